@@ -1,0 +1,1 @@
+"""Minimalistic medical image segmentation."""

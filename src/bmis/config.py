@@ -1,0 +1,138 @@
+"""Settings as frozen values, checked once when made; plain dictionaries in and out; no torch."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from bmis.errors import ConfigError, did_you_mean
+
+_S = TypeVar("_S", bound="Settings")
+RESIZE_RULES = ("squash", "letterbox", "native")
+
+
+def check_choice(what: str, value: str, options: tuple[str, ...]) -> None:
+    """Raise ``ConfigError`` unless ``value`` is one of ``options``."""
+    if value not in options:
+        raise ConfigError(f"unknown {what} {value!r}{did_you_mean(value, options)}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of everything that is written to ``config.yaml`` and into checkpoints."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values: what YAML and JSON can hold."""
+        return _plain(asdict(self))  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_dict(cls: type[_S], values: Mapping[str, Any]) -> _S:
+        """The inverse of ``to_dict``.
+
+        Raises:
+            ConfigError: A name that this version does not know, or one that is missing.
+        """
+        known = {f.name for f in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise ConfigError(
+                    f"unknown setting {name!r} of {cls.__name__}{did_you_mean(name, sorted(known))}"
+                )
+        try:
+            return cls(**{name: _tuples(value) for name, value in values.items()})
+        except TypeError as error:
+            raise ConfigError(f"{cls.__name__}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class InputSpec(Settings):
+    """How an image becomes the array that a network takes. Travels with the weights.
+
+    Attributes:
+        size: Height and width of the network's input in pixels; the crop and tile for "native".
+        channels: 1 (grey) or 3 (RGB).
+        mean: Per channel, on the scale 0..1.
+        std: Per channel, on the scale 0..1.
+        resize: "squash" to ``size``; "letterbox" keeps the aspect and pads with black; "native"
+            leaves the pixels as they are, trains on crops and predicts in tiles.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    channels: int = 3
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    resize: str = "squash"
+
+    def __post_init__(self) -> None:
+        check_choice("resize rule", self.resize, RESIZE_RULES)
+        if len(self.size) != 2 or min(self.size) < 8 or max(self.size) > 16384:
+            raise ConfigError(f"size must be two numbers from 8 to 16384, got {self.size}")
+        if self.channels not in (1, 3):
+            raise ConfigError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
+        for name in ("mean", "std"):  # the paper's (x - 0.5) / 0.5 unless said otherwise
+            if not getattr(self, name):
+                object.__setattr__(self, name, (0.5,) * self.channels)
+        numbers = (*self.mean, *self.std)
+        if len(numbers) != 2 * self.channels or not all(map(math.isfinite, numbers)):
+            raise ConfigError(f"mean and std need {self.channels} finite numbers each")
+        if min(self.std) <= 0:
+            raise ConfigError(f"std must be above 0, got {self.std}")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Settings):
+    """Everything that ``build_model`` needs to build the same network again.
+
+    Attributes:
+        name: A registered name, such as "bmis".
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        options: Further constructor arguments, such as ``{"attention": False}``.
+    """
+
+    name: str = "bmis"
+    in_channels: int = 3
+    num_classes: int = 2
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelInfo(Settings):
+    """What a checkpoint says besides its weights; enough to use them without the data set.
+
+    Attributes:
+        model: The network.
+        input: Its input.
+        classes: Names of the classes, background first.
+        provenance: What was trained on what, when and with which versions, for people to read.
+    """
+
+    model: ModelConfig
+    input: InputSpec
+    classes: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, kind in (("model", ModelConfig), ("input", InputSpec)):
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, name, kind.from_dict(value))
+        if len(self.classes) != self.model.num_classes:
+            raise ConfigError(
+                f"{len(self.classes)} class names for {self.model.num_classes} classes"
+            )
+        if self.model.in_channels != self.input.channels:
+            raise ConfigError(
+                f"the network takes {self.model.in_channels} channels, "
+                f"its input has {self.input.channels}"
+            )

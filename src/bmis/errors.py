@@ -1,0 +1,59 @@
+"""Everything that ``bmis`` raises on purpose, and the one way to ask for an optional package."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
+
+
+class BmisError(Exception):
+    """Base of all errors that name what came, what is wanted and how to mend it."""
+
+
+class ConfigError(BmisError):
+    """A setting, option or name is wrong."""
+
+
+class DataError(BmisError):
+    """A file, folder or array is not what it should be."""
+
+
+class BundleError(BmisError):
+    """A checkpoint or bundle is damaged, foreign or of another version."""
+
+
+class TrainingError(BmisError):
+    """Training cannot go on: not finite, out of memory, interrupted."""
+
+
+class MissingExtraError(BmisError):
+    """An optional package is not installed."""
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional module, or answer with the exact install line.
+
+    Args:
+        module: Dotted name, such as ``"torch"``.
+        extra: The extra of ``bmis`` that brings it, such as ``"train"``.
+
+    Raises:
+        MissingExtraError: The module's package is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.split(".")[0]
+        if error.name != package:  # present, but something inside it is broken: say that instead
+            raise
+        raise MissingExtraError(
+            f'{package} is needed for this; install it with: pip install "bmis[{extra}]"'
+        ) from error
+
+
+def did_you_mean(name: str, options: Iterable[str]) -> str:
+    """The end of an "unknown name" message: the nearest option if one is near, then all of them."""
+    known = list(options)
+    near = get_close_matches(name, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{hint}; available: {', '.join(known)}"

@@ -1,0 +1,57 @@
+"""Files that are written whole or not at all, and output folders that are checked before work."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bmis.errors import DataError
+
+
+def output_folder(path: Path) -> Path:
+    """Make a folder to write into, parents included, and prove that it can be written to.
+
+    Raises:
+        DataError: It is a file, or cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot write here ({error.strerror}); choose another output folder"
+        ) from error
+    return path
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary name in the same folder that becomes ``path`` if the block ends well.
+
+    The suffix is kept, because writers choose the format by it. On an error nothing is left.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically, UTF-8."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON, atomically; not-a-number and infinity are refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,66 @@
+"""Building blocks that more than one network uses."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class EfficientChannelAttention(nn.Module):
+    """ECA (arXiv:1910.03151): each channel is scaled by a sigmoid of its neighbours' means.
+
+    The 1-D convolution across channels is written as a 1 x k convolution over (N, 1, 1, C), which
+    exports without the transposes that ``Conv1d`` leaves behind.
+    """
+
+    def __init__(self, kernel: int = 5) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, (1, kernel), padding=(0, kernel // 2), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c = x.shape[:2]
+        weights = self.conv(x.mean((2, 3)).view(n, 1, 1, c)).sigmoid()
+        return x * weights.view(n, c, 1, 1)
+
+
+_SMALL = 2**22  # entries of a P x P map, over the batch, that are sooner held than recomputed
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention of every position to every position, without scaling.
+
+    Args:
+        query: (N, D, P) for P positions.
+        key: (N, D, P).
+        value: (N, C, P), C >= D.
+
+    Returns:
+        (N, C, P). Where the P x P map is large it is never held: the fused kernel takes over and
+        memory grows with P. That kernel wants one width, so query and key are widened to C with
+        zeros, which leaves every product as it is.
+    """
+    positions = query.shape[2]
+    if positions * positions <= _SMALL:
+        weights = (query.transpose(1, 2) @ key).softmax(-1)  # (N, P, P), rows sum to 1
+        return value @ weights.transpose(1, 2)
+    q, k, v = (t.transpose(1, 2).unsqueeze(1) for t in (query, key, value))  # (N, 1, P, D or C)
+    widen = (0, v.shape[-1] - q.shape[-1])
+    out = F.scaled_dot_product_attention(
+        F.pad(q, widen).contiguous(), F.pad(k, widen).contiguous(), v.contiguous(), scale=1.0
+    )
+    return out.squeeze(1).transpose(1, 2)
+
+
+def channel_affinity(x: Tensor) -> Tensor:
+    """Channels mixed by how unlike they are: softmax(rowmax(A) - A) X with A = X X^T.
+
+    Args:
+        x: (N, C, P) for P positions.
+
+    Returns:
+        (N, C, P) in float32: A sums over all positions and overflows half precision.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.float()
+        affinity = x @ x.transpose(1, 2)  # (N, C, C)
+        unlike = affinity.amax(-1, keepdim=True) - affinity
+        return unlike.softmax(-1) @ x

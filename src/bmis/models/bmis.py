@@ -1,0 +1,215 @@
+"""BMIS (Dai et al., Applied Soft Computing 182 (2025) 113549): shallow, wide, no skip connections.
+
+Section numbers of the paper are left out on purpose: the steps below follow its overview figure,
+left to right. Departures: logits come out (the authors apply a sigmoid inside), ECA and position
+attention are computed by equivalent means (see ``blocks``), and everything the paper's ablations
+vary is an option.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bmis.errors import ConfigError
+from bmis.models.base import SegmentationModel, register
+from bmis.models.blocks import EfficientChannelAttention, attend, channel_affinity
+
+_EPS = 1e-3  # of every batch norm outside the attention, as published
+_DROPOUT = (0.03, 0.3)  # of the two encoder stages, as published
+
+
+class ParallelDownsampling(nn.Module):
+    """Halves H and W: a strided convolution beside a max-pool, joined, normalised (PCDM)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels - in_channels, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(out_channels, eps=_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        pooled = F.max_pool2d(x, 2).to(y.dtype)  # or autocast widens all that follows to float32
+        return F.relu(self.norm(torch.cat([y, pooled], dim=1)), inplace=True)
+
+
+def _convolution(channels: int, dilation: int, *, asymmetric: bool) -> nn.Module:
+    """3x1 then 1x3, each dilated along its long axis, or one 3x3 in their place."""
+    d = dilation
+    if not asymmetric:
+        return nn.Conv2d(channels, channels, 3, padding=d, dilation=d)
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, (3, 1), padding=(d, 0), dilation=(d, 1)),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, (1, 3), padding=(0, d), dilation=(1, d)),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two asymmetric convolutions, the second dilated, ECA, residual (EACB; DACB if dilated)."""
+
+    def __init__(
+        self, channels: int, *, dilation: int, dropout: float, asymmetric: bool, eca: bool
+    ) -> None:
+        super().__init__()
+        self.conv_1 = _convolution(channels, 1, asymmetric=asymmetric)
+        self.norm_1 = nn.BatchNorm2d(channels, eps=_EPS)
+        self.conv_2 = _convolution(channels, dilation, asymmetric=asymmetric)
+        self.norm_2 = nn.BatchNorm2d(channels, eps=_EPS)
+        self.dropout = nn.Dropout2d(dropout)
+        self.eca = EfficientChannelAttention() if eca else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm_1(self.conv_1(x)), inplace=True)
+        y = self.dropout(self.norm_2(self.conv_2(y)))
+        return F.relu(self.eca(y) + x, inplace=True)
+
+
+class SpatialAttention(nn.Module):
+    """Every position looks at every other one; gamma, from 0, lets it in."""
+
+    def __init__(self, channels: int, ratio: int = 2) -> None:
+        super().__init__()
+        inner = channels // ratio
+        self.query = nn.Sequential(
+            nn.Conv2d(channels, inner, (1, 3), padding=(0, 1)), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+        )
+        self.key = nn.Sequential(
+            nn.Conv2d(channels, inner, (3, 1), padding=(1, 0)), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+        )
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = attend(self.query(x).flatten(2), self.key(x).flatten(2), self.value(x).flatten(2))
+        return self.gamma * seen.view_as(x) + x
+
+
+class ChannelAttention(nn.Module):
+    """Every channel looks at the channels unlike it; gamma, from 0, lets it in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gamma * channel_affinity(x.flatten(2)).view_as(x).to(x.dtype) + x
+
+
+class ChannelSpatialAttention(nn.Module):
+    """The sum of both attentions (CSAM); at the start of training it is twice its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.spatial = SpatialAttention(channels)
+        self.channel = ChannelAttention()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.spatial(x) + self.channel(x)  # type: ignore[no-any-return]
+
+
+class Upsampling(nn.Sequential):
+    """Doubles H and W by a transposed convolution, normalised."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.ConvTranspose2d(
+                in_channels, out_channels, 3, stride=2, padding=1, output_padding=1
+            ),
+            nn.BatchNorm2d(out_channels, eps=_EPS),
+            nn.ReLU(inplace=True),
+        )
+
+
+@register("bmis_tiny", widths=(16, 32, 48), depths=(2, 4))
+@register("bmis_small", widths=(16, 48, 64), depths=(3, 4))
+@register("bmis")
+@register("bmis_large", widths=(32, 96, 160), depths=(5, 8))
+class BMIS(SegmentationModel):
+    """Three halvings, two stages of residual blocks, attention, and a decoder far lighter.
+
+    Args:
+        in_channels: Channels of the image, fewer than ``widths[0]``.
+        num_classes: Channels of the logits, background included.
+        widths: Feature channels at 1/2, 1/4 and 1/8 of the image's size, each more than the last.
+        depths: Residual blocks at 1/4 and at 1/8.
+        dilations: Dilation of the blocks at 1/8, in turn, begun again if there are more blocks.
+        asymmetric: 3x1 and 1x3 convolutions in pairs; otherwise one 3x3 for each pair.
+        eca: Efficient channel attention in every block.
+        attention: Channel and spatial attention at 1/8.
+        skip_connections: Add the encoder's features at 1/4 and 1/2 to the decoder's.
+        decoder_depth: Residual blocks after each upsampling.
+
+    Raises:
+        ConfigError: Widths that do not grow, or another number of values than said above.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        num_classes: int = 2,
+        *,
+        widths: Sequence[int] = (16, 64, 96),
+        depths: Sequence[int] = (5, 4),
+        dilations: Sequence[int] = (2, 3, 4, 5),
+        asymmetric: bool = True,
+        eca: bool = True,
+        attention: bool = True,
+        skip_connections: bool = False,
+        decoder_depth: int = 1,
+    ) -> None:
+        super().__init__(in_channels, num_classes, stride=8)
+        _check(in_channels, widths, depths, dilations)
+        self.skip_connections = skip_connections
+
+        def stage(width: int, dropout: float, dilations: Sequence[int]) -> nn.Sequential:
+            return nn.Sequential(
+                *(
+                    ResidualBlock(width, dilation=d, dropout=dropout, asymmetric=asymmetric, eca=eca)
+                    for d in dilations
+                )
+            )
+
+        half, quarter, eighth = widths
+        self.stem = ParallelDownsampling(in_channels, half)
+        self.down_1 = ParallelDownsampling(half, quarter)
+        self.stage_1 = stage(quarter, _DROPOUT[0], [1] * depths[0])
+        self.down_2 = ParallelDownsampling(quarter, eighth)
+        cycle = [dilations[i % len(dilations)] for i in range(depths[1])]
+        self.stage_2 = stage(eighth, _DROPOUT[1], cycle)
+        self.attention = ChannelSpatialAttention(eighth) if attention else None
+        self.up_1 = Upsampling(eighth, quarter)
+        self.decoder_1 = stage(quarter, 0.0, [1] * decoder_depth)
+        self.up_2 = Upsampling(quarter, half)
+        self.decoder_2 = stage(half, 0.0, [1] * decoder_depth)
+        self.head = nn.ConvTranspose2d(half, num_classes, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        half = self.stem(x)  # (N, 16, H/2, W/2) at the default widths
+        quarter = self.stage_1(self.down_1(half))  # (N, 64, H/4, W/4)
+        y = self.stage_2(self.down_2(quarter))  # (N, 96, H/8, W/8)
+        if self.attention is not None:
+            y = y + self.attention(y)
+        y = self.up_1(y)
+        y = self.decoder_1(y + quarter if self.skip_connections else y)
+        y = self.up_2(y)
+        y = self.decoder_2(y + half if self.skip_connections else y)
+        return self.head(y)  # type: ignore[no-any-return]
+
+
+def _check(
+    in_channels: int, widths: Sequence[int], depths: Sequence[int], dilations: Sequence[int]
+) -> None:
+    """Raise ``ConfigError`` unless the shapes can be built."""
+    grow = [in_channels, *widths]
+    if len(widths) != 3 or any(a >= b for a, b in zip(grow, grow[1:], strict=False)):
+        raise ConfigError(
+            f"bmis: widths must be 3 numbers that grow from in_channels={in_channels}, "
+            f"got {list(widths)}"
+        )
+    if len(depths) != 2 or min(depths) < 0:
+        raise ConfigError(f"bmis: depths must be 2 numbers of blocks, got {list(depths)}")
+    if not dilations or min(dilations) < 1:
+        raise ConfigError(f"bmis: dilations must be 1 or more, got {list(dilations)}")
