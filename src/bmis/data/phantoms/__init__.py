@@ -14,13 +14,13 @@ import numpy as np
 import yaml
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
-from PIL import Image
 
 from bmis.config import check_choice
+from bmis.data.images import write_image, write_mask
 from bmis.data.phantoms import dermoscopy, endoscopy, fundus, ultrasound, xray
 from bmis.data.phantoms.canvas import Array, Canvas, Labels, Streams
 from bmis.errors import ConfigError, DataError
-from bmis.files import atomic, output_folder, write_text
+from bmis.files import output_folder, write_text
 from bmis.progress import track
 
 SMALLEST, LARGEST = 32, 8192
@@ -36,9 +36,7 @@ _MODALITIES = {
     "dermoscopy": _Modality(dermoscopy.draw, 3, (("background", "lesion"),)),
     "ultrasound": _Modality(ultrasound.draw, 1, (("background", "lesion"),)),
     "endoscopy": _Modality(endoscopy.draw, 3, (("background", "polyp"),)),
-    "fundus": _Modality(
-        fundus.draw, 3, (("background", "vessel"), ("background", "disc", "cup"))
-    ),
+    "fundus": _Modality(fundus.draw, 3, (("background", "vessel"), ("background", "disc", "cup"))),
     "xray": _Modality(xray.draw, 1, (("background", "lung"), ("background", "lung", "heart"))),
 }
 MODALITIES = tuple(_MODALITIES)

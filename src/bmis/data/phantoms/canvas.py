@@ -8,15 +8,16 @@ the image is small.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.uint8]
 
 
@@ -108,28 +109,32 @@ class Canvas:
         return np.hypot(self.y - np.float32(centre[0]), across)
 
     def blur(self, picture: Array, sigma: float) -> Array:
-        """Nearly Gaussian blur of (H, W): three running means; edges are repeated."""
-        radius = round(((sigma * self.unit) ** 2 + 0.25) ** 0.5 - 0.5)
-        for _ in range(3 if radius else 0):
-            picture = _running_mean(_running_mean(picture, radius).T, radius).T
-        return picture
+        """Gaussian blur of (H, W); edges are repeated."""
+        return _blur(picture, sigma * self.unit)
 
-    def strokes(self, strokes: Iterable[Stroke]) -> Array:
-        """How much of each pixel the lines cover, 0..1, (H, W); at least a pixel wide each."""
+    def strokes(self, strokes: Iterable[Stroke], levels: Iterable[float] = ()) -> Array:
+        """How much of each pixel the lines cover, 0..1, (H, W); at least a pixel wide each.
+
+        With ``levels`` (0..1, one a line) a line counts that much and hides those before it.
+        """
         draw, fine = self._fine()
-        for points, widths in strokes:
-            ribbon = _ribbon(points, np.maximum(widths, 1 / self.unit) / 2)
-            draw.polygon(self._place(ribbon), fill=255)
+        thin = 1 / self.unit
+        for (points, widths), level in zip_longest(strokes, levels, fillvalue=1.0):
+            fill = round(255 * level)
+            draw.polygon(self._place(_ribbon(points, np.maximum(widths, thin) / 2)), fill=fill)
             for end in (0, -1):
-                radius = max(widths[end], 1 / self.unit) / 2
+                radius = max(widths[end], thin) / 2
                 corners = points[end] + radius * np.array([[-1, -1], [1, 1]])
-                draw.ellipse(self._place(corners), fill=255)
+                draw.ellipse(self._place(corners), fill=fill)
         return self._coarse(fine)
 
-    def polygon(self, outline: NDArray[np.float64]) -> Array:
-        """How much of each pixel lies inside the outline (N, 2), 0..1, (H, W)."""
+    def polygons(
+        self, outlines: Iterable[NDArray[np.float64]], levels: Iterable[float] = ()
+    ) -> Array:
+        """How much of each pixel lies in the outlines (N, 2), 0..1, (H, W); levels as above."""
         draw, fine = self._fine()
-        draw.polygon(self._place(outline), fill=255)
+        for outline, level in zip_longest(outlines, levels, fillvalue=1.0):
+            draw.polygon(self._place(outline), fill=round(255 * level))
         return self._coarse(fine)
 
     @property
@@ -140,28 +145,44 @@ class Canvas:
         fine = Image.new("L", (self.width * self._factor, self.height * self._factor))
         return ImageDraw.Draw(fine), fine
 
-    def _place(self, points: NDArray[np.float64]) -> list[tuple[float, float]]:
-        """Units from the centre -> (x, y) on the fine grid."""
-        fine = (points + np.array(self.half)) * self.unit * self._factor - 0.5
-        return [(x, y) for y, x in fine.tolist()]
+    def _place(self, points: NDArray[np.float64]) -> list[float]:
+        """Units from the centre -> x, y, x, y... on the fine grid."""
+        fine = (points + np.array(self.half)) * (self.unit * self._factor) - 0.5
+        return fine[:, ::-1].ravel().tolist()  # type: ignore[no-any-return]
 
     def _coarse(self, fine: Image.Image) -> Array:
         return np.asarray(fine.reduce(self._factor), np.float32) / np.float32(255)
 
 
-def _running_mean(picture: Array, radius: int) -> Array:
-    """Mean over ``radius`` rows to either side."""
-    padded = np.pad(picture, ((radius + 1, radius), (0, 0)), "edge")
-    sums = np.cumsum(padded, axis=0, dtype=np.float64)
-    window = 2 * radius + 1
-    return ((sums[window:] - sums[:-window]) / window).astype(np.float32)
+def _blur(picture: Array, sigma: float) -> Array:
+    """Gaussian blur; sigma in pixels."""
+    if sigma < 0.3:
+        return picture
+    height, width = picture.shape
+    coarser = int(sigma // 4)
+    if coarser > 1:  # a wide blur loses nothing on a coarser grid and costs far less there
+        image = Image.fromarray(picture)
+        small = image.resize((-(-width // coarser), -(-height // coarser)), Image.Resampling.BOX)
+        soft = Image.fromarray(_blur(np.asarray(small, np.float32), sigma / coarser))
+        return np.asarray(soft.resize((width, height), Image.Resampling.BICUBIC), np.float32)
+    reach = int(np.ceil(2.5 * sigma))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    taps = (weights / weights.sum()).astype(np.float32)
+    padded = np.pad(picture, reach, "edge")
+    rows = sum(tap * padded[k : k + height] for k, tap in enumerate(taps))
+    total = np.zeros_like(picture)
+    for k, tap in enumerate(taps):
+        total += tap * np.asarray(rows)[:, k : k + width]
+    return total
 
 
 def _ribbon(points: NDArray[np.float64], halves: NDArray[np.float64]) -> NDArray[np.float64]:
     """The outline (2N, 2) of a line that has a half width at each of its points."""
-    along = np.gradient(points, axis=0)
-    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    side = np.stack([along[:, 1], -along[:, 0]], axis=1) * halves[:, None]
+    along = np.empty_like(points)
+    along[1:-1] = points[2:] - points[:-2]
+    along[0], along[-1] = points[1] - points[0], points[-1] - points[-2]
+    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    side = along[:, ::-1] * np.array((1.0, -1.0)) * (halves / length)[:, None]
     return np.concatenate([points + side, (points - side)[::-1]])
 
 
@@ -214,6 +235,15 @@ class Blob:
         limit = np.interp(theta, angles, self.reach).astype(np.float32)
         return np.hypot(across, down), limit
 
+    def outline(self) -> NDArray[np.float64]:
+        """The outline as points (A, 2), for ``Canvas.polygons``."""
+        angles = np.linspace(-np.pi, np.pi, len(self.reach))
+        across = self.reach * np.cos(angles) * self.stretch**0.5
+        down = self.reach * np.sin(angles) / self.stretch**0.5
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        turned = np.stack([across * sin + down * cos, across * cos - down * sin], axis=1)
+        return turned + np.array(self.centre)
+
     def level(self, canvas: Canvas) -> Array:
         """About the distance to the outline, above 0 inside, (H, W)."""
         distance, limit = self.measure(canvas)
@@ -236,7 +266,7 @@ def between(easy: float, hard: float, difficulty: float) -> float:
     return easy + (hard - easy) * difficulty
 
 
-def tint(grey: Array, colour: Sequence[float]) -> Array:
+def tint(grey: Array, colour: Sequence[float] | Array) -> Array:
     """A grey picture (H, W) times a colour -> (H, W, 3)."""
     return grey[..., None] * np.array(colour, np.float32)
 

@@ -16,12 +16,18 @@ from bmis.data.phantoms.canvas import (
     soft_step,
     tint,
 )
-from bmis.data.phantoms.lines import curve
+from bmis.data.phantoms.lines import ring
 
 # fair, rosy, tan, grey-lit, brown; red, green, blue on 0..1
-SKIN = ((0.90, 0.74, 0.68), (0.88, 0.66, 0.62), (0.78, 0.62, 0.50), (0.62, 0.56, 0.54), (0.60, 0.44, 0.34))
+SKIN = (
+    (0.95, 0.80, 0.76),
+    (0.95, 0.74, 0.72),
+    (0.85, 0.70, 0.60),
+    (0.66, 0.62, 0.61),
+    (0.68, 0.52, 0.42),
+)
 # optical density per colour: the tissue takes away exp(-amount x density) of the light
-MELANIN = np.array((0.55, 1.0, 1.35), np.float32)
+MELANIN = np.array((0.72, 1.0, 1.22), np.float32)
 DEEP_MELANIN = np.array((1.35, 1.05, 0.75), np.float32)  # scatters blue back: the blue veil
 BLOOD = np.array((0.25, 1.0, 0.85), np.float32)
 
@@ -58,29 +64,32 @@ def _lesion_level(canvas: Canvas, rng: Generator) -> Array:
         beside = (centre[0] + radius * 0.7 * np.sin(turn), centre[1] + radius * 0.7 * np.cos(turn))
         lobe = Blob.random(rng, beside, part, rough=rough)
         level = np.maximum(level, lobe.level(canvas))
-    fray = canvas.noise(rng, 24, octaves=3)
-    return level + fray * np.float32(radius * rng.uniform(0.02, 0.09))
+    fray = canvas.noise(rng, 14, octaves=3)
+    return level + fray * np.float32(radius * rng.uniform(0.01, 0.05))
 
 
 def _fine_relief(canvas: Canvas, rng: Generator) -> Array:
     """Brightness of bare skin: creases and uneven light."""
-    creases = ridge(canvas.noise(rng, 26, 60), 0.25) + ridge(canvas.noise(rng, 60, 26), 0.25)
-    return 1 + 0.06 * canvas.noise(rng, 3) + 0.03 * canvas.noise(rng, 90) - 0.035 * creases
+    creases = ridge(canvas.noise(rng, 30, 70), 0.2) + ridge(canvas.noise(rng, 70, 30), 0.2)
+    pores = canvas.noise(rng, 24, octaves=3)
+    return 1 + 0.05 * canvas.noise(rng, 3) + 0.018 * pores - 0.03 * creases
 
 
 def _absorbed(canvas: Canvas, streams: Streams, level: Array, difficulty: float) -> Array:
     """Optical density (H, W, 3): blotches of the skin and the pigment of the lesion."""
     rng, scene = streams.texture, streams.scene
     redness = np.clip(canvas.noise(rng, 7, octaves=4), 0, None)
-    density = tint(redness * np.float32(scene.uniform(0.04, 0.28)), BLOOD)
-    freckles = np.clip(canvas.noise(rng, 20, octaves=2) - 1.15, 0, None)
-    density += tint(freckles * np.float32(between(0.1, 0.9, difficulty)), MELANIN)
+    density = tint(redness * np.float32(scene.uniform(0.03, 0.2)), BLOOD)
+    freckles = np.clip(canvas.noise(rng, 13, octaves=3) - 1.1, 0, None)
+    density += tint(freckles * np.float32(between(0.1, 0.55, difficulty)), MELANIN)
     cover = soft_step(level, between(0.02, 0.12, difficulty))
     strength = scene.uniform(0.85, 1.15) * between(1.15, 0.3, difficulty)
     pigment = cover * np.float32(strength) * _structure(canvas, rng, scene, level)
     density += tint(pigment, MELANIN)
-    for kind, most in ((DEEP_MELANIN, 0.9), (BLOOD, 0.5)):
-        patch = soft_step(canvas.noise(rng, 5, octaves=2) - np.float32(scene.uniform(0.1, 0.9)), 0.5)
+    for kind, most in ((DEEP_MELANIN, 0.8), (BLOOD, 0.5)):
+        patch = soft_step(
+            canvas.noise(rng, 5, octaves=2) - np.float32(scene.uniform(0.3, 1.0)), 1.1
+        )
         inside = soft_step(level - 0.02, 0.05)
         density += tint(patch * inside * np.float32(most * strength * scene.uniform(0.2, 1)), kind)
     halo = soft_step(level + 0.02, 0.14) * np.float32(scene.uniform(0, 0.14))
@@ -102,13 +111,16 @@ def _lay_hair(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) ->
     hairs = []
     lie = rng.uniform(0, np.pi)  # hairs of one place lie alike
     tallest, widest = canvas.half
-    for place in rng.uniform(-1, 1, (26, 2))[: round(between(1, 26, difficulty))]:
+    for place in rng.uniform(-1, 1, (16, 2))[: round(between(1, 16, difficulty))]:
         middle = np.array((place[0] * tallest, place[1] * widest))
-        turn, long, bow = lie + rng.normal(0, 0.5), rng.uniform(0.1, 0.45), rng.normal(0, 0.12)
-        along, side = np.array((np.sin(turn), np.cos(turn))), np.array((np.cos(turn), -np.sin(turn)))
-        ends = [middle - long * along, middle + bow * side, middle + long * along]
-        points = curve([(float(y), float(x)) for y, x in ends])
-        taper = np.linspace(1, 0.35, len(points)) * rng.uniform(0.004, 0.008)
+        turn, long, bow = lie + rng.normal(0, 0.5), rng.uniform(0.08, 0.4), rng.normal(0, 0.13)
+        along, side = (
+            np.array((np.sin(turn), np.cos(turn))),
+            np.array((np.cos(turn), -np.sin(turn))),
+        )
+        t = np.linspace(-1, 1, 20)[:, None]
+        points = middle + long * along * t + bow * side * (1 - t**2 + 0.4 * t**3)
+        taper = np.linspace(1, 0.35, len(points)) * rng.uniform(0.003, 0.0065)
         hairs.append(Stroke(points, taper))
     cover = canvas.strokes(hairs)
     shadow = np.roll(canvas.blur(cover, 0.006), canvas.unit // 100, axis=0)
@@ -118,13 +130,14 @@ def _lay_hair(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) ->
 
 def _lay_clutter(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) -> Array:
     """Bubbles in the gel and, on some harder phantoms, a millimetre scale."""
+    rims, glints = [], []
     for y, x, size in rng.uniform(-1, 1, (9, 3))[: round(between(0, 9, difficulty))]:
-        radius = 0.018 + 0.012 * size
-        centre = (y * canvas.half[0], x * canvas.half[1])
-        rim = ridge(canvas.distance(centre) - np.float32(radius), 0.005)
-        glint = (centre[0] - radius * 0.5, centre[1] - radius * 0.5)
-        light = 0.25 * rim + 0.8 * soft_step(0.006 - canvas.distance(glint), 0.006)
-        skin = mix(skin, (1.0, 1.0, 0.98), np.clip(light, 0, 1))
+        radius = 0.016 + 0.011 * size
+        centre = np.array((y * canvas.half[0], x * canvas.half[1]))
+        rims.append(ring(centre, radius, 0.004))
+        glints.append(ring(centre - radius * 0.45, 0.002, 0.003))
+    light = canvas.strokes(rims + glints, [0.3] * len(rims) + [0.9] * len(glints))
+    skin = mix(skin, (1.0, 1.0, 0.98), canvas.blur(light, 0.002))
     if rng.random() < difficulty:
         skin = mix(skin, (0.12, 0.1, 0.1), 0.8 * canvas.strokes(_scale_bar(canvas, rng)))
     return skin
@@ -147,6 +160,6 @@ def _scale_bar(canvas: Canvas, rng: Generator) -> list[Stroke]:
 def _lens(canvas: Canvas, rng: Generator) -> Array:
     """Light falls off to the corners; every third lens leaves them black."""
     from_middle = canvas.distance((0.0, 0.0)) / np.float32(np.hypot(*canvas.half))
-    light = 1 - np.float32(rng.uniform(0.1, 0.4)) * from_middle**2
+    light = 1 - np.float32(rng.uniform(0.05, 0.28)) * from_middle**2
     opening = rng.uniform(0.8, 0.92) if rng.random() < 0.35 else 2.0
     return light * soft_step(np.float32(opening) - from_middle, 0.03)

@@ -15,10 +15,12 @@ from bmis.data.phantoms.canvas import (
     soft_step,
     tint,
 )
-from bmis.data.phantoms.lines import Twigs, grow
+from bmis.data.phantoms.lines import Twigs, grow, ring
 
 MUCOSA = ((0.84, 0.47, 0.38), (0.80, 0.40, 0.36), (0.86, 0.55, 0.42), (0.78, 0.42, 0.30))
-POLYP = ((0.86, 0.33, 0.26), (0.90, 0.62, 0.50), (0.80, 0.38, 0.34))
+POLYP = ((0.88, 0.36, 0.28), (0.96, 0.66, 0.52), (0.86, 0.42, 0.36))
+# less light makes tissue redder: exponents of red, green and blue
+DEEPEN = np.array((0.85, 1.1, 1.15), np.float32)
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
@@ -60,34 +62,34 @@ def _window(canvas: Canvas, rng: Generator) -> Array:
 
 def _lumen(canvas: Canvas, rng: Generator) -> tuple[float, float]:
     """Where the bowel goes on into the dark: somewhere towards a side of the frame."""
-    turn, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.75)
+    turn, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.05)
     return canvas.half[0] * far * np.sin(turn), canvas.half[1] * far * np.cos(turn)
 
 
-def _wall(
-    canvas: Canvas, streams: Streams, lumen: tuple[float, float]
-) -> tuple[Array, Array]:
+def _wall(canvas: Canvas, streams: Streams, lumen: tuple[float, float]) -> tuple[Array, Array]:
     """The lit bowel wall (H, W, 3) and how much it faces the lamp (H, W)."""
     scene, rng = streams.scene, streams.texture
-    away = canvas.distance(lumen) * (1 + 0.18 * canvas.noise(rng, 2, octaves=2))
-    # folds are rings about the lumen, closer together in the distance
-    rings = np.log(np.clip(away, 0.02, None)) * np.float32(scene.uniform(6.0, 10.0))
-    rings = rings + 0.9 * canvas.noise(rng, 2, octaves=3)
-    crest = (0.5 + 0.5 * np.sin(rings)) ** 3
-    slope = np.cos(rings) * np.clip(crest, 0.1, None)
+    warp = 1 + 0.22 * canvas.noise(rng, 2, octaves=2)
+    away = canvas.distance(lumen, stretch=scene.uniform(0.75, 1.35)) * warp
+    # folds are rings about the lumen, closer together in the distance; each hides the foot of the
+    # next one behind a bright crest
+    rings = np.log(np.clip(away, 0.03, None)) * np.float32(scene.uniform(1.3, 2.2))
+    phase = (rings + 0.28 * canvas.noise(rng, 3, octaves=2) + scene.uniform(0, 1)) % 1
+    fold = (1 - phase) ** 1.5 * (1 - soft_step(np.float32(0.06) - phase, 0.2))
+    strong = soft_step(canvas.noise(rng, 3), 1.6) * np.clip(
+        2.5 * away, 0, 1
+    )  # a fold does not run all the way round
     relief = canvas.noise(rng, 8, octaves=3)
-    light = 1.0 + 0.22 * slope + 0.12 * crest + 0.05 * relief
-    deep = soft_step(away - np.float32(scene.uniform(0.08, 0.16)), 0.22)
-    far = np.clip(away / np.float32(scene.uniform(0.45, 0.7)), 0, 1) ** 0.6
-    light = light * (0.12 + 0.88 * deep * far)
+    light = 0.9 + 0.42 * strong * (fold - 0.35) + 0.05 * relief
+    deep = soft_step(away - np.float32(scene.uniform(0.06, 0.16)), 0.26)
+    far = np.clip(away / np.float32(scene.uniform(0.45, 0.75)), 0, 1) ** 0.7
+    light = light * (0.1 + 0.9 * deep * far)
     middle = canvas.distance((0.0, 0.0)) / np.float32(np.hypot(*canvas.half))
-    light = light * (1.08 - 0.35 * middle**2)
+    light = light * (1.12 - 0.3 * middle**2)
     base = np.array(MUCOSA[scene.integers(len(MUCOSA))]) * scene.uniform(0.92, 1.06)
-    colour = tint(light, base)
-    # more light makes tissue paler, less makes it redder
-    colour = colour ** np.array((0.9, 1.1, 1.12), np.float32)
+    colour = tint(light, base) ** DEEPEN
     colour = _lay_vessels(canvas, scene, rng, colour)
-    return colour, light * (0.4 + 0.6 * soft_step(slope, 1.0))
+    return colour, light * (0.5 + 0.5 * strong * fold)
 
 
 def _lay_vessels(canvas: Canvas, scene: Generator, rng: Generator, colour: Array) -> Array:
@@ -136,37 +138,39 @@ def _lay_polyp(
     shade = soft_step(level + np.float32(0.25 * radius), 0.5 * radius) * soft_step(-tilt, 1.2)
     rim = ridge(level, 0.1 * radius)
     colour = colour * (1 - np.float32(relief) * (0.42 * shade + 0.2 * rim))[..., None]
-    around = colour[level > 0].mean(axis=0) / max(float(colour[level > 0].max()), 1e-3)
-    own = np.array(POLYP[scene.integers(len(POLYP))]) * scene.uniform(0.9, 1.1)
-    lit = float(np.clip(shine[level > 0].mean() * 1.25, 0.55, 1.05))
-    shade_of_wall = around / around.max() * own.max()
-    body = own + (shade_of_wall - own) * between(0.0, 0.8, difficulty)
-    pits = 1 + 0.06 * canvas.noise(rng, 44) + 0.07 * canvas.noise(rng, 12, octaves=2)
+    own = np.array(POLYP[scene.integers(len(POLYP))]) * scene.uniform(0.9, 1.05)
+    lit = float(np.clip(shine[level > 0].mean() * 1.5, 0.7, 1.0))
+    pits = 1 + 0.05 * canvas.noise(rng, 44) + 0.06 * canvas.noise(rng, 12, octaves=2)
+    body = tint(light * pits * np.float32(lit), own) ** DEEPEN
+    around = colour[level > 0].mean(axis=0)
+    same = tint(light * pits, around)
+    body = body + np.float32(between(0.0, 0.75, difficulty)) * (same - body)
     cover = soft_step(level, between(0.012, 0.05, difficulty))
-    colour = mix(colour, tint(light * pits * np.float32(lit), body), cover)
+    colour = mix(colour, body, cover)
     shine = shine + cover * (1.1 * dome * np.clip(0.7 + tilt, 0.1, 1.3) - shine)
     return colour, shine, level
 
 
 def _lay_residue(canvas: Canvas, rng: Generator, wall: Array, difficulty: float) -> Array:
     """Yellow-brown rests and round bubbles, which are not polyps."""
-    rests = canvas.noise(rng, 4, octaves=4)
-    patch = soft_step(rests - np.float32(between(2.2, 1.0, difficulty)), 0.4)
-    wall = mix(wall, tint(0.8 + 0.2 * canvas.noise(rng, 50), (0.62, 0.46, 0.2)), 0.8 * patch)
-    for y, x, size in rng.uniform(-1, 1, (8, 3))[: round(between(0, 8, difficulty))]:
-        radius = 0.014 + 0.008 * size
-        ring = canvas.distance((y * canvas.half[0], x * canvas.half[1])) - np.float32(radius)
-        wall = wall * (1 + 0.35 * ridge(ring, 0.005) - 0.15 * soft_step(-ring, 0.01))[..., None]
-    return wall
+    rests = canvas.noise(rng, 3, octaves=4)
+    patch = soft_step(rests - np.float32(between(2.4, 1.2, difficulty)), 0.5)
+    mud = 0.85 + 0.12 * canvas.noise(rng, 24, octaves=3)
+    wall = mix(wall, tint(mud, (0.66, 0.48, 0.2)), 0.75 * patch)
+    bubbles = [
+        ring((y * canvas.half[0], x * canvas.half[1]), 0.013 + 0.008 * size, 0.004)
+        for y, x, size in rng.uniform(-1, 1, (8, 3))[: round(between(0, 8, difficulty))]
+    ]
+    return wall * (1 + 0.4 * canvas.blur(canvas.strokes(bubbles), 0.002))[..., None]
 
 
 def _lay_glints(
     canvas: Canvas, rng: Generator, wall: Array, shine: Array, difficulty: float
 ) -> Array:
     """White reflections of the lamp where the surface faces it."""
-    wet = canvas.noise(rng, 34, 26) + 0.5 * canvas.noise(rng, 7)
-    limit = between(2.1, 1.55, difficulty)
-    glint = soft_step(wet + 0.9 * (np.clip(shine, 0, 1.3) - 0.7) - np.float32(limit), 0.25)
+    wet = canvas.noise(rng, 58, 44) + 0.5 * canvas.noise(rng, 20) + 0.9 * canvas.noise(rng, 5)
+    limit = between(2.75, 2.25, difficulty)
+    glint = soft_step(wet + 1.2 * (np.clip(shine, 0, 1.2) - 0.6) - np.float32(limit), 0.25)
     halo = canvas.blur(glint, 0.008)
     wall = wall * (1 + 0.25 * halo)[..., None]
     return mix(wall, (1.0, 0.98, 0.96), glint)

@@ -41,16 +41,15 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
     eye = _eye(scene)
     arteries, veins = _vessels(canvas, scene, eye)
     retina = _retina(canvas, scene, rng, eye, difficulty)
-    retina = _lay_clutter(canvas, streams.clutter, retina, eye, difficulty)
+    retina = _lay_clutter(canvas, streams.clutter, retina, difficulty)
     disc, cup = eye.disc.level(canvas), eye.cup.level(canvas)
     retina = _lay_disc(canvas, scene, retina, (disc, cup), difficulty)
-    covers = canvas.strokes(arteries), canvas.strokes(veins)
-    retina = _lay_vessels(canvas, retina, covers, (arteries, veins), difficulty)
+    retina = _lay_vessels(canvas, retina, (arteries, veins), difficulty)
     retina *= _light(canvas, scene, difficulty)[..., None]
     retina += canvas.grain(streams.noise, between(0.008, 0.03, difficulty))[..., None]
     picture = mix(np.full_like(retina, 0.012), retina, soft_step(inside, 0.008))
     if classes == 2:
-        labels = (np.maximum(*covers) >= 0.5) & (inside > 0)
+        labels = (canvas.strokes(arteries + veins) >= 0.5) & (inside > 0)
         return picture, labels.astype(np.uint8)
     return picture, (disc > 0).astype(np.uint8) + ((disc > 0) & (cup > 0)).astype(np.uint8)
 
@@ -73,7 +72,7 @@ def _vessels(canvas: Canvas, rng: Generator, eye: _Eye) -> tuple[list[Stroke], l
     kinds: tuple[list[Stroke], list[Stroke]] = ([], [])
     y, x = eye.disc.centre
     thinnest = max(0.0022, 0.4 / canvas.unit)  # finer twigs could not be seen at this size
-    twigs = Twigs(step=0.013, steps=22, wander=0.14, branching=0.10, thinnest=thinnest)
+    twigs = Twigs(step=0.013, steps=24, wander=0.11, branching=0.07, thinnest=thinnest)
     for up in (-1, 1):
         for kind, width in enumerate(rng.uniform((0.0085, 0.011), (0.0105, 0.0145))):
             arcade = _arcade(rng, eye, up, width)
@@ -81,7 +80,7 @@ def _vessels(canvas: Canvas, rng: Generator, eye: _Eye) -> tuple[list[Stroke], l
             kinds[kind].extend(_side_branches(rng, arcade, twigs))
         for kind in (0, 1):  # to the nose and the short way to the macula
             turn = np.pi / 2 - eye.side * (np.pi / 2) + up * eye.side * rng.uniform(0.35, 1.1)
-            nasal = twigs._replace(steps=30, branching=0.16)
+            nasal = twigs._replace(steps=30, branching=0.11)
             kinds[kind].extend(grow(rng, (y, x), turn, rng.uniform(0.006, 0.009), nasal))
             turn = np.pi / 2 + eye.side * (np.pi / 2) - up * eye.side * rng.uniform(0.15, 0.5)
             short = twigs._replace(steps=15)
@@ -93,7 +92,15 @@ def _arcade(rng: Generator, eye: _Eye, up: int, width: float) -> Stroke:
     """A main vessel: out of the disc, round the macula, on to the far edge."""
     (y, x), side = eye.disc.centre, eye.side
     tall = rng.uniform(0.22, 0.31)
-    far = [(0.0, 0.0), (0.42, 0.06), (0.82, 0.19), (1.0, 0.36), (0.92, 0.52), (0.72, 0.68), (0.6, 0.8)]
+    far = [
+        (0.0, 0.0),
+        (0.42, 0.06),
+        (0.82, 0.19),
+        (1.0, 0.36),
+        (0.92, 0.52),
+        (0.72, 0.68),
+        (0.6, 0.8),
+    ]
     points = [
         (y + up * (rise * tall + rng.normal(0, 0.010)), x - side * (run + rng.normal(0, 0.008)))
         for rise, run in far
@@ -107,9 +114,9 @@ def _side_branches(rng: Generator, parent: Stroke, twigs: Twigs) -> list[Stroke]
     """Branches leave to both sides, forwards."""
     strokes: list[Stroke] = []
     line: NDArray[np.float64] = parent.points
-    for k in range(9, len(line) - 4, 6):
+    for k in range(9, len(line) - 4, 7):
         ahead = np.arctan2(*(line[k + 1] - line[k - 1]))
-        turn = ahead + rng.choice((-1, 1)) * rng.uniform(0.5, 1.0)
+        turn = ahead + rng.choice((-1, 1)) * rng.uniform(0.4, 0.8)
         width = parent.widths[k] * rng.uniform(0.4, 0.72)
         if width > twigs.thinnest:
             strokes += grow(rng, line[k + rng.integers(-2, 3)], turn, width, twigs)
@@ -148,17 +155,23 @@ def _lay_disc(
 def _lay_vessels(
     canvas: Canvas,
     retina: Array,
-    covers: tuple[Array, Array],
     strokes: tuple[list[Stroke], list[Stroke]],
     difficulty: float,
 ) -> Array:
     """Veins under arteries; arteries are redder and have a bright line along the middle."""
     soften = between(0.0012, 0.0045, difficulty)
-    depth = between(1.0, 0.42, difficulty)
-    for kind, amount, colour in ((1, 0.72, (0.55, 1.0, 0.8)), (0, 0.52, (0.38, 1.0, 0.95))):
-        cover = canvas.blur(covers[kind], soften)
+    depth = between(1.0, 0.5, difficulty)
+    for kind, amount, colour in ((1, 0.7, (0.5, 1.0, 0.75)), (0, 0.55, (0.3, 1.0, 0.9))):
+        # thin vessels hold less blood and so less light back
+        thickest = max(float(stroke.widths[0]) for stroke in strokes[kind])
+        full = [0.25 + 0.75 * min(1.0, s.widths.mean() / thickest * 1.5) for s in strokes[kind]]
+        order = np.argsort(full)
+        blood = canvas.strokes([strokes[kind][k] for k in order], [full[k] for k in order])
+        cover = canvas.blur(blood, soften)
         retina = retina * np.exp(-tint(cover * np.float32(amount * depth), colour))
-    reflex = [Stroke(s.points, s.widths * 0.28) for s in strokes[0] if s.widths[0] > 4 / canvas.unit]
+    reflex = [
+        Stroke(s.points, s.widths * 0.28) for s in strokes[0] if s.widths[0] > 4 / canvas.unit
+    ]
     line = canvas.blur(canvas.strokes(reflex), 0.002) * np.float32(0.14 * depth)
     return retina * (1 + line)[..., None]
 
@@ -170,14 +183,13 @@ def _light(canvas: Canvas, rng: Generator, difficulty: float) -> Array:
     return 1.06 - np.float32(rng.uniform(0.15, 0.3) + 0.25 * difficulty) * far**2
 
 
-def _lay_clutter(
-    canvas: Canvas, rng: Generator, retina: Array, eye: _Eye, difficulty: float
-) -> Array:
+def _lay_clutter(canvas: Canvas, rng: Generator, retina: Array, difficulty: float) -> Array:
     """Bleedings and hard exudates: dark and pale spots that are neither vessel nor disc."""
+    spots: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     for y, x, size, pale in rng.uniform(0, 1, (14, 4))[: round(between(0, 14, difficulty))]:
         centre = (0.7 * y - 0.35, 0.7 * x - 0.35)
-        spot = Blob.random(rng, centre, 0.006 + 0.014 * size, rough=0.2)
-        cover = soft_step(spot.level(canvas), 0.008)
-        colour = (0.95, 0.8, 0.45) if pale > 0.5 else (0.4, 0.1, 0.06)
-        retina = mix(retina, colour, 0.65 * cover)
+        spot = Blob.random(rng, centre, 0.005 + 0.012 * size, rough=0.2)
+        spots[int(pale > 0.5)].append(spot.outline())
+    for outlines, colour in zip(spots, ((0.4, 0.1, 0.06), (0.92, 0.76, 0.42)), strict=True):
+        retina = mix(retina, colour, 0.6 * canvas.blur(canvas.polygons(outlines), 0.003))
     return retina

@@ -29,30 +29,39 @@ class Twigs(NamedTuple):
 
 
 def grow(
-    rng: Generator, start: Sequence[float], heading: float, width: float, twigs: Twigs
+    rng: Generator,
+    start: Sequence[float] | NDArray[np.float64],
+    heading: float,
+    width: float,
+    twigs: Twigs,
 ) -> list[Stroke]:
     """A tapering tree from ``start`` (y, x); ``heading`` in radians, 0 to the right, down first.
 
-    A side branch has 0.7 of the width of its parent and leaves at 25 to 60 degrees.
+    A side branch has 0.7 of the width of its parent and leaves at 23 to 52 degrees.
     """
     strokes: list[Stroke] = []
-    waiting = [(float(start[0]), float(start[1]), heading, width, twigs.steps)]
+    waiting = [(np.array(start, np.float64), heading, width, twigs.steps)]
     while waiting and len(strokes) < 200:
-        y, x, turn, wide, steps = waiting.pop()
-        points, widths = [(y, x)], [wide]
+        root, turn, wide, steps = waiting.pop()
         drift = rng.normal(0, twigs.wander * 0.4)
-        for left in range(steps, 0, -1):
-            turn += drift + rng.normal(0, twigs.wander)
-            y, x = y + twigs.step * np.sin(turn), x + twigs.step * np.cos(turn)
-            wide *= 0.985
-            points.append((y, x))
-            widths.append(wide)
-            if wide * 0.7 >= twigs.thinnest and rng.random() < twigs.branching:
-                fork = turn + rng.choice((-1, 1)) * rng.uniform(0.45, 1.05)
-                waiting.append((y, x, fork, wide * 0.7, max(3, int(left * rng.uniform(0.5, 0.9)))))
-                wide *= 0.92
-        strokes.append(Stroke(np.array(points), np.array(widths)))
+        turns = turn + np.cumsum(drift + rng.normal(0, twigs.wander, steps))
+        moves = twigs.step * np.stack([np.sin(turns), np.cos(turns)], axis=1)
+        points = np.concatenate([root[None], root + np.cumsum(moves, axis=0)])
+        forks = rng.random(steps) < twigs.branching
+        widths = wide * 0.985 ** np.arange(steps) * 0.92 ** np.cumsum(forks)
+        strokes.append(Stroke(points, np.concatenate([[wide], widths])))
+        for k in np.flatnonzero(forks & (widths * 0.7 >= twigs.thinnest)):
+            fork = turns[k] + rng.choice((-1, 1)) * rng.uniform(0.4, 0.9)
+            left = max(3, int((steps - k) * rng.uniform(0.5, 0.9)))
+            waiting.append((points[k + 1], fork, widths[k] * 0.7, left))
     return strokes
+
+
+def ring(centre: Sequence[float] | NDArray[np.float64], radius: float, width: float) -> Stroke:
+    """A circle as a stroke."""
+    angles = np.linspace(0, 2 * np.pi, 25)
+    points = np.stack([np.sin(angles), np.cos(angles)], axis=1) * radius + np.array(centre)
+    return Stroke(points, np.full(25, width))
 
 
 def curve(points: Sequence[tuple[float, float]], *, closed: bool = False) -> NDArray[np.float64]:

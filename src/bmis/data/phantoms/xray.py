@@ -78,17 +78,18 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
     scene, rng = streams.scene, streams.texture
     chest = _Chest(canvas, scene)
     sides = [chest.outline(knots, scene, 0.008) for knots in (RIGHT_LUNG, LEFT_LUNG)]
-    lungs = np.maximum(*(canvas.polygon(outline) for outline in sides))
-    heart = canvas.polygon(chest.outline(HEART, scene, 0.008))
+    lungs = canvas.polygons(sides)
+    heart = canvas.polygons([chest.outline(HEART, scene, 0.008)])
     air = lungs * (1 - heart)
     absorbed = _soft_tissue(canvas, chest, scene, rng)
     soften = between(0.003, 0.016, difficulty)
-    absorbed += 0.20 * canvas.blur(heart, soften + 0.004)
-    absorbed -= np.float32(between(0.62, 0.2, difficulty)) * canvas.blur(air, soften)
+    absorbed += 0.26 * canvas.blur(heart, soften + 0.004)
+    absorbed -= np.float32(between(0.64, 0.26, difficulty)) * canvas.blur(air, soften)
     absorbed += _markings(canvas, chest, scene, air)
-    absorbed += _bones(canvas, chest, scene, difficulty)
+    absorbed += _bones(canvas, chest, scene, lungs)
     absorbed += _clutter(canvas, chest, streams.clutter, air, difficulty)
-    grey = np.float32(scene.uniform(0.98, 1.1)) * absorbed + 0.04
+    # film answers to the light that is left, so thick parts differ less than thin ones
+    grey = 1 - np.exp(-np.float32(scene.uniform(1.25, 1.6)) * np.clip(absorbed + 0.03, 0, None))
     grey = grey + canvas.grain(streams.noise, between(0.008, 0.045, difficulty))
     labels = (air >= 0.5).astype(np.uint8)
     if classes == 3:
@@ -98,12 +99,12 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
 
 def _soft_tissue(canvas: Canvas, chest: _Chest, scene: Generator, rng: Generator) -> Array:
     """Body, mediastinum, abdomen; 0 outside the body."""
-    body = canvas.blur(canvas.polygon(chest.outline(BODY, scene, 0.006)), 0.012)
+    body = canvas.blur(canvas.polygons([chest.outline(BODY, scene, 0.006)]), 0.012)
     down = canvas.y / np.float32(canvas.half[0])  # -1..1
     across = canvas.x / np.float32(canvas.half[1])
-    thick = 0.60 + 0.06 * down - 0.14 * across**2 + 0.03 * canvas.noise(rng, 4, octaves=2)
-    middle = np.exp(-np.square(across / np.float32(0.17))) * 0.16
-    belly = soft_step(down - 0.5, 0.25) * 0.12
+    thick = 0.84 + 0.06 * down - 0.30 * across**2 + 0.03 * canvas.noise(rng, 4, octaves=2)
+    middle = np.exp(-np.square(across / np.float32(0.17))) * 0.22
+    belly = soft_step(down - 0.5, 0.25) * 0.16
     windpipe = ridge(across - np.float32(chest.shift[1] * 2), 0.035) * soft_step(-0.3 - down, 0.3)
     return body * (thick + middle + belly - 0.14 * windpipe)
 
@@ -121,7 +122,7 @@ def _markings(canvas: Canvas, chest: _Chest, rng: Generator, air: Array) -> Arra
     return cover * air * np.float32(rng.uniform(0.08, 0.16))
 
 
-def _bones(canvas: Canvas, chest: _Chest, rng: Generator, difficulty: float) -> Array:
+def _bones(canvas: Canvas, chest: _Chest, rng: Generator, lungs: Array) -> Array:
     """Ribs, collar bones, shoulder blades, spine."""
     back, front = [], []
     for k in range(10):
@@ -134,22 +135,32 @@ def _bones(canvas: Canvas, chest: _Chest, rng: Generator, difficulty: float) -> 
                 run = np.array((1.0, 0.9, 0.65, 0.4)) * reach
                 rise = np.array((0.13, 0.17, 0.225, 0.25)) * 1.05
                 front.append(chest.stroke(np.stack([high + rise, 0.5 + side * run], 1), 0.02))
-    absorbed = 0.11 * _tube(canvas, back) + 0.05 * _tube(canvas, front)
-    collars = []
+    seen = 0.3 + 0.7 * canvas.blur(lungs, 0.02)  # the belly hides them
+    absorbed = (0.16 * _tube(canvas, back) + 0.07 * _tube(canvas, front)) * seen
+    return absorbed + 0.22 * _tube(canvas, _shoulders(chest, rng)) + _spine(canvas, chest)
+
+
+def _shoulders(chest: _Chest, rng: Generator) -> list[Stroke]:
+    """Collar bones, edges of the shoulder blades, upper arms."""
+    bones = []
     for side in (-1, 1):
-        tilt = rng.normal(0, 0.008)
-        run = 0.5 + side * np.array((0.04, 0.14, 0.26, 0.38))
-        rise = np.array((0.165, 0.135, 0.12, 0.075)) + tilt
-        collars.append(chest.stroke(np.stack([rise, run], 1), 0.027))
-    absorbed += 0.14 * _tube(canvas, collars)
-    return absorbed + _spine(canvas, chest)
+        tilt = rng.normal(0, 0.006)
+        for rise, run, width in (
+            ((0.175, 0.15, 0.145, 0.13), (0.04, 0.14, 0.26, 0.375), 0.028),
+            ((0.205, 0.165, 0.145, 0.16), (0.30, 0.345, 0.38, 0.40), 0.03),
+            ((0.16, 0.25, 0.36, 0.42), (0.42, 0.385, 0.36, 0.335), 0.018),
+            ((0.205, 0.26, 0.38, 0.56), (0.425, 0.445, 0.47, 0.50), 0.055),
+        ):
+            line = np.stack([np.array(rise) + tilt, 0.5 + side * np.array(run)], axis=1)
+            bones.append(chest.stroke(line, width))
+    return bones
 
 
-def _tube(canvas: Canvas, strokes: list[Stroke]) -> Array:
+def _tube(canvas: Canvas, bones: list[Stroke]) -> Array:
     """Bones are tubes: their edges hold back more than their middle."""
-    whole = canvas.strokes(strokes)
-    middle = canvas.strokes([Stroke(s.points, s.widths * 0.62) for s in strokes])
-    return canvas.blur(whole - 0.38 * middle, 0.003)
+    cores = [Stroke(bone.points, bone.widths * 0.62) for bone in bones]
+    levels = [1.0] * len(bones) + [0.62] * len(cores)
+    return canvas.blur(canvas.strokes(bones + cores, levels), 0.003)
 
 
 def _spine(canvas: Canvas, chest: _Chest) -> Array:
@@ -157,12 +168,10 @@ def _spine(canvas: Canvas, chest: _Chest) -> Array:
     column = chest.stroke(np.array([(-0.1, 0.5), (0.3, 0.5), (0.7, 0.5), (1.1, 0.5)]), 0.078)
     down = canvas.y / np.float32(canvas.half[0])
     joints = ridge(np.sin(down * np.float32(24)), 0.25)
-    return canvas.blur(canvas.strokes([column]), 0.006) * (0.10 - 0.035 * joints)
+    return canvas.blur(canvas.strokes([column]), 0.006) * (0.16 - 0.05 * joints)
 
 
-def _clutter(
-    canvas: Canvas, chest: _Chest, rng: Generator, air: Array, difficulty: float
-) -> Array:
+def _clutter(canvas: Canvas, chest: _Chest, rng: Generator, air: Array, difficulty: float) -> Array:
     """Stomach air, the side marker, and with difficulty haze in the lungs and cables."""
     bubble = canvas.distance(
         (0.30 * canvas.half[0] * 2, 0.16 * canvas.half[1] * 2), stretch=1.6
@@ -174,7 +183,7 @@ def _clutter(
     haze = soft_step(canvas.noise(rng, 4, octaves=2) - 0.35, 1.2) * air
     absorbed = absorbed + haze * np.float32(between(0.0, 0.22, difficulty))
     cables = []
-    for start, end in rng.uniform(0.05, 0.95, (4, 2))[: round(between(0, 4, difficulty))]:
+    for start, end in rng.uniform(0.05, 0.95, (3, 2))[: round(between(0, 3, difficulty))]:
         knots = np.stack([np.linspace(0.15, 1.05, 5), np.linspace(start, end, 5)], 1)
-        cables.append(chest.stroke(knots + rng.normal(0, 0.04, (5, 2)), 0.006))
-    return absorbed + 0.14 * canvas.strokes(cables)
+        cables.append(chest.stroke(knots + rng.normal(0, 0.04, (5, 2)), 0.005))
+    return absorbed + 0.2 * canvas.strokes(cables)
