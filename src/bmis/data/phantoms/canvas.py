@@ -8,7 +8,7 @@ the image is small.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import zip_longest
+from itertools import chain, repeat
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -93,11 +93,13 @@ class Canvas:
             octaves: Layers, each of twice the cells and half the height of the one before.
         """
         columns = columns or rows
-        total = np.zeros((self.height, self.width), np.float32)
+        total: Array = np.zeros((self.height, self.width), np.float32)
         for octave in range(octaves):
             shape = (rows << octave, columns << octave)
             total += self.lay(rng.standard_normal(shape, np.float32)) * 0.5**octave
-        return total / np.float32(sum(0.25**k for k in range(octaves)) ** 0.5)
+        heights = sum(0.25**k for k in range(octaves)) ** 0.5
+        scaled: Array = total / np.float32(heights)
+        return scaled
 
     def grain(self, rng: Generator, strength: float) -> Array:
         """Sensor noise: independent pixels at strength (0..1 scale), (H, W)."""
@@ -119,7 +121,7 @@ class Canvas:
         """
         draw, fine = self._fine()
         thin = 1 / self.unit
-        for (points, widths), level in zip_longest(strokes, levels, fillvalue=1.0):
+        for (points, widths), level in zip(strokes, chain(levels, repeat(1.0)), strict=False):
             fill = round(255 * level)
             draw.polygon(self._place(_ribbon(points, np.maximum(widths, thin) / 2)), fill=fill)
             for end in (0, -1):
@@ -133,7 +135,7 @@ class Canvas:
     ) -> Array:
         """How much of each pixel lies in the outlines (N, 2), 0..1, (H, W); levels as above."""
         draw, fine = self._fine()
-        for outline, level in zip_longest(outlines, levels, fillvalue=1.0):
+        for outline, level in zip(outlines, chain(levels, repeat(1.0)), strict=False):
             draw.polygon(self._place(outline), fill=round(255 * level))
         return self._coarse(fine)
 
@@ -162,7 +164,8 @@ def _blur(picture: Array, sigma: float) -> Array:
     coarser = int(sigma // 4)
     if coarser > 1:  # a wide blur loses nothing on a coarser grid and costs far less there
         image = Image.fromarray(picture)
-        small = image.resize((-(-width // coarser), -(-height // coarser)), Image.Resampling.BOX)
+        size = -(-width // coarser), -(-height // coarser)
+        small = image.resize(size, Image.Resampling.BILINEAR)
         soft = Image.fromarray(_blur(np.asarray(small, np.float32), sigma / coarser))
         return np.asarray(soft.resize((width, height), Image.Resampling.BICUBIC), np.float32)
     reach = int(np.ceil(2.5 * sigma))
@@ -242,7 +245,8 @@ class Blob:
         down = self.reach * np.sin(angles) / self.stretch**0.5
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         turned = np.stack([across * sin + down * cos, across * cos - down * sin], axis=1)
-        return turned + np.array(self.centre)
+        turned += np.array(self.centre)
+        return turned
 
     def level(self, canvas: Canvas) -> Array:
         """About the distance to the outline, above 0 inside, (H, W)."""
@@ -253,12 +257,14 @@ class Blob:
 def soft_step(value: Array, width: float) -> Array:
     """0 below -width/2, 1 above width/2, a smooth rise between; a plain step at 0 for width 0."""
     t = np.clip(value / np.float32(max(width, 1e-6)) + np.float32(0.5), 0, 1)
-    return t * t * (3 - 2 * t)
+    step: Array = t * t * (3 - 2 * t)
+    return step
 
 
 def ridge(value: Array, width: float) -> Array:
     """1 where the value crosses 0, falling to 0 beside: turns noise into winding lines."""
-    return np.exp(-np.square(value / np.float32(width)))
+    line: Array = np.exp(-np.square(value / np.float32(width)))
+    return line
 
 
 def between(easy: float, hard: float, difficulty: float) -> float:

@@ -103,7 +103,8 @@ def _structure(canvas: Canvas, rng: Generator, scene: Generator, level: Array) -
     network = ridge(canvas.noise(rng, 48), 0.45) * np.float32(scene.uniform(0.0, 0.4))
     dots = soft_step(canvas.noise(rng, 36) - 1.05, 0.3) * np.float32(scene.uniform(0, 0.9))
     core = np.float32(scene.uniform(0.1, 0.9)) * depth
-    return np.clip(0.75 + core + patches + network + dots * (depth > 0.08), 0.25, None)
+    spread: Array = 0.75 + core + patches + network + dots * (depth > 0.08)
+    return np.clip(spread, 0.25, None)
 
 
 def _lay_hair(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) -> Array:

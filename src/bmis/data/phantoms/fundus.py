@@ -22,6 +22,8 @@ from bmis.data.phantoms.lines import Twigs, curve, grow
 
 RADIUS = 0.478  # of the visible retina, in short sides
 RETINA = ((0.88, 0.40, 0.20), (0.80, 0.33, 0.17), (0.84, 0.46, 0.24), (0.72, 0.36, 0.18))
+# a main vessel from the disc on: height over the line disc - macula (1: the summit), way along it
+ARCADE = ((0, 0), (0.42, 0.06), (0.82, 0.19), (1, 0.36), (0.92, 0.52), (0.72, 0.68), (0.6, 0.8))
 
 
 class _Eye(NamedTuple):
@@ -29,6 +31,7 @@ class _Eye(NamedTuple):
     cup: Blob
     macula: tuple[float, float]
     side: int  # 1: the disc is on the right of the image, -1: on the left
+    zoom: float
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
@@ -38,7 +41,7 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
     """
     scene, rng = streams.scene, streams.texture
     inside = np.float32(RADIUS) - canvas.distance((0.0, 0.0))
-    eye = _eye(scene)
+    eye = _eye(scene, zoom=1.0 if classes == 2 else 1.6)  # for the disc one goes closer
     arteries, veins = _vessels(canvas, scene, eye)
     retina = _retina(canvas, scene, rng, eye, difficulty)
     retina = _lay_clutter(canvas, streams.clutter, retina, difficulty)
@@ -54,25 +57,24 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
     return picture, (disc > 0).astype(np.uint8) + ((disc > 0) & (cup > 0)).astype(np.uint8)
 
 
-def _eye(rng: Generator) -> _Eye:
+def _eye(rng: Generator, *, zoom: float) -> _Eye:
     """Where disc, cup and macula lie."""
     side = int(rng.choice((-1, 1)))
-    size = rng.uniform(0.062, 0.082)
-    centre = (rng.uniform(-0.04, 0.03), side * rng.uniform(0.28, 0.36))
+    size = rng.uniform(0.062, 0.082) * zoom
+    centre = (rng.uniform(-0.04, 0.03), side * rng.uniform(0.28, 0.36) / zoom)
     disc = Blob.random(rng, centre, size, rough=0.02, stretch=rng.uniform(0.85, 1.0), angle=0.0)
     within = (centre[0] + rng.normal(0, 0.004), centre[1] + rng.normal(0, 0.004))
-    share = rng.uniform(0.35, 0.68)
+    share = rng.uniform(0.38, 0.68)
     cup = Blob.random(rng, within, size * share, rough=0.04, stretch=0.95, angle=0.0)
-    macula = (centre[0] + rng.uniform(0.0, 0.04), centre[1] - side * rng.uniform(0.3, 0.36))
-    return _Eye(disc, cup, macula, side)
+    macula = (centre[0] + rng.uniform(0.0, 0.04), centre[1] - side * zoom * rng.uniform(0.3, 0.36))
+    return _Eye(disc, cup, macula, side, zoom)
 
 
 def _vessels(canvas: Canvas, rng: Generator, eye: _Eye) -> tuple[list[Stroke], list[Stroke]]:
     """Four arcades about the macula and the smaller vessels of the other half."""
     kinds: tuple[list[Stroke], list[Stroke]] = ([], [])
     y, x = eye.disc.centre
-    thinnest = max(0.0022, 0.4 / canvas.unit)  # finer twigs could not be seen at this size
-    twigs = Twigs(step=0.013, steps=24, wander=0.11, branching=0.07, thinnest=thinnest)
+    twigs = Twigs(step=0.013, steps=24, wander=0.11, branching=0.07, thinnest=0.0022)
     for up in (-1, 1):
         for kind, width in enumerate(rng.uniform((0.0085, 0.011), (0.0105, 0.0145))):
             arcade = _arcade(rng, eye, up, width)
@@ -85,25 +87,23 @@ def _vessels(canvas: Canvas, rng: Generator, eye: _Eye) -> tuple[list[Stroke], l
             turn = np.pi / 2 + eye.side * (np.pi / 2) - up * eye.side * rng.uniform(0.15, 0.5)
             short = twigs._replace(steps=15)
             kinds[kind].extend(grow(rng, (y, x), turn, rng.uniform(0.003, 0.0045), short))
-    return kinds
+    return _visible(canvas, eye, kinds[0]), _visible(canvas, eye, kinds[1])
+
+
+def _visible(canvas: Canvas, eye: _Eye, strokes: list[Stroke]) -> list[Stroke]:
+    """Bring vessels to the eye's zoom, less those far below a pixel: no camera shows them."""
+    centre = np.array(eye.disc.centre)
+    near = [Stroke(centre + (s.points - centre) * eye.zoom, s.widths * eye.zoom) for s in strokes]
+    return [s for s in near if s.widths.max() * canvas.unit > 0.33]
 
 
 def _arcade(rng: Generator, eye: _Eye, up: int, width: float) -> Stroke:
     """A main vessel: out of the disc, round the macula, on to the far edge."""
     (y, x), side = eye.disc.centre, eye.side
     tall = rng.uniform(0.22, 0.31)
-    far = [
-        (0.0, 0.0),
-        (0.42, 0.06),
-        (0.82, 0.19),
-        (1.0, 0.36),
-        (0.92, 0.52),
-        (0.72, 0.68),
-        (0.6, 0.8),
-    ]
     points = [
         (y + up * (rise * tall + rng.normal(0, 0.010)), x - side * (run + rng.normal(0, 0.008)))
-        for rise, run in far
+        for rise, run in ARCADE
     ]
     points[0] = (y + up * 0.005, x)
     line = curve(points)
@@ -133,8 +133,8 @@ def _retina(
     broad = np.abs(canvas.noise(rng, 16, 12, octaves=2))
     mottle = mottle + np.float32(between(0.0, 0.07, difficulty)) * (broad - 0.5)
     retina = tint(1 + mottle, base)
-    macula = np.exp(-np.square(canvas.distance(eye.macula) / np.float32(0.075)))
-    pit = np.exp(-np.square(canvas.distance(eye.macula) / np.float32(0.022)))
+    macula = np.exp(-np.square(canvas.distance(eye.macula) / np.float32(0.075 * eye.zoom)))
+    pit = np.exp(-np.square(canvas.distance(eye.macula) / np.float32(0.022 * eye.zoom)))
     return retina * np.exp(-tint(0.42 * macula + 0.2 * pit, (0.75, 1.0, 0.9)))
 
 
@@ -145,7 +145,7 @@ def _lay_disc(
     disc, cup = levels
     glow = np.exp(-np.square(np.clip(-disc, 0, None) / np.float32(0.05)))
     retina = retina * (1 + np.float32(0.16) * glow)[..., None]
-    pallor = between(1.0, 0.42, difficulty)
+    pallor = between(1.0, 0.33, difficulty)
     cover = soft_step(disc, between(0.008, 0.035, difficulty)) * np.float32(pallor)
     retina = mix(retina, (0.98, rng.uniform(0.66, 0.78), rng.uniform(0.4, 0.5)), cover)
     cover = soft_step(cup, between(0.01, 0.035, difficulty)) * np.float32(pallor)
@@ -163,8 +163,7 @@ def _lay_vessels(
     depth = between(1.0, 0.5, difficulty)
     for kind, amount, colour in ((1, 0.7, (0.5, 1.0, 0.75)), (0, 0.55, (0.3, 1.0, 0.9))):
         # thin vessels hold less blood and so less light back
-        thickest = max(float(stroke.widths[0]) for stroke in strokes[kind])
-        full = [0.25 + 0.75 * min(1.0, s.widths.mean() / thickest * 1.5) for s in strokes[kind]]
+        full = [0.25 + 0.75 * min(1.0, s.widths.mean() / 0.008) for s in strokes[kind]]
         order = np.argsort(full)
         blood = canvas.strokes([strokes[kind][k] for k in order], [full[k] for k in order])
         cover = canvas.blur(blood, soften)

@@ -128,11 +128,12 @@ def _fading(canvas: Canvas, rng: Generator) -> Array:
     across = canvas.x / np.float32(canvas.half[1]) * rng.choice((-1, 1))
     loose = soft_step(across - np.float32(rng.uniform(0.75, 1.3)) + 0.05 * depth, 0.35)
     late = np.clip(depth - np.float32(rng.uniform(0.4, 1.2)), 0, None)
-    return np.exp(-np.float32(rng.uniform(0.4, 1.1)) * late) * (1 - 0.7 * loose) * 1.45
+    left: Array = np.exp(-np.float32(rng.uniform(0.4, 1.1)) * late)
+    return left * (1.45 - loose)
 
 
 def _speckle(canvas: Canvas, rng: Generator) -> Array:
-    """Rayleigh grain of mean 1, longer across the beam than along it, coarser with depth.
+    """Rayleigh grain of mean 1, longer across the beam than along it.
 
     The grain is made on its own grid and then averaged into the pixels, as a smaller picture of
     the same scan would be.
@@ -141,6 +142,7 @@ def _speckle(canvas: Canvas, rng: Generator) -> Array:
     for _ in range(2):
         cells = rng.standard_normal((320, 320), np.float32)
         cells = cells + 0.7 * (np.roll(cells, 1, 0) + np.roll(cells, -1, 0))
-        parts.append(sum(tap * np.roll(cells, k - 3, 1) for k, tap in enumerate(ACROSS)))
-    amplitude = np.hypot(*parts)
+        wide = [tap * np.roll(cells, k - 3, 1) for k, tap in enumerate(ACROSS)]
+        parts.append(np.sum(wide, axis=0, dtype=np.float32))
+    amplitude = np.hypot(parts[0], parts[1])
     return np.clip(canvas.lay(amplitude / amplitude.mean()), 0.02, None)

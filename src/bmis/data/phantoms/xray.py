@@ -55,7 +55,8 @@ class _Chest:
         """(down, across) on 0..1 of the frame -> canvas units."""
         moved = (points - 0.5) * self.zoom + self.shift
         leaning = moved[:, 1] + self.lean * moved[:, 0]
-        return np.stack([moved[:, 0], leaning], axis=1) * self.frame
+        placed: Outline = np.stack([moved[:, 0], leaning], axis=1) * self.frame
+        return placed
 
     def outline(
         self, knots: tuple[tuple[float, float], ...], rng: Generator, jitter: float
@@ -64,10 +65,10 @@ class _Chest:
         moved = np.array(knots) + rng.normal(0, jitter, (len(knots), 2))
         return self.place(curve([(float(y), float(x)) for y, x in moved], closed=True))
 
-    def stroke(self, points: Outline, width: float | NDArray[np.float64]) -> Stroke:
-        """A line through frame coordinates with a width in shares of the frame's width."""
+    def stroke(self, points: Outline, width: float) -> Stroke:
+        """A line through frame coordinates with a width in short sides."""
         line = self.place(curve([(float(y), float(x)) for y, x in points]))
-        return Stroke(line, np.broadcast_to(width * float(self.frame.min()), len(line)))
+        return Stroke(line, np.full(len(line), width))
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
@@ -106,7 +107,8 @@ def _soft_tissue(canvas: Canvas, chest: _Chest, scene: Generator, rng: Generator
     middle = np.exp(-np.square(across / np.float32(0.17))) * 0.22
     belly = soft_step(down - 0.5, 0.25) * 0.16
     windpipe = ridge(across - np.float32(chest.shift[1] * 2), 0.035) * soft_step(-0.3 - down, 0.3)
-    return body * (thick + middle + belly - 0.14 * windpipe)
+    tissue: Array = body * (thick + middle + belly - 0.14 * windpipe)
+    return tissue
 
 
 def _markings(canvas: Canvas, chest: _Chest, rng: Generator, air: Array) -> Array:
@@ -136,7 +138,7 @@ def _bones(canvas: Canvas, chest: _Chest, rng: Generator, lungs: Array) -> Array
                 rise = np.array((0.13, 0.17, 0.225, 0.25)) * 1.05
                 front.append(chest.stroke(np.stack([high + rise, 0.5 + side * run], 1), 0.02))
     seen = 0.3 + 0.7 * canvas.blur(lungs, 0.02)  # the belly hides them
-    absorbed = (0.16 * _tube(canvas, back) + 0.07 * _tube(canvas, front)) * seen
+    absorbed: Array = (0.16 * _tube(canvas, back) + 0.07 * _tube(canvas, front)) * seen
     return absorbed + 0.22 * _tube(canvas, _shoulders(chest, rng)) + _spine(canvas, chest)
 
 
