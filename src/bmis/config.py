@@ -136,3 +136,56 @@ class ModelInfo(Settings):
                 f"the network takes {self.model.in_channels} channels, "
                 f"its input has {self.input.channels}"
             )
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """What ``bmis train`` is asked to do; written to ``config.yaml`` in the run folder.
+
+    Attributes:
+        data: Dataset folder.
+        model: A registered name.
+        options: Further constructor arguments of the model.
+        recipe: "default", "paper" or "fast".
+        epochs: Passes over the training images.
+        size: Height and width of the network's input in pixels.
+        resize: "squash", "letterbox" or "native"; see ``InputSpec``.
+        fold: Number of the fold, or path of a fold file; None for the data set's own split.
+        seed: Of the weights, the order, the augmentation and a split that has to be made.
+        batch_size: Images a step over all processes; None for the recipe's.
+        learning_rate: The highest; None for the recipe's.
+        device: "auto", "cpu" or "cuda".
+        precision: "auto" (bf16 where the processor has it), "bf16" or "32".
+        devices: Processes on each machine, one GPU each.
+        nodes: Machines.
+        compile: Compile the network; pays on GPUs and long trainings.
+        deterministic: Bit-identical weights from the same seed on the same machine.
+        tensorboard: Write TensorBoard files too.
+    """
+
+    data: str
+    model: str = "bmis"
+    options: dict[str, Any] = field(default_factory=dict)
+    recipe: str = "default"
+    epochs: int = 60
+    size: tuple[int, int] = (224, 224)
+    resize: str = "squash"
+    fold: int | str | None = None
+    seed: int = 0
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    compile: bool = False
+    deterministic: bool = False
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("precision", self.precision, ("auto", "bf16", "32"))
+        check_choice("resize rule", self.resize, RESIZE_RULES)
+        for name in ("epochs", "devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")

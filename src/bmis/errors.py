@@ -26,6 +26,10 @@ class TrainingError(BmisError):
     """Training cannot go on: not finite, out of memory, interrupted."""
 
 
+class TrainingInterrupted(TrainingError):  # noqa: N818  (an answer to Ctrl-C, not a fault)
+    """Ctrl-C during training; what was done is kept."""
+
+
 class MissingExtraError(BmisError):
     """An optional package is not installed."""
 

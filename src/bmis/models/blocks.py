@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class EfficientChannelAttention(nn.Module):
-    """ECA (arXiv:1910.03151): each channel is scaled by a sigmoid of its neighbours' means.
+    """ECA (arXiv:1910.03151): the factor of each channel is a sigmoid of its neighbours' means.
 
     The 1-D convolution across channels is written as a 1 x k convolution over (N, 1, 1, C), which
     exports without the transposes that ``Conv1d`` leaves behind.
@@ -16,10 +16,9 @@ class EfficientChannelAttention(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(1, 1, (1, kernel), padding=(0, kernel // 2), bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        n, c = x.shape[:2]
-        weights = self.conv(x.mean((2, 3)).view(n, 1, 1, c)).sigmoid()
-        return x * weights.view(n, c, 1, 1)
+    def forward(self, means: Tensor) -> Tensor:
+        """Means of the channels (N, C, 1, 1) -> their factors (N, C, 1, 1) in 0..1."""
+        return self.conv(means.transpose(1, 3)).sigmoid().transpose(1, 3)  # type: ignore[no-any-return]
 
 
 _SMALL = 2**22  # entries of a P x P map, over the batch, that are sooner held than recomputed

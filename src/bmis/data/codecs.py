@@ -1,0 +1,239 @@
+"""From the bytes of an image file to an array as stored: PNG, JPEG, BMP, TIFF and NPY.
+
+Files are known by their first bytes, not by their name, and only these five formats are opened.
+The header is checked before a pixel is decoded. What the values mean is told in ``images``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from bmis.errors import DataError
+
+MAX_PIXELS = 2**28
+"""Larger images are refused by their header: 268 million pixels, 16,384 x 16,384."""
+
+# The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
+# own limit is a global that other libraries set.
+_OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"BM", BmpImageFile),
+    (b"II*\0", TiffImageFile),
+    (b"MM\0*", TiffImageFile),
+)
+_NPY = b"\x93NUMPY"
+_ORIENTATION, _BITS = 0x112, 258  # tags of EXIF and TIFF
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An image as its file stores it, turned upright.
+
+    Attributes:
+        array: (H, W) or (H, W, C); alpha is dropped, palette indices are kept.
+        palette: (256, 3) uint8 colours where ``array`` holds indices into them.
+    """
+
+    array: NDArray[Any]
+    palette: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known before decoding: upright height and width in pixels, grey or in colour."""
+
+    size: tuple[int, int]
+    grey: bool
+
+
+def read_header(path: Path) -> Header:
+    """Size and kind of an image, without decoding its pixels.
+
+    Raises:
+        DataError: Missing, empty, of another format, damaged or too large.
+    """
+    if _magic(path).startswith(_NPY):
+        return _npy_header(_npy(path), path)
+    image = _open(path)
+    try:
+        return _header(image, path)
+    finally:
+        image.close()
+
+
+def decode(path: Path) -> Stored:
+    """Read a whole image file.
+
+    Raises:
+        DataError: As ``read_header``, and truncated or damaged pixels.
+    """
+    if _magic(path).startswith(_NPY):
+        array = _npy(path)
+        _npy_header(array, path)
+        return Stored(_finite(np.array(array[..., :3] if array.ndim == 3 else array), path))
+    image = _open(path)
+    try:
+        turn = _orientation(image)
+        stored = _pixels(image, path)
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise _damaged(path, error) from error
+    finally:
+        image.close()
+    return Stored(_upright(stored.array, turn), stored.palette)
+
+
+def _magic(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if not start:
+        raise DataError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
+    return start
+
+
+def _open(path: Path) -> ImageFile:
+    """An opened Pillow image of checked size; nothing is decoded yet."""
+    start = _magic(path)
+    opener = next((made for magic, made in _OPENERS if start.startswith(magic)), None)
+    if opener is None:
+        raise DataError(
+            f"{path}: not an image (its first bytes are {start[:4]!r}); "
+            "wanted are PNG, JPEG, BMP, TIFF or NPY"
+        )
+    try:
+        image = opener(str(path))
+    except Exception as error:
+        raise _damaged(path, error) from error
+    try:
+        _header(image, path)
+        pages = getattr(image, "n_frames", 1) if isinstance(image, TiffImageFile) else 1
+        if pages > 1:
+            raise DataError(f"{path}: has {pages} pages; save each as an image of its own")
+    except DataError:
+        image.close()
+        raise
+    return image
+
+
+def _header(image: ImageFile, path: Path) -> Header:
+    width, height = image.size
+    if isinstance(image, TiffImageFile):  # whether Pillow swaps them depends on its version
+        width, height = image.tag_v2[256], image.tag_v2[257]
+    turn = image.tag_v2.get(_ORIENTATION, 1) if isinstance(image, TiffImageFile) else None
+    if (_orientation(image) if turn is None else turn) >= 5:
+        width, height = height, width
+    _check_size(path, height, width)
+    return Header((height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16"))
+
+
+def _check_size(path: Path, height: int, width: int) -> None:
+    if height < 1 or width < 1:
+        raise DataError(f"{path}: has no pixels ({height} x {width}); remove it")
+    if height * width > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {height} x {width} pixels are more than the limit of "
+            f"{MAX_PIXELS // 10**6} million; cut or shrink it first"
+        )
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return DataError(f"{path}: truncated or damaged ({reason}); copy it again or remove it")
+
+
+def _orientation(image: ImageFile) -> int:
+    """EXIF orientation 1 to 8 that is left for us to apply; Pillow turns TIFF by itself."""
+    if isinstance(image, TiffImageFile) or "exif" not in image.info:
+        return 1
+    try:
+        turn = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF does not spoil the pixels
+        return 1
+    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
+
+
+def _upright(array: NDArray[Any], turn: int) -> NDArray[Any]:
+    if turn >= 5:
+        array = array.swapaxes(0, 1)
+    if turn in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if turn in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
+
+
+def _pixels(image: ImageFile, path: Path) -> Stored:
+    if isinstance(image, TiffImageFile) and max(image.tag_v2.get(_BITS, (1,))) > 8:
+        if image.mode in ("RGB", "RGBA", "RGBX"):  # Pillow would keep the upper eight bits only
+            return _tiff(path, image.tag_v2.get(_ORIENTATION, 1))
+    image.load()
+    if image.mode == "P":
+        colours = np.zeros((256, 3), np.uint8)
+        table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+        colours[: len(table)] = table
+        return Stored(np.array(image), colours)
+    if image.mode in ("1", "L", "RGB") or image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Stored(_finite(np.array(image), path))
+    if image.mode in ("LA", "La"):
+        return Stored(np.array(image)[..., 0])
+    if image.mode in ("RGBA", "RGBX"):
+        return Stored(np.array(image)[..., :3])
+    return Stored(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA
+
+
+def _tiff(path: Path, turn: int) -> Stored:
+    with tifffile.TiffFile(path) as file:
+        array = file.pages[0].asarray()
+        planar = file.pages[0].planarconfig == 2
+    if planar:
+        array = np.moveaxis(array, 0, -1)
+    return Stored(_finite(_upright(array[..., :3], turn), path))
+
+
+def _finite(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise DataError(f"{path}: {bad} values are NaN or infinite; replace them before saving")
+    return array
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    try:
+        return cast(NDArray[Any], np.load(path, mmap_mode="r", allow_pickle=False))
+    except ValueError as error:
+        if "allow_pickle" in str(error) or "object" in str(error).lower():
+            raise DataError(
+                f"{path}: holds Python objects, which are not read because they can run code; "
+                "save a plain array with numpy.save"
+            ) from error
+        raise _damaged(path, error) from error
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _npy_header(array: NDArray[Any], path: Path) -> Header:
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{path}: holds {array.dtype}; wanted are integers, floats or bool")
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise DataError(
+            f"{path}: array of shape {array.shape}; wanted is (H, W), (H, W, 1), (H, W, 3) or "
+            "(H, W, 4)"
+        )
+    _check_size(path, array.shape[0], array.shape[1])
+    return Header((array.shape[0], array.shape[1]), channels == 1)

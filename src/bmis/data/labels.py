@@ -1,0 +1,93 @@
+"""From the values that masks store to class numbers: the one place where this is decided.
+
+Two classes may be stored as 0 and 1 or as 0 and 255; K classes as 0 to K-1.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import DataError
+
+MAX_CLASSES = 64
+
+
+def values_of(raw: NDArray[Any]) -> tuple[int, ...]:
+    """The different values of a raw mask (uint8 or uint16), sorted."""
+    counts = np.zeros(65536 if raw.dtype == np.uint16 else 256, np.int64)
+    for start in range(0, raw.size, 2**20):  # bincount copies to int64: in pieces
+        counts += np.bincount(raw.reshape(-1)[start : start + 2**20], minlength=len(counts))
+    return tuple(int(value) for value in np.flatnonzero(counts))
+
+
+def to_labels(raw: NDArray[Any], num_classes: int, path: Path) -> NDArray[np.uint8]:
+    """Raw mask values (H, W) -> class numbers (H, W) uint8 in 0..num_classes-1.
+
+    Raises:
+        DataError: Values that stand for no class.
+    """
+    high = int(raw.max())
+    if num_classes == 2 and high == 255:
+        labels = raw == 255
+        if (labels | (raw == 0)).all():
+            return labels.astype(np.uint8)
+    if high >= num_classes:
+        raise wrong_values(path, values_of(raw), num_classes)
+    return raw.astype(np.uint8)
+
+
+def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:
+    """Number of classes of a data set from the values of each of its masks.
+
+    Raises:
+        DataError: Values that are neither 0/1, 0/255 nor 0..K-1 over the data set.
+    """
+    masks = list(found)
+    binary = all(set(values) <= {0, 255} or set(values) <= {0, 1} for _, values in masks)
+    if binary:
+        return 2
+    everywhere = sorted({value for _, values in masks for value in values})
+    path, values = max(masks, key=lambda mask: (mask[1][-1], len(mask[1])))
+    if everywhere[-1] >= MAX_CLASSES:
+        if everywhere[-1] == 255:  # 0/255 elsewhere: show the file with the values between
+            path, values = max(masks, key=lambda mask: len(set(mask[1]) - {0, 255}))
+        raise wrong_values(path, values, None)
+    missing = sorted(set(range(1, everywhere[-1])) - set(everywhere))
+    if missing:
+        raise DataError(
+            f"{path}: mask values {_short(tuple(everywhere))} leave out {_short(tuple(missing))}; "
+            "number the classes 0, 1, 2 ... or name them all in dataset.yaml (classes: [...])"
+        )
+    return everywhere[-1] + 1
+
+
+def class_names(num_classes: int) -> tuple[str, ...]:
+    """Names where nobody gave any: background, foreground; or background, class 1, class 2."""
+    if num_classes == 2:
+        return ("background", "foreground")
+    return ("background", *(f"class {index}" for index in range(1, num_classes)))
+
+
+def wrong_values(path: Path, values: tuple[int, ...], num_classes: int | None) -> DataError:
+    """The answer to mask values that stand for no class, with the cure that fits them."""
+    between = [value for value in values if 0 < value < 255]
+    if values[-1] <= 255 and between and len(between) > 2 and between[-1] > 200:
+        cure = "looks blurred or saved as JPEG: threshold it at 128 and save as PNG"
+    elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
+        cure = "255 as 'ignore' is not supported: give those pixels a class"
+    else:
+        cure = f"number the classes 0, 1, 2 ... (at most {MAX_CLASSES})"
+    wanted = "0/1, 0/255 or 0..K-1"
+    if num_classes is not None:
+        wanted = "0/1 or 0/255" if num_classes == 2 else f"0..{num_classes - 1}"
+    return DataError(f"{path}: mask values {_short(values)}, wanted {wanted}; {cure}")
+
+
+def _short(values: tuple[int, ...]) -> str:
+    shown = [str(value) for value in values]
+    if len(shown) > 8:
+        shown = [*shown[:4], "...", *shown[-3:]]
+    return " ".join(shown) + (f" ({len(values)} values)" if len(values) > 8 else "")

@@ -1,0 +1,144 @@
+"""From an image to what a network takes, and from its scores back to the image's own size.
+
+One copy for training and prediction. Pixel centres lie at half-integers throughout, so image,
+labels and restored scores stay on top of each other.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from bmis.config import InputSpec
+from bmis.errors import DataError
+
+_BLOCK = 2**20  # scores that restore() interpolates at a time: stays in the cache
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an image lies inside the network's frame.
+
+    Attributes:
+        size: Height and width of the original image in pixels.
+        box: (top, left, height, width) of the image inside the frame, in frame pixels.
+    """
+
+    size: tuple[int, int]
+    box: tuple[int, int, int, int]
+
+
+def fit(pixels: NDArray[np.uint8], spec: InputSpec) -> tuple[NDArray[np.uint8], Placement]:
+    """Bring an image to the network's frame.
+
+    "squash" scales to ``spec.size``, whatever the aspect; "letterbox" scales keeping the aspect
+    and centres on black; "native" leaves the pixels alone and pads with black at the bottom and
+    right up to ``spec.size`` where the image is smaller. Scaling is bilinear, antialiased.
+
+    Args:
+        pixels: (H, W, C) uint8 with C = ``spec.channels``.
+        spec: Size and resize rule.
+
+    Returns:
+        (h, w, C) uint8 and the place of the image in it.
+
+    Raises:
+        DataError: The image has another number of channels.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != spec.channels:
+        raise DataError(
+            f"expected pixels of shape (H, W, {spec.channels}), got {pixels.shape}; "
+            f"read the image with channels={spec.channels}"
+        )
+    placement = place((pixels.shape[0], pixels.shape[1]), spec)
+    return _put(pixels, placement, spec, Pillow.Resampling.BILINEAR), placement
+
+
+def fit_labels(labels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """Bring labels (H, W) uint8 to the frame of ``fit``: nearest neighbour, padded with 0."""
+    placement = place((labels.shape[0], labels.shape[1]), spec)
+    return _put(labels[..., None], placement, spec, Pillow.Resampling.NEAREST)[..., 0]
+
+
+def place(size: tuple[int, int], spec: InputSpec) -> Placement:
+    """Where ``fit`` puts an image of this height and width."""
+    if spec.resize == "native":
+        return Placement(size, (0, 0, *size))
+    if spec.resize == "squash":
+        return Placement(size, (0, 0, *spec.size))
+    scale = min(frame / side for frame, side in zip(spec.size, size, strict=True))
+    height, width = (
+        min(frame, max(1, round(side * scale))) for frame, side in zip(spec.size, size, strict=True)
+    )
+    top, left = (spec.size[0] - height) // 2, (spec.size[1] - width) // 2
+    return Placement(size, (top, left, height, width))
+
+
+def _put(
+    pixels: NDArray[np.uint8],
+    placement: Placement,
+    spec: InputSpec,
+    resampling: Pillow.Resampling,
+) -> NDArray[np.uint8]:
+    top, left, height, width = placement.box
+    if (height, width) != placement.size:
+        flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+        scaled = np.asarray(Pillow.fromarray(flat).resize((width, height), resampling))
+        pixels = scaled.reshape(height, width, pixels.shape[2])
+    frame = (max(spec.size[0], top + height), max(spec.size[1], left + width))
+    if frame == (height, width):
+        return np.ascontiguousarray(pixels)
+    padded = np.zeros((*frame, pixels.shape[2]), np.uint8)
+    padded[top : top + height, left : left + width] = pixels
+    return padded
+
+
+def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+    """(h, w, C) uint8 -> (C, h, w) float32: (x / 255 - mean) / std per channel."""
+    mean, std = (np.array(part, np.float64)[:, None, None] for part in (spec.mean, spec.std))
+    planes = pixels.transpose(2, 0, 1).astype(np.float32)
+    planes *= (1 / (255 * std)).astype(np.float32)
+    planes -= (mean / std).astype(np.float32)
+    return planes
+
+
+def restore(scores: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
+    """Scores (K, h, w) of the network's frame -> (K, H, W) float32 at the image's own size.
+
+    Padding is cut off, the rest is interpolated bilinearly between pixel centres without
+    antialiasing, like torch's ``interpolate(..., align_corners=False)``. Needs little memory
+    beside the answer.
+
+    Raises:
+        DataError: The scores are smaller than the image's box in the frame.
+    """
+    top, left, height, width = placement.box
+    if scores.ndim != 3 or scores.shape[1] < top + height or scores.shape[2] < left + width:
+        raise DataError(
+            f"scores of shape {scores.shape} do not cover the image's box {placement.box}"
+        )
+    inside = scores[:, top : top + height, left : left + width]
+    if (height, width) == placement.size:
+        return np.ascontiguousarray(inside, dtype=np.float32)
+    above, below, down = _neighbours(height, placement.size[0])
+    before, after, right = _neighbours(width, placement.size[1])
+    restored = np.empty((len(scores), *placement.size), np.float32)
+    step = max(1, _BLOCK // placement.size[1])
+    for plane, target in zip(inside, restored, strict=True):
+        for start in range(0, len(above), step):
+            rows = slice(start, start + step)
+            upper, weight = plane[above[rows]], down[rows, None]
+            lines = upper + (plane[below[rows]] - upper) * weight
+            nearer = lines[:, before]
+            target[rows] = nearer + (lines[:, after] - nearer) * right
+    return restored
+
+
+def _neighbours(
+    have: int, want: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """For each of ``want`` positions: the two source indices and the weight of the second."""
+    centres = np.clip((np.arange(want) + 0.5) * (have / want) - 0.5, 0, have - 1)
+    first = centres.astype(np.intp)
+    return first, np.minimum(first + 1, have - 1), (centres - first).astype(np.float32)

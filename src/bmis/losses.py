@@ -1,0 +1,61 @@
+"""Training losses: (logits, labels) -> one number. Chosen by name in a recipe."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Soft Dice of every image and channel: (2 TP + 1) / (2 TP + FP + FN + 1).
+
+    Args:
+        probabilities: (N, K, H, W) in 0..1.
+        targets: (N, K, H, W), 0 or 1.
+
+    Returns:
+        (N, K) in 0..1, 1 where both are empty.
+    """
+    overlap = (probabilities * targets).sum((2, 3))
+    total = probabilities.sum((2, 3)) + targets.sum((2, 3))  # = 2 TP + FP + FN
+    return (2 * overlap + 1) / (total + 1)
+
+
+def one_hot(labels: Tensor, num_classes: int) -> Tensor:
+    """Labels (N, H, W) -> float32 (N, K, H, W)."""
+    classes = torch.arange(num_classes, device=labels.device).view(1, -1, 1, 1)
+    return (labels.unsqueeze(1) == classes).float()
+
+
+def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy plus one minus the soft Dice of the foreground classes, per image.
+
+    Args:
+        logits: (N, K, H, W), K >= 2.
+        labels: (N, H, W), 0..K-1.
+    """
+    logits = logits.float()
+    log_probabilities = F.log_softmax(logits, dim=1)
+    targets = one_hot(labels, logits.shape[1])
+    cross_entropy = -(log_probabilities * targets).sum(1).mean()
+    dice = soft_dice(log_probabilities.exp()[:, 1:], targets[:, 1:])
+    return cross_entropy + 1 - dice.mean()
+
+
+def published(logits: Tensor, labels: Tensor) -> Tensor:
+    """The BMIS authors' loss: cross-entropy of sigmoid outputs taken for logits, minus soft Dice.
+
+    Args:
+        logits: (N, K, H, W), K >= 2; their sigmoid is what the authors' network gives.
+        labels: (N, H, W), 0..K-1.
+    """
+    probabilities = logits.float().sigmoid()
+    targets = one_hot(labels, logits.shape[1])
+    cross_entropy = F.cross_entropy(probabilities, labels.long())
+    return cross_entropy - soft_dice(probabilities, targets).mean()
+
+
+LOSSES: Mapping[str, Loss] = {"ce_dice": ce_dice, "published": published}

@@ -1,0 +1,221 @@
+"""The training loop: state, one epoch, validation, checkpoint. Set up by ``train``."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from bmis.config import InputSpec
+from bmis.data.augment import apply, draw
+from bmis.data.store import Store
+from bmis.errors import TrainingError
+from bmis.files import atomic
+from bmis.losses import LOSSES, one_hot
+from bmis.models import SegmentationModel
+from bmis.optim import WeightAverage, learning_rate, make_optimizer
+from bmis.recipes import Recipe
+
+
+@dataclass
+class Progress:
+    """What has been done so far; travels in ``last.ckpt``.
+
+    Attributes:
+        epoch: Epochs done.
+        best: Highest validation score so far, IoU + Dice, 0..2.
+        best_epoch: The epoch, from 1, that reached it.
+        log: One row an epoch, as in ``log.csv``.
+    """
+
+    epoch: int = 0
+    best: float = -1.0
+    best_epoch: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains one model on one store, an epoch at a time.
+
+    Attributes:
+        progress: What has been done so far.
+        averaged: The weights to validate and keep.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: SegmentationModel,
+        recipe: Recipe,
+        *,
+        epochs: int,
+        seed: int,
+        compiled: bool = False,
+    ) -> None:
+        self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
+        self.progress = Progress()
+        self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = torch.compile(self._model) if compiled else self._model
+        self._network, self._optimizer = fabric.setup(network, make_optimizer(model, recipe))
+        self._average = WeightAverage(self._model, recipe.average) if recipe.average else None
+        self._loss = LOSSES[recipe.loss]
+
+    @property
+    def averaged(self) -> SegmentationModel:
+        """The model to validate and keep: the running average if the recipe has one."""
+        return self._average.model if self._average else self._model  # type: ignore[return-value]
+
+    def train_epoch(self, store: Store, step_done: Callable[[int], None]) -> dict[str, float]:
+        """One pass over the training images.
+
+        Args:
+            store: The training images.
+            step_done: Called with the number of images after each step.
+
+        Returns:
+            The mean loss and the last learning rate.
+
+        Raises:
+            TrainingError: The loss is not a number.
+        """
+        epoch, rank, world = self.progress.epoch, self.fabric.global_rank, self.fabric.world_size
+        # Everything random in an epoch follows from (seed, epoch, process), so that a run resumed
+        # at the start of an epoch goes on exactly as it would have.
+        order = torch.Generator().manual_seed(_mix(self.seed, epoch, 0))
+        chance = torch.Generator().manual_seed(_mix(self.seed, epoch, 1 + rank))
+        torch.manual_seed(_mix(self.seed, epoch, 1 + rank) ^ 0x5EED)  # dropout
+        index = torch.randperm(len(store) * store.crops_per_image(), generator=order) % len(store)
+        share = max(1, self.recipe.batch_size // world)
+        batches = index[: len(index) // world * world].view(-1, world)[:, rank].split(share)
+        if len(batches) > 1 and len(batches[-1]) < share:  # static shapes; the order is new
+            batches = batches[:-1]  # each time, so nobody is left out for good
+        self._network.train()
+        losses = torch.zeros((), device=self.fabric.device)
+        rate = 0.0
+        for number, batch in enumerate(batches):
+            done = epoch + number / len(batches)
+            rate = self._set_rate(learning_rate(self.recipe, done, self.epochs))
+            losses += self._step(store, batch, chance)
+            step_done(len(batch) * world)
+            if number % 50 == 0 or number + 1 == len(batches):
+                self._check(losses, epoch)
+        mean = self.fabric.all_reduce(losses / len(batches), reduce_op="mean")
+        return {"loss": float(mean), "learning_rate": rate}  # type: ignore[arg-type]
+
+    def _set_rate(self, rate: float) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self, store: Store, batch: Tensor, chance: torch.Generator) -> Tensor:
+        settings = self.recipe.augmentation
+        images, labels = store.crops(batch, chance)
+        parameters = draw(settings, len(images), images.shape[1], chance)
+        pixels, labels = apply(images.float() / 255, labels, parameters, settings)
+        logits = self._network(_normalise(pixels, store.spec))
+        loss = self._loss(logits, labels)
+        self.fabric.backward(loss)
+        if self.recipe.clip:
+            self.fabric.clip_gradients(
+                self._network, self._optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False
+            )
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._average:
+            self._average.update(self._model)
+        return loss.detach()
+
+    def _check(self, losses: Tensor, epoch: int) -> None:
+        if not math.isfinite(float(losses)):
+            raise TrainingError(
+                f"the loss is not a number in epoch {epoch + 1}: lower --learning-rate "
+                f"(now {self.recipe.learning_rate:g}) or use --precision 32; "
+                "the last good checkpoint is kept"
+            )
+
+    @torch.no_grad()
+    def validate(self, store: Store) -> dict[str, float]:
+        """Mean IoU and Dice over images, of the averaged weights, at the network's size.
+
+        Every image counts the same and every foreground class within it; a class absent from
+        mask and prediction is left out. For choosing the epoch; scores come from ``evaluate``.
+        """
+        model = self.averaged.eval()
+        sums = torch.zeros(3, dtype=torch.float64)
+        for number in range(self.fabric.global_rank, len(store), self.fabric.world_size):
+            images, labels = store.windows(number)
+            with self.fabric.autocast():
+                logits = model(_normalise(images.float() / 255, store.spec))
+            sums += _overlap(logits.argmax(1), labels, logits.shape[1])
+        total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
+        iou, dice, count = total.tolist()
+        return {"val_iou": iou / max(count, 1), "val_dice": dice / max(count, 1)}
+
+    def record(self, row: dict[str, float]) -> bool:
+        """Count the epoch as done; whether it is the best so far."""
+        score = row["val_iou"] + row["val_dice"]
+        self.progress.epoch += 1
+        better = score > self.progress.best
+        if better:
+            self.progress.best, self.progress.best_epoch = score, self.progress.epoch
+        self.progress.log.append({"epoch": self.progress.epoch, **row})
+        return better
+
+    def save(self, path: Path) -> None:
+        """Write everything that is needed to go on, atomically."""
+        state: dict[str, Any] = {
+            "progress": vars(self.progress),
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "average": self._average.state_dict() if self._average else None,
+        }
+        with atomic(path) as temporary:
+            torch.save(state, temporary)
+
+    def load(self, path: Path) -> None:
+        """Take up where ``save`` left off.
+
+        Raises:
+            TrainingError: The file is damaged or of another network.
+        """
+        try:
+            state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+            self._model.load_state_dict(state["model"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            if self._average:
+                self._average.load_state_dict(state["average"])
+            self.progress = Progress(**state["progress"])
+        except Exception as error:  # torch raises a dozen types for a bad file
+            raise TrainingError(
+                f"{path}: cannot be resumed ({type(error).__name__}); delete it to start over"
+            ) from error
+
+
+def _mix(seed: int, epoch: int, stream: int) -> int:
+    """One number from three, so that neighbouring seeds and epochs share nothing."""
+    value = (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB)
+    value = (value ^ (value >> 31)) * 0xD6E8FEB86659FD93
+    return (value ^ (value >> 29)) & (2**63 - 1)
+
+
+def _normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """0..1 -> the network's input, as ``data.preprocess.normalise`` does for one image."""
+    mean, std = (pixels.new_tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
+    return pixels.sub(mean).div(std).contiguous(memory_format=torch.channels_last)
+
+
+def _overlap(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """(IoU, Dice, 1) of one image in windows (W, h, w); (1, 1, 1) if rightly nothing was found."""
+    ours = one_hot(predicted, num_classes)[:, 1:].sum((0, 2, 3))
+    theirs = one_hot(labels, num_classes)[:, 1:].sum((0, 2, 3))
+    both = (one_hot(predicted, num_classes) * one_hot(labels, num_classes))[:, 1:].sum((0, 2, 3))
+    present = (ours + theirs) > 0
+    if not present.any():
+        return torch.ones(3, dtype=torch.float64)
+    both, total = both[present].double().cpu(), (ours + theirs)[present].double().cpu()
+    iou, dice = (both / (total - both)).mean(), (2 * both / total).mean()
+    return torch.stack([iou, dice, torch.ones((), dtype=torch.float64)])
