@@ -90,16 +90,18 @@ def test_a_correctly_empty_image_is_right_and_counted_by_itself():
         "assd": 0.0,
         "sensitivity": None,
     }
-    summary = summarise_cases([score, score_case(HIT, TRUTH, 2)], ["background", "a"])
+    others = [score_case(HIT, TRUTH, 2), score_case(EMPTY, TRUTH, 2), score_case(HIT, EMPTY, 2)]
+    summary = summarise_cases([score, *others], ["background", "a"])
     assert summary["outcomes"] == {
         "present": 1,
-        "missed": 0,
-        "false_alarm": 0,
+        "missed": 1,
+        "false_alarm": 1,
         "correctly_empty": 1,
     }
-    assert summary["cases"]["dice"]["mean"] == pytest.approx((1 + 0.9) / 2)
-    assert summary["cases_with_foreground"]["dice"]["mean"] == pytest.approx(0.9)
-    assert summary["classes"]["a"]["dice"]["n"] == 1
+    assert summary["cases"]["dice"]["mean"] == pytest.approx((1 + 0.9) / 4)
+    assert summary["cases_with_foreground"]["dice"]["mean"] == pytest.approx(0.9 / 2)
+    assert summary["classes"]["a"]["dice"]["mean"] == pytest.approx(0.9 / 3)
+    assert summary["class_states"]["a"]["absent"] == 1
 
 
 def test_dice_is_per_image_never_over_the_batch():
