@@ -54,12 +54,15 @@ def _train(args: argparse.Namespace) -> int:
     from bmis.train import train_model
 
     done = train_model(config, out=args.out)
+    if rank_zero_only.rank:  # one answer, however many processes there are
+        return 0
     if args.json:
         _print_json({**asdict(done), "run": str(done.run)})
     else:
-        speed = f", {done.images_per_second:.1f} images/s" if done.images_per_second else ""
+        work = f" in {done.seconds:.0f} s, {done.images_per_second:.1f} images/s"
         _say(
-            f"{done.epochs} epochs in {done.seconds:.0f} s{speed}; best epoch {done.best_epoch}: "
+            f"{done.epochs} epochs{work if done.seconds else ' were done before'}; "
+            f"best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
             f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
         )
