@@ -78,7 +78,7 @@ def _page(
         ),
         ("parameters", f"{costs.parameters:,}"),
         ("MACs", f"{costs.macs / 1e9:.3f} G at {costs.size[0]} x {costs.size[1]}"),
-        ("one image", f"{one.p50_ms:.1f} ms on {costs.device_name}"),
+        ("one image", f"{one.latency_p50_ms:.1f} ms on {costs.device_name}"),
         ("trained", f"{training.epochs} epochs in {training.seconds:.0f} s"),
     ]
     table = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in rows)
