@@ -2,33 +2,28 @@
 
 import gc
 import logging
-import platform
-import re
 import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
-import yaml
 from lightning.fabric import Fabric
 
-from bmis.checkpoint import MODEL_FILE, save_model
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
 from bmis.data.store import Store
 from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
-from bmis.files import output_folder, write_json, write_text
+from bmis.files import output_folder
 from bmis.launch import launch
 from bmis.models import build_model
 from bmis.progress import progress_bar
 from bmis.recipes import Recipe, find_recipe
+from bmis.run_folder import LAST, check_run, default_run, environment, write_epoch, write_settings
 from bmis.trainer import Progress, Trainer, read_progress
 
 _log = logging.getLogger("bmis")
-_SETTINGS, _LAST = "config.yaml", "last.ckpt"  # in a run folder
 # how the allocators of CPU, CUDA, cuBLAS and cuDNN say it
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 
@@ -92,8 +87,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     dataset = open_dataset(config.data, fold=config.fold, seed=config.seed)
     cases = _cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run(config, dataset.name))
-    _check_run(run, config)
-    done = read_progress(run / _LAST) if (run / _LAST).exists() else Progress()
+    check_run(run, config)
+    done = read_progress(run / LAST) if (run / LAST).exists() else Progress()
     if done.epoch >= config.epochs:
         return _result(run, done, images=0, seconds=0.0)
     fabric = launch(config, run)
@@ -103,17 +98,10 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         for split, chosen in cases.items()
     }
     if fabric.is_global_zero:
-        write_text(run / _SETTINGS, yaml.safe_dump(config.to_dict(), sort_keys=False))
+        write_settings(run, config)
     start = time.perf_counter()
     done, images = _train(_Job(config, dataset, fabric, stores, run), recipe)
     return _result(run, done, images=images, seconds=time.perf_counter() - start)
-
-
-def default_run(config: TrainConfig, name: str) -> Path:
-    """``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``; ``name`` is the data set's."""
-    fold = "" if config.fold is None else f"-fold{Path(str(config.fold)).stem.removeprefix('fold')}"
-    data = re.sub(r"[^\w.-]+", "-", name).strip("-.")  # a name may hold anything, "/" too
-    return Path("runs") / f"{data}-{config.model}-{config.recipe}{fold}-seed{config.seed}"
 
 
 def _check_model(config: TrainConfig) -> None:
@@ -151,29 +139,6 @@ def _cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
     return cases
 
 
-def _check_run(run: Path, config: TrainConfig) -> None:
-    """Raise ``ConfigError`` if the folder holds a run with other settings."""
-    file = run / _SETTINGS
-    if not any((run / name).exists() for name in (_LAST, MODEL_FILE)):
-        return  # nothing there that could be lost
-    try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-        other = [
-            f"{key} {found.get(key)!r}, now {value!r}"
-            for key, value in config.to_dict().items()
-            if found.get(key) != value
-        ]
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{run}: holds a run whose {_SETTINGS} cannot be read; choose another --out"
-        ) from error
-    if other:
-        raise ConfigError(
-            f"{run}: holds a run with other settings ({'; '.join(other)}); "
-            "choose another --out or delete it"
-        )
-
-
 def _result(run: Path, done: Progress, *, images: int, seconds: float) -> TrainResult:
     best = done.log[done.best_epoch - 1]
     return TrainResult(
@@ -208,7 +173,7 @@ def _attempt(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
     trainer = Trainer(
         job.fabric, model, recipe, epochs=config.epochs, seed=config.seed, compiled=config.compile
     )
-    last = job.run / _LAST
+    last = job.run / LAST
     if last.exists():
         trainer.load(last)
         _log.info("resuming after epoch %d", trainer.progress.epoch)
@@ -245,7 +210,7 @@ def _fit(trainer: Trainer, job: _Job, info: ModelInfo) -> int:
             better = trainer.record(row)
             fabric.log_dict(row, step=trainer.progress.epoch)
             if fabric.is_global_zero:
-                _write(trainer, job.run, info, better=better)
+                write_epoch(trainer, job.run, info, better=better)
                 _log.info("%s  %.1f s", _describe(trainer), row["seconds"])
             completed = total * trainer.progress.epoch // trainer.epochs
             bar.update(task, description=_describe(trainer), completed=completed)
@@ -263,34 +228,7 @@ def _describe(trainer: Trainer) -> str:
     )
 
 
-def _write(trainer: Trainer, run: Path, info: ModelInfo, *, better: bool) -> None:
-    """The epoch's files; the checkpoint last, so that whatever it counts as done is there."""
-    if better:
-        row = trainer.progress.log[-1]
-        provenance = {
-            **info.provenance,
-            "best_epoch": trainer.progress.epoch,
-            "val_iou": row["val_iou"],
-            "val_dice": row["val_dice"],
-        }
-        save_model(
-            run / MODEL_FILE, trainer.averaged, replace(info, provenance=provenance)
-        )
-    rows = trainer.progress.log
-    lines = [",".join(rows[0])] + [",".join(f"{v:.6g}" for v in row.values()) for row in rows]
-    write_text(run / "log.csv", "\n".join(lines) + "\n")
-    write_json(run / "environment.json", info.provenance["environment"])
-    trainer.save(run / _LAST)
-
-
 def _info(config: TrainConfig, recipe: Recipe, spec: InputSpec, dataset: Dataset) -> ModelInfo:
-    environment = {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        **{name: version(name) for name in ("bmis", "torch", "lightning", "numpy")},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "threads": torch.get_num_threads(),
-    }
     return ModelInfo(
         model=ModelConfig(config.model, spec.channels, dataset.num_classes, config.options),
         input=spec,
@@ -302,7 +240,7 @@ def _info(config: TrainConfig, recipe: Recipe, spec: InputSpec, dataset: Dataset
             "epochs": config.epochs,
             "fold": config.fold,
             "seed": config.seed,
-            "environment": environment,
+            "environment": environment(),
         },
     )
 
