@@ -1,0 +1,21 @@
+"""Fixtures for all; stands here also so that pytest finds the helpers: ``fakes``, ``tiny``."""
+
+import pytest
+import torch
+
+from tiny import write_dataset
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Four images to train on, one to validate, one to test, 32 x 32, RGB, two classes."""
+    return write_dataset(tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def _switches():
+    """What a deterministic training turns on, the next test must not inherit."""
+    torch.manual_seed(0)
+    before = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(before)
