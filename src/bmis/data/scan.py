@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bmis.data.codecs import read_header
 from bmis.data.images import read_image, read_mask
-from bmis.data.labels import count_classes, values_of
+from bmis.data.labels import count_classes, value_counts
 from bmis.progress import track
 
 _T = TypeVar("_T")
@@ -28,7 +28,7 @@ def scan_classes(masks: Sequence[Path]) -> int:
     """
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]]:
-        return path, values_of(read_mask(path))
+        return path, tuple(value_counts(read_mask(path)))
 
     return count_classes(track(each(values, masks), "looking at masks", total=len(masks)))
 
