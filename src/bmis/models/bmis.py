@@ -7,6 +7,7 @@ vary is an option.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -77,10 +78,14 @@ class SpatialAttention(nn.Module):
         super().__init__()
         inner = channels // ratio
         self.query = nn.Sequential(
-            nn.Conv2d(channels, inner, (1, 3), padding=(0, 1)), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+            nn.Conv2d(channels, inner, (1, 3), padding=(0, 1)),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(inplace=True),
         )
         self.key = nn.Sequential(
-            nn.Conv2d(channels, inner, (3, 1), padding=(1, 0)), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+            nn.Conv2d(channels, inner, (3, 1), padding=(1, 0)),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(inplace=True),
         )
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(1))
@@ -118,9 +123,7 @@ class Upsampling(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            nn.ConvTranspose2d(
-                in_channels, out_channels, 3, stride=2, padding=1, output_padding=1
-            ),
+            nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1),
             nn.BatchNorm2d(out_channels, eps=_EPS),
             nn.ReLU(inplace=True),
         )
@@ -149,7 +152,7 @@ class BMIS(SegmentationModel):
         ConfigError: Widths that do not grow, or another number of values than said above.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (every part that the paper's ablations vary)
         self,
         in_channels: int = 3,
         num_classes: int = 2,
@@ -170,7 +173,9 @@ class BMIS(SegmentationModel):
         def stage(width: int, dropout: float, dilations: Sequence[int]) -> nn.Sequential:
             return nn.Sequential(
                 *(
-                    ResidualBlock(width, dilation=d, dropout=dropout, asymmetric=asymmetric, eca=eca)
+                    ResidualBlock(
+                        width, dilation=d, dropout=dropout, asymmetric=asymmetric, eca=eca
+                    )
                     for d in dilations
                 )
             )
@@ -208,7 +213,7 @@ def _check(
 ) -> None:
     """Raise ``ConfigError`` unless the shapes can be built."""
     grow = [in_channels, *widths]
-    if len(widths) != 3 or any(a >= b for a, b in zip(grow, grow[1:], strict=False)):
+    if len(widths) != 3 or any(a >= b for a, b in pairwise(grow)):
         raise ConfigError(
             f"bmis: widths must be 3 numbers that grow from in_channels={in_channels}, "
             f"got {list(widths)}"

@@ -1,0 +1,205 @@
+"""What is particular to BMIS; what all models share is in test_contract.py."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from bmis.errors import ConfigError
+from bmis.models import build_model
+from bmis.models.blocks import attend, channel_affinity
+
+LARGE = 4160  # positions: one map of all pairs has 17 million entries, too many to be held
+
+
+def count(**options) -> int:
+    return sum(p.numel() for p in build_model("bmis", **options).parameters())
+
+
+def awake(**options) -> torch.nn.Module:
+    """A seeded BMIS whose attention takes part: gamma is 0 before training."""
+    torch.manual_seed(0)
+    model = build_model("bmis", **options).eval()
+    if model.attention is not None:
+        torch.nn.init.ones_(model.attention.spatial.gamma)
+        torch.nn.init.ones_(model.attention.channel.gamma)
+    return model
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the most entries that any one tensor had."""
+
+    entries = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+        self.entries = max(self.entries, *sizes, 0)
+        return out
+
+
+def plain_attention(query, key, value):
+    """The formula in float64, a few queries at a time so that the test stays small."""
+    query, key, value = query.double(), key.double(), value.double()
+    parts = [(q.transpose(1, 2) @ key).softmax(-1) for q in query.split(512, dim=2)]
+    return torch.cat([value @ p.transpose(1, 2) for p in parts], dim=2)
+
+
+def test_parameters_are_as_published():
+    assert count() == 874_951
+
+
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        ({"in_channels": 1}, 9 * (1 * 15 - 3 * 13) + 2),
+        ({"num_classes": 5}, 3 * (16 * 4 + 1)),
+        ({"eca": False}, -11 * 5),
+        ({"attention": False}, -(2 * (96 * 48 * 3 + 48 + 96) + 96 * 96 + 96 + 2)),
+        ({"depths": (6, 4)}, 4 * (64 * 64 * 3 + 64) + 4 * 64 + 5),
+        ({"depths": (5, 3)}, -(4 * (96 * 96 * 3 + 96) + 4 * 96 + 5)),
+        ({"decoder_depth": 2}, 4 * (80**2 - 2 * 64 * 16) * 3 + 8 * 80 + 10),
+        ({"decoder_depth": 0}, -(4 * (80**2 - 2 * 64 * 16) * 3 + 8 * 80 + 10)),
+        # 2 convolutions of 3x3 in place of 4 of length 3: 18 CC + 2 C against 12 CC + 4 C
+        ({"asymmetric": False}, sum(6 * c * c - 2 * c for c in [64] * 6 + [96] * 4 + [16])),
+    ],
+)
+def test_options_add_what_the_sum_by_hand_says(options, difference):
+    assert count(**options) - count() == difference
+
+
+def test_widths_reach_every_scale():
+    model = build_model("bmis", widths=(8, 12, 20))
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+    assert shapes["stage_1.0.norm_1.weight"] == (12,)
+    assert shapes["stage_2.0.norm_1.weight"] == (20,)
+    assert shapes["decoder_2.0.norm_1.weight"] == (8,)
+
+
+def test_named_sizes_grow():
+    sizes = [count_of(name) for name in ("bmis_tiny", "bmis_small", "bmis", "bmis_large")]
+    assert sizes == sorted(set(sizes))
+
+
+def count_of(name: str) -> int:
+    return sum(p.numel() for p in build_model(name).parameters())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dilations": (1, 1, 1, 1)}, {"dilations": (2, 3, 4, 6)}, {"skip_connections": True}],
+)
+def test_options_without_weights_of_their_own_change_the_answer(options):
+    model, other = awake(), awake(**options)
+    other.load_state_dict(model.state_dict())
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert (model(x) - other(x)).abs().max() > 1e-3
+
+
+def test_dilations_begin_again_when_there_are_more_blocks():
+    given = build_model("bmis", depths=(0, 5), dilations=(1, 2))
+    convolutions = [block.conv_2[0].dilation for block in given.stage_2]
+    assert convolutions == [(1, 1), (2, 1), (1, 1), (2, 1), (1, 1)]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_skip_connection_carries_detail_past_a_silenced_step(scale):
+    """With the upsampling before a decoder silenced, only the skip can tell two images apart."""
+    x = torch.randn(2, 3, 32, 32)
+    for skips in (False, True):
+        model = awake(skip_connections=skips)
+        for parameter in getattr(model, f"up_{scale}").parameters():
+            torch.nn.init.zeros_(parameter)
+        seen = []
+        getattr(model, f"decoder_{scale}").register_forward_hook(
+            lambda _, __, out, seen=seen: seen.append(out)
+        )
+        model(x)
+        assert torch.equal(seen[0][0], seen[0][1]) is not skips
+
+
+def test_attention_starts_as_three_times_its_input():
+    model = build_model("bmis").eval()
+    x = torch.randn(1, 96, 3, 4)
+    torch.testing.assert_close(x + model.attention(x), 3 * x)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"widths": (16, 64)}, "widths must be 3 numbers that grow"),
+        ({"widths": (16, 64, 64)}, "widths must be 3 numbers that grow"),
+        ({"in_channels": 16}, "grow from in_channels=16"),
+        ({"depths": (5,)}, "depths must be 2 numbers of blocks"),
+        ({"depths": (5, -1)}, "depths must be 2 numbers of blocks"),
+        ({"dilations": ()}, "dilations must be 1 or more"),
+        ({"dilations": (0,)}, "dilations must be 1 or more"),
+        ({"num_classes": 0}, "must be at least 1"),
+    ],
+)
+def test_shapes_that_cannot_be_built_are_refused(options, problem):
+    with pytest.raises(ConfigError, match=problem):
+        build_model("bmis", **options)
+
+
+@pytest.mark.parametrize(("batch", "positions"), [(2, 35), (1, LARGE)])
+def test_attention_is_the_published_formula(batch, positions):
+    torch.manual_seed(0)
+    query, key = torch.randn(2, batch, 6, positions).unbind()
+    value = torch.randn(batch, 10, positions)
+    expected = plain_attention(query, key, value)
+    got = attend(query, key, value)
+    torch.testing.assert_close(got.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("positions", [35, LARGE])
+def test_attention_learns_by_the_published_formula(positions):
+    torch.manual_seed(0)
+    inputs = [torch.randn(1, d, positions, requires_grad=True) for d in (4, 4, 8)]
+    weights = torch.randn(1, 8, positions)
+    gradients = [
+        torch.autograd.grad((f(*inputs) * weights).sum(), inputs) for f in (attend, plain_attention)
+    ]
+    for got, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(528, 512), (512, 528)])
+def test_memory_grows_with_the_pixels_not_with_their_square(size):
+    positions = size[0] * size[1] // 64
+    assert positions > LARGE
+    model = awake()
+    with Largest() as largest, torch.inference_mode():
+        model(torch.randn(1, 3, *size))
+    finest_features = 64 * size[0] * size[1] // 16
+    assert largest.entries <= finest_features < positions**2 // 10
+
+
+def channel_formula(x):
+    x = x.double()
+    affinity = torch.einsum("ncp,ndp->ncd", x, x)
+    return ((affinity.amax(-1, keepdim=True) - affinity).softmax(-1)) @ x
+
+
+def test_channel_affinity_is_the_published_formula():
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, 12) / 4
+    torch.testing.assert_close(channel_affinity(x).double(), channel_formula(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_channel_affinity_stays_in_float32_under_autocast(dtype):
+    torch.manual_seed(0)
+    x = torch.randn(1, 6, 900).to(dtype) * 20  # the sums reach 360,000: half ends at 65,504
+    with torch.autocast("cpu", dtype=dtype):
+        got = channel_affinity(x)
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got.double(), channel_formula(x), rtol=1e-4, atol=1e-4)
+
+
+def test_answers_stay_finite_in_half_precision():
+    model = awake().half()
+    x = torch.randn(1, 3, 64, 64).half() * 100
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.float16):
+        assert model(x).isfinite().all()
