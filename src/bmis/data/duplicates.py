@@ -54,7 +54,8 @@ def _details(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:
     for row in range(size):
         for column in range(size):
             around += padded[:, row : row + SIDE, column : column + SIDE]
-    details = (thumbnails - around / size**2).reshape(len(thumbnails), -1)
+    around /= np.float32(size**2)
+    details = (thumbnails - around).reshape(len(thumbnails), -1)
     details[details.std(axis=1) < _FLAT] = 0
     flat = ~details.any(axis=1)
     details = _unit(details)

@@ -5,7 +5,6 @@ Two classes may be stored as 0 and 1 or as 0 and 255; K classes as 0 to K-1.
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +81,7 @@ def wrong_values(path: Path, values: tuple[int, ...], num_classes: int | None) -
     """The answer to mask values that stand for no class, with the cure that fits them."""
     between = [value for value in values if 0 < value < 255]
     if values[-1] <= 255 and between and len(between) > 2 and between[-1] > 200:
-        cure = "looks blurred or saved as JPEG: threshold it at 128 and save as PNG"
+        cure = "looks blurred, scaled or saved as JPEG: threshold it at 128 and save it as PNG"
     elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
         cure = "255 as 'ignore' is not supported: give those pixels a class"
     else:

@@ -14,6 +14,7 @@ from bmis.data.images import read_image, read_mask
 from bmis.data.labels import count_classes, value_counts
 from bmis.progress import track
 
+_P = TypeVar("_P")
 _T = TypeVar("_T")
 _THREADS = 4  # decoding leaves the interpreter's lock
 _COLOURED = 24  # difference between channels that JPEG noise does not reach
@@ -60,15 +61,15 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
     return bool((spread > _COLOURED).mean() <= _MARKS)
 
 
-def each(function: Callable[[Path], _T], paths: Sequence[Path]) -> Iterator[_T]:
-    """``function`` of each path in order, by a few threads that never run far ahead."""
+def each(function: Callable[[_P], _T], items: Sequence[_P]) -> Iterator[_T]:
+    """``function`` of each item in order, by a few threads that never run far ahead."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = iter(paths)
-        ahead = [pool.submit(function, path) for path in islice(waiting, 4 * _THREADS)]
+        waiting = iter(items)
+        ahead = [pool.submit(function, item) for item in islice(waiting, 4 * _THREADS)]
         try:
             while ahead:
                 yield ahead.pop(0).result()
-                ahead += [pool.submit(function, path) for path in islice(waiting, 1)]
+                ahead += [pool.submit(function, item) for item in islice(waiting, 1)]
         finally:
             for future in ahead:
                 future.cancel()
