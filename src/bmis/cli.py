@@ -133,6 +133,16 @@ def _convert(args: argparse.Namespace) -> int:
     return 0
 
 
+def _demo(args: argparse.Namespace) -> int:
+    from bmis.demo import run_demo
+
+    done = run_demo(Path(args.out), modality=args.modality, seed=args.seed)
+    for picture in done.pictures:
+        _say(f"picture: {picture}")
+    _say(f"masks and measurements: {Path(args.out) / 'masks'}\nreport: {done.report}")
+    return 0
+
+
 def _models(args: argparse.Namespace) -> int:
     from bmis.models import build_model, list_models
 
@@ -339,6 +349,10 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--model", default="bmis", help="whose it is (%(default)s)")
     sub.add_argument("--out", required=True, help="file to write")
 
+    sub = verb(_demo, "do everything once, on phantoms, in minutes", "--out demo", json=False)
+    sub.add_argument("--out", default="demo", help="folder (%(default)s)")
+    sub.add_argument("--modality", default="endoscopy", help="of the phantoms (%(default)s)")
+    sub.add_argument("--seed", type=int, default=0, help="of phantoms and training (0)")
     verb(_models, "list the networks", "--json")
 
 
