@@ -209,7 +209,7 @@ def test_two_data_sets_share_no_image(tmp_path):
 
 @pytest.mark.parametrize(("count", "parts"), [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1))])
 def test_small_sets_have_as_many_splits_as_they_can(tmp_path, count, parts):
-    out = write_phantoms(tmp_path / "data", modality="xray", count=count, size=(32, 32))
+    out = write_phantoms(str(tmp_path / "data"), modality="xray", count=count, size=(32, 32))
     rows = (out / "splits.csv").read_text(encoding="utf-8").split("\n")[1:-1]
     found = [row.split(",")[1] for row in rows]
     assert tuple(map(found.count, ("train", "val", "test"))) == parts

@@ -105,7 +105,7 @@ def _check(size: tuple[int, int], seed: int, difficulty: float) -> None:
 
 
 def write_phantoms(
-    out: Path,
+    out: str | Path,
     *,
     modality: str,
     count: int,
@@ -134,6 +134,7 @@ def write_phantoms(
         ConfigError: An argument outside its range.
         DataError: The folder holds something already or cannot be written to.
     """
+    out = Path(out)
     class_names(modality, classes)
     _check(size, seed, difficulty)
     if count < 1:
