@@ -2,11 +2,11 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bmis.recipes import Recipe
 
@@ -15,19 +15,73 @@ _FIRST_PERIOD = 10  # epochs, "warm_restarts"
 _FLOOR = 1e-5  # lowest rate, "warm_restarts"
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser, fused; biases and norms are not decayed under "adamw"."""
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update of every kernel is made orthogonal (Jordan et al. 2024, "Muon").
+
+    Kernels are taken as matrices (out, in * k * k). The update's size follows AdamW's
+    (arXiv:2502.16982, section 2.2), so that rates and decay mean the same for both.
+    """
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    alike.setdefault(parameter.shape, []).append(parameter)
+            for parameters in alike.values():
+                self._update(parameters, group)
+
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        """One step of kernels of one shape, orthogonalised together."""
+        pushes = []
+        for parameter in parameters:
+            momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+            momentum.lerp_(parameter.grad, 1 - group["momentum"])
+            pushes.append(parameter.grad.lerp(momentum, group["momentum"]).flatten(1))
+        updates = _orthogonal(torch.stack(pushes))
+        size = 0.2 * max(updates.shape[1:]) ** 0.5
+        for parameter, update in zip(parameters, updates, strict=True):
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            parameter.add_(update.view_as(parameter), alpha=-group["lr"] * size)
+
+
+def _orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest matrices (M, r, c) whose rows or columns are nearly orthonormal.
+
+    Five Newton-Schulz steps of a quintic that takes every singular value near 1.
+    """
+    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.transpose(1, 2)
+    for _ in range(5):
+        gram = x @ x.transpose(1, 2)
+        x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
+    return x.transpose(1, 2) if tall else x
+
+
+def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """The recipe's optimisers, fused; norms, biases and scalars are decayed by "adam" only.
+
+    "muon" is for the kernels inside the network; the rest, and the first and the last kernel,
+    which see pixels and classes, go by AdamW.
+    """
+    rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adam":
-        return torch.optim.Adam(
-            model.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, recipe.learning_rate, fused=True)
+        return [torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)]
+    kernels = [p for p in model.parameters() if p.ndim > 1]
+    groups = [{"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
+    inner = [p for p in kernels[1:-1] if p.ndim == 4 and min(p.shape[:2]) > 1]
+    if recipe.optimizer == "adamw" or not inner:
+        inner = []
+    chosen = set(map(id, inner))
+    groups.append({"params": [p for p in kernels if id(p) not in chosen], "weight_decay": decay})
+    adamw = torch.optim.AdamW(groups, rate, fused=True)
+    return [adamw, Muon(inner, rate, decay)] if inner else [adamw]
 
 
 def _one_cycle(top: float, epoch: float, epochs: int) -> float:

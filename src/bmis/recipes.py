@@ -45,9 +45,9 @@ class Recipe(Settings):
 
     Attributes:
         loss: "ce_dice" on logits, or "published" (the paper's, on sigmoid outputs).
-        optimizer: "adamw" or "adam".
+        optimizer: "muon", "adamw" or "adam"; see ``optim``.
         learning_rate: The highest.
-        weight_decay: Decoupled for "adamw", added to the gradient for "adam".
+        weight_decay: Decoupled, but for "adam" added to the gradient.
         batch_size: Images a step, over all processes.
         schedule: "one_cycle" (rise, then cosine to nothing) or "warm_restarts" (the paper's).
         average: Decay of the running average of the weights that is validated and kept; 0 is none.
@@ -56,7 +56,7 @@ class Recipe(Settings):
     """
 
     loss: str = "ce_dice"
-    optimizer: str = "adamw"
+    optimizer: str = "muon"
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     batch_size: int = 8
@@ -69,7 +69,7 @@ class Recipe(Settings):
         if isinstance(self.augmentation, Mapping):  # read back from a file
             object.__setattr__(self, "augmentation", Augmentation.from_dict(self.augmentation))
         check_choice("loss", self.loss, ("ce_dice", "published"))
-        check_choice("optimizer", self.optimizer, ("adamw", "adam"))
+        check_choice("optimizer", self.optimizer, ("muon", "adamw", "adam"))
         check_choice("schedule", self.schedule, ("one_cycle", "warm_restarts"))
         if self.batch_size < 1:
             raise ConfigError(f"batch size must be 1 or more, got {self.batch_size}")

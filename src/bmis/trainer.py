@@ -17,7 +17,7 @@ from bmis.errors import TrainingError
 from bmis.files import atomic
 from bmis.losses import LOSSES, one_hot
 from bmis.models import SegmentationModel
-from bmis.optim import WeightAverage, learning_rate, make_optimizer
+from bmis.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.recipes import Recipe
 
 
@@ -60,7 +60,7 @@ class Trainer:
         self.progress = Progress()
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = torch.compile(self._model) if compiled else self._model
-        self._network, self._optimizer = fabric.setup(network, make_optimizer(model, recipe))
+        self._network, *self._optimizers = fabric.setup(network, *make_optimizers(model, recipe))
         self._average = WeightAverage(self._model, recipe.average) if recipe.average else None
         self._loss = LOSSES[recipe.loss]
 
@@ -107,8 +107,9 @@ class Trainer:
         return {"loss": float(mean), "learning_rate": rate}  # type: ignore[arg-type]
 
     def _set_rate(self, rate: float) -> float:
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         return rate
 
     def _step(self, store: Store, batch: Tensor, chance: torch.Generator) -> Tensor:
@@ -120,11 +121,10 @@ class Trainer:
         loss = self._loss(logits, labels)
         self.fabric.backward(loss)
         if self.recipe.clip:
-            self.fabric.clip_gradients(
-                self._network, self._optimizer, max_norm=self.recipe.clip, error_if_nonfinite=False
-            )
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+            torch.nn.utils.clip_grad_norm_(self._model.parameters(), self.recipe.clip)
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if self._average:
             self._average.update(self._model)
         return loss.detach()
@@ -170,7 +170,7 @@ class Trainer:
         state: dict[str, Any] = {
             "progress": vars(self.progress),
             "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "average": self._average.state_dict() if self._average else None,
         }
         with atomic(path) as temporary:
@@ -185,7 +185,8 @@ class Trainer:
         try:
             state = torch.load(path, map_location=self.fabric.device, weights_only=True)
             self._model.load_state_dict(state["model"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
             if self._average:
                 self._average.load_state_dict(state["average"])
             self.progress = Progress(**state["progress"])

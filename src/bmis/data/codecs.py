@@ -33,6 +33,8 @@ _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
 )
 _NPY = b"\x93NUMPY"
 _ORIENTATION, _BITS = 0x112, 258  # tags of EXIF and TIFF
+_PLANAR = 2  # tag value: channel after channel
+_COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
@@ -64,12 +66,12 @@ def read_header(path: Path) -> Header:
         DataError: Missing, empty, of another format, damaged or too large.
     """
     if _magic(path).startswith(_NPY):
-        return _npy_header(_npy(path), path)
+        return _array_header(_npy(path), path)
     image = _open(path)
-    try:
+    if image is None:
+        return _tiff(path)[0]
+    with image:
         return _header(image, path)
-    finally:
-        image.close()
 
 
 def decode(path: Path) -> Stored:
@@ -80,19 +82,18 @@ def decode(path: Path) -> Stored:
     """
     if _magic(path).startswith(_NPY):
         array = _npy(path)
-        _npy_header(array, path)
+        _array_header(array, path)
         return Stored(_finite(np.array(array[..., :3] if array.ndim == 3 else array), path))
     image = _open(path)
-    try:
+    if image is None:
+        return Stored(_finite(_tiff(path)[1], path))
+    with image:
         turn = _orientation(image)
-        stored = _pixels(image, path)
-    except DataError:
-        raise
-    except Exception as error:  # damaged bytes make decoders raise anything
-        raise _damaged(path, error) from error
-    finally:
-        image.close()
-    return Stored(_upright(stored.array, turn), stored.palette)
+        try:
+            stored = _pixels(image)
+        except Exception as error:  # damaged bytes make decoders raise anything
+            raise _damaged(path, error) from error
+    return Stored(_finite(_upright(stored.array, turn), path), stored.palette)
 
 
 def _magic(path: Path) -> bytes:
@@ -106,8 +107,8 @@ def _magic(path: Path) -> bytes:
     return start
 
 
-def _open(path: Path) -> ImageFile:
-    """An opened Pillow image of checked size; nothing is decoded yet."""
+def _open(path: Path) -> ImageFile | None:
+    """Open without decoding and check the header; None for TIFF beyond Pillow, see ``_tiff``."""
     start = _magic(path)
     opener = next((made for magic, made in _OPENERS if start.startswith(magic)), None)
     if opener is None:
@@ -118,12 +119,16 @@ def _open(path: Path) -> ImageFile:
     try:
         image = opener(str(path))
     except Exception as error:
+        if opener is TiffImageFile:
+            return None
         raise _damaged(path, error) from error
     try:
         _header(image, path)
-        pages = getattr(image, "n_frames", 1) if isinstance(image, TiffImageFile) else 1
-        if pages > 1:
-            raise DataError(f"{path}: has {pages} pages; save each as an image of its own")
+        if isinstance(image, TiffImageFile):
+            _check_pages(path, getattr(image, "n_frames", 1))
+            if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
+                image.close()  # Pillow would keep the upper eight bits only
+                return None
     except DataError:
         image.close()
         raise
@@ -132,13 +137,19 @@ def _open(path: Path) -> ImageFile:
 
 def _header(image: ImageFile, path: Path) -> Header:
     width, height = image.size
+    turn = _orientation(image)
     if isinstance(image, TiffImageFile):  # whether Pillow swaps them depends on its version
         width, height = image.tag_v2[256], image.tag_v2[257]
-    turn = image.tag_v2.get(_ORIENTATION, 1) if isinstance(image, TiffImageFile) else None
-    if (_orientation(image) if turn is None else turn) >= 5:
+        turn = image.tag_v2.get(_ORIENTATION, 1)
+    if turn >= 5:
         width, height = height, width
     _check_size(path, height, width)
     return Header((height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16"))
+
+
+def _check_pages(path: Path, pages: int) -> None:
+    if pages != 1:
+        raise DataError(f"{path}: has {pages} pages; save each as an image of its own")
 
 
 def _check_size(path: Path, height: int, width: int) -> None:
@@ -177,32 +188,39 @@ def _upright(array: NDArray[Any], turn: int) -> NDArray[Any]:
     return np.ascontiguousarray(array)
 
 
-def _pixels(image: ImageFile, path: Path) -> Stored:
-    if isinstance(image, TiffImageFile) and max(image.tag_v2.get(_BITS, (1,))) > 8:
-        if image.mode in ("RGB", "RGBA", "RGBX"):  # Pillow would keep the upper eight bits only
-            return _tiff(path, image.tag_v2.get(_ORIENTATION, 1))
+def _pixels(image: ImageFile) -> Stored:
     image.load()
     if image.mode == "P":
         colours = np.zeros((256, 3), np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
         colours[: len(table)] = table
         return Stored(np.array(image), colours)
-    if image.mode in ("1", "L", "RGB") or image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Stored(_finite(np.array(image), path))
+    if image.mode in ("1", "L", "RGB", "I", "F") or image.mode.startswith("I;16"):
+        return Stored(np.array(image))
     if image.mode in ("LA", "La"):
         return Stored(np.array(image)[..., 0])
-    if image.mode in ("RGBA", "RGBX"):
+    if image.mode in _COLOUR_MODES:
         return Stored(np.array(image)[..., :3])
     return Stored(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA
 
 
-def _tiff(path: Path, turn: int) -> Stored:
-    with tifffile.TiffFile(path) as file:
-        array = file.pages[0].asarray()
-        planar = file.pages[0].planarconfig == 2
-    if planar:
-        array = np.moveaxis(array, 0, -1)
-    return Stored(_finite(_upright(array[..., :3], turn), path))
+def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
+    """TIFF that Pillow cannot read whole: several channels of more than eight bits."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            _check_pages(path, len(file.pages))
+            page = cast(tifffile.TiffPage, file.pages[0])
+            _check_size(path, page.imagelength, page.imagewidth)
+            turn = page.tags.valueof(_ORIENTATION, 1)
+            array = np.asarray(page.asarray())
+            if page.planarconfig == _PLANAR and array.ndim == 3:
+                array = np.moveaxis(array, 0, -1)
+    except DataError:
+        raise
+    except Exception as error:
+        raise _damaged(path, error) from error
+    array = _upright(array, turn)
+    return _array_header(array, path), array[..., :3] if array.ndim == 3 else array
 
 
 def _finite(array: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -226,7 +244,7 @@ def _npy(path: Path) -> NDArray[Any]:
         raise _damaged(path, error) from error
 
 
-def _npy_header(array: NDArray[Any], path: Path) -> Header:
+def _array_header(array: NDArray[Any], path: Path) -> Header:
     if array.dtype.kind not in "buif":
         raise DataError(f"{path}: holds {array.dtype}; wanted are integers, floats or bool")
     channels = array.shape[2] if array.ndim == 3 else 1

@@ -172,14 +172,15 @@ def _find_fold(root: Path, fold: int | str | Path | None) -> tuple[int | None, P
     """The number of a fold to make, or the file of one to read, or neither."""
     if fold is None:
         return None, None
-    if not str(fold).isdigit():
-        if not Path(fold).is_file():
-            raise ConfigError(f"fold must be a number or a CSV file; there is no file {fold}")
-        return None, Path(fold)
+    said = str(fold)
+    if not said.isdigit():
+        if not Path(said).is_file():
+            raise ConfigError(f"fold must be a number or a CSV file; there is no file {said}")
+        return None, Path(said)
     folder = root / "folds"
     if not folder.is_dir():
-        return int(fold), None
-    file = folder / f"fold{int(fold)}.csv"
+        return int(said), None
+    file = folder / f"fold{int(said)}.csv"
     if not file.is_file():
         there = ", ".join(sorted(path.name for path in folder.glob("*.csv"))) or "none"
         raise ConfigError(f"{file}: there is no such fold; there are: {there}")

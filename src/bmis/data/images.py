@@ -13,7 +13,6 @@ Resolution tags of PNG, JPEG and TIFF are not read: most say 72 dpi, which is tr
 The pixel spacing is what ``dataset.yaml`` says.
 """
 
-import colorsys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from bmis.colours import palette
 from bmis.data.codecs import Stored, decode, read_header
 from bmis.errors import DataError
 from bmis.files import atomic
@@ -128,12 +128,10 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
             f"{path}: the mask holds fractions from {array.min():.3g} to {array.max():.3g}; "
             "threshold it and save class numbers"
         )
-    if array.dtype == np.uint8:
-        return array
     low, high = array.min(), array.max()
     if low < 0 or high > 65535:
         raise DataError(f"{path}: mask values from {low} to {high}; wanted are class numbers")
-    return array.astype(np.uint8 if high <= 255 else np.uint16)
+    return array.astype(np.uint8) if high <= 255 else array.astype(np.uint16)
 
 
 def _indices(stored: Stored) -> NDArray[Any]:
@@ -160,14 +158,13 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
             np.save(temporary, pixels)
         else:
             flat = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
-            options = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}
-            Pillow.fromarray(flat).save(temporary, **options)
+            Pillow.fromarray(flat).save(temporary, quality=95)  # only JPEG looks at it
 
 
 def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
     """Write labels (H, W) uint8 in 0..num_classes-1 as a PNG, whole or not at all.
 
-    Two classes become grey 0 and 255; more become palette indices in the colours of ``palette``,
+    Two classes become grey 0 and 255; more become palette indices, coloured by ``bmis.colours``,
     so that any viewer shows them apart and ``read_mask`` gives the class numbers back.
 
     Raises:
@@ -185,13 +182,3 @@ def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
         image.putpalette(palette(num_classes).tobytes())
     with atomic(path) as temporary:
         image.save(temporary)
-
-
-def palette(num_classes: int) -> NDArray[np.uint8]:
-    """(num_classes, 3) uint8 RGB: black for the background, then well-separated bright colours."""
-    colours = np.zeros((num_classes, 3), np.uint8)
-    for index in range(1, num_classes):
-        hue = (0.47 + (index - 1) * 0.618034) % 1.0  # golden ratio: any prefix is spread out
-        value = (1.0, 0.75)[(index - 1) // 8 % 2]
-        colours[index] = [round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.9, value)]
-    return colours

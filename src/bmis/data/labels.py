@@ -23,7 +23,9 @@ def values_of(raw: NDArray[Any]) -> tuple[int, ...]:
     return tuple(int(value) for value in np.flatnonzero(counts))
 
 
-def to_labels(raw: NDArray[Any], num_classes: int, path: Path) -> NDArray[np.uint8]:
+def to_labels(
+    raw: NDArray[np.uint8] | NDArray[np.uint16], num_classes: int, path: Path
+) -> NDArray[np.uint8]:
     """Raw mask values (H, W) -> class numbers (H, W) uint8 in 0..num_classes-1.
 
     Raises:
@@ -31,12 +33,12 @@ def to_labels(raw: NDArray[Any], num_classes: int, path: Path) -> NDArray[np.uin
     """
     high = int(raw.max())
     if num_classes == 2 and high == 255:
-        labels = raw == 255
-        if (labels | (raw == 0)).all():
-            return labels.astype(np.uint8)
+        labels: NDArray[np.bool_] = raw == 255
+        if bool((labels | (raw == 0)).all()):
+            return labels.view(np.uint8)
     if high >= num_classes:
         raise wrong_values(path, values_of(raw), num_classes)
-    return raw.astype(np.uint8)
+    return raw.astype(np.uint8, copy=False)
 
 
 def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:

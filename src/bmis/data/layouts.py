@@ -145,7 +145,8 @@ def _by_suffix(root: Path) -> Layout:
 
 
 def _nnunet(root: Path) -> Layout:
-    pairs, strays = [], []
+    pairs: list[Pair] = []
+    strays: list[Path] = []
     told = (root / "imagesTs").is_dir() and (root / "labelsTs").is_dir()
     for end, split in (("Tr", None), ("Ts", "test")):
         if end == "Ts" and not told:

@@ -77,10 +77,14 @@ class SpatialAttention(nn.Module):
         super().__init__()
         inner = channels // ratio
         self.query = nn.Sequential(
-            nn.Conv2d(channels, inner, (1, 3), padding=(0, 1)), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+            nn.Conv2d(channels, inner, (1, 3), padding=(0, 1)),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(inplace=True),
         )
         self.key = nn.Sequential(
-            nn.Conv2d(channels, inner, (3, 1), padding=(1, 0)), nn.BatchNorm2d(inner), nn.ReLU(inplace=True)
+            nn.Conv2d(channels, inner, (3, 1), padding=(1, 0)),
+            nn.BatchNorm2d(inner),
+            nn.ReLU(inplace=True),
         )
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(1))
@@ -118,9 +122,7 @@ class Upsampling(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            nn.ConvTranspose2d(
-                in_channels, out_channels, 3, stride=2, padding=1, output_padding=1
-            ),
+            nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1),
             nn.BatchNorm2d(out_channels, eps=_EPS),
             nn.ReLU(inplace=True),
         )
@@ -170,7 +172,9 @@ class BMIS(SegmentationModel):
         def stage(width: int, dropout: float, dilations: Sequence[int]) -> nn.Sequential:
             return nn.Sequential(
                 *(
-                    ResidualBlock(width, dilation=d, dropout=dropout, asymmetric=asymmetric, eca=eca)
+                    ResidualBlock(
+                        width, dilation=d, dropout=dropout, asymmetric=asymmetric, eca=eca
+                    )
                     for d in dilations
                 )
             )

@@ -1,0 +1,37 @@
+"""How good a mask is: per image and class, at the image's own size; the rules for empty masks.
+
+The rules stand in ``docs/reference/metrics.md``; ``case.py`` carries them out.
+"""
+
+from bmis.metrics.boundary import surface, surface_distances
+from bmis.metrics.case import (
+    DEFAULT_TOLERANCE,
+    DISTANCES,
+    METRICS,
+    RULES_VERSION,
+    CaseScore,
+    score_case,
+)
+from bmis.metrics.summary import (
+    PairedDifference,
+    Summary,
+    paired_difference,
+    summarise,
+    summarise_cases,
+)
+
+__all__ = [
+    "DEFAULT_TOLERANCE",
+    "DISTANCES",
+    "METRICS",
+    "RULES_VERSION",
+    "CaseScore",
+    "PairedDifference",
+    "Summary",
+    "paired_difference",
+    "score_case",
+    "summarise",
+    "summarise_cases",
+    "surface",
+    "surface_distances",
+]

@@ -1,0 +1,165 @@
+"""The scores of one image, class by class, and the rules where a mask is empty.
+
+The rules, in full in ``docs/reference/metrics.md``, follow from two demands: no value is ever NaN,
+and no wrong answer may score better than a right one. So a value may only be left out for a reason
+that lies in the truth, or where the answer was right and there is nothing to measure.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import ConfigError, DataError
+from bmis.metrics.boundary import BoolArray, boundary_metrics
+
+RULES_VERSION = 1
+OVERLAPS = ("iou", "dice", "accuracy", "sensitivity", "specificity", "precision")
+DISTANCES = ("hd95", "assd")
+METRICS = (*OVERLAPS, *DISTANCES, "nsd")
+DEFAULT_TOLERANCE = 2.0
+
+# What a correctly empty image scores. No sensitivity: there was nothing to find.
+_EMPTY = dict.fromkeys(METRICS, 1.0) | dict.fromkeys(DISTANCES, 0.0) | {"sensitivity": None}
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """The scores of one image.
+
+    Attributes:
+        classes: For each foreground class (1 to K-1) its metrics by name; None is "undefined".
+        states: For each foreground class "present" (in truth and prediction), "missed" (in truth
+            only), "false_alarm" (in the prediction only) or "absent" (in neither).
+        mean: The mean over the foreground classes that have a value, by metric.
+        outcome: The same four words for the foreground as a whole, where "correctly_empty" stands
+            for "absent".
+    """
+
+    classes: Mapping[int, Mapping[str, float | None]]
+    states: Mapping[int, str]
+    mean: Mapping[str, float | None]
+    outcome: str
+
+
+def score_case(
+    prediction: NDArray[np.integer] | BoolArray,
+    truth: NDArray[np.integer] | BoolArray,
+    num_classes: int,
+    spacing: tuple[float, float] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> CaseScore:
+    """Score one predicted label image against the true one, at the image's own size.
+
+    Args:
+        prediction: (H, W), labels 0 (background) to ``num_classes`` - 1.
+        truth: (H, W), likewise.
+        num_classes: Background included.
+        spacing: Millimetres per pixel along rows and columns; None counts distances in pixels.
+        tolerance: The distance, in millimetres or pixels, up to which NSD calls a surface right.
+
+    Raises:
+        DataError: Another shape than (H, W), unequal shapes, labels out of range or not integers.
+        ConfigError: A spacing, tolerance or number of classes that cannot be.
+    """
+    _check_settings(num_classes, spacing, tolerance)
+    for what, labels in (("prediction", prediction), ("truth", truth)):
+        _check_labels(what, labels, num_classes)
+    if prediction.shape != truth.shape:
+        raise DataError(
+            f"the prediction has shape {prediction.shape}, the truth {truth.shape}; "
+            "bring the prediction to the image's own size first"
+        )
+    classes: dict[int, dict[str, float | None]] = {}
+    states: dict[int, str] = {}
+    for index in range(1, num_classes):
+        ours, theirs = prediction == index, truth == index
+        states[index] = _state(bool(ours.any()), bool(theirs.any()))
+        classes[index] = _score_class(ours, theirs, states[index], spacing, tolerance)
+    outcome = _state(bool(prediction.any()), bool(truth.any()))
+    if outcome == "absent":
+        return CaseScore(classes, states, dict(_EMPTY), "correctly_empty")
+    return CaseScore(classes, states, _mean_over_classes(classes), outcome)
+
+
+def _score_class(
+    prediction: BoolArray,
+    truth: BoolArray,
+    state: str,
+    spacing: tuple[float, float] | None,
+    tolerance: float,
+) -> dict[str, float | None]:
+    hits = int(np.count_nonzero(prediction & truth))
+    predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
+    right_outside = truth.size - predicted - true + hits
+    found = state != "absent"
+    scores: dict[str, float | None] = {
+        "iou": hits / (predicted + true - hits) if found else None,
+        "dice": 2 * hits / (predicted + true) if found else None,
+        "accuracy": (hits + right_outside) / truth.size,
+        "sensitivity": hits / true if true else None,
+        "specificity": right_outside / (truth.size - true) if true < truth.size else None,
+        # nothing predicted where something is: 0, or predicting less would raise the mean
+        "precision": hits / max(predicted, 1) if found else None,
+    }
+    if state == "present":
+        return scores | boundary_metrics(prediction, truth, spacing, tolerance)
+    if state == "absent":
+        return scores | dict.fromkeys((*DISTANCES, "nsd"))
+    return scores | dict.fromkeys(DISTANCES, _diagonal(truth.shape, spacing)) | {"nsd": 0.0}
+
+
+def _state(predicted: bool, true: bool) -> str:
+    if true:
+        return "present" if predicted else "missed"
+    return "false_alarm" if predicted else "absent"
+
+
+def _diagonal(shape: tuple[int, ...], spacing: tuple[float, float] | None) -> float:
+    """The image's diagonal, border to border: a little more than any two pixels are apart."""
+    height, width = spacing or (1.0, 1.0)
+    return math.hypot(shape[0] * height, shape[1] * width)
+
+
+def _mean_over_classes(
+    classes: Mapping[int, Mapping[str, float | None]],
+) -> dict[str, float | None]:
+    means: dict[str, float | None] = {}
+    for name in METRICS:
+        values = [value for row in classes.values() if (value := row[name]) is not None]
+        means[name] = sum(values) / len(values) if values else None
+    return means
+
+
+def _check_settings(
+    num_classes: int, spacing: tuple[float, float] | None, tolerance: float
+) -> None:
+    if num_classes < 2:
+        raise ConfigError(f"num_classes counts the background too and is at least 2: {num_classes}")
+    if not (math.isfinite(tolerance) and tolerance >= 0):
+        raise ConfigError(f"the tolerance must be a distance of 0 or more, got {tolerance}")
+    good = spacing is None or (
+        len(spacing) == 2 and all(math.isfinite(side) and side > 0 for side in spacing)
+    )
+    if not good:
+        raise ConfigError(f"spacing must be two lengths above 0 (row, column), got {spacing}")
+
+
+def _check_labels(what: str, labels: NDArray[np.integer] | BoolArray, num_classes: int) -> None:
+    if labels.ndim != 2 or labels.size == 0:
+        raise DataError(
+            f"the {what} must be one label image of shape (H, W), got {labels.shape}; "
+            "take axes of length 1 off and score images one by one"
+        )
+    if labels.dtype.kind not in "bui":
+        raise DataError(
+            f"the {what} must hold integer labels, got {labels.dtype}; take the arg max"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise DataError(
+            f"the {what} has labels from {low} to {high}; "
+            f"{num_classes} classes need 0 to {num_classes - 1}"
+        )

@@ -1,0 +1,112 @@
+"""What is measured on a mask: area, place and longest diameter, in pixels and millimetres."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK = 256  # corners compared with all others at a time
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One class in one mask. Pixels are squares: pixel (0, 0) reaches from 0 to 1.
+
+    Attributes:
+        area_px: Number of pixels.
+        area_mm2: Area, where the spacing is known.
+        fraction: Part of the whole image, 0..1.
+        box: (top, left, height, width) in pixels; None where the class is absent, like all below.
+        centroid: (row, column) of the mean pixel's centre: a single pixel (0, 0) gives (0.5, 0.5).
+        diameter_px: Longest distance between two points of the class, outer corners of its pixels
+            (largest Feret diameter): a single pixel measures the square root of 2. All pieces of
+            the class count together.
+        diameter_mm: The same in millimetres; a different line where pixels are not square.
+    """
+
+    area_px: int
+    area_mm2: float | None
+    fraction: float
+    box: tuple[int, int, int, int] | None
+    centroid: tuple[float, float] | None
+    diameter_px: float | None
+    diameter_mm: float | None
+
+
+def measure(
+    labels: NDArray[np.uint8], class_index: int, spacing: tuple[float, float] | None = None
+) -> Measurement:
+    """Measure one class of a mask.
+
+    Args:
+        labels: (H, W), H and W at least 1.
+        class_index: The label to look for.
+        spacing: Millimetres per pixel, (down a column, along a row); None where unknown.
+    """
+    inside = labels == class_index
+    area = int(np.count_nonzero(inside))
+    area_mm2 = None if spacing is None else area * spacing[0] * spacing[1]
+    if area == 0:
+        return Measurement(0, area_mm2, 0.0, None, None, None, None)
+    per_row, per_column = inside.sum(1), inside.sum(0)
+    (top, bottom), (left, right) = (
+        (int(np.argmax(counts > 0)), len(counts) - int(np.argmax(counts[::-1] > 0)))
+        for counts in (per_row, per_column)
+    )
+    row, column = (
+        float(counts @ (np.arange(len(counts)) + 0.5)) / area for counts in (per_row, per_column)
+    )
+    corners = _hull(inside[top:bottom])
+    return Measurement(
+        area_px=area,
+        area_mm2=area_mm2,
+        fraction=area / labels.size,
+        box=(top, left, bottom - top, right - left),
+        centroid=(row, column),
+        diameter_px=_longest(corners),
+        diameter_mm=None if spacing is None else _longest(corners * np.array(spacing)),
+    )
+
+
+def _hull(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Corners (n, 2) as (row, column) of the convex hull of all true pixels, edges included.
+
+    Only the outermost pixel corners of each row can be corners of the hull; they come sorted, so
+    one pass down each side is enough (Andrew's monotone chain).
+    """
+    rows = np.flatnonzero(inside.any(1))
+    first = inside[rows].argmax(1)
+    last = inside.shape[1] - inside[rows][:, ::-1].argmax(1)
+    lines = np.repeat(rows, 2) + np.tile([0, 1], len(rows))  # upper and lower edge of each row
+    left = _chain(lines.tolist(), np.repeat(first, 2).tolist())
+    right = _chain(lines.tolist(), (-np.repeat(last, 2)).tolist())
+    return np.array(left + [(row, -column) for row, column in right], np.float64)
+
+
+def _chain(rows: list[int], columns: list[int]) -> list[tuple[int, int]]:
+    """The leftmost corners of the hull, downwards; columns as they come, rows ascending."""
+    chain: list[tuple[int, int]] = []
+    for point in zip(rows, columns, strict=True):
+        if chain and chain[-1][0] == point[0]:  # one line's two edges: the outer one stays
+            if chain[-1][1] <= point[1]:
+                continue
+            chain.pop()
+        while len(chain) > 1 and _bends_in(chain[-2], chain[-1], point):
+            chain.pop()
+        chain.append(point)
+    return chain
+
+
+def _bends_in(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> bool:
+    """Whether b lies on the line from a down to c, or on its right: it is no corner then."""
+    return (b[1] - a[1]) * (c[0] - a[0]) >= (c[1] - a[1]) * (b[0] - a[0])
+
+
+def _longest(points: NDArray[np.float64]) -> float:
+    """Largest distance between two of the points (n, 2)."""
+    best = 0.0
+    for start in range(0, len(points), _BLOCK):
+        apart = points[start : start + _BLOCK, None] - points[None]
+        best = max(best, float(np.square(apart).sum(-1).max()))
+    return math.sqrt(best)

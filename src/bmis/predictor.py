@@ -1,0 +1,206 @@
+"""Image in, mask out: the one way from pixels to labels, for every runtime and every caller."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.config import InputSpec, ModelInfo
+from bmis.data.images import Image, to_channels
+from bmis.data.preprocess import Placement, fit, normalise, restore
+from bmis.errors import BundleError, ConfigError, DataError
+from bmis.runtime import Runtime
+from bmis.tiling import tiled
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """What was found in one image, at the image's own size.
+
+    Attributes:
+        labels: (H, W) uint8, 0 is the background.
+        probabilities: (K, H, W) float32 in 0..1 where they were asked for; they add up to 1,
+            except for a network with one class, where K is 1.
+        spacing: Millimetres per pixel (down, across), where known.
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32] | None = None
+    spacing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An image as the network gets it, not yet normalised.
+
+    Attributes:
+        pixels: (h, w, C) uint8.
+        placement: Where the image lies in it, and its own size.
+        spacing: Of the image.
+    """
+
+    pixels: NDArray[np.uint8]
+    placement: Placement
+    spacing: tuple[float, float] | None
+
+
+class Predictor:
+    """Image in, mask out.
+
+    Logits are brought back to the image's size and only then compared (arg max; for networks with
+    one class: above 0). Models trained with "native" judge overlapping tiles, whose logits are
+    merged with smooth weights.
+
+    Args:
+        runtime: The network.
+        info: What was saved with it.
+        tile: Side of the tiles in pixels, rounded up to the network's stride; None for the size
+            of the training crops. Only for models trained with "native".
+        keep_probabilities: Give class probabilities along with the labels.
+
+    Attributes:
+        info: As given.
+        batch: Frames that ``judge`` is best given at once.
+        keep_probabilities: As given.
+
+    Raises:
+        ConfigError: A tile for a model that takes whole images, or an input size that is no
+            multiple of the network's stride (no such network could have been trained).
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        info: ModelInfo,
+        *,
+        tile: int | None = None,
+        keep_probabilities: bool = False,
+    ) -> None:
+        self.info, self.keep_probabilities = info, keep_probabilities
+        self._runtime = runtime
+        self._window = _window(info.input, runtime.stride, tile)
+        self.batch = runtime.batch if self._window is None else 1
+
+    def __call__(self, image: Image) -> Mask:
+        """Judge one image of any size, grey or RGB.
+
+        Raises:
+            DataError: The network's answer is not finite.
+            ConfigError: There is not enough memory.
+        """
+        return self.judge([self.prepare(image)])[0]()
+
+    def prepare(self, image: Image) -> Frame:
+        """First step, without the network: the image in the network's frame."""
+        pixels = to_channels(image.pixels, self.info.input.channels)
+        return Frame(*fit(pixels, self.info.input), image.spacing)
+
+    def judge(self, frames: Sequence[Frame]) -> list[Callable[[], Mask]]:
+        """Second step, the network; and for each frame the third, which does without it.
+
+        The third step brings the scores back to the image's size and may run in another thread.
+        """
+        if self._window is None:
+            logits = self._run([frame.pixels for frame in frames])
+            return [partial(self._finish, *pair) for pair in zip(logits, frames, strict=True)]
+        return [partial(_same, self._in_tiles(frame, self._window)) for frame in frames]
+
+    def _run(self, frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Frames (n, h, w, C) uint8 -> logits (n, K, h, w) float32."""
+        logits = self._runtime(np.stack([normalise(f, self.info.input) for f in frames]))
+        wanted = (len(frames), self.info.model.num_classes, *frames[0].shape[:2])
+        if logits.shape != wanted:
+            raise BundleError(
+                f"the network answered {logits.shape} where its description promises {wanted}; "
+                "save it again with its own ModelInfo"
+            )
+        if not np.isfinite(logits).all():
+            raise DataError("the network's answer is not finite; try another model")
+        return logits
+
+    def _finish(self, logits: NDArray[np.float32], frame: Frame) -> Mask:
+        """Logits (K, h, w) of the frame -> mask at the image's own size."""
+        if self.keep_probabilities:
+            scores = restore(logits, frame.placement)
+            return Mask(_arg_max(scores), _probabilities(scores), frame.spacing)
+        # one class at a time: with many classes all of them at full size would fill the memory
+        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
+        return Mask(_arg_max(planes), None, frame.spacing)
+
+    def _in_tiles(self, frame: Frame, largest: tuple[int, int]) -> Mask:
+        """A frame at native resolution -> mask; never all scores at once."""
+        height, width = frame.placement.size  # "native" puts the image at the top left
+        stride, sides = self._runtime.stride, frame.pixels.shape[:2]
+        window = [min(_up(side, stride), most) for side, most in zip(sides, largest, strict=True)]
+        more = [max(0, least - side) for side, least in zip(sides, window, strict=True)]
+        pixels = np.pad(frame.pixels, ((0, more[0]), (0, more[1]), (0, 0)))
+        labels = np.empty((height, width), np.uint8)
+        classes = self.info.model.num_classes
+        kept = np.empty((classes, height, width), np.float32) if self.keep_probabilities else None
+        strips = tiled(pixels, (window[0], window[1]), self._run, batch=self._runtime.batch)
+        for top, scores in strips:
+            rows = slice(top, min(top + scores.shape[1], height))
+            inside = scores[:, : max(0, height - top), :width]
+            labels[rows] = _arg_max(inside)
+            if kept is not None:
+                kept[:, rows] = _probabilities(inside)
+        return Mask(labels, kept, frame.spacing)
+
+
+def _window(spec: InputSpec, stride: int, tile: int | None) -> tuple[int, int] | None:
+    """Largest tile for "native", else None; checks that size and tile suit each other."""
+    if spec.resize == "native":
+        if tile is not None and not 1 <= tile <= 16384:
+            raise ConfigError(f"tile must be a side from 1 to 16384 pixels, got {tile}")
+        height, width = spec.size if tile is None else (tile, tile)
+        return _up(height, stride), _up(width, stride)
+    if tile is not None:
+        raise ConfigError(
+            f"this model takes whole images ({spec.resize} to {spec.size[0]}x{spec.size[1]}); "
+            "leave tile out, or train with --resize native"
+        )
+    if any(side % stride for side in spec.size):
+        fits = "x".join(str(_up(side, stride)) for side in spec.size)
+        raise ConfigError(
+            f"the model's input of {spec.size[0]}x{spec.size[1]} is no multiple of its stride "
+            f"{stride}; train it at {fits}"
+        )
+    return None
+
+
+def _up(side: int, stride: int) -> int:
+    """The next multiple of the stride."""
+    return -(-side // stride) * stride
+
+
+def _same(mask: Mask) -> Mask:
+    return mask
+
+
+def _arg_max(planes: Iterable[NDArray[np.float32]]) -> NDArray[np.uint8]:
+    """Scores (H, W) of one class after the other -> labels (H, W); the first of equals wins."""
+    best: NDArray[np.float32] | None = None
+    labels = np.empty((0, 0), np.uint8)
+    index = 0
+    for index, plane in enumerate(planes):
+        if best is None:
+            best, labels = plane.copy(), np.zeros(plane.shape, np.uint8)
+            continue
+        better = plane > best
+        labels[better] = index
+        np.copyto(best, plane, where=better)
+    if best is not None and index == 0:  # a single class: its sigmoid above 0.5
+        labels = (best > 0).astype(np.uint8)
+    return labels
+
+
+def _probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Softmax over the classes (K, H, W), sigmoid for one class; ``scores`` is overwritten."""
+    if len(scores) == 1:
+        return np.exp(-np.logaddexp(0, -scores))
+    scores -= scores.max(0)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(0)
+    return scores

@@ -1,0 +1,115 @@
+"""Large images in overlapping windows, and the windows' scores merged without seams.
+
+The merge gives the answer in strips from top to bottom, so that scores are held for one row of
+windows only, however high the image is.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import ConfigError
+
+OVERLAP = 0.5  # of neighbouring windows; then two squared sines add up to 1
+
+
+def starts(length: int, window: int, overlap: float = OVERLAP) -> list[int]:
+    """Where windows begin along one axis: evenly spread, the last one ends with the image.
+
+    Args:
+        length: Pixels of the image along this axis, at least 1.
+        window: Pixels of a window; one that is longer than the image begins at 0, alone.
+        overlap: Least part of a window that the next one covers too, from 0 up to 0.9.
+
+    Raises:
+        ConfigError: A number out of range.
+    """
+    if length < 1 or window < 1 or not 0 <= overlap <= 0.9:
+        raise ConfigError(
+            f"windows need a length and a size of at least 1 and an overlap from 0 to 0.9, "
+            f"got {length}, {window} and {overlap}"
+        )
+    if length <= window:
+        return [0]
+    step = max(1, math.floor(window * (1 - overlap)))
+    count = math.ceil((length - window) / step) + 1
+    return [(length - window) * i // (count - 1) for i in range(count)]
+
+
+def taper(window: tuple[int, int]) -> NDArray[np.float32]:
+    """Weights (h, w) of a window's scores: squared sines, 1 in the middle, above 0 at the edge."""
+    down, across = (np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in window)
+    return np.outer(down, across).astype(np.float32)
+
+
+def tiled(
+    pixels: NDArray[np.uint8],
+    window: tuple[int, int],
+    judge: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    *,
+    batch: int = 1,
+    overlap: float = OVERLAP,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Judge an image window by window.
+
+    Args:
+        pixels: (H, W, C), in both directions at least as large as the window.
+        window: Height and width of a window.
+        judge: (n, h, w, C) -> scores (n, K, h, w).
+        batch: Windows that ``judge`` gets at once, at most.
+        overlap: See ``starts``.
+
+    Yields:
+        (top, scores (K, rows, W)): strips from top to bottom that cover every row once. Scores
+        are the windows' means weighted by ``taper``.
+
+    Raises:
+        ConfigError: The image is smaller than the window, or see ``starts``.
+    """
+    height, width = pixels.shape[:2]
+    if height < window[0] or width < window[1]:
+        raise ConfigError(
+            f"windows of {window[0]}x{window[1]} do not fit an image of {height}x{width}; pad it"
+        )
+    tops, lefts = (starts(*sides, overlap) for sides in zip((height, width), window, strict=True))
+    weights = taper(window)
+    total = np.zeros((window[0], width), np.float32)
+    sums: NDArray[np.float32] | None = None
+    for top, following in zip(tops, [*tops[1:], height], strict=True):
+        for left, scores in _row(pixels[top : top + window[0]], lefts, window[1], judge, batch):
+            if sums is None:
+                sums = np.zeros((len(scores), *total.shape), np.float32)
+            columns = slice(left, left + window[1])
+            sums[..., columns] += scores * weights
+            total[:, columns] += weights
+        done = following - top  # rows that no later window touches
+        if sums is None:  # for the type checker: a row has at least one window
+            return
+        yield top, sums[:, :done] / total[:done]
+        for band in (sums, total):
+            _move_up(band, done)
+
+
+def _row(
+    band: NDArray[np.uint8],
+    lefts: list[int],
+    width: int,
+    judge: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    batch: int,
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """The scores (K, h, w) of every window in one row of windows, with its first column."""
+    for first in range(0, len(lefts), batch):
+        group = lefts[first : first + batch]
+        yield from zip(
+            group, judge(np.stack([band[:, left : left + width] for left in group])), strict=True
+        )
+
+
+def _move_up(band: NDArray[np.float32], rows: int) -> None:
+    """Drop the first rows of (..., H, W) and put empty ones below, in place."""
+    kept = band.shape[-2] - rows
+    for row in range(kept):  # one by one: moving overlapping memory at once would copy it all
+        band[..., row, :] = band[..., row + rows, :]
+    band[..., kept:, :] = 0
