@@ -85,7 +85,7 @@ def measure(
             raise NotEnoughMemoryError
     try:
         before = _allocated(device)
-        network = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last)
         step = make_step(network, batch, size)
         if device.type == "cuda":
             peak = _cuda_peak(step, device) - before
@@ -118,12 +118,14 @@ def time_calls(
     for _ in range(_WARM_UP):
         step()
     times: list[float] = []
-    while len(times) < _LEAST or sum(times) < seconds:
+    total = 0.0
+    while len(times) < _LEAST or total < seconds:
         synchronise()
         start = clock()
         step()
         synchronise()
         times.append(clock() - start)
+        total += times[-1]
     return times
 
 
