@@ -1,1 +1,61 @@
-"""Minimalistic medical image segmentation."""
+"""Minimalistic medical image segmentation: small, fast networks from images to a device.
+
+The names below are the public interface; they are loaded on first use, so that ``import bmis``
+is quick and needs no torch.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bmis.checkpoint import load_model, save_model
+    from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
+    from bmis.data.folder import find_images, open_dataset
+    from bmis.data.images import read_image
+    from bmis.data.phantoms import draw_phantom, write_phantoms
+    from bmis.errors import BmisError
+    from bmis.evaluate import evaluate_model
+    from bmis.inspect import inspect_dataset
+    from bmis.metrics import paired_difference, score_case
+    from bmis.models import build_model, list_models, load_published
+    from bmis.predict import predict_masks
+    from bmis.predictor import Predictor
+    from bmis.profiling import profile_model
+    from bmis.runtime import load_runtime
+    from bmis.train import train_model
+
+_HOMES = {
+    "checkpoint": ("load_model", "save_model"),
+    "config": ("InputSpec", "ModelConfig", "ModelInfo", "TrainConfig"),
+    "data.folder": ("find_images", "open_dataset"),
+    "data.images": ("read_image",),
+    "data.phantoms": ("draw_phantom", "write_phantoms"),
+    "errors": ("BmisError",),
+    "evaluate": ("evaluate_model",),
+    "inspect": ("inspect_dataset",),
+    "metrics": ("paired_difference", "score_case"),
+    "models": ("build_model", "list_models", "load_published"),
+    "predict": ("predict_masks",),
+    "predictor": ("Predictor",),
+    "profiling": ("profile_model",),
+    "runtime": ("load_runtime",),
+    "train": ("train_model",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604  (one list, above)
+    "__version__",
+    *_HOME,
+]
+__version__ = version("bmis")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bmis' has no attribute {name!r}")
+    return getattr(import_module(f"bmis.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

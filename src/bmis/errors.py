@@ -47,7 +47,7 @@ def require(module: str, *, extra: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        package = module.split(".")[0]
+        package = module.split(".", 1)[0]
         if error.name != package:  # present, but something inside it is broken: say that instead
             raise
         raise MissingExtraError(

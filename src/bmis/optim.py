@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,10 @@ class Muon(torch.optim.Optimizer):
         """One step of kernels of one shape, orthogonalised together."""
         pushes = []
         for parameter in parameters:
+            gradient = cast(Tensor, parameter.grad)
             momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-            momentum.lerp_(parameter.grad, 1 - group["momentum"])
-            pushes.append(parameter.grad.lerp(momentum, group["momentum"]).flatten(1))
+            momentum.lerp_(gradient, 1 - group["momentum"])
+            pushes.append(gradient.lerp(momentum, group["momentum"]).flatten(1))
         updates = _orthogonal(torch.stack(pushes))
         size = 0.2 * max(updates.shape[1:]) ** 0.5
         for parameter, update in zip(parameters, updates, strict=True):
@@ -54,7 +55,7 @@ def _orthogonal(matrices: Tensor) -> Tensor:
 
     Five Newton-Schulz steps of a quintic that takes every singular value near 1.
     """
-    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)

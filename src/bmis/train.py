@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import yaml
 from lightning.fabric import Fabric
-from lightning.fabric.loggers import TensorBoardLogger
+from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
 from bmis.checkpoint import save_model
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
@@ -163,7 +163,7 @@ def _bf16(precision: str, *, cuda: bool) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if cuda:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
     except OSError:  # not Linux: float32 is always right
@@ -198,8 +198,9 @@ def _fit(trainer: Trainer, stores: dict[str, Store], run: Path, info: ModelInfo)
     fabric, train, images = trainer.fabric, stores["train"], 0
     total = trainer.epochs * len(train) * train.crops_per_image()
     with progress_bar(disable=not fabric.is_global_zero) as bar:
-        task = bar.add_task("training", total=total, completed=total * trainer.progress.epoch
-                            // trainer.epochs)
+        task = bar.add_task(
+            "training", total=total, completed=total * trainer.progress.epoch // trainer.epochs
+        )
 
         def step_done(count: int) -> None:
             nonlocal images
@@ -220,8 +221,9 @@ def _fit(trainer: Trainer, stores: dict[str, Store], run: Path, info: ModelInfo)
                 f"val IoU {row['val_iou']:.3f}  Dice {row['val_dice']:.3f}  "
                 f"best epoch {trainer.progress.best_epoch}"
             )
-            bar.update(task, description=text, completed=total * trainer.progress.epoch
-                       // trainer.epochs)
+            bar.update(
+                task, description=text, completed=total * trainer.progress.epoch // trainer.epochs
+            )
             _log.info("%s  %.1f s", text, row["seconds"])
     fabric.barrier()
     return images
@@ -231,10 +233,15 @@ def _write(trainer: Trainer, run: Path, info: ModelInfo, *, better: bool) -> Non
     """The epoch's files; the checkpoint last, so that whatever it counts as done is there."""
     if better:
         row = trainer.progress.log[-1]
-        provenance = {**info.provenance, "best_epoch": trainer.progress.epoch,
-                      "val_iou": row["val_iou"], "val_dice": row["val_dice"]}
-        save_model(run / "model.safetensors", trainer.averaged,
-                   replace(info, provenance=provenance))
+        provenance = {
+            **info.provenance,
+            "best_epoch": trainer.progress.epoch,
+            "val_iou": row["val_iou"],
+            "val_dice": row["val_dice"],
+        }
+        save_model(
+            run / "model.safetensors", trainer.averaged, replace(info, provenance=provenance)
+        )
     rows = trainer.progress.log
     lines = [",".join(rows[0])] + [",".join(f"{v:.6g}" for v in row.values()) for row in rows]
     write_text(run / "log.csv", "\n".join(lines) + "\n")

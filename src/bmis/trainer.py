@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from bmis.config import InputSpec
 from bmis.data.augment import apply, draw
@@ -58,8 +58,8 @@ class Trainer:
     ) -> None:
         self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
         self.progress = Progress()
-        self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        network = torch.compile(self._model) if compiled else self._model
+        self._model = model.to(memory_format=torch.channels_last)
+        network = cast(nn.Module, torch.compile(self._model)) if compiled else self._model
         self._network, *self._optimizers = fabric.setup(network, *make_optimizers(model, recipe))
         self._average = WeightAverage(self._model, recipe.average) if recipe.average else None
         self._loss = LOSSES[recipe.loss]
@@ -90,7 +90,7 @@ class Trainer:
         torch.manual_seed(_mix(self.seed, epoch, 1 + rank) ^ 0x5EED)  # dropout
         index = torch.randperm(len(store) * store.crops_per_image(), generator=order) % len(store)
         share = max(1, self.recipe.batch_size // world)
-        batches = index[: len(index) // world * world].view(-1, world)[:, rank].split(share)
+        batches = index[: len(index) // world * world].view(-1, world)[:, rank].split(share)  # type: ignore[no-untyped-call]
         if len(batches) > 1 and len(batches[-1]) < share:  # static shapes; the order is new
             batches = batches[:-1]  # each time, so nobody is left out for good
         self._network.train()
@@ -198,7 +198,7 @@ class Trainer:
 
 def _mix(seed: int, epoch: int, stream: int) -> int:
     """One number from three, so that neighbouring seeds and epochs share nothing."""
-    value = (seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB)
+    value = seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB
     value = (value ^ (value >> 31)) * 0xD6E8FEB86659FD93
     return (value ^ (value >> 29)) & (2**63 - 1)
 

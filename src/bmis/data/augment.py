@@ -122,7 +122,8 @@ def apply(
     Returns:
         Images and labels of the same shapes and types; images again in 0..1.
     """
-    grid = _grid(parameters, *images.shape[2:], images.device)
+    height, width = images.shape[2:]
+    grid = _grid(parameters, height, width, images.device)
     border = "reflection" if settings.smooth else "zeros"
     moved = F.grid_sample(
         images,
@@ -145,17 +146,26 @@ def _recolours(settings: Augmentation) -> bool:
 
 
 def _recolour(images: Tensor, parameters: Parameters, settings: Augmentation) -> Tensor:
-    p = Parameters(**{k: v.to(images.device) if isinstance(v, Tensor) else v
-                      for k, v in vars(parameters).items()})
+    brightness, contrast, gamma, gain, saturation, noise = (
+        value.to(images.device)
+        for value in (
+            parameters.brightness,
+            parameters.contrast,
+            parameters.gamma,
+            parameters.gain,
+            parameters.saturation,
+            parameters.noise,
+        )
+    )
     if settings.colour and images.shape[1] > 1:
         grey = images.mean(1, keepdim=True)
-        images = (grey + (images - grey) * p.saturation) * p.gain
+        images = (grey + (images - grey) * saturation) * gain
     mean = images.mean((1, 2, 3), keepdim=True)
-    images = ((images - mean) * p.contrast + mean + p.brightness).clamp(0, 1)
+    images = ((images - mean) * contrast + mean + brightness).clamp(0, 1)
     if settings.gamma:
-        images = images.clamp_min(1e-4) ** p.gamma  # 0 would have no gradient-free power
+        images = images**gamma
     if settings.noise:
-        generator = torch.Generator(images.device).manual_seed(p.seed)
+        generator = torch.Generator(images.device).manual_seed(parameters.seed)
         grain = torch.randn(images.shape, generator=generator, device=images.device)
-        images = (images + grain * p.noise).clamp(0, 1)
+        images = (images + grain * noise).clamp(0, 1)
     return images

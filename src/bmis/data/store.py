@@ -32,8 +32,13 @@ class Store:
     """
 
     def __init__(
-        self, cases: Sequence[Case], dataset: Dataset, spec: InputSpec, device: torch.device,
-        *, scratch: Path,
+        self,
+        cases: Sequence[Case],
+        dataset: Dataset,
+        spec: InputSpec,
+        device: torch.device,
+        *,
+        scratch: Path,
     ) -> None:
         """Read everything once.
 

@@ -1,0 +1,36 @@
+# Every target does all its own set-up; needs Python >= 3.10 with venv and pip, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test unit check clean
+demo: $(VENV)/.train
+	$(BIN)/bmis demo --out demo
+
+test: check
+	$(BIN)/pytest
+
+# The quick tests alone.
+unit: $(VENV)/.dev
+	$(BIN)/pytest -m "not slow"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || \
+		{ echo "bmis needs Python >= 3.10; say where it is: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[train]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.train
+
+clean:
+	rm -rf $(VENV) demo runs
