@@ -58,8 +58,14 @@ def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:
     everywhere = sorted({value for _, values in masks for value in values})
     path, values = max(masks, key=lambda mask: (mask[1][-1], len(mask[1])))
     if everywhere[-1] >= MAX_CLASSES:
-        if everywhere[-1] == 255:  # 0/255 elsewhere: show the file with the values between
+        if set(values) <= {0, 255}:  # fine by itself: show the file that does not go with it
+            other = path
             path, values = max(masks, key=lambda mask: len(set(mask[1]) - {0, 255}))
+            if values[-1] < MAX_CLASSES:
+                raise DataError(
+                    f"{path}: mask values {_short(values)}, but {other} has 0 and 255; "
+                    "number the classes alike in all masks"
+                )
         raise wrong_values(path, values, None)
     missing = sorted(set(range(1, everywhere[-1])) - set(everywhere))
     if missing:
