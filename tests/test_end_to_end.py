@@ -1,4 +1,4 @@
-"""The main job from the command line: phantoms in, a trained network, scores, costs and masks out."""
+"""The main job from the command line: phantoms in; network, scores, costs and masks out."""
 
 import csv
 import json
@@ -54,6 +54,7 @@ def test_three_grey_classes_in_crops_and_tiles(tmp_path):
     scores = json.loads((out / "metrics.json").read_text())
     assert set(scores["summary"]["classes"]) == {"lung", "heart"}
     run("predict", out, data / "images", "--out", masks, "--tile", 64)
-    labels = {int(v) for file in masks.glob("*.png") for v in np.unique(np.asarray(Image.open(file)))}
+    pictures = [np.asarray(Image.open(file)) for file in masks.glob("*.png")]
+    labels = {int(value) for picture in pictures for value in np.unique(picture)}
     assert labels <= {0, 1, 2}
     assert 1 in labels

@@ -48,7 +48,7 @@ def test_what_there_is(tmp_path):
     assert found.about["spacing"] == (0.5, 0.25)
     assert found.problems == ()
     assert found.duplicates == ()
-    assert found.sheet is None
+    assert found.contact_sheet is None
     everywhere = {c.name: c for c in found.classes if c.split == "all"}
     share = sum((blob(i) > 0).mean() for i in range(10)) / 10
     assert everywhere["foreground"].images == 10
@@ -94,8 +94,8 @@ def test_a_table_that_cannot_be_read_is_one_problem(tmp_path):
 
 def test_the_sheet_and_the_record_are_written(damaged, tmp_path):
     found = inspect_dataset(damaged, out=tmp_path / "out")
-    assert found.sheet == tmp_path / "out" / "contact_sheet.png"
-    sheet = read_image(found.sheet).pixels
+    assert found.contact_sheet == tmp_path / "out" / "contact_sheet.png"
+    sheet = read_image(found.contact_sheet).pixels
     assert sheet.shape[1] == 5 * 264 + 8  # the five sound cases side by side
     record = json.loads((tmp_path / "out" / "inspection.json").read_text())
     assert record["problems"] == [list(problem) for problem in found.problems]
@@ -108,7 +108,7 @@ def test_nothing_sound_no_sheet(tmp_path):
     for file in (root / "images").iterdir():
         file.write_bytes(b"")
     found = inspect_dataset(root, out=tmp_path / "out")
-    assert found.sheet is None
+    assert found.contact_sheet is None
     assert (found.sizes, len(found.problems)) == ((), 3)
     assert not (tmp_path / "out" / "contact_sheet.png").exists()
     assert "problems: 3" in shown(found)

@@ -3,19 +3,20 @@
 import argparse
 import json
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from bmis.config import RESIZE_RULES, TrainConfig
+from bmis.config import TrainConfig
 from bmis.errors import BmisError, ConfigError, TrainingInterrupted
 
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
@@ -26,7 +27,8 @@ _INTERRUPTED = 130  # what shells say after Ctrl-C
 def _inspect(args: argparse.Namespace) -> int:
     from bmis.inspect import inspect_dataset, render
 
-    found = inspect_dataset(Path(args.data), out=args.out, fold=_fold(args.fold), seed=args.seed)
+    out = args.out or Path("inspect") / Path(args.data).resolve().name
+    found = inspect_dataset(Path(args.data), out=out, fold=_fold(args.fold), seed=args.seed)
     _answer(args, found.to_dict(), render(found))
     return 2 if found.problems else 0
 
@@ -51,15 +53,19 @@ def _train(args: argparse.Namespace) -> int:
     names = set(TrainConfig.__dataclass_fields__) - {"options", "fold"}
     values = {name: value for name, value in vars(args).items() if name in names}
     config = TrainConfig(**values, options=_options(args.option), fold=_fold(args.fold))
+    from lightning.fabric.utilities import rank_zero_only
+
     from bmis.train import train_model
 
     done = train_model(config, out=args.out)
+    say = rank_zero_only(_say)  # one answer, however many processes there are
     if args.json:
-        _print_json({**asdict(done), "run": str(done.run)})
+        say(json.dumps({**asdict(done), "run": str(done.run)}, indent=2))
     else:
-        speed = f", {done.images_per_second:.1f} images/s" if done.images_per_second else ""
-        _say(
-            f"{done.epochs} epochs in {done.seconds:.0f} s{speed}; best epoch {done.best_epoch}: "
+        work = f" in {done.seconds:.0f} s, {done.images_per_second:.1f} images/s"
+        say(
+            f"{done.epochs} epochs{work if done.seconds else ' were done before'}; "
+            f"best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
             f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
         )
@@ -184,22 +190,28 @@ def _failures(failed: Sequence[tuple[Path, str]]) -> int:
 
 def _size(text: str) -> tuple[int, int]:
     """Read "224" or "224,320" as height and width."""
-    sides = [int(part) for part in text.replace("x", ",").split(",")]
-    if len(sides) not in (1, 2) or min(sides) < 1:
+    sides = text.replace("x", ",").split(",")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
         raise argparse.ArgumentTypeError(f"{text!r}: give one side or height,width in pixels")
-    return sides[0], sides[-1]
+    return int(sides[0]), int(sides[-1])
 
 
 def _spacing(text: str) -> tuple[float, float]:
     """Read "0.1" or "0.1,0.2" as millimetres per pixel down and across."""
-    sides = [float(part) for part in text.split(",")]
-    if len(sides) not in (1, 2):
+    try:
+        sides = [float(part) for part in text.split(",")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or not all(0 < side < math.inf for side in sides):
         raise argparse.ArgumentTypeError(f"{text!r}: give millimetres per pixel, or down,across")
     return sides[0], sides[-1]
 
 
 def _batches(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    sizes = text.split(",")
+    if not all(size.isdecimal() and int(size) for size in sizes):
+        raise argparse.ArgumentTypeError(f"{text!r}: give numbers of images, such as 1,8")
+    return tuple(int(size) for size in sizes)
 
 
 def _fold(text: str | None) -> int | str | None:
@@ -220,8 +232,15 @@ def _options(pairs: Sequence[str]) -> dict[str, Any]:
     return options
 
 
+class _Parser(argparse.ArgumentParser):
+    """Answers a wrong command line as every other fault is answered: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="bmis",
         description="Minimalistic medical image segmentation: train, score, measure, predict.",
         epilog="example: bmis phantom --modality endoscopy --count 200 polyps && bmis train polyps",
@@ -257,7 +276,9 @@ _Verb = Callable[..., argparse.ArgumentParser]
 def _add_data_verbs(verb: _Verb) -> None:
     sub = verb(_inspect, "say what a dataset folder holds and what is wrong with it", "DATA")
     sub.add_argument("data", metavar="DATA", help="dataset folder")
-    sub.add_argument("--out", type=Path, help="folder for the contact sheet (inspect/<name>)")
+    sub.add_argument(
+        "--out", type=Path, help="folder for the contact sheet and all findings (inspect/<name>)"
+    )
     _add_split(sub)
     sub = verb(
         _phantom,
@@ -288,7 +309,7 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--epochs", type=int, default=60, help="(%(default)s)")
     sub.add_argument("--size", type=_size, default=(224, 224), help="side, or height,width (224)")
     sub.add_argument(
-        "--resize", default="squash", choices=RESIZE_RULES,
+        "--resize", default="squash",
         help="squash (default), letterbox (keeps the aspect) or native (crops and tiles)",
     )  # fmt: skip
     sub.add_argument("--out", help="run folder (runs/<data>-<model>-<recipe>-seed<S>)")
@@ -373,9 +394,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0; 2 for anything wrong with what was given; 130 after Ctrl-C.
     """
-    args = _parser().parse_args(argv)
-    _set_up_messages(verbose=args.verbose)
     try:
+        args = _parser().parse_args(argv)
+        _set_up_messages(verbose=args.verbose)
         return int(args.run_verb(args))
     except BmisError as error:
         sys.stderr.write(f"bmis: {error}\n")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bmis.errors import ConfigError, did_you_mean
@@ -54,6 +55,15 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
+def _check_size(size: object) -> None:
+    if not (
+        isinstance(size, tuple)
+        and len(size) == 2
+        and all(isinstance(side, int) and 8 <= side <= 16384 for side in size)
+    ):
+        raise ConfigError(f"size must be (height, width), each from 8 to 16384, got {size}")
+
+
 @dataclass(frozen=True)
 class InputSpec(Settings):
     """How an image becomes the array that a network takes. Travels with the weights.
@@ -75,8 +85,7 @@ class InputSpec(Settings):
 
     def __post_init__(self) -> None:
         check_choice("resize rule", self.resize, RESIZE_RULES)
-        if len(self.size) != 2 or min(self.size) < 8 or max(self.size) > 16384:
-            raise ConfigError(f"size must be two numbers from 8 to 16384, got {self.size}")
+        _check_size(self.size)
         if self.channels not in (1, 3):
             raise ConfigError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         for name in ("mean", "std"):  # the paper's (x - 0.5) / 0.5 unless said otherwise
@@ -145,7 +154,7 @@ class TrainConfig(Settings):
     Attributes:
         data: Dataset folder.
         model: A registered name.
-        options: Further constructor arguments of the model.
+        options: Further constructor arguments of the model; channels and classes are the data's.
         recipe: "default", "paper" or "fast".
         epochs: Passes over the training images.
         size: Height and width of the network's input in pixels.
@@ -183,9 +192,18 @@ class TrainConfig(Settings):
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("data", "fold"):  # a Path is as good as its text, which YAML can hold
+            if isinstance(getattr(self, name), Path):
+                object.__setattr__(self, name, str(getattr(self, name)))
+        _check_size(self.size)
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
         check_choice("precision", self.precision, ("auto", "bf16", "32"))
         check_choice("resize rule", self.resize, RESIZE_RULES)
         for name in ("epochs", "devices", "nodes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed must be 0 to {2**32 - 1}, got {self.seed}")
+        for name in ("in_channels", "num_classes"):
+            if name in self.options:
+                raise ConfigError(f"option {name!r} follows from the data set; leave it out")

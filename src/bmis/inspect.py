@@ -50,7 +50,7 @@ class Inspection:
         classes: How common each class is, in each split and in all.
         duplicates: Pairs of equal and of alike images, those that cross a split first.
         problems: (file or folder, what is wrong with it and how to mend it).
-        sheet: The contact sheet, if one was written.
+        contact_sheet: The contact sheet, if one was written.
     """
 
     root: Path
@@ -65,12 +65,12 @@ class Inspection:
     classes: tuple[ClassCount, ...]
     duplicates: tuple[Duplicate, ...]
     problems: tuple[tuple[str, str], ...]
-    sheet: Path | None = None
+    contact_sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written to ``inspection.json``."""
-        sheet = None if self.sheet is None else str(self.sheet)
-        return {**asdict(self), "root": str(self.root), "sheet": sheet}
+        sheet = None if self.contact_sheet is None else str(self.contact_sheet)
+        return {**asdict(self), "root": str(self.root), "contact_sheet": sheet}
 
 
 def inspect_dataset(
@@ -127,7 +127,7 @@ def inspect_dataset(
         return inspection
     dataset = Dataset(root, inspection.name, found.cases, names, channels)
     if _write_sheet(folder / SHEET, dataset, looks):
-        inspection = replace(inspection, sheet=folder / SHEET)
+        inspection = replace(inspection, contact_sheet=folder / SHEET)
     write_json(folder / RECORD, inspection.to_dict())
     return inspection
 
@@ -221,8 +221,8 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
         counts = (f"{name} {count}" for name, count in inspection.strata.items())
         facts.append(("strata", ", ".join(counts)))
     facts += [(name, str(value)) for name, value in inspection.about.items() if value]
-    if inspection.sheet:
-        facts.append(("pictures", str(inspection.sheet)))
+    if inspection.contact_sheet:
+        facts.append(("pictures", str(inspection.contact_sheet)))
     return facts
 
 

@@ -38,11 +38,10 @@ def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
         labels: (N, H, W), 0..K-1.
     """
     logits = logits.float()
-    log_probabilities = F.log_softmax(logits, dim=1)
     targets = one_hot(labels, logits.shape[1])
-    cross_entropy = -(log_probabilities * targets).sum(1).mean()
+    log_probabilities = F.log_softmax(logits, dim=1)
     dice = soft_dice(log_probabilities.exp()[:, 1:], targets[:, 1:])
-    return cross_entropy + 1 - dice.mean()
+    return _cross_entropy(log_probabilities, targets) + 1 - dice.mean()
 
 
 def published(logits: Tensor, labels: Tensor) -> Tensor:
@@ -54,8 +53,13 @@ def published(logits: Tensor, labels: Tensor) -> Tensor:
     """
     probabilities = logits.float().sigmoid()
     targets = one_hot(labels, logits.shape[1])
-    cross_entropy = F.cross_entropy(probabilities, labels.long())
+    cross_entropy = _cross_entropy(F.log_softmax(probabilities, dim=1), targets)
     return cross_entropy - soft_dice(probabilities, targets).mean()
+
+
+def _cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Mean over pixels. By one-hot targets: by labels it is not deterministic on CUDA."""
+    return -(log_probabilities * targets).sum(1).mean()
 
 
 LOSSES: Mapping[str, Loss] = {"ce_dice": ce_dice, "published": published}

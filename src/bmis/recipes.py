@@ -16,8 +16,8 @@ class Augmentation(Settings):
         flip: Probability of a horizontal and, independently, of a vertical flip.
         rotate: Largest angle in degrees, either way.
         scale: Smallest and largest magnification; drawn evenly on a logarithmic scale.
-        shift: Largest shift as a fraction of the side, either way.
-        elastic: Typical size of a smooth random displacement, as a fraction of the side.
+        shift: Largest shift as a fraction of the image's height, either way, down and across.
+        elastic: Typical size of a smooth random displacement, likewise.
         brightness: Largest change, on the scale 0..1.
         contrast: Largest relative change about the image's mean.
         gamma: Largest natural logarithm of the exponent.

@@ -101,10 +101,12 @@ class Trainer:
             rate = self._set_rate(learning_rate(self.recipe, done, self.epochs))
             losses += self._step(store, batch, chance)
             step_done(len(batch) * world)
-            if number % 50 == 0 or number + 1 == len(batches):
-                self._check(losses, epoch)
-        mean = self.fabric.all_reduce(losses / len(batches), reduce_op="mean")
-        return {"loss": float(mean), "learning_rate": rate}  # type: ignore[arg-type]
+            if number % 50 == 0:
+                self._check(losses)
+        # The last step's loss says nothing of the weights that it left behind.
+        weights = torch.stack([p.detach().sum() for p in self._model.parameters()]).sum()
+        mean = self._check(losses / len(batches) + 0 * weights)
+        return {"loss": mean, "learning_rate": rate}
 
     def _set_rate(self, rate: float) -> float:
         for optimizer in self._optimizers:
@@ -129,13 +131,16 @@ class Trainer:
             self._average.update(self._model)
         return loss.detach()
 
-    def _check(self, losses: Tensor, epoch: int) -> None:
-        if not math.isfinite(float(losses)):
+    def _check(self, losses: Tensor) -> float:
+        """The mean over the processes, which all see the same and stop together."""
+        mean = float(self.fabric.all_reduce(losses.clone(), reduce_op="mean"))  # type: ignore[arg-type]
+        if not math.isfinite(mean):
             raise TrainingError(
-                f"the loss is not a number in epoch {epoch + 1}: lower --learning-rate "
-                f"(now {self.recipe.learning_rate:g}) or use --precision 32; "
-                "the last good checkpoint is kept"
+                f"the loss is not a number in epoch {self.progress.epoch + 1}; start again in "
+                f"another --out with a lower --learning-rate (now {self.recipe.learning_rate:g}) "
+                "or --precision 32"
             )
+        return mean
 
     @torch.no_grad()
     def validate(self, store: Store) -> dict[str, float]:
@@ -145,12 +150,17 @@ class Trainer:
         mask and prediction is left out. For choosing the epoch; scores come from ``evaluate``.
         """
         model = self.averaged.eval()
+        if self.fabric.world_size > 1:  # norm statistics differ; those of the first are kept
+            for value in model.buffers():
+                value.copy_(self.fabric.broadcast(value))
         sums = torch.zeros(3, dtype=torch.float64)
         for number in range(self.fabric.global_rank, len(store), self.fabric.world_size):
             images, labels = store.windows(number)
-            with self.fabric.autocast():
-                logits = model(_normalise(images.float() / 255, store.spec))
-            sums += _overlap(logits.argmax(1), labels, logits.shape[1])
+            predicted = []
+            for part in images.split(self.recipe.batch_size):  # type: ignore[no-untyped-call]
+                with self.fabric.autocast():
+                    predicted.append(model(_normalise(part.float() / 255, store.spec)).argmax(1))
+            sums += _overlap(torch.cat(predicted), labels, model.num_classes)
         total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
         iou, dice, count = total.tolist()
         return {"val_iou": iou / max(count, 1), "val_dice": dice / max(count, 1)}
@@ -174,7 +184,10 @@ class Trainer:
             "average": self._average.state_dict() if self._average else None,
         }
         with atomic(path) as temporary:
-            torch.save(state, temporary)
+            try:
+                torch.save(state, temporary)
+            except RuntimeError as error:  # a full disk arrives as this
+                raise OSError(None, str(error).splitlines()[0]) from error
 
     def load(self, path: Path) -> None:
         """Take up where ``save`` left off.
@@ -191,9 +204,25 @@ class Trainer:
                 self._average.load_state_dict(state["average"])
             self.progress = Progress(**state["progress"])
         except Exception as error:  # torch raises a dozen types for a bad file
-            raise TrainingError(
-                f"{path}: cannot be resumed ({type(error).__name__}); delete it to start over"
-            ) from error
+            raise _unusable(path, error) from error
+
+
+def read_progress(path: Path) -> Progress:
+    """What a checkpoint of ``Trainer.save`` counts as done; its weights stay on the disk.
+
+    Raises:
+        TrainingError: The file is damaged.
+    """
+    try:
+        return Progress(**torch.load(path, weights_only=True, mmap=True)["progress"])
+    except Exception as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"{path}: cannot be resumed ({type(error).__name__}); delete it to start over"
+    )
 
 
 def _mix(seed: int, epoch: int, stream: int) -> int:

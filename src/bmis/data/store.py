@@ -4,6 +4,8 @@ There are no worker processes: a batch is a few indexing operations on tensors t
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -176,16 +178,14 @@ def _allocate(total: int, channels: int, scratch: Path) -> tuple[np.ndarray, np.
     """Room for ``total`` pixels: memory if it fits, else a file that is gone with the process."""
     if total * (channels + 1) < _SHARE * _free(torch.device("cpu")):
         return np.empty((total, channels), np.uint8), np.empty(total, np.uint8)
-    file = scratch / f".pixels-{os.getpid()}.u8"
-    try:
-        mapped = np.memmap(file, np.uint8, "w+", shape=(total * (channels + 1),))
-    except OSError as error:
+    size = total * (channels + 1)
+    if size > shutil.disk_usage(scratch).free:  # asked first: a full disk kills who writes to a map
         raise DataError(
-            f"{scratch}: no room for {total * (channels + 1) / 2**30:.1f} GiB of images "
-            f"({error.strerror}); free the disk or choose a smaller --size"
-        ) from error
-    if os.name == "posix":  # the mapping stays until it is dropped; the name need not
-        file.unlink()
+            f"{scratch}: no room for {size / 2**30:.1f} GiB of images; free memory or disk, "
+            "or choose a smaller --size"
+        )
+    with tempfile.TemporaryFile(dir=scratch) as file:  # the mapping outlives it
+        mapped = np.memmap(file, np.uint8, "w+", shape=(size,))
     split = total * channels
     return mapped[:split].reshape(total, channels), mapped[split:]
 
