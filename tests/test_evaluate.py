@@ -324,7 +324,7 @@ def test_the_terminal_table_tells_numbers_intervals_and_units(run):
     text = shown(render(evaluate_model(run)))
     assert "bmis on data, test: 6 images" in text
     outcomes = "3 present, 1 missed, 1 false alarm, 1 correctly empty"
-    assert f"{outcomes}; hd95 and assd in px, nsd within 2 px" in in_one_line(text)
+    assert f"{outcomes} hd95 and assd in px, nsd within 2 px" in in_one_line(text)
     line = next(line for line in text.splitlines() if " dice " in line)
     assert "0.4583" in line
     assert "0.5103" in line

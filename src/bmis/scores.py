@@ -109,7 +109,7 @@ def render(scores: Scores) -> Table:
     counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
     table = Table(
         title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
-        caption=f"foreground {', '.join(counts)}; hd95 and assd in {scores.unit}, "
+        caption=f"foreground {', '.join(counts)}\nhd95 and assd in {scores.unit}, "
         f"nsd within {scores.tolerance:g} {scores.unit}",
     )
     several = foreground if len(foreground) > 1 else ()
