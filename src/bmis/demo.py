@@ -51,7 +51,7 @@ def run_demo(out: Path, *, modality: str = "endoscopy", seed: int = 0) -> Demo:
         write_phantoms(data, modality=modality, count=_IMAGES, seed=seed)
     elif open_dataset(data).modality != modality:
         raise ConfigError(f"{data}: holds other phantoms; choose another --out")
-    sheet = inspect_dataset(data, out=out / "inspect").sheet
+    sheet = inspect_dataset(data, out=out / "inspect").contact_sheet
     config = TrainConfig(
         data=str(data), recipe="fast", epochs=_EPOCHS, size=(_SIZE, _SIZE), seed=seed
     )
