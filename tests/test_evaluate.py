@@ -204,20 +204,26 @@ def test_a_large_image_is_drawn_smaller(tmp_path, run, monkeypatch):
     assert picture.shape == (334, 2 * 834 + 6, 3)
 
 
-def test_bad_files_are_listed_and_the_others_scored(run, data):
+@pytest.mark.parametrize("described", [True, False])
+def test_bad_files_are_listed_and_the_others_scored(run, data, described):
+    if not described:  # then classes and channels are looked for in the files
+        (data / "dataset.yaml").unlink()
     (data / "images" / "a.png").write_text("no image")
+    (data / "masks" / "f.png").write_bytes(b"")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(data / "masks" / "c.png")
     scores = evaluate_model(run)
-    assert list(scores.cases) == ["b", "d", "e", "f"]
-    assert [path.name for path, _ in scores.failed] == ["a.png", "c.png"]
+    assert list(scores.cases) == ["b", "d", "e"]
+    assert [path.name for path, _ in scores.failed] == ["a.png", "c.png", "f.png"]
+    assert "f.png: the file is empty" in scores.failed[2][1]
     assert "mask of 8 x 8 pixels for an image of 40 x 56" in scores.failed[1][1]
     found = json.loads((run / "metrics.json").read_text())
     assert [entry["file"] for entry in found["failed"]] == [str(p) for p, _ in scores.failed]
 
 
 def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):
-    for case in CASES:
-        (data / "images" / f"{case}.png").write_text("no image")
+    (data / "dataset.yaml").unlink()
+    for file in [*data.glob("images/*"), *data.glob("masks/*")]:
+        file.write_text("no image")
     with pytest.raises(DataError, match=r"none of 6 images can be scored; the first: .*a\.png"):
         evaluate_model(run)
     assert not (run / "metrics.json").exists()
@@ -239,6 +245,14 @@ def test_other_classes_than_the_networks_are_refused(run, monkeypatch):
     use(monkeypatch, Brightness(3), info(3, resize="native", size=(64, 64)))
     with pytest.raises(ConfigError, match=r"has 2 classes \(background, cup\), the network 3"):
         evaluate_model(run)
+
+
+def test_classes_are_counted_in_the_masks_where_nobody_names_them(tmp_path, run):
+    both = np.maximum(square(4, 4), square(4, 30, label=2))
+    data = write_data(tmp_path / "three", {"a": (square(4, 4), square(4, 4)), "b": (both, both)})
+    (data / "dataset.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"has 3 classes .* the network 2"):
+        evaluate_model(run, data=data)
 
 
 def test_one_logit_tells_two_classes_apart(run, monkeypatch):

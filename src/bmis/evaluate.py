@@ -14,13 +14,16 @@ import yaml
 from numpy.typing import NDArray
 
 from bmis.config import ModelInfo
-from bmis.data.folder import Case, Dataset, load_case, open_dataset
+from bmis.data.folder import Case, Dataset, find_cases, load_case
+from bmis.data.images import read_mask
+from bmis.data.labels import class_names, count_classes, value_counts
+from bmis.data.scan import each
 from bmis.errors import ConfigError, DataError
 from bmis.extremes import draw_extremes
 from bmis.files import output_folder
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
 from bmis.predictor import Frame, Mask, Predictor
-from bmis.progress import progress_bar
+from bmis.progress import progress_bar, track
 from bmis.runtime import load_runtime
 from bmis.scores import Scores, read_case_values, render, write_scores
 from bmis.streaming import stream
@@ -67,8 +70,7 @@ def evaluate_model(
     told = _training(run, info)
     root = _data_folder(run, told, data)
     fold = told["fold"] if fold is None else fold
-    dataset = open_dataset(root, fold=fold, seed=told["seed"])
-    _check_classes(info, dataset)
+    dataset = _open(root, fold, told["seed"], info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
     folder = output_folder(Path(out) if out is not None else _home(run))
     predictor = Predictor(runtime, info)
@@ -127,15 +129,44 @@ def _data_folder(run: Path, told: Mapping[str, Any], data: Path | str | None) ->
     return root
 
 
-def _check_classes(info: ModelInfo, dataset: Dataset) -> None:
-    # a network with one logit tells foreground from background, as two classes do
-    judged = max(2, info.model.num_classes)
-    if judged != dataset.num_classes:
+def _open(root: Path, fold: int | str | None, seed: int, info: ModelInfo) -> Dataset:
+    """``open_dataset`` for a known network, which stops at no file that cannot be read."""
+    found = find_cases(root, fold=fold, seed=seed)
+    told = found.description
+    judged = max(2, info.model.num_classes)  # one logit tells two classes apart
+    classes = told.classes or _count_classes(found.cases)
+    if classes and len(classes) != judged:
         raise ConfigError(
-            f"{dataset.root}: has {dataset.num_classes} classes ({', '.join(dataset.classes)}), "
-            f"the network {judged} ({', '.join(info.classes)}); choose other data, or name its "
-            "classes in dataset.yaml if some do not occur in it"
+            f"{root}: has {len(classes)} classes ({', '.join(classes)}), the network {judged} "
+            f"({', '.join(info.classes)}); choose other data, or name its classes in dataset.yaml "
+            "if some do not occur in it"
         )
+    return Dataset(
+        root,
+        told.name or root.resolve().name,
+        found.cases,
+        classes or class_names(judged),
+        info.input.channels,
+        told.spacing,
+        told.modality,
+        told.licence,
+    )
+
+
+def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
+    """Names for the classes in all masks that can be read; the others are reported later."""
+
+    def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
+        try:
+            return path, tuple(value_counts(read_mask(path)))
+        except DataError:
+            return None
+
+    masks = [mask for case in cases for mask in case.masks]
+    found = [
+        mask for mask in track(each(values, masks), "looking at masks", total=len(masks)) if mask
+    ]
+    return class_names(count_classes(found)) if found else ()
 
 
 @dataclass
