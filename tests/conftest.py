@@ -1,4 +1,4 @@
-"""Fixtures for all; stands here also so that pytest finds the helpers: ``fakes``, ``tiny``."""
+"""Fixtures for all; stands here also so that pytest finds ``fakes``, ``folders``, ``tiny``."""
 
 import pytest
 import torch

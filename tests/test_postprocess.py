@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bmis.postprocess import measure
+from bmis.postprocess import _hull, measure
 
 
 def blank(height=9, width=12):
@@ -62,7 +62,7 @@ def test_pieces_of_one_class_count_together_and_others_do_not():
 
 
 @pytest.mark.parametrize("density", [0.003, 0.02, 0.3, 1.0])
-@pytest.mark.parametrize("size", [(1, 40), (40, 1), (23, 31), (31, 17)])
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (13, 19), (19, 11)])
 def test_diameters_match_brute_force(density, size):
     generator = np.random.default_rng(int(1000 * density) + size[0])
     for spacing in ((1.0, 1.0), (0.3, 1.7), (4.0, 0.5)):
@@ -71,6 +71,12 @@ def test_diameters_match_brute_force(density, size):
         found = measure(labels, 1, spacing)
         assert found.diameter_px == pytest.approx(brute_force(labels, 1, (1, 1)))
         assert found.diameter_mm == pytest.approx(brute_force(labels, 1, spacing))
+
+
+def test_only_corners_of_the_hull_are_compared():
+    rows, columns = np.mgrid[:101, :101]
+    diamond = np.abs(rows - 50) + np.abs(columns - 50) <= 50  # four tips of one pixel each
+    assert len(_hull(diamond)) == 8
 
 
 def test_a_disc_measures_its_diameter():

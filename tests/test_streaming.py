@@ -102,3 +102,20 @@ def test_a_fault_stops_all_without_a_thread_left(stage, fault):
         run(1000, 2, **{stage: fail})
     assert len(calls) <= 12
     assert no_thread_is_left()
+
+
+def test_after_a_fault_what_waits_is_dropped():
+    read = []
+
+    def slowly(item):
+        time.sleep(0.005)
+        read.append(item)
+        return item
+
+    def fail(_):
+        raise ValueError("here")
+
+    with pytest.raises(ValueError, match="here"):
+        run(1000, 20, read=slowly, work=fail)
+    assert 20 <= len(read) < 35  # of the 40 that were asked for
+    assert no_thread_is_left()

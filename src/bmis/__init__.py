@@ -8,22 +8,31 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from bmis.checkpoint import load_model, save_model
-    from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
-    from bmis.data.folder import find_images, open_dataset
-    from bmis.data.images import read_image
-    from bmis.data.phantoms import draw_phantom, write_phantoms
-    from bmis.errors import BmisError
-    from bmis.evaluate import evaluate_model
-    from bmis.inspect import inspect_dataset
-    from bmis.metrics import paired_difference, score_case
-    from bmis.models import build_model, list_models, load_published
-    from bmis.predict import predict_masks
-    from bmis.predictor import Predictor
-    from bmis.profiling import profile_model
-    from bmis.runtime import load_runtime
-    from bmis.train import train_model
+if TYPE_CHECKING:  # "as" says to type checkers that the names are public
+    from bmis.checkpoint import load_model as load_model
+    from bmis.checkpoint import save_model as save_model
+    from bmis.config import InputSpec as InputSpec
+    from bmis.config import ModelConfig as ModelConfig
+    from bmis.config import ModelInfo as ModelInfo
+    from bmis.config import TrainConfig as TrainConfig
+    from bmis.data.folder import find_images as find_images
+    from bmis.data.folder import open_dataset as open_dataset
+    from bmis.data.images import read_image as read_image
+    from bmis.data.phantoms import draw_phantom as draw_phantom
+    from bmis.data.phantoms import write_phantoms as write_phantoms
+    from bmis.errors import BmisError as BmisError
+    from bmis.evaluate import evaluate_model as evaluate_model
+    from bmis.inspect import inspect_dataset as inspect_dataset
+    from bmis.metrics import paired_difference as paired_difference
+    from bmis.metrics import score_case as score_case
+    from bmis.models import build_model as build_model
+    from bmis.models import list_models as list_models
+    from bmis.models import load_published as load_published
+    from bmis.predict import predict_masks as predict_masks
+    from bmis.predictor import Predictor as Predictor
+    from bmis.profiling import profile_model as profile_model
+    from bmis.runtime import load_runtime as load_runtime
+    from bmis.train import train_model as train_model
 
 _HOMES = {
     "checkpoint": ("load_model", "save_model"),

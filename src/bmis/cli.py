@@ -27,7 +27,8 @@ _INTERRUPTED = 130  # what shells say after Ctrl-C
 def _inspect(args: argparse.Namespace) -> int:
     from bmis.inspect import inspect_dataset, render
 
-    found = inspect_dataset(Path(args.data), out=args.out, fold=_fold(args.fold), seed=args.seed)
+    out = args.out or Path("inspect") / Path(args.data).resolve().name
+    found = inspect_dataset(Path(args.data), out=out, fold=_fold(args.fold), seed=args.seed)
     _answer(args, found.to_dict(), render(found))
     return 2 if found.problems else 0
 
@@ -275,7 +276,9 @@ _Verb = Callable[..., argparse.ArgumentParser]
 def _add_data_verbs(verb: _Verb) -> None:
     sub = verb(_inspect, "say what a dataset folder holds and what is wrong with it", "DATA")
     sub.add_argument("data", metavar="DATA", help="dataset folder")
-    sub.add_argument("--out", type=Path, help="folder for the contact sheet (inspect/<name>)")
+    sub.add_argument(
+        "--out", type=Path, help="folder for the contact sheet and all findings (inspect/<name>)"
+    )
     _add_split(sub)
     sub = verb(
         _phantom,

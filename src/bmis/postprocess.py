@@ -88,10 +88,6 @@ def _chain(rows: list[int], columns: list[int]) -> list[tuple[int, int]]:
     """The leftmost corners of the hull, downwards; columns as they come, rows ascending."""
     chain: list[tuple[int, int]] = []
     for point in zip(rows, columns, strict=True):
-        if chain and chain[-1][0] == point[0]:  # one line's two edges: the outer one stays
-            if chain[-1][1] <= point[1]:
-                continue
-            chain.pop()
         while len(chain) > 1 and _bends_in(chain[-2], chain[-1], point):
             chain.pop()
         chain.append(point)

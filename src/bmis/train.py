@@ -180,7 +180,7 @@ def _attempt(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
     try:
         images = _fit(trainer, job, _info(config, recipe, spec, job.dataset))
     except KeyboardInterrupt:
-        done = trainer.progress.epoch
+        done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
         kept = f"to go on from {last}" if done else "to start again; no epoch was finished"
         raise TrainingInterrupted(
             f"stopped after epoch {done} of {config.epochs}; give the same command again {kept}"

@@ -41,15 +41,22 @@ def ring_around(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     return grown & ~inside
 
 
-def contrast(modality: str, seed: int, difficulty: float, classes: int) -> float:
-    """How far the colours of foreground and the ring about it lie apart, in spreads of a colour."""
+def contrast(modality: str, seed: int, difficulty: float, classes: int) -> tuple[float, float]:
+    """How far the colours of foreground and the ring about it lie apart: plain, and in spreads."""
     pixels, labels = draw_phantom(
         modality, size=(128, 128), seed=seed, difficulty=difficulty, classes=classes
     )
     ring = ring_around(labels > 0, 4)
     inner, outer = (pixels[where].astype(np.float64) for where in (labels > 0, ring))
     spread = np.sqrt((inner.var(axis=0) + outer.var(axis=0)).mean() / 2)
-    return float(np.linalg.norm(inner.mean(axis=0) - outer.mean(axis=0)) / spread)
+    gap = float(np.linalg.norm(inner.mean(axis=0) - outer.mean(axis=0)))
+    return gap, gap / float(spread)
+
+
+def steepness(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
+    """How fast the colours change where the mask ends."""
+    slopes = np.gradient(pixels.astype(np.float64), axis=(0, 1))
+    return float(np.hypot(*slopes)[ring_around(mask, 1)].mean())
 
 
 @pytest.mark.parametrize(("modality", "classes"), KINDS)
@@ -64,7 +71,7 @@ def test_shapes_types_and_channels(modality, classes):
 @pytest.mark.parametrize("size", [(32, 32), (32, 90), (150, 64)])
 @pytest.mark.parametrize(("modality", "classes"), KINDS)
 def test_every_class_is_there_at_any_size(modality, classes, size):
-    for seed in range(4):
+    for seed in range(3):
         _, labels = draw_phantom(modality, size=size, seed=seed, classes=classes)
         assert set(np.unique(labels)) == set(range(classes))
 
@@ -73,7 +80,7 @@ def test_every_class_is_there_at_any_size(modality, classes, size):
 def test_foreground_has_a_plausible_share(modality, classes):
     least, most = SHARES[modality, classes]
     for seed in range(12):
-        _, labels = draw_phantom(modality, size=(128, 128), seed=seed, classes=classes)
+        _, labels = draw_phantom(modality, size=(96, 96), seed=seed, classes=classes)
         shares = [(labels == k).mean() for k in range(1, classes)]
         assert least < min(shares) <= max(shares) < most
 
@@ -90,8 +97,8 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_does_not(modality, 
 
 @pytest.mark.parametrize(("modality", "classes"), KINDS)
 def test_the_same_seed_is_the_same_scene_at_another_size(modality, classes):
-    large, fine = draw_phantom(modality, size=(256, 256), seed=2, difficulty=0, classes=classes)
-    small, coarse = draw_phantom(modality, size=(128, 128), seed=2, difficulty=0, classes=classes)
+    large, fine = draw_phantom(modality, size=(192, 192), seed=2, difficulty=0, classes=classes)
+    small, coarse = draw_phantom(modality, size=(96, 96), seed=2, difficulty=0, classes=classes)
     assert np.abs(shrink(large, 2) - small).mean() < 6
     if (modality, classes) != ("fundus", 2):  # vessels of a pixel are wider on a coarse grid
         assert (np.round(shrink(fine, 2)[..., 0]) != coarse).mean() < 0.02
@@ -109,33 +116,31 @@ def test_masks_do_not_depend_on_difficulty(modality, classes):
 
 @pytest.mark.parametrize(("modality", "classes"), KINDS)
 def test_contrast_falls_with_difficulty(modality, classes):
-    means = [
-        np.mean([contrast(modality, seed, difficulty, classes) for seed in range(8)])
+    easy, middle, hard = (
+        np.mean([contrast(modality, seed, difficulty, classes) for seed in range(6)], axis=0)
         for difficulty in (0.0, 0.5, 1.0)
-    ]
-    assert means[0] > 1.15 * means[1] > 1.3 * means[2] > 0
+    )
+    assert (easy > 1.1 * middle).all()
+    assert (middle > 1.1 * hard).all()
 
 
-@pytest.mark.parametrize(
-    ("modality", "darker"), [("dermoscopy", True), ("ultrasound", True), ("xray", True)]
-)
-def test_the_mask_lies_on_what_was_drawn(modality, darker):
-    """Moved by a tenth of the frame it fits worse: mask and picture share their geometry."""
+@pytest.mark.parametrize(("modality", "classes"), KINDS)
+def test_the_mask_ends_where_the_picture_changes(modality, classes):
+    """Moved by a few pixels to any side it fits worse: mask and picture share their geometry."""
+    moves = [(0, 0), (-4, 0), (4, 0), (0, -4), (0, 4)]
+    fits = np.zeros(len(moves))
     for seed in range(4):
-        pixels, labels = draw_phantom(modality, size=(128, 128), seed=seed, difficulty=0)
-        grey = pixels.mean(axis=2)
-
-        def gap(mask: NDArray[np.bool_], grey: NDArray[np.float64] = grey) -> float:
-            return float(grey[ring_around(mask, 6)].mean() - grey[mask].mean())
-
-        moved = [np.roll(labels, step, axis) for step in (-13, 13) for axis in (0, 1)]
-        assert (gap(labels > 0) > 0) is darker
-        assert all(gap(labels > 0) > gap(other > 0) for other in moved)
+        pixels, labels = draw_phantom(
+            modality, size=(128, 128), seed=seed, difficulty=0, classes=classes
+        )
+        for k, move in enumerate(moves):
+            fits[k] += steepness(pixels, np.roll(labels, move, (0, 1)) == classes - 1)
+    assert fits[0] > 1.1 * fits[1:].max()
 
 
 def test_the_heart_takes_its_part_of_the_lungs():
-    _, two = draw_phantom("xray", seed=4, classes=2)
-    _, three = draw_phantom("xray", seed=4, classes=3)
+    _, two = draw_phantom("xray", size=(256, 256), seed=4, classes=2)
+    _, three = draw_phantom("xray", size=(256, 256), seed=4, classes=3)
     assert ((three == 1) <= (two == 1)).all()
     assert ((two == 1) & (three != 1)).mean() < 0.01
     height, width = (np.flatnonzero((three == 2).any(axis)).mean() for axis in (1, 0))
@@ -204,7 +209,7 @@ def test_two_data_sets_share_no_image(tmp_path):
 
 @pytest.mark.parametrize(("count", "parts"), [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (1, 1, 1))])
 def test_small_sets_have_as_many_splits_as_they_can(tmp_path, count, parts):
-    out = write_phantoms(tmp_path / "data", modality="xray", count=count, size=(32, 32))
+    out = write_phantoms(str(tmp_path / "data"), modality="xray", count=count, size=(32, 32))
     rows = (out / "splits.csv").read_text(encoding="utf-8").split("\n")[1:-1]
     found = [row.split(",")[1] for row in rows]
     assert tuple(map(found.count, ("train", "val", "test"))) == parts
@@ -258,3 +263,9 @@ def test_blur_spreads_a_point_as_a_gaussian(sigma):
     offsets = np.arange(161) - 80
     assert soft.sum() == pytest.approx(1, abs=0.02)
     assert np.sqrt((soft.sum(axis=0) * offsets**2).sum()) == pytest.approx(sigma, rel=0.08)
+
+
+def test_a_wider_frame_keeps_the_texture_in_the_middle():
+    square, wide = (Canvas(64, width).noise(np.random.default_rng(0), 8) for width in (64, 150))
+    middle = slice(20, 44)  # nearer the edge the narrow frame has no neighbours to blend with
+    assert np.allclose(wide[:, 43:-43][:, middle], square[:, middle], atol=0.02)

@@ -4,6 +4,8 @@ Files are known by their first bytes, not by their name, and only these five for
 The header is checked before a pixel is decoded. What the values mean is told in ``images``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -67,11 +69,8 @@ def read_header(path: Path) -> Header:
     """
     if _magic(path).startswith(_NPY):
         return _array_header(_npy(path), path)
-    image = _open(path)
-    if image is None:
-        return _tiff(path)[0]
-    with image:
-        return _header(image, path)
+    with _opened(path) as image:
+        return _tiff(path)[0] if image is None else _header(image, path)
 
 
 def decode(path: Path) -> Stored:
@@ -84,10 +83,9 @@ def decode(path: Path) -> Stored:
         array = _npy(path)
         _array_header(array, path)
         return Stored(_finite(np.array(array[..., :3] if array.ndim == 3 else array), path))
-    image = _open(path)
-    if image is None:
-        return Stored(_finite(_tiff(path)[1], path))
-    with image:
+    with _opened(path) as image:
+        if image is None:
+            return Stored(_finite(_tiff(path)[1], path))
         turn = _orientation(image)
         try:
             stored = _pixels(image)
@@ -107,8 +105,9 @@ def _magic(path: Path) -> bytes:
     return start
 
 
-def _open(path: Path) -> ImageFile | None:
-    """Open without decoding and check the header; None for TIFF beyond Pillow, see ``_tiff``."""
+@contextmanager
+def _opened(path: Path) -> Iterator[ImageFile | None]:
+    """An image of checked header, not decoded; None for TIFF beyond Pillow, see ``_tiff``."""
     start = _magic(path)
     opener = next((made for magic, made in _OPENERS if start.startswith(magic)), None)
     if opener is None:
@@ -116,23 +115,23 @@ def _open(path: Path) -> ImageFile | None:
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
             "wanted are PNG, JPEG, BMP, TIFF or NPY"
         )
-    try:
-        image = opener(str(path))
-    except Exception as error:
-        if opener is TiffImageFile:
-            return None
-        raise _damaged(path, error) from error
-    try:
-        _header(image, path)
-        if isinstance(image, TiffImageFile):
-            _check_pages(path, getattr(image, "n_frames", 1))
-            if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
-                image.close()  # Pillow would keep the upper eight bits only
-                return None
-    except DataError:
-        image.close()
-        raise
-    return image
+    # a stream, because Pillow maps a named file into memory, and then garbles turned TIFF
+    with path.open("rb") as stream:
+        try:
+            image = opener(stream)
+        except Exception as error:
+            if opener is not TiffImageFile:
+                raise _damaged(path, error) from error
+            yield None
+            return
+        with image:
+            _header(image, path)
+            if isinstance(image, TiffImageFile):
+                _check_pages(path, getattr(image, "n_frames", 1))
+                if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
+                    yield None  # Pillow would keep the upper eight bits only
+                    return
+            yield image
 
 
 def _header(image: ImageFile, path: Path) -> Header:
@@ -148,7 +147,7 @@ def _header(image: ImageFile, path: Path) -> Header:
 
 
 def _check_pages(path: Path, pages: int) -> None:
-    if pages != 1:
+    if pages > 1:
         raise DataError(f"{path}: has {pages} pages; save each as an image of its own")
 
 

@@ -11,16 +11,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.description import read_description
+from bmis.data.description import Description, read_description
+from bmis.data.faults import Report, stop
 from bmis.data.images import Image, read_image, read_mask
-from bmis.data.labels import class_names, to_labels
+from bmis.data.labels import class_names, to_labels, wrong_size
 from bmis.data.layouts import Pair, find_images, find_layout
 from bmis.data.scan import scan_channels, scan_classes
 from bmis.data.splits import SPLITS, make_fold, make_split
 from bmis.data.tables import Row, check_ids, read_table
 from bmis.errors import ConfigError, DataError
 
-__all__ = ["Case", "Dataset", "find_images", "load_case", "open_dataset"]
+__all__ = [
+    "Case",
+    "Dataset",
+    "Found",
+    "find_cases",
+    "find_images",
+    "load_case",
+    "open_dataset",
+]
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Dataset:
         chosen = tuple(case for case in self.cases if case.split == name)
         if not chosen:
             counts = {s: sum(case.split == s for case in self.cases) for s in SPLITS}
-            there = ", ".join(f"{s} ({count})" for s, count in counts.items() if count)
+            there = ", ".join(f"{s} ({count})" for s, count in counts.items() if count) or "none"
             raise DataError(f"{self.root}: no images in split {name!r}; there are: {there}")
         return chosen
 
@@ -106,23 +115,13 @@ def open_dataset(
         DataError: The folder, a file or a table is not as it should be.
         ConfigError: There is no such fold.
     """
-    root = Path(root)
-    layout = find_layout(root)
-    told = read_description(root)
-    cases = tuple(case for case in _split_cases(root, layout.pairs, fold, seed) if case.split)
-    bare = [case for case in cases if not case.masks]
-    if bare:
-        raise DataError(
-            f"{bare[0].image}: has no mask ({len(bare)} images like it); add one of the same name, "
-            "or list it in splits.csv with an empty split to leave it out"
-        )
+    found = find_cases(Path(root), fold=fold, seed=seed)
+    cases, told = found.cases, found.description
     return Dataset(
-        root,
-        told.name or root.resolve().name,
+        Path(root),
+        told.name or Path(root).resolve().name,
         cases,
-        told.classes
-        or layout.classes
-        or class_names(scan_classes([mask for case in cases for mask in case.masks])),
+        told.classes or class_names(scan_classes([mask for case in cases for mask in case.masks])),
         told.channels or scan_channels([case.image for case in cases]),
         told.spacing,
         told.modality,
@@ -130,30 +129,94 @@ def open_dataset(
     )
 
 
-def _split_cases(
-    root: Path, pairs: tuple[Pair, ...], fold: int | str | Path | None, seed: int
-) -> list[Case]:
+@dataclass(frozen=True)
+class Found:
+    """What a data set is before any of its pixels is looked at.
+
+    Attributes:
+        cases: Sorted by id; each has masks and a split, unless a fault was reported.
+        description: What the data set says of itself; class names from nnU-Net included.
+        strays: Masks without an image.
+    """
+
+    cases: tuple[Case, ...]
+    description: Description
+    strays: tuple[Path, ...]
+
+
+def find_cases(
+    root: Path, *, fold: int | str | Path | None = None, seed: int = 0, report: Report = stop
+) -> Found:
+    """``open_dataset`` without a look at the pixels; other faults than its fatal ones are reported.
+
+    Raises:
+        DataError: As ``find_layout``.
+        ConfigError: There is no such fold.
+    """
+    layout = find_layout(root, report=report)
+    told = Description()
+    try:
+        told = read_description(root)
+    except DataError as fault:
+        report(fault)
+    told = replace(told, classes=told.classes or layout.classes)
+    cases = _split_cases(root, layout.pairs, _Choice(fold, seed, report))
+    kept = tuple(case for case in cases if case.split != "")
+    for case in kept:
+        if not case.masks:
+            report(
+                DataError(
+                    f"{case.image}: has no mask; add one of the same name, or list it in "
+                    "splits.csv with an empty split to leave it out"
+                )
+            )
+    return Found(kept, told, layout.strays)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """How the caller wants the cases split."""
+
+    fold: int | str | Path | None
+    seed: int
+    report: Report
+
+
+def _split_cases(root: Path, pairs: tuple[Pair, ...], choice: _Choice) -> list[Case]:
     """Cases with splits from the fold, from ``splits.csv``, from the layout, or made."""
     ids = {pair.id for pair in pairs}
-    table, rows = root / "splits.csv", dict[str, Row]()
-    if table.is_file():
-        rows = read_table(table)
-        check_ids(table, rows, ids, all_of=fold is None)
+    table = root / "splits.csv"
+    rows = _rows(table, ids, choice.report, complete=choice.fold is None) if table.exists() else {}
     cases = [_case(pair, rows.get(pair.id)) for pair in pairs]
-    number, file = _find_fold(root, fold)
+    number, file = _find_fold(root, choice.fold)
     if file is not None:
-        chosen = read_table(file)
-        check_ids(file, chosen, ids, all_of=True)
-        return [replace(case, split=chosen[case.id].split) for case in cases]
-    if number is not None:
-        kept = [case for case in cases if case.split != ""]
-        return _with(kept, make_fold(kept, number, seed=seed))
-    if any(row.split is not None for row in rows.values()):
+        chosen = _rows(file, ids, choice.report, complete=True)
+        splits = {name: row.split for name, row in chosen.items()}
+        return [replace(case, split=splits.get(case.id)) for case in cases]
+    if number is None and any(row.split is not None for row in rows.values()):
         return cases
-    if any(pair.split for pair in pairs):  # the layout tells the test split; val is made
-        rest = [case for case in cases if case.split is None]
-        return _with(cases, make_split(rest, seed=seed, parts=("train", "val")))
-    return _with(cases, make_split(cases, seed=seed))
+    open_cases = [case for case in cases if case.split is None or number is not None]
+    open_cases = [case for case in open_cases if case.split != ""]
+    try:
+        if number is not None:
+            made = make_fold(open_cases, number, seed=choice.seed)
+        else:  # where the layout tells the test split, only val is still to be made
+            parts = SPLITS if len(open_cases) == len(cases) else ("train", "val")
+            made = make_split(open_cases, seed=choice.seed, parts=parts)
+    except DataError as fault:
+        choice.report(DataError(f"{root}: {fault}"))
+        return cases
+    return [replace(case, split=made.get(case.id, case.split)) for case in cases]
+
+
+def _rows(path: Path, ids: set[str], report: Report, *, complete: bool) -> dict[str, Row]:
+    try:
+        rows = read_table(path)
+    except DataError as fault:
+        report(fault)
+        return {}
+    check_ids(path, rows, ids, complete=complete, report=report)
+    return rows
 
 
 def _case(pair: Pair, row: Row | None) -> Case:
@@ -162,10 +225,6 @@ def _case(pair: Pair, row: Row | None) -> Case:
     split = pair.split if row.split is None else row.split
     stratum = row.stratum or pair.folder
     return Case(pair.id, pair.image, pair.masks, split, row.group, stratum)
-
-
-def _with(cases: list[Case], splits: dict[str, str]) -> list[Case]:
-    return [replace(case, split=splits.get(case.id, case.split)) for case in cases]
 
 
 def _find_fold(root: Path, fold: int | str | Path | None) -> tuple[int | None, Path | None]:
@@ -204,9 +263,6 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
     for path in case.masks:
         raw = read_mask(path)
         if raw.shape != size:
-            raise DataError(
-                f"{path}: mask of {raw.shape[0]} x {raw.shape[1]} pixels for an image of "
-                f"{size[0]} x {size[1]}; both must have one size (height x width)"
-            )
+            raise wrong_size(path, raw.shape, size)
         np.maximum(labels, to_labels(raw, dataset.num_classes, path), out=labels)
     return replace(image, spacing=dataset.spacing), labels

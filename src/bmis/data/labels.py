@@ -3,9 +3,8 @@
 Two classes may be stored as 0 and 1 or as 0 and 255; K classes as 0 to K-1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,12 @@ from bmis.errors import DataError
 MAX_CLASSES = 64
 
 
-def values_of(raw: NDArray[Any]) -> tuple[int, ...]:
-    """The different values of a raw mask (uint8 or uint16), sorted."""
+def value_counts(raw: NDArray[np.uint8] | NDArray[np.uint16]) -> dict[int, int]:
+    """How often each value occurs in a raw mask, by rising value."""
     counts = np.zeros(65536 if raw.dtype == np.uint16 else 256, np.int64)
     for start in range(0, raw.size, 2**20):  # bincount copies to int64: in pieces
         counts += np.bincount(raw.reshape(-1)[start : start + 2**20], minlength=len(counts))
-    return tuple(int(value) for value in np.flatnonzero(counts))
+    return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
 
 
 def to_labels(
@@ -37,8 +36,13 @@ def to_labels(
         if bool((labels | (raw == 0)).all()):
             return labels.view(np.uint8)
     if high >= num_classes:
-        raise wrong_values(path, values_of(raw), num_classes)
+        raise wrong_values(path, tuple(value_counts(raw)), num_classes)
     return raw.astype(np.uint8, copy=False)
+
+
+def legal(values: Collection[int], num_classes: int) -> bool:
+    """Whether a mask of these raw values can be one of ``num_classes`` classes."""
+    return max(values) < num_classes or (num_classes == 2 and set(values) <= {0, 255})
 
 
 def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:
@@ -54,8 +58,14 @@ def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:
     everywhere = sorted({value for _, values in masks for value in values})
     path, values = max(masks, key=lambda mask: (mask[1][-1], len(mask[1])))
     if everywhere[-1] >= MAX_CLASSES:
-        if everywhere[-1] == 255:  # 0/255 elsewhere: show the file with the values between
+        if set(values) <= {0, 255}:  # fine by itself: show the file that does not go with it
+            other = path
             path, values = max(masks, key=lambda mask: len(set(mask[1]) - {0, 255}))
+            if values[-1] < MAX_CLASSES:
+                raise DataError(
+                    f"{path}: mask values {_short(values)}, but {other} has 0 and 255; "
+                    "number the classes alike in all masks"
+                )
         raise wrong_values(path, values, None)
     missing = sorted(set(range(1, everywhere[-1])) - set(everywhere))
     if missing:
@@ -77,7 +87,7 @@ def wrong_values(path: Path, values: tuple[int, ...], num_classes: int | None) -
     """The answer to mask values that stand for no class, with the cure that fits them."""
     between = [value for value in values if 0 < value < 255]
     if values[-1] <= 255 and between and len(between) > 2 and between[-1] > 200:
-        cure = "looks blurred or saved as JPEG: threshold it at 128 and save as PNG"
+        cure = "looks blurred, scaled or saved as JPEG: threshold it at 128 and save it as PNG"
     elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
         cure = "255 as 'ignore' is not supported: give those pixels a class"
     else:
@@ -93,3 +103,11 @@ def _short(values: tuple[int, ...]) -> str:
     if len(shown) > 8:
         shown = [*shown[:4], "...", *shown[-3:]]
     return " ".join(shown) + (f" ({len(values)} values)" if len(values) > 8 else "")
+
+
+def wrong_size(path: Path, mask: tuple[int, ...], image: tuple[int, ...]) -> DataError:
+    """The answer to a mask of another size than its image; both (height, width)."""
+    return DataError(
+        f"{path}: mask of {mask[0]} x {mask[1]} pixels for an image of {image[0]} x {image[1]} "
+        "(height x width); export both at one size"
+    )

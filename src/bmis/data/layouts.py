@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmis.data.faults import Report, stop
 from bmis.data.images import IMAGE_SUFFIXES
 from bmis.errors import DataError
 
@@ -57,23 +58,27 @@ class Layout:
     classes: tuple[str, ...] = ()
 
 
-def find_layout(root: Path) -> Layout:
+def find_layout(root: Path, *, report: Report = stop) -> Layout:
     """Pair the images and masks below ``root``.
 
+    Args:
+        root: The data set.
+        report: Takes faults that leave other images usable: two images with one id, further
+            channels in an nnU-Net folder, its ``dataset.json``.
+
     Raises:
-        DataError: No such folder, no images, no masks, two images with one id, or a form of
-            nnU-Net folder that is not understood.
+        DataError: No such folder, no images, no masks at all, or nnU-Net volumes.
     """
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "there is no such folder"
         raise DataError(f"{root}: {problem}; give the folder that holds images/ and masks/")
     if (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir():
-        layout = _nnunet(root)
+        layout = _nnunet(root, report)
     elif (root / "images").is_dir() and (root / "masks").is_dir():
         layout = _two_folders(find_images(root / "images"), image_files(root / "masks"))
     else:
         layout = _by_suffix(root)
-    return _checked(root, layout)
+    return _checked(root, layout, report)
 
 
 def image_files(folder: Path, *, below: bool = False) -> list[Path]:
@@ -144,20 +149,25 @@ def _by_suffix(root: Path) -> Layout:
     return Layout(pairs, layout.strays)
 
 
-def _nnunet(root: Path) -> Layout:
+def _nnunet(root: Path, report: Report) -> Layout:
     pairs: list[Pair] = []
     strays: list[Path] = []
     told = (root / "imagesTs").is_dir() and (root / "labelsTs").is_dir()
     for end, split in (("Tr", None), ("Ts", "test")):
         if end == "Ts" and not told:
             continue
-        images = _single_channel(_flat_files(root / f"images{end}"))
+        images = _single_channel(_flat_files(root / f"images{end}"), report)
         masks = {file.stem: file for file in _flat_files(root / f"labels{end}")}
         for name, image in images.items():
             mask = masks.pop(name, None)
             pairs.append(Pair(name, image, () if mask is None else (mask,), None, split))
         strays += masks.values()
-    return Layout(tuple(pairs), tuple(strays), _nnunet_classes(root / "dataset.json"))
+    classes: tuple[str, ...] = ()
+    try:
+        classes = _nnunet_classes(root / "dataset.json")
+    except DataError as fault:
+        report(fault)
+    return Layout(tuple(pairs), tuple(strays), classes)
 
 
 def _flat_files(folder: Path) -> list[Path]:
@@ -169,20 +179,23 @@ def _flat_files(folder: Path) -> list[Path]:
     return image_files(folder)
 
 
-def _single_channel(files: list[Path]) -> dict[str, Path]:
+def _single_channel(files: list[Path], report: Report) -> dict[str, Path]:
     """Images by id; nnU-Net's _0000 is cut off, further channels are refused."""
     images: dict[str, Path] = {}
     for file in files:
         match = _CHANNEL.fullmatch(file.stem)
         name = match["id"] if match else file.stem
         if match and match["channel"] != "0000":
-            raise DataError(
-                f"{file}: a further channel of {name!r}; one file per image is read: merge three "
-                "channels into one RGB image, or keep only the _0000 files"
+            report(
+                DataError(
+                    f"{file}: a further channel of {name!r}; one file per image is read: merge "
+                    "three channels into one RGB image, or keep only the _0000 files"
+                )
             )
-        if name in images:
-            raise DataError(f"{file}: a second image called {name!r}, beside {images[name]}")
-        images[name] = file
+        elif name in images:
+            report(_same_id(file, images[name], name))
+        else:
+            images[name] = file
     return images
 
 
@@ -205,17 +218,20 @@ def _nnunet_classes(path: Path) -> tuple[str, ...]:
     return tuple(numbers[index] for index in range(len(numbers)))
 
 
-def _checked(root: Path, layout: Layout) -> Layout:
+def _checked(root: Path, layout: Layout, report: Report) -> Layout:
     if not layout.pairs:
         raise DataError(
             f"{root}: holds no images; wanted are images/ and masks/ with files of one name "
             f"({' '.join(IMAGE_SUFFIXES)})"
         )
-    first: dict[str, Path] = {}
+    first: dict[str, Pair] = {}
     for pair in layout.pairs:
         if pair.id in first:
-            raise DataError(
-                f"{pair.image}: has the same id {pair.id!r} as {first[pair.id]}; rename one of them"
-            )
-        first[pair.id] = pair.image
-    return Layout(tuple(sorted(layout.pairs, key=lambda p: p.id)), layout.strays, layout.classes)
+            report(_same_id(pair.image, first[pair.id].image, pair.id))
+        else:
+            first[pair.id] = pair
+    return Layout(tuple(first[name] for name in sorted(first)), layout.strays, layout.classes)
+
+
+def _same_id(file: Path, other: Path, name: str) -> DataError:
+    return DataError(f"{file}: has the same id {name!r} as {other}; rename or remove one of them")

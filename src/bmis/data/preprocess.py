@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from bmis.config import InputSpec
 from bmis.errors import DataError
 
-_BLOCK = 2**20  # scores that restore() interpolates at a time: stays in the cache
+_BLOCK = 2**19  # scores that restore() interpolates at a time: stays in the cache
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,14 @@ def restore(scores: NDArray[np.float32], placement: Placement) -> NDArray[np.flo
     restored = np.empty((len(scores), *placement.size), np.float32)
     step = max(1, _BLOCK // placement.size[1])
     for plane, target in zip(inside, restored, strict=True):
+        nearer = plane[:, before]  # columns first: there are few rows yet
+        wide = nearer + (plane[:, after] - nearer) * right
         for start in range(0, len(above), step):
             rows = slice(start, start + step)
-            upper, weight = plane[above[rows]], down[rows, None]
-            lines = upper + (plane[below[rows]] - upper) * weight
-            nearer = lines[:, before]
-            target[rows] = nearer + (lines[:, after] - nearer) * right
+            upper = wide[above[rows]]
+            lines = np.subtract(wide[below[rows]], upper, out=target[rows])
+            lines *= down[rows, None]
+            lines += upper
     return restored
 
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from bmis.data.codecs import read_header
 from bmis.data.images import read_image, read_mask
-from bmis.data.labels import count_classes, values_of
+from bmis.data.labels import count_classes, value_counts
 from bmis.progress import track
 
+_P = TypeVar("_P")
 _T = TypeVar("_T")
 _THREADS = 4  # decoding leaves the interpreter's lock
 _COLOURED = 24  # difference between channels that JPEG noise does not reach
@@ -28,7 +29,7 @@ def scan_classes(masks: Sequence[Path]) -> int:
     """
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]]:
-        return path, values_of(read_mask(path))
+        return path, tuple(value_counts(read_mask(path)))
 
     return count_classes(track(each(values, masks), "looking at masks", total=len(masks)))
 
@@ -60,15 +61,15 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
     return bool((spread > _COLOURED).mean() <= _MARKS)
 
 
-def each(function: Callable[[Path], _T], paths: Sequence[Path]) -> Iterator[_T]:
-    """``function`` of each path in order, by a few threads that never run far ahead."""
+def each(function: Callable[[_P], _T], items: Sequence[_P]) -> Iterator[_T]:
+    """``function`` of each item in order, by a few threads that never run far ahead."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = iter(paths)
-        ahead = [pool.submit(function, path) for path in islice(waiting, 4 * _THREADS)]
+        waiting = iter(items)
+        ahead = [pool.submit(function, item) for item in islice(waiting, 4 * _THREADS)]
         try:
             while ahead:
                 yield ahead.pop(0).result()
-                ahead += [pool.submit(function, path) for path in islice(waiting, 1)]
+                ahead += [pool.submit(function, item) for item in islice(waiting, 1)]
         finally:
             for future in ahead:
                 future.cancel()

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmis.data.faults import Report
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError, did_you_mean
 
@@ -52,29 +53,33 @@ def read_table(path: Path) -> dict[str, Row]:
     return rows
 
 
-def check_ids(path: Path, rows: dict[str, Row], ids: Collection[str], *, all_of: bool) -> None:
+def check_ids(
+    path: Path, rows: dict[str, Row], ids: Collection[str], *, complete: bool, report: Report
+) -> None:
     """Compare a table with the images there are.
 
     Args:
         path: The table, for the message.
         rows: Its rows.
         ids: Ids of the images.
-        all_of: Whether each image must stand in the table.
-
-    Raises:
-        DataError: The table names images that do not exist, or leaves some out.
+        complete: Whether each image must stand in the table.
+        report: Takes the faults: ids without an image, images without a row.
     """
     unknown = [name for name in rows if name not in ids]
     if unknown:
-        raise DataError(
-            f"{path}: no image for id {_some(unknown)}; an id is the image's file name without "
-            "suffix: correct or remove the line"
+        report(
+            DataError(
+                f"{path}: no image for id {_some(unknown)}; an id is the image's file name "
+                "without suffix: correct or remove the line"
+            )
         )
-    left_out = sorted(set(ids) - set(rows)) if all_of else []
+    left_out = sorted(set(ids) - set(rows)) if complete else []
     if left_out:
-        raise DataError(
-            f"{path}: image {_some(left_out)} stands in no split; add a line for it, with an empty "
-            "split to leave it out"
+        report(
+            DataError(
+                f"{path}: image {_some(left_out)} stands in no split; add a line for it, with an "
+                "empty split to leave it out"
+            )
         )
 
 

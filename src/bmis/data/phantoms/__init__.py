@@ -8,7 +8,7 @@ the same seed at another size the same scene.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -105,7 +105,7 @@ def _check(size: tuple[int, int], seed: int, difficulty: float) -> None:
 
 
 def write_phantoms(
-    out: Path,
+    out: str | Path,
     *,
     modality: str,
     count: int,
@@ -116,57 +116,65 @@ def write_phantoms(
 ) -> Path:
     """Write a dataset folder of phantoms: images/, masks/, splits.csv, dataset.yaml.
 
+    If anything stops the work, what was written so far is taken away again.
+
     Args:
         out: The folder; it is made, or must be empty.
         modality: One of ``MODALITIES``.
         count: Number of images, 1 or above; 70 % train, 10 % val, 20 % test.
-        size: Height and width in pixels.
-        seed: Chooses the scenes and the split; other seeds give wholly other images.
+        size: Height and width in pixels, 32 to 8192 each.
+        seed: Chooses scenes and split; the sets of two seeds have no image in common.
         difficulty: 0 to 1, as in ``draw_phantom``.
-        classes: As in ``draw_phantom``.
+        classes: 2 or 3, as in ``draw_phantom``.
 
     Returns:
-        ``out``. If anything stops the work, what was written so far is taken away again.
+        ``out``.
 
     Raises:
         ConfigError: An argument outside its range.
         DataError: The folder holds something already or cannot be written to.
     """
-    names = class_names(modality, classes)
+    out = Path(out)
+    class_names(modality, classes)
     _check(size, seed, difficulty)
     if count < 1:
         raise ConfigError(f"count must be 1 or above, got {count}")
     _make_empty(out)
-    digits = max(4, len(str(count)))
-    ids = [f"{modality}_{number:0{digits}}" for number in range(1, count + 1)]
-    rng = default_rng([seed, count])
-    seeds = [int(SeedSequence([seed, k]).generate_state(1, np.uint64)[0]) for k in range(count)]
-    description = {
-        "name": f"{modality} phantoms, seed {seed}, difficulty {difficulty:g}",
-        "modality": modality,
-        "licence": "CC0-1.0",
-        "classes": list(names),
-        "channels": _MODALITIES[modality].channels,
-    }
     try:
-        for folder in ("images", "masks"):
-            (out / folder).mkdir()
-        for name, one in track(list(zip(ids, seeds, strict=True)), f"drawing {modality}"):
-            pixels, labels = draw_phantom(
-                modality, size=size, seed=one, difficulty=difficulty, classes=classes
-            )
-            write_image(out / "images" / f"{name}.png", pixels)
-            write_mask(out / "masks" / f"{name}.png", labels, classes)
-        rows = [f"{name},{part}\n" for name, part in zip(ids, _splits(count, rng), strict=True)]
-        write_text(out / "splits.csv", "id,split\n" + "".join(rows))
-        write_text(out / "dataset.yaml", yaml.safe_dump(description, sort_keys=False))
+        _fill(out, modality, count, size=size, seed=seed, difficulty=difficulty, classes=classes)
     except BaseException:  # an interrupt too must leave no half data set behind
-        for folder in ("images", "masks"):
-            shutil.rmtree(out / folder, ignore_errors=True)
-        for file in ("splits.csv", "dataset.yaml"):
-            (out / file).unlink(missing_ok=True)
+        for entry in ("images", "masks", "splits.csv", "dataset.yaml"):
+            if (out / entry).is_dir():
+                shutil.rmtree(out / entry, ignore_errors=True)
+            else:
+                (out / entry).unlink(missing_ok=True)
         raise
     return out
+
+
+def _fill(out: Path, modality: str, count: int, *, seed: int, **how: Any) -> None:
+    """Write all files; ``how`` is what else ``draw_phantom`` takes."""
+    for folder in ("images", "masks"):
+        (out / folder).mkdir()
+    digits = max(4, len(str(count)))
+    ids = [f"{modality}_{number:0{digits}}" for number in range(1, count + 1)]
+    for number, name in enumerate(track(ids, f"drawing {modality}")):
+        # hashed, so that the data sets of two seeds have no image in common
+        one = int(SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+        pixels, labels = draw_phantom(modality, seed=one, **how)
+        write_image(out / "images" / f"{name}.png", pixels)
+        write_mask(out / "masks" / f"{name}.png", labels, how["classes"])
+    splits = _splits(count, default_rng([seed, count]))
+    rows = [f"{name},{split}\n" for name, split in zip(ids, splits, strict=True)]
+    write_text(out / "splits.csv", "id,split\n" + "".join(rows))
+    description = {
+        "name": f"{modality} phantoms, seed {seed}, difficulty {how['difficulty']:g}",
+        "modality": modality,
+        "licence": "CC0-1.0",
+        "classes": list(class_names(modality, how["classes"])),
+        "channels": _MODALITIES[modality].channels,
+    }
+    write_text(out / "dataset.yaml", yaml.safe_dump(description, sort_keys=False))
 
 
 def _make_empty(out: Path) -> None:

@@ -97,9 +97,7 @@ class Canvas:
         for octave in range(octaves):
             shape = (rows << octave, columns << octave)
             total += self.lay(rng.standard_normal(shape, np.float32)) * 0.5**octave
-        heights = sum(0.25**k for k in range(octaves)) ** 0.5
-        scaled: Array = total / np.float32(heights)
-        return scaled
+        return total / np.float32(sum(0.25**k for k in range(octaves)) ** 0.5)
 
     def grain(self, rng: Generator, strength: float) -> Array:
         """Sensor noise: independent pixels at strength (0..1 scale), (H, W)."""
@@ -108,7 +106,8 @@ class Canvas:
     def distance(self, centre: tuple[float, float], *, stretch: float = 1.0) -> Array:
         """Distance from a point, with widths divided by ``stretch``, (H, W)."""
         across = (self.x - np.float32(centre[1])) / np.float32(stretch)
-        return np.hypot(self.y - np.float32(centre[0]), across)
+        distance: Array = np.hypot(self.y - np.float32(centre[0]), across)
+        return distance
 
     def blur(self, picture: Array, sigma: float) -> Array:
         """Gaussian blur of (H, W); edges are repeated."""

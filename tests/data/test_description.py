@@ -1,0 +1,35 @@
+"""``dataset.yaml``: believed where it is right, refused where it is not."""
+
+import pytest
+
+from bmis.data.description import Description, read_description
+from bmis.errors import DataError
+
+
+def test_no_file_says_nothing(tmp_path):
+    assert read_description(tmp_path) == Description()
+    (tmp_path / "dataset.yaml").write_text("")
+    assert read_description(tmp_path) == Description()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("naem: x", r"unknown entry 'naem' \(did you mean 'name'\?\)"),
+        ("- a", "wanted are lines like 'name: my data'"),
+        ("a: [", "cannot be read as YAML"),
+        ("channels: 4", r"channels must be 1 \(grey\) or 3 \(RGB\), got 4"),
+        ("classes: [only]", "classes must be a list of 2 to 64 different names"),
+        ("classes: [a, a]", "different names"),
+        ("classes: 3", "classes must be a list"),
+        ("spacing: 0.1", r"spacing must be \[row, column\] in mm per pixel"),
+        ("spacing: [0.1, -1]", "spacing must be"),
+        ("spacing: [0.1, .inf]", "spacing must be"),
+        ("spacing: [a, b]", "spacing must be"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    (tmp_path / "dataset.yaml").write_text(text)
+    with pytest.raises(DataError, match=f"dataset.yaml: .*{message}") as caught:
+        read_description(tmp_path)
+    assert "\n" not in str(caught.value)

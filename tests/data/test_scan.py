@@ -1,0 +1,58 @@
+"""Grey or colour, and work spread over threads."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from bmis.data.scan import each, is_grey, scan_channels
+from bmis.errors import DataError
+from folders import picture, save
+
+
+def test_equal_channels_and_jpeg_noise_are_grey():
+    equal = np.repeat(picture(0, (64, 64), grey=True)[..., None], 3, axis=2)
+    noise = np.random.default_rng(0).integers(-8, 9, equal.shape)
+    assert is_grey(equal)
+    assert is_grey(np.clip(equal + noise, 0, 255).astype(np.uint8))
+    assert not is_grey(picture(0, (64, 64)))
+
+
+def test_coloured_marks_on_a_grey_picture_do_not_count():
+    pixels = np.full((100, 100, 3), 90, np.uint8)
+    pixels[:10, :10, 0] = 255
+    assert is_grey(pixels)
+    pixels[:20, :20, 0] = 255
+    assert not is_grey(pixels)
+
+
+def test_one_coloured_image_makes_the_data_set_coloured(tmp_path):
+    grey = [save(tmp_path / f"{i}.png", picture(i, grey=True)) for i in range(5)]
+    assert scan_channels(grey) == 1
+    assert scan_channels([*grey, save(tmp_path / "c.png", picture(9))]) == 3
+
+
+def test_results_keep_the_order_and_faults_come_through():
+    assert list(each(lambda x: x * x, range(100))) == [x * x for x in range(100)]
+
+    def fail(item):
+        if item == 7:
+            raise DataError("seven")
+        return item
+
+    with pytest.raises(DataError, match="seven"):
+        list(each(fail, range(100)))
+
+
+def test_work_does_not_run_far_ahead_of_its_use():
+    started = []
+    lock = threading.Lock()
+
+    def note(item):
+        with lock:
+            started.append(item)
+
+    work = each(note, range(1000))
+    next(work)
+    work.close()
+    assert len(started) < 100

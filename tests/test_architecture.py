@@ -1,0 +1,112 @@
+"""The import rules of docs/architecture.md, read there and enforced on the source itself."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bmis
+
+ROOT = Path(bmis.__file__).parent
+PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
+TORCH = {  # the workshop: files, or packages all of whose files may import torch
+    *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
+    *("launch", "run_folder", "train", "profiling", "convert", "data.augment", "data.store"),
+}
+LAZY_TORCH = {"runtime"}  # inside a function
+
+
+def layers(text: str) -> list[set[str]]:
+    """The numbered lines of the picture, ``2  config  files``, highest first."""
+    return [set(names.split()) for names in re.findall(r"^ ?\d+ ((?: +\w+)+)$", text, re.MULTILINE)]
+
+
+RANK = {
+    name: rank
+    for rank, names in enumerate(layers(PICTURE.read_text(encoding="utf-8")))
+    for name in names
+}
+FILES = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for file in sorted(ROOT.rglob("*.py"))
+    if file.parent != ROOT or not file.name.startswith("__")  # the package's own doors
+}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of all that a piece of source imports, in functions and by ``require`` too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):  # relative ones are banned by ruff's TID252
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require":
+            yield node.args[0].value
+
+
+def parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def packages(tree: ast.AST) -> set[str]:
+    """First names of what is imported: ``torch``, ``bmis``."""
+    return {name.split(".")[0] for name in imported(tree)}
+
+
+def test_the_picture_shows_every_module_and_no_other():
+    assert {name.split(".")[0] for name in FILES} == set(RANK)
+
+
+def test_no_module_imports_from_its_own_layer_or_above():
+    wrong = []
+    for name, file in FILES.items():
+        owner = name.split(".")[0]
+        ours = {i.split(".")[1] for i in imported(parse(file)) if i.startswith("bmis.")}
+        wrong += [f"{name} -> {n}" for n in ours - {owner} if RANK.get(n, 99) >= RANK[owner]]
+    assert wrong == []
+
+
+def test_torch_stays_in_the_workshop():
+    found = {name for name, file in FILES.items() if "torch" in packages(parse(file))}
+    wrong = {n for n in found if n not in TORCH and n.split(".")[0] not in TORCH}
+    assert wrong - LAZY_TORCH == set()
+    for name in LAZY_TORCH:
+        statements = [
+            n for n in parse(FILES[name]).body if isinstance(n, ast.Import | ast.ImportFrom)
+        ]
+        assert all("torch" not in packages(statement) for statement in statements)
+
+
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [("scipy", {"metrics"}), ("lightning", {"cli", "launch", "train", "trainer"})],
+)
+def test_other_heavy_packages_stay_at_home(package, homes):
+    users = {name.split(".")[0] for name, f in FILES.items() if package in packages(parse(f))}
+    assert users
+    assert users <= homes
+
+
+DEVICE = "bmis.predict, bmis.predictor, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import bmis; dir(bmis)", "import bmis.cli; bmis.cli.main(['--help'])", f"import {DEVICE}"],
+    ids=["the package", "the help", "the device side"],
+)
+def test_what_runs_on_a_device_loads_no_torch(code):
+    lines = [
+        "import sys, atexit",
+        "heavy = {'torch', 'lightning', 'scipy'}",
+        "atexit.register(lambda: print('loaded:', sorted(heavy & set(sys.modules))))",
+        code,
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True
+    )
+    assert run.stdout.splitlines()[-1] == "loaded: []"
