@@ -21,6 +21,7 @@ from bmis.errors import BmisError, ConfigError, TrainingInterrupted
 
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
 # and without torch.
+_WORKSHOP = ("torch", "lightning", "scipy")  # what the extra "train" brings
 _INTERRUPTED = 130  # what shells say after Ctrl-C
 
 
@@ -401,6 +402,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BmisError as error:
         sys.stderr.write(f"bmis: {error}\n")
         return _INTERRUPTED if isinstance(error, TrainingInterrupted) else 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in _WORKSHOP:
+            raise
+        sys.stderr.write(
+            f'bmis: {package} is needed for this; install it with: pip install "bmis[train]"\n'
+        )
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("bmis: stopped\n")
         return _INTERRUPTED

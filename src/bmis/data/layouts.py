@@ -97,6 +97,9 @@ def image_files(folder: Path, *, below: bool = False) -> list[Path]:
 def find_images(path: Path) -> list[Path]:
     """The image files of a folder, sorted by name; or the one file itself.
 
+    Args:
+        path: Folder, or one file of any name.
+
     Raises:
         DataError: No such file or folder, or a folder without images.
     """

@@ -101,6 +101,10 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two methods image by image: the values of one metric by case id.
 
+    Args:
+        first: Of one method; None where the metric does not exist.
+        second: Of the other, taken off the first's.
+
     Raises:
         DataError: Other ids in one than in the other; a value that only one of them lacks (then
             the images compared would depend on the answers); no values at all.

@@ -67,7 +67,11 @@ def list_models() -> list[str]:
 
 
 def build_model(name: str, **args: Any) -> SegmentationModel:
-    """Build an untrained model by name; ``args`` go to its constructor, over its preset.
+    """Build an untrained model by name.
+
+    Args:
+        name: See ``list_models``.
+        args: For its constructor, over its preset: ``in_channels``, ``num_classes`` and its own.
 
     Raises:
         ConfigError: The name or an argument is unknown, or an argument's value is refused.
