@@ -190,8 +190,6 @@ def _failures(failed: Sequence[tuple[Path, str]]) -> int:
 def _set_up_messages(*, verbose: bool) -> None:
     """Warnings in one line; news of the work where no progress bar can be shown."""
     warnings.formatwarning = lambda message, *_, **__: f"bmis: {message}\n"
-    logging.getLogger("lightning").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     logger = logging.getLogger("bmis")
     if not logger.handlers:
         logger.addHandler(logging.StreamHandler())

@@ -1,5 +1,6 @@
 """Starts Lightning Fabric with the device, precision and processes that a training asks for."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ def launch(config: TrainConfig, run: Path) -> Fabric:
         torch.use_deterministic_algorithms(True)
     if cuda:  # convolutions tuned for the one shape, unless the same bits are wanted
         torch.backends.cudnn.benchmark = not config.deterministic
+    # Lightning sets its loggers up on import; what it says of precision stands in config.yaml.
+    for name in ("lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     many = config.devices * config.nodes > 1
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",

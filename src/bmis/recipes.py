@@ -90,8 +90,8 @@ _RICH = Augmentation(
 
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(augmentation=_RICH),
-    # Networks trained for minutes, not hours: fewer, larger steps to nowhere help nobody, so the
-    # same rate from smaller batches and only the augmentations that cost next to nothing.
+    # For trainings of a few hundred steps: a higher rate, an average that forgets sooner, and only
+    # the augmentations that cost next to nothing.
     "fast": Recipe(
         learning_rate=3e-3,
         average=0.99,
