@@ -15,6 +15,7 @@ from bmis import cli
 from bmis.arguments import make_parser
 from bmis.cli import main
 from bmis.config import TrainConfig
+from bmis.errors import TrainingInterrupted
 from bmis.train import TrainResult
 from tiny import NETWORK, config, write_dataset
 
@@ -343,6 +344,15 @@ def test_without_torch_the_install_line_is_given(verb, tmp_path):
     )
     wanted = 'bmis: torch is needed for this; install it with: pip install "bmis[train]"\n'
     assert (done.returncode, done.stderr) == (2, wanted)
+
+
+def test_an_interrupted_training_is_130_and_says_how_to_go_on(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise TrainingInterrupted("stopped after epoch 3")
+
+    monkeypatch.setattr("bmis.train.train_model", interrupt)
+    assert main(["train", "d"]) == 130
+    assert capsys.readouterr().err == "bmis: stopped after epoch 3\n"
 
 
 def test_a_broken_installation_is_not_taken_for_a_missing_extra(monkeypatch):

@@ -44,6 +44,20 @@ def make_trainer(model=None, recipe=FAST, **values):
     return Trainer(fabric, model, recipe, **{"epochs": 4, "seed": 0, **values})
 
 
+def test_the_average_follows_the_weights_step_by_step(dataset):
+    trainer = make_trainer(recipe=replace(FAST, average=0.99, weight_decay=0.0))
+    seen, update = [], trainer._average.update
+    trainer._average.update = lambda model: (update(model), seen.append(model.head.bias.clone()))
+    start = trainer._model.head.bias.detach().clone()
+    trainer.train_epoch(make_store(dataset), lambda count: None)
+    expected = start
+    for step, value in enumerate(seen, 1):
+        expected = expected.lerp(value, 1 - step / (step + 10))
+    assert len(seen) == 2
+    assert not torch.equal(expected, start)
+    torch.testing.assert_close(trainer.averaged.head.bias, expected)
+
+
 @pytest.mark.parametrize("recipe", ["default", "fast", "paper"])
 def test_every_recipe_learns(dataset, recipe):
     torch.manual_seed(0)

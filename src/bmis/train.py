@@ -1,6 +1,5 @@
 """The verb ``train``: a dataset folder in, a run folder with the best weights out."""
 
-import gc
 import logging
 import time
 import warnings
@@ -156,10 +155,9 @@ def _train(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
     """All epochs that are left, in smaller batches if memory runs out; progress and images."""
     while True:
         try:
-            return _attempt(job, recipe)
+            return _attempt(job, recipe)  # a call, so that nothing of it is left when it fails
         except (RuntimeError, MemoryError) as error:
             recipe = _smaller(recipe, error, processes=job.fabric.world_size)
-        gc.collect()  # what the failed attempt held, before the next one needs it
         if job.fabric.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -214,8 +212,6 @@ def _fit(trainer: Trainer, job: _Job, info: ModelInfo) -> int:
                 _log.info("%s  %.1f s", _describe(trainer), row["seconds"])
             completed = total * trainer.progress.epoch // trainer.epochs
             bar.update(task, description=_describe(trainer), completed=completed)
-    for logger in fabric.loggers:
-        logger.finalize("success")
     fabric.barrier()
     return images
 
