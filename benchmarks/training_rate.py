@@ -5,29 +5,31 @@
 A turn is one pass over the same training images. The sides alternate, so that whatever slows the
 machine meets them all; the first turn of each is not counted. The authors' side has its loader
 with and without worker processes, and the faster of both is what ours is compared with; ours runs
-the paper's recipe and the default one. Without DATA, phantoms are drawn. Reading the images into
-memory, once per training on our side, is reported apart. Writes
+the paper's recipe and the default one, each side in a process of its own. Without DATA, phantoms
+are drawn. Reading the images into memory, once per training on our side, is not counted. Writes
 ``results/training_rate_<machine>.json``.
 """
 
 import argparse
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 from authors import BATCH, SIZE, Network, Training
-from lightning.fabric import Fabric
 from machine import describe, short_name
 
-from bmis.config import InputSpec
+from bmis.config import InputSpec, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
 from bmis.data.phantoms import write_phantoms
 from bmis.data.store import Store
 from bmis.files import output_folder, write_json
+from bmis.launch import launch
 from bmis.models import build_model, load_published
 from bmis.recipes import find_recipe
 from bmis.timing import synchroniser
@@ -37,13 +39,14 @@ RESULTS = Path(__file__).parent / "results"
 Turn = Callable[[], int]  # trains on every image once and says on how many
 
 
-def ours(
-    recipe: str, dataset: Dataset, store: Store, fabric: Fabric, *, compiled: bool
-) -> tuple[Turn, int]:
+def ours(recipe: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> tuple[Turn, int]:
     """One epoch of ``bmis train`` without its validation, and its batch size."""
-    settings = find_recipe(recipe)
+    config = TrainConfig(data=str(dataset.root), recipe=recipe, size=SIZE)
+    fabric, settings = launch(config, run), find_recipe(recipe)
+    spec = InputSpec(size=SIZE, channels=dataset.channels)
+    store = Store(cases, dataset, spec, fabric.device, scratch=run)
     model = build_model("bmis", in_channels=dataset.channels, num_classes=dataset.num_classes)
-    trainer = Trainer(fabric, model, settings, epochs=1000, seed=0, compiled=compiled)
+    trainer = Trainer(fabric, model, settings, epochs=1000, seed=0)
 
     def turn() -> int:
         done: list[int] = []
@@ -54,61 +57,70 @@ def ours(
     return turn, settings.batch_size
 
 
-def alternate(sides: dict[str, Turn], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Images per second of each counted turn of each side."""
-    wait = synchroniser(device)
-    rates: dict[str, list[float]] = {name: [] for name in sides}
+def side(name: str, data: Path, count: int, run: Path, line: Connection) -> None:
+    """One side in its own process: whatever it sets up in torch or the system is its own.
+
+    Sends its batch size; then, for each word it gets, takes a turn and sends the rate.
+    """
+    dataset = open_dataset(data)
+    cases = dataset.split("train")[:count]
+    whose, _, what = name.partition(", ")
+    if whose == "ours":
+        turn, batch = ours(what, dataset, cases, run)
+    else:
+        load_published("bmis", Network(dataset.channels).state_dict())  # one network, or it raises
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        turn, batch = Training(cases, dataset.channels, device, int(what.split()[0])), BATCH
+    wait = synchroniser(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    line.send(batch)
+    while line.recv():
+        wait()
+        start = time.perf_counter()
+        images = turn()
+        wait()
+        line.send(images / (time.perf_counter() - start))
+
+
+def alternate(lines: dict[str, Connection], rounds: int) -> dict[str, list[float]]:
+    """Images per second of each counted turn of each side; one side works at a time."""
+    rates: dict[str, list[float]] = {name: [] for name in lines}
     for number in range(rounds + 1):
-        for name, turn in sides.items():
-            # Global in torch; ``bmis train`` sets it on a GPU, the authors' code does not.
-            torch.backends.cudnn.benchmark = name.startswith("ours")
-            wait()
-            start = time.perf_counter()
-            images = turn()
-            wait()
-            rate = images / (time.perf_counter() - start)
+        for name, line in lines.items():
+            line.send(True)
+            rate = line.recv()
             if number:
                 rates[name].append(rate)
             print(f"turn {number}  {name}: {rate:.1f} images/s{'' if number else ' (warm-up)'}")
     return rates
 
 
-def compare(dataset: Dataset, cases: tuple[Case, ...], args: argparse.Namespace) -> dict[str, Any]:
-    """Build all sides, let them take turns, and sum up."""
-    flags = describe()["processor_flags"]
-    half = torch.cuda.is_available() or "avx512_bf16" in flags or "amx_bf16" in flags
-    fabric = Fabric(devices=1, precision="bf16-mixed" if half else "32-true")
-    device = fabric.device
-    load_published("bmis", Network(dataset.channels).state_dict())  # one network, or it raises
-    spec = InputSpec(size=SIZE, channels=dataset.channels)
-    sides: dict[str, Turn] = {
-        f"authors, {workers} workers": Training(cases, dataset.channels, device, workers)
-        for workers in args.workers
-    }
-    batches = dict.fromkeys(sides, BATCH)
-    with tempfile.TemporaryDirectory() as scratch:
-        start = time.perf_counter()
-        store = Store(cases, dataset, spec, device, scratch=Path(scratch))
-        reading = time.perf_counter() - start
-        for recipe in ("paper", "default"):
-            name = f"ours, {recipe}"
-            sides[name], batches[name] = ours(recipe, dataset, store, fabric, compiled=args.compile)
-        rates = alternate(sides, args.rounds, device)
+def compare(data: Path, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    """Start all sides, let them take turns, and sum up."""
+    names = [f"authors, {workers} workers" for workers in args.workers]
+    names += ["ours, paper", "ours, default"]
+    lines: dict[str, Connection] = {}
+    batches: dict[str, int] = {}
+    context = multiprocessing.get_context("spawn")
+    for name in names:
+        lines[name], theirs = context.Pipe()
+        # not a daemon: those may have no loader processes of their own
+        context.Process(target=side, args=(name, data, args.images, scratch, theirs)).start()
+        batches[name] = lines[name].recv()
+    rates = alternate(lines, args.rounds)
+    for line in lines.values():
+        line.send(False)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     authors = max(rate for name, rate in medians.items() if name.startswith("authors"))
     return {
-        "data": dataset.name,
-        "images": len(cases),
+        "data": data.name,
+        "images": args.images,
         "size": list(SIZE),
-        "precision_of_ours": "bf16" if half else "float32",
-        "compiled": args.compile,
         "batch": batches,
         "images_per_second": medians,
         "turns": rates,
         "times_the_authors": {
             name: rate / authors for name, rate in medians.items() if name.startswith("ours")
         },
-        "reading_seconds_once": reading,
         "machine": describe(),
     }
 
@@ -119,15 +131,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=96, help="of the training split")
     parser.add_argument("--rounds", type=int, default=5, help="counted turns of each side")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="of the authors")
-    parser.add_argument("--compile", action="store_true", help="compile our network")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = args.data or write_phantoms(
             Path(folder) / "phantoms", modality="endoscopy", count=2 * args.images, size=(512, 512)
         )
-        dataset = open_dataset(data)
-        cases = dataset.split("train")[: args.images]
-        result = compare(dataset, cases, args)
+        result = compare(data, args, Path(folder))
     out = output_folder(RESULTS) / f"training_rate_{short_name()}.json"
     write_json(out, result)
     for name, times in result["times_the_authors"].items():

@@ -28,15 +28,17 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = {}
+            alike: dict[tuple[int, int], list[Tensor]] = {}  # by their shape as matrices
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    alike.setdefault(parameter.shape, []).append(parameter)
+                    rows = len(parameter)
+                    key = (rows, parameter.numel() // rows)
+                    alike.setdefault(key, []).append(parameter)
             for parameters in alike.values():
                 self._update(parameters, group)
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """One step of kernels of one shape, orthogonalised together."""
+        """One step of kernels that are matrices of one shape, orthogonalised together."""
         pushes = []
         for parameter in parameters:
             gradient = cast(Tensor, parameter.grad)
@@ -61,7 +63,8 @@ def _orthogonal(matrices: Tensor) -> Tensor:
         x = x.transpose(1, 2)
     for _ in range(5):
         gram = x @ x.transpose(1, 2)
-        x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
+        polynomial = torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315)
+        x = torch.baddbmm(x, polynomial, x, beta=3.4445)
     return x.transpose(1, 2) if tall else x
 
 
