@@ -7,7 +7,7 @@ machine meets them all; the first turn of each is not counted. The authors' side
 with and without worker processes, and the faster of both is what ours is compared with; ours runs
 the paper's recipe and the default one, each side in a process of its own. Without DATA, phantoms
 are drawn. Reading the images into memory, once per training on our side, is not counted. Writes
-``results/training_rate_<machine>.json``.
+``results/training_rate_<data>_<machine>.json``.
 """
 
 import argparse
@@ -137,7 +137,7 @@ def main() -> None:
             Path(folder) / "phantoms", modality="endoscopy", count=2 * args.images, size=(512, 512)
         )
         result = compare(data, args, Path(folder))
-    out = output_folder(RESULTS) / f"training_rate_{short_name()}.json"
+    out = output_folder(RESULTS) / f"training_rate_{result['data']}_{short_name()}.json"
     write_json(out, result)
     for name, times in result["times_the_authors"].items():
         print(f"{name}: {times:.2f} times the authors' rate")

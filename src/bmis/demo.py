@@ -73,7 +73,7 @@ def _page(
     rows = [
         ("test images", f"{len(scores.cases)}"),
         *(
-            (name, f"{scores.summary['mean'][name]['mean']:.3f}")
+            (name, f"{scores.summary['cases'][name]['mean']:.3f}")
             for name in ("iou", "dice", "hd95")
         ),
         ("parameters", f"{costs.parameters:,}"),
