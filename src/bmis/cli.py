@@ -191,8 +191,7 @@ def _set_up_messages(*, verbose: bool) -> None:
     """Warnings in one line; news of the work where no progress bar can be shown."""
     warnings.formatwarning = lambda message, *_, **__: f"bmis: {message}\n"
     logger = logging.getLogger("bmis")
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
+    logger.handlers = [logging.StreamHandler()]  # to the stderr of now, however often it is called
     logger.setLevel(logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING)
 
 
