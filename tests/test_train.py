@@ -192,7 +192,8 @@ def test_interrupted_before_the_first_epoch_there_is_nothing_to_go_on_from(
 def test_killed_and_resumed_is_as_never_killed(dataset, tmp_path):
     more = ("--epochs", "12", "--deterministic")
     whole = start(dataset, tmp_path / "whole", *more)  # with as many threads as the others
-    assert whole.wait(timeout=300) == 0, whole.communicate()[1]
+    said = whole.communicate(timeout=300)[1]
+    assert whole.returncode == 0, said
     killed = start(dataset, tmp_path / "parts", *more)
     wait_for_epochs(killed, tmp_path / "parts", 3)
     killed.send_signal(signal.SIGKILL)
