@@ -63,8 +63,8 @@ def launch(config: TrainConfig, run: Path) -> Fabric:
 def _keep_freed_memory() -> None:
     """Have glibc keep what is freed: each step asks for the same blocks again.
 
-    Given back to the system and taken anew they cost a page fault every 4 KiB; measured on two
-    cores a step takes 5 to 15 % longer. Elsewhere than with glibc nothing happens.
+    Given back to the system and taken anew they cost a page fault every 4 KiB. Elsewhere than
+    with glibc nothing happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
