@@ -114,7 +114,10 @@ def test_the_verbs_are_those_listed(capsys):
         (["train", "d", "--precision", "16"], "unknown precision '16'"),
         (["train", "d", "--size", "big"], "--size: 'big': give one side or height,width"),
         (["train", "d", "--size", "1,2,3"], "--size: '1,2,3': give one side"),
-        (["train", "d", "--size", "60"], "multiple of 8, got 60x60; use --size 64,64"),
+        (
+            ["train", "d", "--size", "60"],
+            "does not take 60x60 pixels; the next size that it takes is --size 64,64",
+        ),
         (["train", "d", "--seed", "-3"], "seed must be 0 to"),
         (["train", "d", "-o", "widths"], "--option: 'widths': give NAME=VALUE"),
         (["train", "d", "-o", "widths=[1"], "--option: 'widths=[1': the value cannot be read"),

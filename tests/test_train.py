@@ -477,7 +477,10 @@ def test_more_processes_than_images_are_refused(tmp_path):
         ({"recipe": "papre"}, r"unknown recipe 'papre' \(did you mean 'paper'\?\)"),
         ({"options": {"depht": 3}}, "'depht'"),
         ({"options": {"widths": [4]}}, "widths must be 3 numbers"),
-        ({"size": (30, 32)}, "multiple of 8, got 30x32; use --size 32,32"),
+        (
+            {"size": (30, 32)},
+            "bmis does not take 30x32 pixels; the next size that it takes is --size 32,32",
+        ),
         ({"size": (33, 45)}, "use --size 32,48"),
         ({"batch_size": 0}, "batch size must be 1 or more"),
         ({"learning_rate": 7.0}, "learning rate must lie between 0 and 1"),

@@ -16,7 +16,7 @@ from bmis.data.store import Store
 from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
 from bmis.files import output_folder
 from bmis.launch import launch
-from bmis.models import build_model
+from bmis.models import build_model, takes_size
 from bmis.progress import progress_bar
 from bmis.recipes import Recipe, find_recipe
 from bmis.run_folder import LAST, check_run, default_run, environment, write_epoch, write_settings
@@ -81,8 +81,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     recipe = find_recipe(
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
     )
-    _check_model(config)
-    config = _absolute(config)
+    config = _absolute(_check_model(config))
     dataset = open_dataset(config.data, fold=config.fold, seed=config.seed)
     cases = _cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run(config, dataset.name))
@@ -103,15 +102,21 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     return _result(run, done, images=images, seconds=time.perf_counter() - start)
 
 
-def _check_model(config: TrainConfig) -> None:
-    """Build the network once, before any image is read, to refuse what does not fit."""
+def _check_model(config: TrainConfig) -> TrainConfig:
+    """Build the network once, before any image is read, to refuse what does not fit.
+
+    A network that is built for one size gets the training's.
+    """
+    if takes_size(config.model) and "size" not in config.options:
+        config = replace(config, options={**config.options, "size": config.size})
     model = build_model(config.model, **config.options)
-    if any(side % model.stride for side in config.size):
-        height, width = (max(1, round(side / model.stride)) * model.stride for side in config.size)
+    height, width = model.fitting_size(*config.size)
+    if (height, width) != config.size:
         raise ConfigError(
-            f"{config.model} needs a size that is a multiple of {model.stride}, "
-            f"got {config.size[0]}x{config.size[1]}; use --size {height},{width}"
+            f"{config.model} does not take {config.size[0]}x{config.size[1]} pixels; "
+            f"the next size that it takes is --size {height},{width}"
         )
+    return config
 
 
 def _absolute(config: TrainConfig) -> TrainConfig:

@@ -16,7 +16,7 @@ from bmis.data.store import Store
 from bmis.errors import TrainingError
 from bmis.files import atomic
 from bmis.losses import LOSSES, one_hot
-from bmis.models import SegmentationModel
+from bmis.models import SegmentationModel, TrainingView
 from bmis.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.recipes import Recipe
 
@@ -59,7 +59,8 @@ class Trainer:
         self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
         self.progress = Progress()
         self._model = model.to(memory_format=torch.channels_last)
-        network = cast(nn.Module, torch.compile(self._model)) if compiled else self._model
+        view = TrainingView(self._model)
+        network = cast(nn.Module, torch.compile(view)) if compiled else view
         self._network, *self._optimizers = fabric.setup(network, *make_optimizers(model, recipe))
         self._average = WeightAverage(self._model, recipe.average) if recipe.average else None
         self._loss = LOSSES[recipe.loss]
@@ -119,8 +120,10 @@ class Trainer:
         images, labels = store.crops(batch, chance)
         parameters = draw(settings, len(images), images.shape[1], chance)
         pixels, labels = apply(images.float() / 255, labels, parameters, settings)
-        logits = self._network(_normalise(pixels, store.spec))
-        loss = self._loss(logits, labels)
+        answer, *others = self._network(_normalise(pixels, store.spec))
+        loss = self._loss(answer, labels)
+        for weight, logits in zip(self._model.auxiliary_weights, others, strict=True):
+            loss = loss + weight * self._loss(logits, labels)
         self.fabric.backward(loss)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), self.recipe.clip)

@@ -1,7 +1,26 @@
 """Networks: tensor (N, C, H, W) -> logits (N, K, H, W). Import each family here to register it."""
 
 from bmis.models import bmis as _bmis  # noqa: F401  (registers its names)
-from bmis.models.base import SegmentationModel, build_model, list_models, register
+from bmis.models.base import (
+    Method,
+    SegmentationModel,
+    TrainingView,
+    build_model,
+    find_method,
+    list_models,
+    register,
+    takes_size,
+)
 from bmis.models.published import load_published
 
-__all__ = ["SegmentationModel", "build_model", "list_models", "load_published", "register"]
+__all__ = [
+    "Method",
+    "SegmentationModel",
+    "TrainingView",
+    "build_model",
+    "find_method",
+    "list_models",
+    "load_published",
+    "register",
+    "takes_size",
+]

@@ -8,6 +8,7 @@ vary is an option.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,11 @@ from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel, register
 from bmis.models.blocks import EfficientChannelAttention, attend, channel_affinity
 
+_FACTS: dict[str, Any] = {
+    "group": "light",
+    "source": "doi:10.1016/j.asoc.2025.113549",
+    "licence": "none stated",
+}
 _EPS = 1e-3  # of every batch norm outside the attention, as published
 _DROPOUT = (0.03, 0.3)  # of the two encoder stages, as published
 
@@ -129,10 +135,10 @@ class Upsampling(nn.Sequential):
         )
 
 
-@register("bmis_tiny", widths=(16, 32, 48), depths=(2, 4))
-@register("bmis_small", widths=(16, 48, 64), depths=(3, 4))
-@register("bmis")
-@register("bmis_large", widths=(32, 96, 160), depths=(5, 8))
+@register("bmis_tiny", **_FACTS, widths=(16, 32, 48), depths=(2, 4))
+@register("bmis_small", **_FACTS, widths=(16, 48, 64), depths=(3, 4))
+@register("bmis", **_FACTS)
+@register("bmis_large", **_FACTS, widths=(32, 96, 160), depths=(5, 8))
 class BMIS(SegmentationModel):
     """Three halvings, two stages of residual blocks, attention, and a decoder far lighter.
 
