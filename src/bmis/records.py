@@ -1,0 +1,238 @@
+"""Result records: all that is known of one cell of a comparison, one JSON file each.
+
+Records are the only thing that ``compare`` writes and ``report`` reads, so that comparisons are
+stopped, resumed, widened and merged by nothing but files. The format is told of in
+``docs/reference/records.md``.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bmis.config import RESIZE_RULES, Settings, check_choice
+from bmis.errors import ConfigError, DataError
+from bmis.files import output_folder, write_json
+
+FORMAT = "bmis-record"
+VERSION = 1
+STATUSES = ("done", "failed")
+_LARGEST = 64 * 2**20  # bytes; a record of 10,000 images has about two million
+
+
+@dataclass(frozen=True)
+class Cell(Settings):
+    """What differs between the cells of a comparison.
+
+    Attributes:
+        dataset: Name of the data set.
+        method: Name of the network, with its options if any: "bmis", "bmis:eca=false".
+        fold: Number of the fold, or its file's name; None for the data set's own split.
+        seed: Of the training.
+    """
+
+    dataset: str
+    method: str
+    fold: int | str | None = None
+    seed: int = 0
+
+    def __str__(self) -> str:
+        fold = "" if self.fold is None else f", fold {self.fold}"
+        return f"{self.method} on {self.dataset}{fold}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Conditions(Settings):
+    """What all cells of a comparison share.
+
+    Attributes:
+        recipe: Of the training.
+        epochs: Passes over the training images.
+        size: Height and width of the networks' input in pixels.
+        resize: How images get that size; see ``InputSpec``.
+    """
+
+    recipe: str = "default"
+    epochs: int = 60
+    size: tuple[int, int] = (224, 224)
+    resize: str = "squash"
+
+    def __post_init__(self) -> None:
+        check_choice("resize rule", self.resize, RESIZE_RULES)
+        if self.epochs < 1:
+            raise ConfigError(f"epochs must be 1 or more, got {self.epochs}")
+
+    def __str__(self) -> str:
+        size = f"{self.size[0]}x{self.size[1]}"
+        return f"recipe {self.recipe}, {self.epochs} epochs, {size}, {self.resize}"
+
+
+@dataclass(frozen=True)
+class Record(Settings):
+    """One cell: what was run, what came out, what it cost.
+
+    Attributes:
+        cell: Which one.
+        conditions: Under which rules.
+        status: "done" or "failed".
+        reason: Why it failed, in one line; None if it did not.
+        data: ``path``, ``fingerprint`` (of the ids and their splits), ``train``, ``val``, ``test``
+            (numbers of images), ``classes`` (names, background first), ``unit`` ("px" or "mm").
+        model: ``name``, ``options``, ``family``, ``group``, ``source``, ``licence``.
+        training: ``batch_size``, ``best_epoch``, ``seconds`` (all epochs, validation included),
+            ``seconds_per_epoch`` (median, without validation), ``images_per_second``, ``log`` (one
+            row an epoch). Empty if it failed before.
+        costs: ``parameters``, ``macs``, ``weights_mb``, ``training_mb``, ``inference_mb``,
+            ``latency_p50_ms``, ``latency_p95_ms`` (one image), ``images_per_second``, ``step_ms``,
+            ``batch`` (of the two before and ``training_mb``), ``device``, ``device_name``,
+            ``threads``, ``precision``, ``alone`` (False where other cells ran beside it). See
+            ``profiling``.
+        summary: See ``metrics.summarise_cases``; of the test split at the images' own size.
+        cases: ``id`` and each metric, lists of one length; None where a metric is undefined.
+        masks: Predicted labels of a few test images, the same for all methods: PNG in base64 by
+            case id, the longer side 256 pixels at most.
+        environment: Versions, system, threads, name of the machine.
+        created: When it was written, ISO 8601, UTC.
+    """
+
+    cell: Cell
+    conditions: Conditions
+    status: str
+    reason: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    costs: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    cases: dict[str, Any] = field(default_factory=dict)
+    masks: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+
+    def __post_init__(self) -> None:
+        for name, kind in (("cell", Cell), ("conditions", Conditions)):
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, name, kind.from_dict(value))
+        check_choice("status", self.status, STATUSES)
+        if self.status == "done" and not (self.cases and self.summary):
+            raise ConfigError("a record that is done needs cases and summary")
+        if len({len(column) for column in self.cases.values()}) > 1:
+            raise ConfigError("the columns of cases differ in length")
+
+    def values(self, metric: str) -> dict[str, float | None]:
+        """The case values of one metric by id, as ``metrics.paired_difference`` takes them."""
+        return dict(zip(self.cases["id"], self.cases[metric], strict=True))
+
+
+def record_path(folder: Path, cell: Cell) -> Path:
+    """Where the record of a cell belongs: ``<dataset>/<method>[-fold<K>]-seed<S>.json``."""
+    fold = "" if cell.fold is None else f"-fold{cell.fold}"
+    name = f"{_plain(cell.method)}{_plain(fold)}-seed{cell.seed}.json"
+    return folder / _plain(cell.dataset) / name
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Write a record where it belongs, whole or not at all.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    path = record_path(folder, record.cell)
+    output_folder(path.parent)
+    write_json(path, {"format": FORMAT, "version": VERSION, **record.to_dict()})
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        DataError: The file is no record, not whole, too large or of another version.
+    """
+    cure = "delete it, and `bmis compare` runs its cell again"
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise DataError(f"{path}: too large for a record ({path.stat().st_size} bytes)")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: half-written or no record ({error}); {cure}") from error
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise DataError(f"{path}: no record of `bmis compare`; move it out of the results folder")
+    version = values.pop("version", None)
+    if version != VERSION:
+        raise DataError(
+            f"{path}: a record of version {version!r}, this bmis reads version {VERSION}; "
+            "use the bmis that wrote it, or run the cell again in another folder"
+        )
+    try:
+        return Record.from_dict(values)
+    except (ConfigError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: damaged record ({error}); {cure}") from error
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records of a folder and its subfolders, one for each cell, sorted by cell.
+
+    Of a cell that failed and was done elsewhere, the one that is done counts.
+
+    Raises:
+        DataError: No such folder, a file that is no good record, two records of one cell that
+            disagree, records under different conditions or of different splits of one data set.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name a results folder of `bmis compare`")
+    found: dict[Cell, tuple[Path, Record]] = {}
+    for path in sorted(folder.rglob("*.json")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue  # work in progress
+        record = read_record(path)
+        if record.cell in found:
+            _choose(found, path, record)
+        else:
+            found[record.cell] = path, record
+    _check_alike(found.values())
+    return [found[cell][1] for cell in sorted(found, key=_order)]
+
+
+def _choose(found: dict[Cell, tuple[Path, Record]], path: Path, record: Record) -> None:
+    """Keep the better of two records of one cell."""
+    other_path, other = found[record.cell]
+    if {other.status, record.status} == {"done"} and other.cases != record.cases:
+        raise DataError(
+            f"{other_path} and {path}: two records of {record.cell} that disagree; "
+            "delete the one that is wrong"
+        )
+    rank = [(r.status == "done", r.created) for r in (other, record)]
+    if rank[1] > rank[0]:
+        found[record.cell] = path, record
+
+
+def _check_alike(found: Iterable[tuple[Path, Record]]) -> None:
+    """Refuse records that cannot be compared."""
+    shared: dict[Any, tuple[Path, Any]] = {}
+    for path, record in found:
+        keys: list[tuple[Any, Any, str]] = [("conditions", str(record.conditions), "conditions")]
+        if record.status == "done":
+            split = (record.cell.dataset, record.cell.fold)
+            keys.append((split, record.data.get("fingerprint"), f"splits of {split[0]}"))
+        for key, value, what in keys:
+            first_path, first = shared.setdefault(key, (path, value))
+            if first != value:
+                raise DataError(
+                    f"{first_path} and {path}: different {what} ({first} and {value}); "
+                    "what is compared must share them, so keep these in different folders"
+                )
+
+
+def _order(cell: Cell) -> tuple[str, str, str, int]:
+    return cell.dataset, cell.method, "" if cell.fold is None else str(cell.fold), cell.seed
+
+
+def _plain(text: str) -> str:
+    """A name for files: the same text gives the same name, another text another."""
+    short = re.sub(r"[^\w.-]+", "-", text).strip(".")
+    return short if short == text else f"{short}-{sha256(text.encode()).hexdigest()[:6]}"
