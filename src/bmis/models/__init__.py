@@ -1,6 +1,8 @@
 """Networks: tensor (N, C, H, W) -> logits (N, K, H, W). Import each family here to register it."""
 
+from bmis.models import attention_unet as _attention_unet  # noqa: F401
 from bmis.models import bmis as _bmis  # noqa: F401  (registers its names)
+from bmis.models import unet as _unet  # noqa: F401
 from bmis.models.base import (
     Method,
     SegmentationModel,
