@@ -80,7 +80,10 @@ def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
     assert sorted(file.name for file in run.iterdir()) == files
     log = rows(run)
     assert [row["epoch"] for row in log] == [1, 2, 3]
-    assert list(log[0]) == ["epoch", "loss", "learning_rate", "val_iou", "val_dice", "seconds"]
+    assert list(log[0]) == [
+        *("epoch", "loss", "learning_rate", "train_seconds", "val_iou", "val_dice", "seconds")
+    ]
+    assert 0 < float(log[0]["train_seconds"]) < float(log[0]["seconds"])
     assert (done.run, done.epochs) == (run, 3)
     best = log[done.best_epoch - 1]
     assert best["val_iou"] + best["val_dice"] == max(r["val_iou"] + r["val_dice"] for r in log)
@@ -173,7 +176,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(dataset, tmp_path, recipe, 
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     whole, parts = rows(tmp_path / "whole"), rows(tmp_path / "parts")
     for row in whole + parts:
-        del row["seconds"]
+        del row["seconds"], row["train_seconds"]
     assert whole == parts
 
 

@@ -161,6 +161,7 @@ class TrainConfig(Settings):
         resize: "squash", "letterbox" or "native"; see ``InputSpec``.
         fold: Number of the fold, or path of a fold file; None for the data set's own split.
         seed: Of the weights, the order, the augmentation and a split that has to be made.
+        split_seed: Of such a split, where it shall not follow ``seed``.
         batch_size: Images a step over all processes; None for the recipe's.
         learning_rate: The highest; None for the recipe's.
         device: "auto", "cpu" or "cuda".
@@ -181,6 +182,7 @@ class TrainConfig(Settings):
     resize: str = "squash"
     fold: int | str | None = None
     seed: int = 0
+    split_seed: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
     device: str = "auto"

@@ -100,17 +100,18 @@ def _home(run: Path) -> Path:
 
 
 def _training(run: Path, info: ModelInfo) -> dict[str, Any]:
-    """Data, fold and seed of the training: from the run's ``config.yaml``, else the weights."""
-    names = ("data", "fold", "seed")
+    """Data, fold and seed of the split: from the run's ``config.yaml``, else the weights."""
+    names = ("data", "fold", "seed", "split_seed")
     # in the weights "data" is but the data set's name, no path
-    told = {"data": None, "fold": None, "seed": 0}
+    told = {"data": None, "fold": None, "seed": 0, "split_seed": None}
     told |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
     file = _home(run) / "config.yaml"
     try:
         if file.is_file():
             config = yaml.safe_load(file.read_text(encoding="utf-8"))
             told |= {name: config[name] for name in names if name in config}
-        return told | {"seed": int(told["seed"] or 0)}
+        chosen = told["seed"] if told["split_seed"] is None else told["split_seed"]
+        return told | {"seed": int(chosen or 0)}
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{file}: cannot be read ({reason}); restore it, or remove it") from error

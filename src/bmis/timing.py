@@ -17,6 +17,8 @@ MakeStep = Callable[[SegmentationModel, int, tuple[int, int]], Step]
 
 _WARM_UP = 3  # calls that are not counted: they allocate, choose kernels and fill caches
 _LEAST = 10  # calls that are
+_FEWEST = 3  # of slow ones,
+_SLOW = 10  # that is, when their sum is so many times the least
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 
@@ -108,7 +110,8 @@ def time_calls(
 
     Args:
         step: What to time.
-        seconds: Least sum of the times; ten calls are made in any case.
+        seconds: Least sum of the times. Ten calls are counted, but of slow steps only as many as
+            take ten times this, three at least.
         synchronise: Waits until the device has done all that it was given; before every look at
             the clock.
         clock: Seconds.
@@ -116,17 +119,24 @@ def time_calls(
     Returns:
         Seconds of each call.
     """
-    for _ in range(_WARM_UP):
-        step()
-    times: list[float] = []
-    total = 0.0
-    while len(times) < _LEAST or total < seconds:
+
+    def timed() -> float:
         synchronise()
         start = clock()
         step()
         synchronise()
-        times.append(clock() - start)
-        total += times[-1]
+        return clock() - start
+
+    warm_up = [timed()]
+    while len(warm_up) < _WARM_UP and sum(warm_up) < _SLOW * seconds:
+        warm_up.append(timed())
+    times: list[float] = []
+    while (
+        sum(times) < seconds
+        or len(times) < _FEWEST
+        or (len(times) < _LEAST and sum(times) < _SLOW * seconds)
+    ):
+        times.append(timed())
     return times
 
 

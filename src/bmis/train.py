@@ -82,7 +82,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
     )
     config = _absolute(_check_model(config))
-    dataset = open_dataset(config.data, fold=config.fold, seed=config.seed)
+    dataset = open_dataset(config.data, fold=config.fold, seed=_split_seed(config))
     cases = _cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run(config, dataset.name))
     check_run(run, config)
@@ -117,6 +117,10 @@ def _check_model(config: TrainConfig) -> TrainConfig:
             f"the next size that it takes is --size {height},{width}"
         )
     return config
+
+
+def _split_seed(config: TrainConfig) -> int:
+    return config.seed if config.split_seed is None else config.split_seed
 
 
 def _absolute(config: TrainConfig) -> TrainConfig:
@@ -208,6 +212,7 @@ def _fit(trainer: Trainer, job: _Job, info: ModelInfo) -> int:
         while trainer.progress.epoch < trainer.epochs:
             start = time.perf_counter()
             row = trainer.train_epoch(train, step_done)
+            row["train_seconds"] = time.perf_counter() - start
             row |= trainer.validate(job.stores["val"])
             row["seconds"] = time.perf_counter() - start
             better = trainer.record(row)
@@ -241,6 +246,7 @@ def _info(config: TrainConfig, recipe: Recipe, spec: InputSpec, dataset: Dataset
             "epochs": config.epochs,
             "fold": config.fold,
             "seed": config.seed,
+            "split_seed": _split_seed(config),
             "environment": environment(),
         },
     )
