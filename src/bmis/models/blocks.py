@@ -1,8 +1,46 @@
 """Building blocks that more than one network uses."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+_RELU = partial(nn.ReLU, inplace=True)
+
+
+class ConvNormAct(nn.Sequential):
+    """A convolution that keeps H and W, batch norm, activation.
+
+    Args:
+        in_channels: Channels that come.
+        out_channels: Channels that go.
+        kernel: Its side in pixels, odd.
+        groups: Of the convolution; as many as channels makes it depthwise.
+        bias: Of the convolution; batch norm makes it superfluous, but some authors count it.
+        norm: Makes the batch norm of a number of channels.
+        activation: Makes the activation; ``nn.Identity`` for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        *,
+        groups: int = 1,
+        bias: bool = False,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        activation: Callable[[], nn.Module] = _RELU,
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(
+                in_channels, out_channels, kernel, padding=kernel // 2, groups=groups, bias=bias
+            ),
+            norm(out_channels),
+            activation(),
+        )
 
 
 class EfficientChannelAttention(nn.Module):
