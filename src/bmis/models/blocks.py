@@ -1,7 +1,11 @@
 """Building blocks that more than one network uses."""
 
+<<<<<<< HEAD
 from collections.abc import Callable
 from functools import partial
+=======
+import math
+>>>>>>> c82e325 (UNeXt: shifted MLPs, as published to the parameter)
 
 import torch
 import torch.nn.functional as F
@@ -57,6 +61,31 @@ class EfficientChannelAttention(nn.Module):
     def forward(self, means: Tensor) -> Tensor:
         """Means of the channels (N, C, 1, 1) -> their factors (N, C, 1, 1) in 0..1."""
         return self.conv(means.transpose(1, 3)).sigmoid().transpose(1, 3)  # type: ignore[no-any-return]
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each position of a feature map.
+
+    For maps that lie channels-last in memory the two permutations cost nothing.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same shape."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def init_convolutions(model: nn.Module) -> None:
+    """Draw all 2-D convolutions anew: variance 2 / (outputs that see one input), biases 0.
+
+    Unlike torch's own rule it divides by the groups, so that depthwise kernels start as large as
+    what they see asks for.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 _SMALL = 2**22  # entries of a P x P map, over the batch, that are sooner held than recomputed
