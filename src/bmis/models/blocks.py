@@ -1,11 +1,8 @@
 """Building blocks that more than one network uses."""
 
-<<<<<<< HEAD
+import math
 from collections.abc import Callable
 from functools import partial
-=======
-import math
->>>>>>> c82e325 (UNeXt: shifted MLPs, as published to the parameter)
 
 import torch
 import torch.nn.functional as F
