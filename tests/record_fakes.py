@@ -61,7 +61,7 @@ def make_record(
             "best_epoch": 3,
             "seconds": milliseconds,
             "seconds_per_epoch": milliseconds / 4,
-            "images_per_second": 160 / milliseconds,
+            "precision": "bf16-mixed",
             "log": [
                 {"epoch": e, "loss": 1 / e, "val_iou": quality * e / 3, "val_dice": quality * e / 3}
                 for e in (1, 2, 3)

@@ -15,7 +15,8 @@ ROOT = Path(bmis.__file__).parent
 PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 TORCH = {  # the workshop: files, or packages all of whose files may import torch
     *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
-    *("launch", "run_folder", "train", "profiling", "convert", "data.augment", "data.store"),
+    *("launch", "run_folder", "train", "profiling", "convert", "methods"),
+    *("data.augment", "data.store"),
 }
 LAZY_TORCH = {"runtime"}  # inside a function
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.checkpoint import load_model as load_model
     from bmis.checkpoint import save_model as save_model
+    from bmis.compare import CompareConfig as CompareConfig
+    from bmis.compare import compare_methods as compare_methods
     from bmis.config import InputSpec as InputSpec
     from bmis.config import ModelConfig as ModelConfig
     from bmis.config import ModelInfo as ModelInfo
@@ -25,17 +27,23 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.inspect import inspect_dataset as inspect_dataset
     from bmis.metrics import paired_difference as paired_difference
     from bmis.metrics import score_case as score_case
+    from bmis.models import SegmentationModel as SegmentationModel
     from bmis.models import build_model as build_model
     from bmis.models import list_models as list_models
     from bmis.models import load_published as load_published
+    from bmis.models import register as register
     from bmis.predict import predict_masks as predict_masks
     from bmis.predictor import Predictor as Predictor
     from bmis.profiling import profile_model as profile_model
+    from bmis.records import Conditions as Conditions
+    from bmis.records import Record as Record
+    from bmis.records import read_records as read_records
     from bmis.runtime import load_runtime as load_runtime
     from bmis.train import train_model as train_model
 
 _HOMES = {
     "checkpoint": ("load_model", "save_model"),
+    "compare": ("CompareConfig", "compare_methods"),
     "config": ("InputSpec", "ModelConfig", "ModelInfo", "TrainConfig"),
     "data.folder": ("find_images", "open_dataset"),
     "data.images": ("read_image",),
@@ -44,10 +52,11 @@ _HOMES = {
     "evaluate": ("evaluate_model",),
     "inspect": ("inspect_dataset",),
     "metrics": ("paired_difference", "score_case"),
-    "models": ("build_model", "list_models", "load_published"),
+    "models": ("SegmentationModel", "build_model", "list_models", "load_published", "register"),
     "predict": ("predict_masks",),
     "predictor": ("Predictor",),
     "profiling": ("profile_model",),
+    "records": ("Conditions", "Record", "read_records"),
     "runtime": ("load_runtime",),
     "train": ("train_model",),
 }

@@ -92,6 +92,9 @@ def make_parser(verbs: Mapping[str, Run]) -> argparse.ArgumentParser:
     _add_data_verbs(verb)
     _add_train(verb("train", "train a network on a dataset folder", "DATA --epochs 60"))
     _add_use_verbs(verb)
+    _add_compare(
+        verb("compare", "train and score many networks alike", "DATA --methods light --out results")
+    )
     return parser
 
 
@@ -151,8 +154,41 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--compile", action="store_true", help="compile the network first")
     sub.add_argument("--deterministic", action="store_true", help="the same bits every time")
     sub.add_argument("--tensorboard", action="store_true", help="write TensorBoard files too")
+    _add_plugin(sub)
     _add_split(sub)
     _add_device(sub)
+
+
+def _add_compare(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("data", nargs="+", metavar="DATA", help="dataset folders")
+    sub.add_argument(
+        "--methods", nargs="+", required=True, metavar="NAMES",
+        help="networks, with options if need be (bmis:eca=false), or light, classic, transformer, "
+        "all; separated by commas or spaces",
+    )  # fmt: skip
+    sub.add_argument("--out", type=Path, required=True, help="folder for the records")
+    sub.add_argument("--folds", type=int, default=0, help="5 for all five (0: the own split)")
+    sub.add_argument("--seeds", type=int, default=1, help="trainings of each (%(default)s)")
+    sub.add_argument("--recipe", default="default", help="default, fast or paper (%(default)s)")
+    sub.add_argument("--epochs", type=int, default=60, help="of each training (%(default)s)")
+    sub.add_argument("--size", type=_size, default=(224, 224), help="side, or height,width (224)")
+    sub.add_argument("--resize", default="squash", help="squash, letterbox or native")
+    sub.add_argument("--precision", default="auto", help="auto, bf16 or 32")
+    sub.add_argument("--retry", action="store_true", help="run failed cells once more")
+    sub.add_argument("--keep", type=Path, help="folder to keep the trained networks in")
+    sub.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS",
+        help="spread the cells over this machine, or over the Ray cluster at ADDRESS",
+    )  # fmt: skip
+    _add_device(sub)
+    _add_plugin(sub)
+
+
+def _add_plugin(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--plugin", dest="plugins", action="append", default=[], metavar="FILE",
+        help="Python file with networks of your own; may be repeated",
+    )  # fmt: skip
 
 
 def _add_device(sub: argparse.ArgumentParser) -> None:
@@ -167,6 +203,7 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--fold", type=_fold, help="number of the fold, or a CSV file (the run's own)")
     sub.add_argument("--out", help="folder for the results (the run folder)")
     sub.add_argument("--tolerance", type=float, default=2.0, help="of NSD, mm or pixels (2)")
+    _add_plugin(sub)
     _add_device(sub)
 
     sub = verb("profile", "measure what a network costs", "bmis --size 224 --batch 1,8")
@@ -174,6 +211,7 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--size", type=_size, help="side, or height,width (the run's, or 224)")
     sub.add_argument("--batch", type=_batches, default=(1, 8), help="such as 1,8")
     sub.add_argument("--threads", type=int, help="processor threads (all)")
+    _add_plugin(sub)
     sub.add_argument("--device", default="cpu", help="cpu or cuda")
 
     sub = verb("predict", "write masks for images", "RUN photos --out masks --overlay")
@@ -184,6 +222,7 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--probabilities", action="store_true", help="write them as .npy, float16")
     sub.add_argument("--tile", type=int, help="predict in tiles of this side")
     sub.add_argument("--spacing", type=_spacing, help="millimetres per pixel, or down,across")
+    _add_plugin(sub)
     _add_device(sub)
 
     sub = verb(
@@ -200,4 +239,5 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--out", default="demo", help="folder (%(default)s)")
     sub.add_argument("--modality", default="endoscopy", help="of the phantoms (%(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="of phantoms and training (0)")
-    verb("models", "list the networks", "--json")
+    sub = verb("models", "list the networks", "--json")
+    _add_plugin(sub)

@@ -131,6 +131,35 @@ def _predict(args: argparse.Namespace) -> int:
     return _failures(done.failed)
 
 
+def _compare(args: argparse.Namespace) -> int:
+    from bmis.compare import CompareConfig, compare_methods, render
+    from bmis.records import Conditions
+
+    config = CompareConfig(
+        data=tuple(args.data),
+        methods=tuple(args.methods),
+        folds=args.folds,
+        seeds=args.seeds,
+        conditions=Conditions(args.recipe, args.epochs, args.size, args.resize),
+        device=args.device,
+        precision=args.precision,
+        plugins=tuple(args.plugins),
+    )
+    done = compare_methods(config, out=args.out, retry=args.retry, ray=args.ray, keep=args.keep)
+    plain = {
+        "out": str(done.out),
+        "ran": done.ran,
+        "records": [
+            {**record.cell.to_dict(), "status": record.status, "reason": record.reason}
+            for record in done.records
+        ],
+    }
+    _answer(args, plain, render(done))
+    for record in done.failed:
+        sys.stderr.write(f"bmis: {record.cell} failed: {record.reason}\n")
+    return 2 if done.failed else 0
+
+
 def _convert(args: argparse.Namespace) -> int:
     from bmis.convert import convert_checkpoint
 
@@ -203,6 +232,7 @@ _VERBS: Mapping[str, Run] = {
     "profile": _profile,
     "predict": _predict,
     "convert": _convert,
+    "compare": _compare,
     "demo": _demo,
     "models": _models,
 }
@@ -217,6 +247,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = make_parser(_VERBS).parse_args(argv)
         _set_up_messages(verbose=args.verbose)
+        if getattr(args, "plugins", None):
+            from bmis.models.plugins import load_plugins
+
+            load_plugins(args.plugins)
         return int(args.run_verb(args))
     except BmisError as error:
         sys.stderr.write(f"bmis: {error}\n")

@@ -55,17 +55,30 @@ class Muon(torch.optim.Optimizer):
 def _orthogonal(matrices: Tensor) -> Tensor:
     """The nearest matrices (M, r, c) whose rows or columns are nearly orthonormal.
 
-    Five Newton-Schulz steps of a quintic that takes every singular value near 1.
+    Five Newton-Schulz steps X <- P(X X') X of a quintic that takes every singular value near 1.
+    All P commute, so they are multiplied with one another while they are small (r x r with r the
+    shorter side), and X only once.
     """
     x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)
-    for _ in range(5):
-        gram = x @ x.transpose(1, 2)
-        polynomial = torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315)
-        x = torch.baddbmm(x, polynomial, x, beta=3.4445)
+    gram = x @ x.transpose(1, 2)
+    factor = _polynomial(gram)
+    product = factor
+    for _ in range(4):
+        gram = factor @ gram @ factor
+        factor = _polynomial(gram)
+        product = factor @ product
+    x = product @ x
     return x.transpose(1, 2) if tall else x
+
+
+def _polynomial(gram: Tensor) -> Tensor:
+    """3.4445 - 4.775 A + 2.0315 A A for each matrix (M, r, r)."""
+    value = torch.baddbmm(gram, gram, gram, beta=-4.775, alpha=2.0315)
+    value.diagonal(dim1=1, dim2=2).add_(3.4445)
+    return value
 
 
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:

@@ -82,9 +82,9 @@ class Record(Settings):
         data: ``path``, ``fingerprint`` (of the ids and their splits), ``train``, ``val``, ``test``
             (numbers of images), ``classes`` (names, background first), ``unit`` ("px" or "mm").
         model: ``name``, ``options``, ``family``, ``group``, ``source``, ``licence``.
-        training: ``batch_size``, ``best_epoch``, ``seconds`` (all epochs, validation included),
-            ``seconds_per_epoch`` (median, without validation), ``images_per_second``, ``log`` (one
-            row an epoch). Empty if it failed before.
+        training: ``batch_size``, ``precision``, ``best_epoch``, ``seconds`` (all epochs,
+            validation included), ``seconds_per_epoch`` (median, without validation), ``log`` (one
+            row an epoch).
         costs: ``parameters``, ``macs``, ``weights_mb``, ``training_mb``, ``inference_mb``,
             ``latency_p50_ms``, ``latency_p95_ms`` (one image), ``images_per_second``, ``step_ms``,
             ``batch`` (of the two before and ``training_mb``), ``device``, ``device_name``,
@@ -178,6 +178,9 @@ def read_records(folder: Path) -> list[Record]:
     """All records of a folder and its subfolders, one for each cell, sorted by cell.
 
     Of a cell that failed and was done elsewhere, the one that is done counts.
+
+    Args:
+        folder: What ``bmis compare`` wrote to, or several such folders copied together.
 
     Raises:
         DataError: No such folder, a file that is no good record, two records of one cell that

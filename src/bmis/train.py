@@ -185,7 +185,7 @@ def _attempt(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
         trainer.load(last)
         _log.info("resuming after epoch %d", trainer.progress.epoch)
     try:
-        images = _fit(trainer, job, _info(config, recipe, spec, job.dataset))
+        images = _fit(trainer, job, _info(job, recipe))
     except KeyboardInterrupt:
         done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
         kept = f"to go on from {last}" if done else "to start again; no epoch was finished"
@@ -234,7 +234,8 @@ def _describe(trainer: Trainer) -> str:
     )
 
 
-def _info(config: TrainConfig, recipe: Recipe, spec: InputSpec, dataset: Dataset) -> ModelInfo:
+def _info(job: _Job, recipe: Recipe) -> ModelInfo:
+    config, dataset, spec = job.config, job.dataset, job.stores["train"].spec
     return ModelInfo(
         model=ModelConfig(config.model, spec.channels, dataset.num_classes, config.options),
         input=spec,
@@ -247,6 +248,7 @@ def _info(config: TrainConfig, recipe: Recipe, spec: InputSpec, dataset: Dataset
             "fold": config.fold,
             "seed": config.seed,
             "split_seed": _split_seed(config),
+            "precision": str(job.fabric.strategy.precision.precision),
             "environment": environment(),
         },
     )

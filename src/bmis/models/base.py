@@ -21,6 +21,11 @@ class SegmentationModel(nn.Module):
     multiples of ``stride``, at least ``smallest``; a network built for one size takes only that.
 
     Attributes:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        stride: Height and width are multiples of it.
+        smallest: The least height and width; ``stride`` unless said.
+        only_size: The one height and width that the network was built for, if there is one.
         auxiliary_weights: Of the losses of ``training_logits`` after the first, whose weight is 1.
     """
 
@@ -133,8 +138,15 @@ def register(
 ) -> Callable[[_Model], _Model]:
     """Make a model class known as ``name``, with constructor arguments preset if any are given.
 
-    One class may carry several names (its published sizes); two classes cannot share one. The
-    arguments are those of ``Method``.
+    One class may carry several names (its published sizes); two classes cannot share one.
+
+    Args:
+        name: What ``build_model`` calls it.
+        group: "light", "classic" or "transformer"; "own" for networks of a user.
+        source: Its paper, such as "arXiv:1505.04597", or the library it is from.
+        licence: Of its authors' or library's code; "none stated" where there is none.
+        extra: The extra of ``bmis`` that it needs besides "train", if any.
+        preset: Constructor arguments that the name stands for.
     """
     check_choice("group", group, GROUPS)
 
