@@ -1,6 +1,7 @@
 """Cells spread by Ray over the cores and GPUs of a machine or of a cluster."""
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,11 +33,11 @@ def run_on_cluster(jobs: Sequence[CellJob], address: str) -> Iterator[Record]:
         MissingExtraError: Ray is not installed.
     """
     ray: Any = require("ray", extra="cluster")
-    settings = {"include_dashboard": False} if address == HERE else {"address": address}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    settings |= {"include_dashboard": False} if address == HERE else {"address": address}
     try:
-        ray.init(
-            **settings, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR
-        )
+        ray.init(**settings, ignore_reinit_error=True)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"no Ray cluster at {address!r} ({_line(error)}); start one with `ray start --head`, "

@@ -117,6 +117,8 @@ class Record(Settings):
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, name, kind.from_dict(value))
+            elif not isinstance(value, kind):
+                raise ConfigError(f"{name} must hold names and values, got {value!r}")
         check_choice("status", self.status, STATUSES)
         if self.status == "done" and not (self.cases and self.summary):
             raise ConfigError("a record that is done needs cases and summary")
