@@ -89,7 +89,7 @@ def make_record(
             "id": [f"case{i:02d}" for i in range(images)],
             **{name: [row[name] for row in rows] for name in METRICS},
         },
-        "environment": {"machine": "a machine", "torch": "2.6.0"},
+        "environment": {"device": "cpu", "torch": "2.6.0"},
         "created": "2026-01-01T00:00:00+00:00",
     }
     return Record(**{**values, **changes})

@@ -1,6 +1,7 @@
 import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_failed_cell_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypa
         done = compare_methods(settings(data, OTHER, TINY), out=out)
         assert [record.status for record in done.records] == ["failed", "done"]
         assert done.failed[0].reason == "RuntimeError: this network cannot be"
-        assert done.failed[0].environment["machine"]
+        assert done.failed[0].environment["torch"]
         assert compare_methods(settings(data, OTHER, TINY), out=out).ran == 0
     again = compare_methods(settings(data, OTHER, TINY), out=out, retry=True)
     assert again.ran == 1
@@ -156,6 +157,17 @@ def test_a_cell_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
     assert epochs == [0, 1, 2, 2]
     assert record.cases == whole.cases
     assert len(files(out)) == 1
+
+
+def test_costs_are_measured_again_and_nothing_else(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    before = compare_methods(settings(data), out=out).records[0]
+    monkeypatch.setattr(cell_module, "_costs", lambda job, dataset: {"parameters": 7})
+    monkeypatch.setattr("bmis.compare.run_cell", None)  # would fail
+    done = compare_methods(settings(data), out=out, again=True)
+    assert done.ran == 0
+    assert done.records[0] == replace(before, costs={"parameters": 7})
+    assert read_records(out) == list(done.records)
 
 
 def test_networks_are_kept_where_asked(data, tmp_path):

@@ -3,10 +3,9 @@
 import base64
 import io
 import logging
-import platform
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -94,6 +93,16 @@ def run_cell(job: CellJob) -> Record:
     return record
 
 
+def measure_again(job: CellJob, record: Record) -> Record:
+    """The record with the costs as they are measured now; scores and training stay.
+
+    For cells that were run beside other work, or on another machine than the rest.
+    """
+    load_plugins(job.plugins)
+    dataset = open_dataset(job.data, fold=job.cell.fold, seed=SPLIT_SEED)
+    return replace(record, costs=_costs(job, dataset))
+
+
 def fingerprint(cases: Iterable[Case]) -> str:
     """Of cases and their splits: the same for the same images divided in the same way."""
     lines = sorted(f"{case.id}\t{case.split}" for case in cases)
@@ -151,7 +160,7 @@ def _record(job: CellJob, *, status: str, **parts: Any) -> Record:
             "options": job.options,
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
         },
-        environment={**environment(), "machine": platform.node()},
+        environment=environment(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         **parts,
     )

@@ -145,7 +145,14 @@ def _compare(args: argparse.Namespace) -> int:
         precision=args.precision,
         plugins=tuple(args.plugins),
     )
-    done = compare_methods(config, out=args.out, retry=args.retry, ray=args.ray, keep=args.keep)
+    done = compare_methods(
+        config,
+        out=args.out,
+        retry=args.retry,
+        ray=args.ray,
+        keep=args.keep,
+        again=args.measure_again,
+    )
     plain = {
         "out": str(done.out),
         "ran": done.ran,

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bmis.cell import SPLIT_SEED, CellJob, fingerprint, run_cell
+from bmis.cell import SPLIT_SEED, CellJob, fingerprint, measure_again, run_cell
 from bmis.cluster import run_on_cluster
 from bmis.config import Settings
 from bmis.data.folder import find_cases, open_dataset
@@ -21,7 +21,7 @@ from bmis.errors import ConfigError, DataError
 from bmis.files import output_folder
 from bmis.methods import Variant, find_methods
 from bmis.models.plugins import load_plugins
-from bmis.progress import progress_bar
+from bmis.progress import progress_bar, track
 from bmis.recipes import find_recipe
 from bmis.records import Cell, Conditions, Record, read_records, record_path, write_record
 
@@ -92,6 +92,7 @@ def compare_methods(
     retry: bool = False,
     ray: str | None = None,
     keep: Path | str | None = None,
+    again: bool = False,
 ) -> Comparison:
     """Train, score and measure every method on every data set, fold and seed.
 
@@ -104,6 +105,7 @@ def compare_methods(
         retry: Run cells that failed once more.
         ray: None to run cells one after another; else see ``cluster.run_on_cluster``.
         keep: Folder for the run folders of the cells with their weights; None to delete them.
+        again: Measure the costs of the cells that are done once more, here and now.
 
     Raises:
         ConfigError: A setting is wrong, or ``out`` holds records under other conditions.
@@ -129,6 +131,11 @@ def compare_methods(
         for job in jobs
         if job.cell not in known or (retry and known[job.cell].status == "failed")
     ]
+    if again:
+        for job in track([job for job in jobs if job not in todo], "measuring costs"):
+            if known[job.cell].status == "done":
+                known[job.cell] = measure_again(job, known[job.cell])
+                write_record(folder, known[job.cell])
     _log.info("%d cells, %d to run", len(jobs), len(todo))
     for record in _run(todo, ray):
         write_record(folder, record)

@@ -94,7 +94,7 @@ class Record(Settings):
         cases: ``id`` and each metric, lists of one length; None where a metric is undefined.
         masks: Predicted labels of a few test images, the same for all methods: PNG in base64 by
             case id, the longer side 256 pixels at most.
-        environment: Versions, system, threads, name of the machine.
+        environment: Versions, system and threads of the training.
         created: When it was written, ISO 8601, UTC.
     """
 

@@ -1,0 +1,143 @@
+"""What every network costs, measured one after another under the same rules.
+
+    python benchmarks/costs.py [NAMES...] [--size 224] [--threads 2]
+
+Writes ``results/costs_<machine>.json`` after each network (what is there is not measured again),
+and from it ``docs/costs.md`` and ``docs/images/costs.svg``. The machine should do nothing else.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import describe, short_name
+from matplotlib.figure import Figure
+
+from bmis import list_models, profile_model
+from bmis.errors import BmisError
+from bmis.files import atomic, write_json, write_text
+from bmis.models import find_method
+
+ROOT = Path(__file__).parents[1]
+BATCH = 4  # of the training step: the largest networks take ten seconds an image
+COLOURS = {"light": "#0072b2", "classic": "#d55e00", "transformer": "#009e73", "own": "#555555"}
+
+
+def measure(name: str, size: int, device: str, threads: int | None) -> dict[str, Any]:
+    """One network's costs, or why there are none."""
+    facts = {"name": name, "group": find_method(name).group}
+    try:
+        profile = profile_model(
+            name, size=size, batches=(1, BATCH), device=device, threads=threads, seconds=0.5
+        )
+    except BmisError as error:
+        return {**facts, "failed": str(error)}
+    one, many = profile.batches
+    return {
+        **facts,
+        **{key: getattr(profile, key) for key in ("parameters", "macs", "weights_mb", "threads")},
+        "latency_p50_ms": one.latency_p50_ms,
+        "latency_p95_ms": one.latency_p95_ms,
+        "inference_mb": one.inference_mb,
+        "images_per_second": many.images_per_second,
+        "step_ms": many.step_ms,
+        "training_mb": many.training_mb,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """The page of the documentation."""
+    machine = result["machine"]
+    where = machine["gpu"] or f"{machine['processor']}, {result['threads']} threads"
+    size = f"{result['size']} x {result['size']}"
+    lines = [
+        "# Costs of all methods",
+        "",
+        "Written by `benchmarks/costs.py`; the figures with all digits are in "
+        f"`benchmarks/results/{result['file']}`.",
+        "",
+        f"One image of 3 x {size} pixels, 2 classes, float32, channels-last, "
+        f"PyTorch {machine['torch']} eager, on {where}. Parameters and MACs: see "
+        "[models](reference/models.md). "
+        f"Training step: forward, cross-entropy, backward and AdamW on {BATCH} images. Memory: the "
+        "peak of live tensors, weights included.",
+        "",
+        "| method | group | parameters | GMACs | one image, ms (p50) | p95 | images/s | memory, MB "
+        "| training step, ms | training memory, MB |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    done = [cost for cost in result["costs"] if "failed" not in cost]
+    for cost in sorted(done, key=lambda cost: float(cost["latency_p50_ms"])):
+        step = "out of memory" if cost["step_ms"] is None else f"{cost['step_ms']:.0f}"
+        held = "" if cost["training_mb"] is None else f"{cost['training_mb']:.0f}"
+        lines.append(
+            f"| `{cost['name']}` | {cost['group']} | {cost['parameters']:,} "
+            f"| {cost['macs'] / 1e9:.3f} | {cost['latency_p50_ms']:.1f} "
+            f"| {cost['latency_p95_ms']:.1f} | {cost['images_per_second']:.1f} "
+            f"| {cost['inference_mb']:.0f} | {step} | {held} |"
+        )
+    failed = [cost for cost in result["costs"] if "failed" in cost]
+    lines += ["", *(f"`{cost['name']}` is missing: {cost['failed']}" for cost in failed)]
+    lines += ["![Time of one image against parameters and MACs](images/costs.svg)", ""]
+    return "\n".join(lines)
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Time against parameters and against MACs, both logarithmic."""
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    done = [cost for cost in result["costs"] if "failed" not in cost]
+    for axis, key, label in zip(
+        axes, ("parameters", "macs"), ("parameters", "MACs of one image"), strict=True
+    ):
+        for group, colour in COLOURS.items():
+            chosen = [cost for cost in done if cost["group"] == group]
+            x = [cost[key] for cost in chosen]
+            y = [cost["latency_p50_ms"] for cost in chosen]
+            if chosen:
+                axis.scatter(x, y, color=colour, label=group, s=22)
+        for cost in done:
+            axis.annotate(
+                cost["name"],
+                (cost[key], cost["latency_p50_ms"]),
+                textcoords="offset points",
+                xytext=(4, 3),
+                fontsize=6.5,
+                fontweight="bold" if cost["name"] == "bmis" else "normal",
+            )
+        axis.set(xscale="log", yscale="log", xlabel=label)
+        axis.grid(alpha=0.25, which="both", linewidth=0.5)
+    axes[0].set_ylabel("one image, milliseconds")
+    axes[0].legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, metadata={"Date": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="networks; all of them by default")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--threads", type=int, default=None)
+    args = parser.parse_args()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = f"costs_{short_name()}.json"
+    file = ROOT / "benchmarks" / "results" / name
+    known = json.loads(file.read_text(encoding="utf-8"))["costs"] if file.exists() else []
+    costs = {cost["name"]: cost for cost in known}
+    threads = args.threads or torch.get_num_threads()
+    for model in args.names or list_models():
+        if model not in costs or args.names:
+            costs[model] = measure(model, args.size, device, threads)
+            print(costs[model], flush=True)
+            result = {"size": args.size, "threads": threads, "file": name, "machine": describe()}
+            write_json(file, {**result, "costs": [costs[key] for key in sorted(costs)]})
+    result = json.loads(file.read_text(encoding="utf-8"))
+    write_text(ROOT / "docs" / "costs.md", table(result))
+    draw(result, ROOT / "docs" / "images" / "costs.svg")
+
+
+if __name__ == "__main__":
+    main()
