@@ -76,7 +76,8 @@ def render(result: dict[str, Any]) -> str:
         low, high = (100 * side for side in gain["ci95"])
         lines.append(
             f"| IoU in points, {gain['dataset']} ({gain['n']} images, {gain['conditions']}) "
-            f"| +0.32 | {100 * gain['mean']:+.2f} [{low:+.2f}, {high:+.2f}], p {gain['p']:.2g} | | |"
+            f"| +0.32 | {100 * gain['mean']:+.2f} [{low:+.2f}, {high:+.2f}], "
+            f"p {gain['p']:.2g} | | |"
         )
     return "\n".join(lines)
 
