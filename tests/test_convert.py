@@ -17,7 +17,9 @@ from bmis.convert import convert_checkpoint
 from bmis.errors import BundleError, ConfigError, DataError
 from bmis.models import load_published
 
-PLAIN = runpy.run_path(str(Path(__file__).parent / "golden" / "make_bmis_taps.py"))
+GOLDEN = Path(__file__).parent / "golden"
+PLAIN = runpy.run_path(str(GOLDEN / "make_bmis_taps.py"))
+DSU_NET = runpy.run_path(str(GOLDEN / "dsu_net_weights.py"))
 
 
 class Hostile:
@@ -59,6 +61,17 @@ def test_a_checkpoint_becomes_the_same_network(tmp_path, write):
     assert all(torch.equal(expected[name], v) for name, v in model.state_dict().items())
     assert (info.model.name, info.classes) == ("bmis", ("background", "foreground"))
     assert info.provenance["converted_from"] == source.name
+
+
+def test_dsu_net_is_converted_with_its_one_class(tmp_path):
+    weights = DSU_NET["weights"]()
+    wrapped(tmp_path / "DSU_Net.pth.tar", weights)
+    out = tmp_path / "model.safetensors"
+    convert_checkpoint(tmp_path / "DSU_Net.pth.tar", model="dsu_net", out=out)
+    model, info = load_model(out)
+    assert torch.equal(model.fine_decoder.head[-1].bias, weights["final_conv4.bias"])
+    assert torch.equal(model.coarse_decoder.head[-1].bias, weights["sfinal_conv4.bias"])
+    assert (info.model.name, info.classes) == ("dsu_net", ("foreground",))
 
 
 def test_the_file_says_how_the_authors_made_their_input(tmp_path):

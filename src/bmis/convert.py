@@ -39,7 +39,7 @@ def convert_checkpoint(
     Args:
         source: What ``torch.save`` wrote, of any age since 0.4, or a ``.safetensors`` file: the
             tensors themselves, or a dictionary that holds them as "state_dict".
-        model: A network whose authors published weights: "bmis".
+        model: A network whose authors published weights: "bmis" or "dsu_net".
         out: File to write, ending in ``.safetensors``.
         size: Height and width in pixels that images are resized to; the authors used 224 x 224.
 
@@ -128,7 +128,9 @@ def _refused(source: Path, said: str) -> str:
 
 
 def _class_names(count: int) -> tuple[str, ...]:
-    """The authors name none: background, and foreground or numbers."""
+    """The authors name none: background, and foreground or numbers; a single one is foreground."""
+    if count == 1:
+        return ("foreground",)
     if count == 2:
         return ("background", "foreground")
     return ("background", *(f"class {k}" for k in range(1, count)))

@@ -1,6 +1,7 @@
-"""The authors' weights in our network: every step of the reference, to 1e-4 in float32."""
+"""The authors' weights in our networks: what the reference gives, to 1e-4 in float32."""
 
 import runpy
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from bmis.models import load_published
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PLAIN = runpy.run_path(str(GOLDEN / "make_bmis_taps.py"))  # the second, plain implementation
+DSU_NET = runpy.run_path(str(GOLDEN / "dsu_net_weights.py"))
+DSU_NET_FIRST = ("stemk.conv.weight", "patch_embeds3.proj.weight")  # those that see the image
 REAL = Path(__file__).parents[3] / "shared" / "golden" / "bmis_reference.safetensors"
 STEPS = {
     "after_stem": "stem",
@@ -130,6 +133,50 @@ def without(name):
 def test_a_tensor_that_does_not_fit_is_named(change, problem):
     with pytest.raises(BundleError, match=problem):
         load_published("bmis", change(PLAIN["weights"]()))
+
+
+@cache
+def dsu_net_weights() -> dict[str, torch.Tensor]:
+    return DSU_NET["weights"]()
+
+
+def test_dsu_net_gives_what_the_authors_network_gives():
+    with np.load(GOLDEN / "dsu_net_reference.npz") as stored:
+        reference = {name: torch.from_numpy(value).double() for name, value in stored.items()}
+    model = load_published("dsu_net", dsu_net_weights())
+    with torch.inference_mode():
+        fine, coarse = model.training_logits(reference["x"].float())
+    kept = reference["outs"] > 0.5
+    assert 0.2 < kept.double().mean() < 0.8  # of a map that keeps all or nothing none would notice
+    close(coarse.sigmoid(), reference["outs"])
+    # A coarse value at 0.5 may fall to the other side elsewhere, and change its surroundings.
+    off = (fine.sigmoid() - reference["out"]).abs() > 1e-4
+    assert off.double().mean() <= 0.001
+
+
+def test_dsu_net_follows_the_channels_and_classes_of_its_tensors():
+    change = {name: dsu_net_weights()[name][:, :1] for name in DSU_NET_FIRST}
+    for name in ("final_conv4", "sfinal_conv4"):
+        change |= {f"{name}.weight": torch.randn(3, 32, 3, 3), f"{name}.bias": torch.randn(3)}
+    model = load_published("dsu_net", dsu_net_weights() | change)
+    assert (model.in_channels, model.num_classes) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (without("layer3.5.mlp.fc2.bias"), r"'layer3\.5\.mlp\.fc2\.bias' is missing"),
+        (without("final_conv4.weight"), r"'final_conv4\.weight' is missing; is this the authors"),
+        (lambda t: t | {"layer3.6.norm1.bias": torch.zeros(384)}, r"'layer3\.6\.norm1\.bias' is n"),
+        (
+            lambda t: t | {"patch_embeds3.proj.weight": torch.zeros(96, 1, 4, 4)},
+            r"'patch_embeds3\.proj\.weight' has shape .*, \(96, 3, 4, 4\) is wanted",
+        ),
+    ],
+)
+def test_a_tensor_that_does_not_fit_dsu_net_is_named(change, problem):
+    with pytest.raises(BundleError, match=problem):
+        load_published("dsu_net", change(dsu_net_weights()))
 
 
 def test_a_network_without_published_weights_is_refused():
