@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bmis
+from bmis.models import find_method, list_models
 
 ROOT = Path(bmis.__file__).parent
 PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
@@ -82,6 +83,15 @@ def test_torch_stays_in_the_workshop():
         assert all("torch" not in packages(statement) for statement in statements)
 
 
+ZOO = {"monai", "segmentation_models_pytorch", "timm", "torchvision", "einops"}
+
+
+def test_networks_that_need_another_library_say_so():
+    users = {name for name, file in FILES.items() if packages(parse(file)) & ZOO}
+    methods = [find_method(name) for name in list_models()]
+    assert users == {f"models.{method.family}" for method in methods if method.extra == "zoo"}
+
+
 @pytest.mark.parametrize(
     ("package", "homes"),
     [("scipy", {"metrics"}), ("lightning", {"cli", "launch", "train", "trainer"})],
@@ -101,13 +111,23 @@ DEVICE = "bmis.predict, bmis.predictor, bmis.runtime, bmis.inspect, bmis.data.ph
     ids=["the package", "the help", "the device side"],
 )
 def test_what_runs_on_a_device_loads_no_torch(code):
+    assert loaded(code, {"torch", "lightning", "scipy"}) == "loaded: []"
+
+
+def test_the_networks_load_without_the_libraries_that_only_some_are_from():
+    """So that the extra "train" is enough for all the others."""
+    assert loaded("import bmis.models; bmis.models.list_models()", ZOO) == "loaded: []"
+
+
+def loaded(code: str, packages: set[str]) -> str:
+    """Which of some packages a new interpreter has loaded after this code."""
     lines = [
         "import sys, atexit",
-        "heavy = {'torch', 'lightning', 'scipy'}",
-        "atexit.register(lambda: print('loaded:', sorted(heavy & set(sys.modules))))",
+        f"packages = {packages!r}",
+        "atexit.register(lambda: print('loaded:', sorted(packages & set(sys.modules))))",
         code,
     ]
     run = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True
     )
-    assert run.stdout.splitlines()[-1] == "loaded: []"
+    return run.stdout.splitlines()[-1]

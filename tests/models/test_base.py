@@ -1,9 +1,11 @@
 """The table of names, and the sizes that a model takes."""
 
+import sys
+
 import pytest
 import torch
 
-from bmis.errors import ConfigError, DataError
+from bmis.errors import ConfigError, DataError, MissingExtraError
 from bmis.models import (
     SegmentationModel,
     TrainingView,
@@ -38,6 +40,17 @@ class Sized(Network):
 
     def __init__(self, in_channels=3, num_classes=2, *, size=(16, 16)):
         super().__init__(in_channels, num_classes, only=tuple(size))
+
+
+class Without:
+    """Answers for a package as Python does where it is not installed."""
+
+    def __init__(self, package):
+        self.package = package
+
+    def find_spec(self, name, *_):
+        if name == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 @pytest.fixture
@@ -85,6 +98,30 @@ def test_only_some_networks_take_a_size():
     register("sized")(Sized)
     assert (takes_size("net"), takes_size("sized")) == (False, True)
     assert build_model("sized", size=[24, 32]).only_size == (24, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("smp_unet", "segmentation_models_pytorch"),
+        ("monai_unet", "monai"),
+        ("monai_unetr", "einops"),
+        ("monai_flexible_unet", "monai"),
+        ("tv_fcn", "torchvision"),
+    ],
+)
+def test_without_its_library_a_network_is_listed_and_says_what_to_install(
+    name, package, monkeypatch
+):
+    for module in list(sys.modules):
+        if module.split(".")[0] == package:
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(sys, "meta_path", [Without(package), *sys.meta_path])
+    assert name in list_models()
+    with pytest.raises(
+        MissingExtraError, match=rf'{package} is needed .*: pip install "bmis\[zoo\]"$'
+    ):
+        build_model(name)
 
 
 def test_a_misspelt_name_gets_a_suggestion():

@@ -7,11 +7,16 @@ import copy
 
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bmis.errors import DataError
 from bmis.models import SegmentationModel, build_model, list_models
 
-HEAVY: set[str] = set()  # one of their tests takes over 1.5 s on one core
+HEAVY = {
+    "monai_dynunet",
+    "monai_unetr",
+    "smp_dpt",
+}  # one of their tests takes over 1.5 s on one core
 
 
 def small(name: str) -> SegmentationModel:
@@ -33,12 +38,30 @@ def small(name: str) -> SegmentationModel:
 def model(request: pytest.FixtureRequest) -> SegmentationModel:
     """In evaluation mode and away from its initial zeros and ones; not to be changed."""
     torch.manual_seed(0)
-    model = small(request.param).eval()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("socket.socket.connect", _refuse)  # weights are not fetched
+        model = small(request.param)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim < 2 or not parameter.any():
                 parameter.add_(0.05 * torch.randn_like(parameter))
-    return model
+    return settled(model)
+
+
+def _refuse(*_: object) -> None:
+    raise AssertionError("a network was asked for over the network")
+
+
+def settled(model: SegmentationModel) -> SegmentationModel:
+    """Batch norms that have seen images, as after training: activations of deep ones stay small."""
+    norms = {m: m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
+    for norm in norms:
+        norm.momentum = 0.5
+    with torch.no_grad():
+        model.train()(torch.randn(2, 1, *larger(model)))
+    for norm, momentum in norms.items():
+        norm.momentum = momentum
+    return model.eval()
 
 
 @pytest.fixture
@@ -50,16 +73,31 @@ def least(model: SegmentationModel) -> tuple[int, int]:
     return model.fitting_size(1, 1)
 
 
+def larger(model: SegmentationModel) -> tuple[int, int]:
+    """Higher than wide, so that swapped axes show."""
+    height, width = least(model)
+    return model.fitting_size(height + 1, width)
+
+
 @pytest.fixture
 def images(model: SegmentationModel) -> torch.Tensor:
-    """Two images, higher than wide, so that swapped axes show."""
-    height, width = least(model)
-    return torch.randn(2, 1, *model.fitting_size(height + 1, width))
+    return torch.randn(2, 1, *larger(model))
 
 
 def close(got: torch.Tensor, wanted: torch.Tensor) -> None:
     """Equal but for rounding, whose measure is the largest logit."""
     torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_its_shapes_can_be_had_without_its_weights(model, request):
+    """As a comparison does to check its options: hundreds of millions of weights cost nothing."""
+    with torch.device("meta"):
+        empty = small(request.node.callspec.params["model"])
+    assert all(parameter.is_meta for parameter in empty.parameters())
+    shapes = [
+        {name: tensor.shape for name, tensor in m.state_dict().items()} for m in (empty, model)
+    ]
+    assert shapes[0] == shapes[1]
 
 
 def test_logits_have_the_size_of_the_image(model, images):
@@ -92,7 +130,9 @@ def test_logits_are_not_activations(changeable, images):
 
 
 def test_every_parameter_learns(changeable, images):
-    sum(logits.square().mean() for logits in changeable.training_logits(images)).backward()
+    for training in (False, True):  # a ReLU of one channel may be dead by chance in one of them
+        changeable.train(training)
+        sum(logits.square().mean() for logits in changeable.training_logits(images)).backward()
     dead = [n for n, p in changeable.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
 
