@@ -8,9 +8,9 @@ from bmis.models import erfnet as _erfnet  # noqa: F401
 from bmis.models import lednet as _lednet  # noqa: F401
 from bmis.models import lv_unet as _lv_unet  # noqa: F401
 from bmis.models import mk_unet as _mk_unet  # noqa: F401
-from bmis.models import tinyu_net as _tinyu_net  # noqa: F401
 from bmis.models import monai as _monai  # noqa: F401
 from bmis.models import smp as _smp  # noqa: F401
+from bmis.models import tinyu_net as _tinyu_net  # noqa: F401
 from bmis.models import torchvision as _torchvision  # noqa: F401
 from bmis.models import unet as _unet  # noqa: F401
 from bmis.models import unext as _unext  # noqa: F401
