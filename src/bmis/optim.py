@@ -39,17 +39,18 @@ class Muon(torch.optim.Optimizer):
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """One step of kernels that are matrices of one shape, orthogonalised together."""
-        pushes = []
         for parameter in parameters:
-            gradient = cast(Tensor, parameter.grad)
-            momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-            momentum.lerp_(gradient, 1 - group["momentum"])
-            pushes.append(gradient.lerp(momentum, group["momentum"]).flatten(1))
-        updates = _orthogonal(torch.stack(pushes))
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        gradients = [cast(Tensor, parameter.grad) for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        pushes = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        updates = _orthogonal(torch.stack([push.flatten(1) for push in pushes]))
         size = 0.2 * max(updates.shape[1:]) ** 0.5
-        for parameter, update in zip(parameters, updates, strict=True):
-            parameter.mul_(1 - group["lr"] * group["weight_decay"])
-            parameter.add_(update.view_as(parameter), alpha=-group["lr"] * size)
+        shaped = [u.view_as(p) for u, p in zip(updates, parameters, strict=True)]
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, shaped, alpha=-group["lr"] * size)
 
 
 def _orthogonal(matrices: Tensor) -> Tensor:
@@ -132,6 +133,15 @@ def learning_rate(recipe: Recipe, epoch: float, epochs: int) -> float:
     return _SCHEDULES[recipe.schedule](recipe.learning_rate, epoch, epochs)
 
 
+def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters and buffers: those with a fraction and the others."""
+    values = [*model.parameters(), *model.buffers()]
+    return (
+        [v for v in values if v.is_floating_point()],
+        [v for v in values if not v.is_floating_point()],
+    )
+
+
 class WeightAverage:
     """Exponential running average of a model's weights and norm statistics, as a model.
 
@@ -150,11 +160,10 @@ class WeightAverage:
         """Take in the weights after one step."""
         self._steps += 1
         decay = min(self._decay, self._steps / (self._steps + 10))
-        mine, theirs = self.model.state_dict(), model.state_dict()
-        floats = [key for key, value in mine.items() if value.is_floating_point()]
-        torch._foreach_lerp_([mine[k] for k in floats], [theirs[k] for k in floats], 1 - decay)
-        for key in mine.keys() - set(floats):
-            mine[key].copy_(theirs[key])
+        mine, theirs = _tensors(self.model), _tensors(model)
+        torch._foreach_lerp_(mine[0], theirs[0], 1 - decay)
+        for one, other in zip(mine[1], theirs[1], strict=True):
+            one.copy_(other)
 
     def state_dict(self) -> dict[str, Any]:
         """For the checkpoint."""

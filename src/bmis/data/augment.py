@@ -88,24 +88,34 @@ def draw(
 
 def _grid(parameters: Parameters, height: int, width: int, device: torch.device) -> Tensor:
     """Where each pixel of the result comes from: (N, H, W, 2), the image spanning -1..1."""
-    y = (torch.arange(height, device=device) + 0.5) / height - 0.5
+    y = (torch.arange(height, device=device) + 0.5) / height - 0.5  # unit: the height
     x = (torch.arange(width, device=device) + 0.5) / height - 0.5 * width / height
-    places = torch.stack(
-        [
-            x.expand(height, width),
-            y.unsqueeze(1).expand(height, width),
-            torch.ones(height, width, device=device),
-        ],
-        -1,
-    )  # (H, W, 3), unit: the height
-    grid = places.view(1, -1, 3) @ parameters.matrix.to(device).transpose(1, 2)
-    grid = grid.view(-1, height, width, 2)
-    if parameters.displacement is not None:
-        smooth = F.interpolate(
-            parameters.displacement.to(device), (height, width), mode="bicubic", align_corners=True
-        )
-        grid = grid + smooth.permute(0, 2, 3, 1)
-    return grid * grid.new_tensor([2 * height / width, 2.0])
+    # All of it is bilinear in [1, y, splines of y] and [1, x, splines of x], control points and
+    # matrix being the coefficients: two thin products, where the points one by one cost ten.
+    matrix, displacement = parameters.matrix, parameters.displacement
+    control = 0 if displacement is None else displacement.shape[-1]
+    coefficients = matrix.new_zeros(len(matrix), 2, 2 + control, 2 + control)
+    coefficients[:, :, 0, 0] = matrix[:, :, 2]
+    coefficients[:, :, 0, 1] = matrix[:, :, 0]
+    coefficients[:, :, 1, 0] = matrix[:, :, 1]
+    if displacement is not None:
+        coefficients[:, :, 2:, 2:] = displacement
+    coefficients *= coefficients.new_tensor([2 * height / width, 2.0]).view(2, 1, 1)
+    rows, columns = (
+        torch.cat([torch.stack([torch.ones_like(places), places], 1), _splines(control, places)], 1)
+        for places in (y, x)
+    )
+    grid = rows @ coefficients.to(device) @ columns.T  # (N, 2, H, W)
+    return grid.permute(0, 2, 3, 1)
+
+
+def _splines(control: int, places: Tensor) -> Tensor:
+    """(len(places), control): how much each control point has of each place, bicubic."""
+    if not control:
+        return places.new_zeros(len(places), 0)
+    points = torch.eye(control, device=places.device).view(1, control, control, 1)
+    size = (len(places), 1)
+    return F.interpolate(points, size, mode="bicubic", align_corners=True)[0, :, :, 0].T
 
 
 def apply(
@@ -158,14 +168,13 @@ def _recolour(images: Tensor, parameters: Parameters, settings: Augmentation) ->
         )
     )
     if settings.colour and images.shape[1] > 1:
-        grey = images.mean(1, keepdim=True)
-        images = (grey + (images - grey) * saturation) * gain
+        images = images.mean(1, keepdim=True).lerp(images, saturation).mul_(gain)
     mean = images.mean((1, 2, 3), keepdim=True)
-    images = ((images - mean) * contrast + mean + brightness).clamp(0, 1)
+    images = (images * contrast).add_(mean * (1 - contrast) + brightness).clamp_(0, 1)
     if settings.gamma:
-        images = images**gamma
+        images = images.pow_(gamma)
     if settings.noise:
         generator = torch.Generator(images.device).manual_seed(parameters.seed)
         grain = torch.randn(images.shape, generator=generator, device=images.device)
-        images = (images + grain * noise).clamp(0, 1)
+        images = grain.mul_(noise).add_(images).clamp_(0, 1)
     return images

@@ -104,7 +104,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     positions = query.shape[2]
     if positions * positions <= _SMALL:
         weights = (query.transpose(1, 2) @ key).softmax(-1)  # (N, P, P), rows sum to 1
-        return value @ weights.transpose(1, 2)
+        return (weights @ value.transpose(1, 2)).transpose(1, 2)  # channels last, as maps are
     q, k, v = (t.transpose(1, 2).unsqueeze(1) for t in (query, key, value))  # (N, 1, P, D or C)
     widen = (0, v.shape[-1] - q.shape[-1])
     out = F.scaled_dot_product_attention(
@@ -126,4 +126,4 @@ def channel_affinity(x: Tensor) -> Tensor:
         x = x.float()
         affinity = x @ x.transpose(1, 2)  # (N, C, C)
         unlike = affinity.amax(-1, keepdim=True) - affinity
-        return unlike.softmax(-1) @ x
+        return (x.transpose(1, 2) @ unlike.softmax(-1).transpose(1, 2)).transpose(1, 2)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel, register
 from bmis.models.blocks import EfficientChannelAttention, attend, channel_affinity
+from bmis.models.gradients import TransposedConvolution, with_means
 
 _FACTS: dict[str, Any] = {
     "group": "light",
@@ -37,8 +38,16 @@ class ParallelDownsampling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
-        pooled = F.max_pool2d(x, 2).to(y.dtype)  # or autocast widens all that follows to float32
+        pooled = _max_pool(x).to(y.dtype)  # or autocast widens all that follows to float32
         return F.relu(self.norm(torch.cat([y, pooled], dim=1)), inplace=True)
+
+
+def _max_pool(x: Tensor) -> Tensor:
+    """Largest of 2x2; ``max_pool2d`` takes ten times as long over an image's few channels."""
+    if x.requires_grad or torch.compiler.is_compiling():
+        return F.max_pool2d(x, 2)
+    rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
+    return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def _convolution(channels: int, dilation: int, *, asymmetric: bool) -> nn.Module:
@@ -73,8 +82,9 @@ class ResidualBlock(nn.Module):
         # Dropout and ECA both scale whole channels: joined first, they cost one pass over y.
         factors = self.dropout(y.new_ones(*y.shape[:2], 1, 1))
         if self.eca is not None:
-            factors = factors * self.eca(factors * y.mean((2, 3), keepdim=True))
-        return F.relu(torch.addcmul(x, y, factors.to(y.dtype)), inplace=True)
+            y, means = with_means(y)
+            factors = factors * self.eca(factors * means)
+        return F.relu((y * factors.to(y.dtype)).add_(x), inplace=True)
 
 
 class SpatialAttention(nn.Module):
@@ -129,7 +139,9 @@ class Upsampling(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1),
+            TransposedConvolution(
+                in_channels, out_channels, 3, stride=2, padding=1, output_padding=1
+            ),
             nn.BatchNorm2d(out_channels, eps=_EPS),
             nn.ReLU(inplace=True),
         )
@@ -198,7 +210,7 @@ class BMIS(SegmentationModel):
         self.decoder_1 = stage(quarter, 0.0, [1] * decoder_depth)
         self.up_2 = Upsampling(quarter, half)
         self.decoder_2 = stage(half, 0.0, [1] * decoder_depth)
-        self.head = nn.ConvTranspose2d(half, num_classes, 2, stride=2)
+        self.head = TransposedConvolution(half, num_classes, 2, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
