@@ -23,7 +23,14 @@ from bmis.checkpoint import choose_device, load_model
 from bmis.dryrun import count_macs
 from bmis.errors import ConfigError, did_you_mean
 from bmis.models import SegmentationModel, build_model, list_models
-from bmis.timing import NotEnoughMemoryError, device_name, inference, measure, training
+from bmis.timing import (
+    NotEnoughMemoryError,
+    TooFewImagesError,
+    device_name,
+    inference,
+    measure,
+    training,
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class BatchCost:
         images_per_second: Of forward passes, from their mean time.
         inference_mb: Peak memory of a forward pass.
         step_ms: Median time of a training step: forward, cross-entropy, backward, AdamW. None
-            where there is not enough memory for one.
+            where there is not enough memory for one, or where the norms need more images.
         training_mb: Peak memory of a training step, gradients and optimiser included, or None.
     """
 
@@ -164,7 +171,7 @@ def render(profile: Profile) -> RenderableType:
         table.add_column(column, justify="right")
     for cost in profile.batches:
         trained = [
-            "out of memory" if value is None else f"{value:.1f}"
+            "not possible" if value is None else f"{value:.1f}"
             for value in (cost.step_ms, cost.training_mb)
         ]
         table.add_row(
@@ -209,7 +216,7 @@ def _batch_cost(
             "use a smaller --batch or --size"
         ) from None
     step_ms, training_mb = None, None
-    with suppress(NotEnoughMemoryError):
+    with suppress(NotEnoughMemoryError, TooFewImagesError):
         held, steps = measure(model, training, batch, size, device=device, seconds=seconds)
         step_ms, training_mb = float(np.median(steps)) * 1e3, held / 1e6
     return BatchCost(

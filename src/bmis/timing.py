@@ -26,6 +26,10 @@ class NotEnoughMemoryError(Exception):
     """A step does not fit on the device."""
 
 
+class TooFewImagesError(Exception):
+    """A training step needs more images: some norm sees one value per channel."""
+
+
 def inference(model: SegmentationModel, batch: int, size: tuple[int, int]) -> Step:
     """A forward pass as ``predict`` does it, in float32, on the device where the model lies."""
     model.eval()
@@ -80,7 +84,25 @@ def measure(
 
     Raises:
         NotEnoughMemoryError: The step does not fit.
+        TooFewImagesError: The step needs more than one image.
     """
+    try:
+        return _measure(model, make_step, batch, size, device=device, seconds=seconds)
+    except ValueError as error:  # as torch's norms say it
+        if "more than 1 value per channel" in str(error):
+            raise TooFewImagesError from error
+        raise
+
+
+def _measure(
+    model: SegmentationModel,
+    make_step: MakeStep,
+    batch: int,
+    size: tuple[int, int],
+    *,
+    device: torch.device,
+    seconds: float,
+) -> tuple[int, list[float]]:
     peak = 0
     if device.type == "cpu":  # before, because a system out of memory kills without a word
         peak = peak_bytes(model, lambda empty: make_step(empty, batch, size))
