@@ -94,7 +94,12 @@ def test_networks_that_need_another_library_say_so():
 
 @pytest.mark.parametrize(
     ("package", "homes"),
-    [("scipy", {"metrics"}), ("lightning", {"cli", "launch", "train", "trainer"})],
+    [
+        ("scipy", {"metrics", "report"}),
+        ("matplotlib", {"report"}),
+        ("jinja2", {"report"}),
+        ("lightning", {"cli", "launch", "train", "trainer"}),
+    ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
     users = {name.split(".")[0] for name, f in FILES.items() if package in packages(parse(f))}

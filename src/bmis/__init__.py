@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.records import Conditions as Conditions
     from bmis.records import Record as Record
     from bmis.records import read_records as read_records
+    from bmis.report import write_report as write_report
     from bmis.runtime import load_runtime as load_runtime
     from bmis.train import train_model as train_model
 
@@ -57,6 +58,7 @@ _HOMES = {
     "predictor": ("Predictor",),
     "profiling": ("profile_model",),
     "records": ("Conditions", "Record", "read_records"),
+    "report": ("write_report",),
     "runtime": ("load_runtime",),
     "train": ("train_model",),
 }

@@ -95,6 +95,7 @@ def make_parser(verbs: Mapping[str, Run]) -> argparse.ArgumentParser:
     _add_compare(
         verb("compare", "train and score many networks alike", "DATA --methods light --out results")
     )
+    _add_report(verb("report", "compare what `bmis compare` found", "results --out report"))
     return parser
 
 
@@ -185,6 +186,14 @@ def _add_compare(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     _add_device(sub)
     _add_plugin(sub)
+
+
+def _add_report(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("results", metavar="RESULTS", help="folder of `bmis compare`")
+    sub.add_argument(
+        "--out", type=Path, default=Path("report"), help="folder for page, tables and figures"
+    )
+    sub.add_argument("--title", help="of the page (what was compared)")
 
 
 def _add_plugin(sub: argparse.ArgumentParser) -> None:

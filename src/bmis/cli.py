@@ -19,7 +19,7 @@ from bmis.errors import BmisError, TrainingInterrupted
 
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
 # and without torch.
-_WORKSHOP = ("torch", "lightning", "scipy")  # what the extra "train" brings
+_WORKSHOP = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # what the extra "train" brings
 _INTERRUPTED = 130  # what shells say after Ctrl-C
 
 
@@ -167,6 +167,21 @@ def _compare(args: argparse.Namespace) -> int:
     return 2 if done.failed else 0
 
 
+def _report(args: argparse.Namespace) -> int:
+    from bmis.report import write_report
+
+    done = write_report(args.results, out=args.out, title=args.title)
+    for warning in done.warnings:
+        sys.stderr.write(f"bmis: {warning}\n")
+    if args.json:
+        _print_json(done.to_dict())
+    else:
+        cells = f"{done.done} cells done, {done.failed} failed, {done.missing} missing"
+        _say(f"{done.methods} methods on {done.datasets} data sets: {cells}")
+        _say(f"page: {done.page}\ntables and figures: {args.out} ({len(done.files) - 1} files)")
+    return 0
+
+
 def _convert(args: argparse.Namespace) -> int:
     from bmis.convert import convert_checkpoint
 
@@ -240,6 +255,7 @@ _VERBS: Mapping[str, Run] = {
     "predict": _predict,
     "convert": _convert,
     "compare": _compare,
+    "report": _report,
     "demo": _demo,
     "models": _models,
 }

@@ -36,7 +36,6 @@ _STYLE = {
     "svg.fonttype": "none",
     "path.simplify": False,
 }
-_LONGEST = 28  # letters of a name in a figure
 
 
 @contextmanager
@@ -87,9 +86,9 @@ def for_page(svg: str, salt: str) -> str:
     return f'<svg {view} style="--width:{width:.0f}" aria-hidden="true">{body}'
 
 
-def shorten(name: str) -> str:
-    """A name for a figure, its middle left out where it is too long."""
-    if len(name) <= _LONGEST:
+def shorten(name: str, longest: int = 28) -> str:
+    """A name for a figure, its middle left out where it has too many letters."""
+    if len(name) <= longest:
         return name
-    half = (_LONGEST - 1) // 2
+    half = (longest - 1) // 2
     return f"{name[:half]}…{name[-half:]}"

@@ -132,7 +132,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], salt: str) ->
             ax.plot(*zip(*middle, strict=True), color=MUTED, linewidth=0.9, linestyle=":")
             ax.plot(*zip(*curve, strict=True), color=ACCENT, linewidth=1.4,
                     marker="o" if len(curve) == 1 else "", markersize=3)  # fmt: skip
-            ax.set_title(shorten(name), fontsize=8.5, loc="left")
+            ax.set_title(shorten(name, 21), fontsize=8.5, loc="left")
             ax.set(xlim=(0, epochs * 1.02), ylim=(low - room, high + room))
             ax.tick_params(labelsize=7.5, length=2)
             ax.grid(visible=True, linewidth=0.4)

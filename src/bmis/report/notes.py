@@ -40,6 +40,12 @@ def warnings(field: Field) -> list[str]:
             f"Throughput and training memory were measured at different batch sizes "
             f"({_some(map(plain, batches))}) and do not compare."
         )
+    ways = sorted({_way(record) for record in field.records if record.training})
+    if len(ways) > 1:
+        found.append(
+            f"Networks were trained in different ways ({_some(ways)}): their training times do "
+            "not compare, and scores may differ for that reason alone."
+        )
     units = {panel.unit for panel in field.panels}
     if len(units) > 1:
         found.append("Distances have different units on the data sets; they have no overall mean.")
@@ -68,7 +74,9 @@ def facts(field: Field) -> list[tuple[str, str]]:
     rows.append(("Versions", "; ".join(versions)))
     made = sorted(plain(record.created)[:10] for record in records if record.created)
     if made:
-        rows.append(("Records from", made[0] if made[0] == made[-1] else f"{made[0]} to {made[-1]}"))
+        rows.append(
+            ("Records from", made[0] if made[0] == made[-1] else f"{made[0]} to {made[-1]}")
+        )
     return [(name, value) for name, value in rows if value]
 
 
@@ -81,6 +89,11 @@ def _machine(record: Record) -> str:
         parts.append(plain(costs["precision"]))
     host = plain(record.environment.get("machine"))
     return ", ".join(parts) + (f" ({host})" if host else "")
+
+
+def _way(record: Record) -> str:
+    told = record.training
+    return f"{plain(told.get('precision'))} in batches of {plain(told.get('batch_size'))}"
 
 
 def _host(record: Record) -> str:

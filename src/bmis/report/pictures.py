@@ -206,4 +206,3 @@ def _png(labels: Labels, side: int) -> str:
 
 def _uri(kind: str, stream: io.BytesIO) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
-

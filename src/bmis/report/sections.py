@@ -1,7 +1,10 @@
 """All that is worked out and drawn for one data set, or for all of them together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bmis.report.drawing import for_page
 from bmis.report.field import Field, Panel
@@ -63,7 +66,7 @@ class Section:
     significance: Drawing | None = None
     ranks: Drawing | None = None
     curves: Drawing | None = None
-    pictures: Pictures = Pictures()
+    pictures: Pictures = field(default_factory=Pictures)
     files: tuple[tuple[str, tuple[tuple[object, ...], ...]], ...] = ()
 
     @property
@@ -125,12 +128,12 @@ def panel_section(panel: Panel) -> Section:
     )
 
 
-def overall_section(field: Field) -> Section:
+def overall_section(compared: Field) -> Section:
     """All data sets together, each with the same weight."""
-    lines = overall_lines(field)
-    units = {panel.unit for panel in field.panels}
+    lines = overall_lines(compared)
+    units = {panel.unit for panel in compared.panels}
     caption = (
-        f"All {len(field.panels)} data sets: mean of the data sets' means ± standard deviation over "
+        f"All {len(compared.panels)} data sets: mean of their means ± standard deviation over "
         "data sets [95 % interval of the mean]"
     )
     table = main_table(lines, "/".join(sorted(units)), caption, seeds=False)
@@ -175,9 +178,10 @@ def _log(rows: object) -> dict[int, float]:
     found: dict[int, float] = {}
     for row in rows if isinstance(rows, list | tuple) else ():
         epoch, value = (row.get("epoch"), row.get("val_iou")) if isinstance(row, dict) else (0, 0)
-        if isinstance(epoch, int) and 0 < epoch < 10**7 and isinstance(value, int | float):
-            if 0 <= value <= 1:
-                found[epoch] = float(value)
+        if not isinstance(epoch, int) or not isinstance(value, int | float):
+            continue
+        if 0 < epoch < 10**7 and 0 <= value <= 1:
+            found[epoch] = float(value)
     return found
 
 
@@ -195,7 +199,6 @@ def _pair_rows(pairs: Sequence[Pair]) -> tuple[tuple[object, ...], ...]:
     return tuple(rows)
 
 
-def _rank_rows(shares: dict[str, Sequence[float]]) -> tuple[tuple[object, ...], ...]:
+def _rank_rows(shares: dict[str, NDArray[np.float64]]) -> tuple[tuple[object, ...], ...]:
     head = ("method", *(f"rank_{rank + 1}" for rank in range(len(shares))))
     return (head, *((name, *map(float, share)) for name, share in shares.items()))
-

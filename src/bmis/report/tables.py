@@ -67,14 +67,13 @@ def main_table(lines: Sequence[Line], unit: str, caption: str, *, seeds: bool = 
     headings = [quantity.heading for quantity in scored]
     if seeds:
         columns.append([_seed_value(line) for line in lines])
-        headings.append("IoU, std over seeds")
+        headings.append("Seed std (IoU)")
     columns += [_cost_column(quantity, lines) for quantity in COSTS]
     headings += [quantity.heading for quantity in COSTS]
     columns.append(score_column(lines, scores))
     headings.append("Quality-cost score")
     rows = tuple(
-        (line.name, tuple(column[index] for column in columns))
-        for index, line in enumerate(lines)
+        (line.name, tuple(column[index] for column in columns)) for index, line in enumerate(lines)
     )
     notes = tuple(f"† {line.method}: {line.state}" for line in lines if line.state)
     raw = _raw(lines, scores)
@@ -218,9 +217,7 @@ def lacks_table(field: Field) -> Table:
     return Table("Cells without a result; nothing is put in their place", headings, tuple(rows))
 
 
-def mark_best(
-    values: Sequence[Value], quantity: Quantity, counts: Iterable[bool]
-) -> list[Value]:
+def mark_best(values: Sequence[Value], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
     """Mark the best value and the second best; equal ones share their place.
 
     Args:
@@ -271,4 +268,3 @@ def _raw(lines: Sequence[Line], scores: Mapping[str, Score]) -> tuple[tuple[obje
         row.append(None if score is None else score.score)
         table.append(tuple(row))
     return tuple(table)
-
