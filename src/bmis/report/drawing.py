@@ -39,7 +39,9 @@ _STYLE = {
 
 
 @contextmanager
-def figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Iterator[Any]:
+def figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, *, fitted: bool = True
+) -> Iterator[Any]:
     """A figure and an array of its axes, in our style.
 
     Args:
@@ -47,12 +49,14 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1) -> Iter
         height: In inches.
         rows: Of axes.
         columns: Of axes.
+        fitted: Whether the axes make room for what is written round them, which takes time.
     """
     matplotlib = require("matplotlib", extra="train")
     figures = require("matplotlib.figure", extra="train")
     with matplotlib.rc_context(_STYLE):
-        drawn = figures.Figure(figsize=(width, height), layout="constrained")
-        drawn.get_layout_engine().set(w_pad=0.1, h_pad=0.06)  # inches; room for the last tick
+        drawn = figures.Figure(figsize=(width, height), layout="constrained" if fitted else None)
+        if fitted:
+            drawn.get_layout_engine().set(w_pad=0.1, h_pad=0.06)  # inches; room for the last tick
         yield drawn, drawn.subplots(rows, columns, squeeze=False)
 
 

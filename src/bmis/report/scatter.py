@@ -11,6 +11,7 @@ from bmis.report.statistics import pareto_front
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top in points of print
 _LETTER, _LINE, _RADIUS = 0.56, 1.15, 4.0  # width and height of a letter in sizes; of a point
+_MARGINS = (0.66, 0.52, 0.18, 0.1)  # inches: fixed, since labels are placed before the drawing
 _MANY = 12  # methods from which on a figure is larger and its letters smaller
 
 
@@ -35,7 +36,11 @@ def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, salt: str)
     """
     many = len(points) > _MANY
     size = (8.4, 5.6) if many else (4.3, 3.2)
-    with figure(*size) as (drawn, axes):
+    with figure(*size, fitted=False) as (drawn, axes):
+        left, bottom, right, top = _MARGINS
+        drawn.subplots_adjust(
+            left / size[0], bottom / size[1], 1 - right / size[0], 1 - top / size[1]
+        )
         ax = axes[0, 0]
         front = pareto_front([(p.cost, p.quality) for p in points])
         _draw_front(ax, [points[index] for index in front])
@@ -52,8 +57,6 @@ def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, salt: str)
         ax.set_ylabel(quality)
         ax.grid(visible=True, axis="y")
         _limits(ax, points, show_intervals=not many)
-        drawn.draw_without_rendering()  # settles the layout, which the labels are placed by
-        drawn.set_layout_engine("none")
         _name_points(ax, points, front, 7.5 if many else 8.5)
         return to_svg(drawn, salt)
 
