@@ -176,8 +176,8 @@ def _report(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(done.to_dict())
     else:
-        cells = f"{done.done} cells done, {done.failed} failed, {done.missing} missing"
-        _say(f"{done.methods} methods on {done.datasets} data sets: {cells}")
+        cells = f"{done.done} done, {done.failed} failed, {done.missing} missing"
+        _say(f"methods: {done.methods}; data sets: {done.datasets}; cells: {cells}")
         _say(f"page: {done.page}\ntables and figures: {args.out} ({len(done.files) - 1} files)")
     return 0
 

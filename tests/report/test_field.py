@@ -69,7 +69,7 @@ def test_failed_and_missing_cells_are_told_apart(tmp_path):
         "lv_unet on lesions, seed 1": None,
     }
     lesions, polyps = field.panels
-    assert polyps.entries["unet"].state == "1 of 2 cells failed"
+    assert polyps.entries["unet"].state == "1 of 2 cells failed (out of memory)"
     assert lesions.entries["lv_unet"].state == "1 of 2 cells missing"
     assert polyps.entries["unet"].scored  # seed 0 judged all images
 
@@ -81,7 +81,7 @@ def test_who_lacks_a_single_cell_has_no_overall_value(tmp_path):
     panels = read_field(tmp_path).panels
     mean = sum(panel.entries["bmis"].mean() for panel in panels) / 2
     assert lines["bmis"].summary["iou"].mean == pytest.approx(mean)
-    assert lines["unet"].state == "polyps: 1 of 2 cells failed"
+    assert lines["unet"].state == "polyps: 1 of 2 cells failed (out of memory)"
 
 
 def test_costs_are_medians_and_an_epoch_needs_all_data_sets(tmp_path):
@@ -108,7 +108,7 @@ def test_different_units_have_no_overall_distance(tmp_path):
 
 def test_a_method_that_failed_everywhere(tmp_path):
     write_record(tmp_path, Record(Cell("polyps", "bmis"), CONDITIONS, "failed", "no memory"))
-    assert entry(tmp_path).state == "failed"
+    assert entry(tmp_path).state == "failed (no memory)"
 
 
 def test_no_records(tmp_path):

@@ -71,14 +71,15 @@ class Entry:
 
     @property
     def state(self) -> str:
-        """In a few words what is lacking; "" for nothing."""
+        """In a few words what is lacking and the first reason; "" for nothing."""
         if self.complete:
             return ""
-        failed = sum(lack.reason is not None for lack in self.lacks)
-        missing = len(self.lacks) - failed
-        if not self.records:
-            return "failed" if failed == self.cells else "missing"
-        counts = ((failed, "failed"), (missing, "missing"))
+        reasons = [lack.reason for lack in self.lacks if lack.reason is not None]
+        failed, missing = len(reasons), len(self.lacks) - len(reasons)
+        why = f" ({reasons[0]})" if reasons else ""
+        if self.cells in (failed, missing):
+            return f"failed{why}" if failed else "missing"
+        counts = ((failed, f"failed{why}"), (missing, "missing"))
         words = [f"{count} of {self.cells} cells {word}" for count, word in counts if count]
         return ", ".join(words)
 
@@ -251,7 +252,7 @@ def cost_median(records: Iterable[Record], key: str) -> float | None:
 def _values(record: Record) -> dict[str, dict[str, float | None]]:
     """For each metric the values by id, all of them checked: records may come from anywhere."""
     ids = record.cases.get("id", ())
-    if not ids or len(set(map(str, ids))) != len(ids):
+    if not ids or len(set(map(plain, ids))) != len(ids):
         raise DataError(f"{record.cell}: its cases have no ids of their own; run the cell again")
     table: dict[str, dict[str, float | None]] = {}
     for metric in METRICS:

@@ -16,8 +16,10 @@ def warnings(field: Field) -> list[str]:
     if lacks:
         failed = sum(lack.reason is not None for lack in lacks)
         cells = sum(e.cells for panel in field.panels for e in panel.entries.values())
+        counts = ((failed, "failed"), (len(lacks) - failed, "not run"))
+        told = " and ".join(f"{count} {word}" for count, word in counts if count)
         found.append(
-            f"Of {cells} cells {failed} failed and {len(lacks) - failed} were not run. A method "
+            f"{len(lacks)} of {cells} cells have no result: {told}. A method "
             "marked † lacks some of its cells: it takes no part in best and second best, and has "
             "no overall value."
         )

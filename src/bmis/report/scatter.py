@@ -83,15 +83,27 @@ def _limits(ax: Any, points: Sequence[Point], *, show_intervals: bool) -> None:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Two to seven round numbers from ``low`` to ``high``, for a logarithmic axis."""
+    """A few round numbers from ``low`` to ``high``, for a logarithmic axis, none too close."""
     start, end = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high))
     tenths = [n / 10 for n in range(10, 100)]
-    for step in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), tenths[::5], tenths[::2], tenths):
+    for step in (
+        (1.0,),
+        (1.0, 3.0),
+        (1.0, 2.0, 5.0),
+        (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
+        tenths[::5],
+        tenths[::2],
+        tenths,
+    ):
         ticks = [n * 10.0**power for power in range(start, end + 1) for n in step]
         found = [tick for tick in ticks if low <= tick <= high]
         if len(found) > 3:
             break
-    return found[:: -(-len(found) // 7)]
+    apart = (high / low) ** 0.11
+    ticks = found[:1]
+    for tick in found[1:]:
+        ticks += [tick] if tick >= apart * ticks[-1] else []
+    return ticks
 
 
 def _name_points(ax: Any, points: Sequence[Point], front: Sequence[int], size: float) -> None:

@@ -88,7 +88,7 @@ def panel_section(panel: Panel) -> Section:
         f"{panel.name}: {panel.images} test images, mean ± standard deviation over images "
         "[95 % interval of the mean]"
     )
-    table = main_table(lines, panel.unit, caption)
+    table = main_table(lines, panel.unit, caption, seeds=len(panel.seeds) > 1)
     values = {entry.method: entry.images[QUALITY] for entry in panel.scored}
     pairs = compare_pairs(values)
     ranks = bootstrap_ranks(values)

@@ -97,7 +97,7 @@ def _metric_column(quantity: Quantity, lines: Sequence[Line]) -> list[Value]:
 
 def absent(state: str = "") -> Value:
     """What stands where there is no value: "failed" if all that was run did, else "missing"."""
-    return Value("failed" if state == "failed" else MISSING, mark="absent")
+    return Value("failed" if state.startswith("failed") else MISSING, mark="absent")
 
 
 def _seed_value(line: Line) -> Value:
