@@ -77,7 +77,7 @@ def test_labels_keep_apart_and_inside():
 def test_axes_have_a_few_round_ticks(low, high):
     ticks = log_ticks(low, high)
     assert all(low <= tick <= high for tick in ticks)
-    assert 1 <= len(ticks) <= 9
+    assert 1 <= len(ticks) <= 10
     gaps = [math.log(b / a) / math.log(high / low) for a, b in pairwise(ticks)]
     assert all(gap >= 0.109 for gap in gaps)
     if high / low > 1.3:
