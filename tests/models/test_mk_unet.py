@@ -6,7 +6,8 @@ import torch
 from bmis.dryrun import count_macs
 from bmis.errors import ConfigError
 from bmis.models import build_model
-from bmis.models.mk_unet import ChannelAttention, MultiKernelBlock, SpatialAttention
+from bmis.models.blocks import SpatialAttention
+from bmis.models.mk_unet import ChannelAttention, MultiKernelBlock
 
 
 @pytest.mark.parametrize(

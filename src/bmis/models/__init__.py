@@ -8,6 +8,7 @@ from bmis.models import enet as _enet  # noqa: F401
 from bmis.models import erfnet as _erfnet  # noqa: F401
 from bmis.models import lednet as _lednet  # noqa: F401
 from bmis.models import lv_unet as _lv_unet  # noqa: F401
+from bmis.models import malunet as _malunet  # noqa: F401
 from bmis.models import mk_unet as _mk_unet  # noqa: F401
 from bmis.models import monai as _monai  # noqa: F401
 from bmis.models import smp as _smp  # noqa: F401

@@ -60,6 +60,43 @@ class EfficientChannelAttention(nn.Module):
         return self.conv(means.transpose(1, 3)).sigmoid().transpose(1, 3)  # type: ignore[no-any-return]
 
 
+class SpatialAttention(nn.Module):
+    """Scales each position by a 7x7 convolution of the mean and the maximum of its channels.
+
+    The spatial half of CBAM (arXiv:1807.06521).
+    """
+
+    def __init__(self, *, dilation: int = 1, bias: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, 7, padding=3 * dilation, dilation=dilation, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (N, C, H, W) -> the same shape."""
+        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        return x * self.conv(summary).sigmoid()  # type: ignore[no-any-return]
+
+
+class PooledStage(nn.Sequential):
+    """What a block makes, normalised in 4 groups of channels, halved by max-pooling, GELU."""
+
+    def __init__(self, block: nn.Module, channels: int) -> None:
+        super().__init__(block, nn.GroupNorm(4, channels), nn.MaxPool2d(2), nn.GELU())
+
+
+class UpsampledStage(nn.Sequential):
+    """What a block makes, normalised in 4 groups of channels, upsampled by ``factor``, GELU."""
+
+    def __init__(self, block: nn.Module, channels: int, factor: int = 2) -> None:
+        super().__init__(block, nn.GroupNorm(4, channels), upsampling(factor), nn.GELU())
+
+
+def upsampling(factor: int) -> nn.Module:
+    """Bilinear, the outermost pixels' centres kept in place; nothing for a factor of 1."""
+    if factor == 1:
+        return nn.Identity()
+    return nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=True)
+
+
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of each position of a feature map.
 

@@ -20,13 +20,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel, register
-from bmis.models.blocks import ConvNormAct
+from bmis.models.blocks import ConvNormAct, SpatialAttention
 
 _FACTS: dict[str, Any] = {
     "group": "light",
@@ -86,19 +85,6 @@ class ChannelAttention(nn.Module):
         return x * (self.mlp(means) + self.mlp(maxima)).sigmoid()  # type: ignore[no-any-return]
 
 
-class SpatialAttention(nn.Module):
-    """Scales each position by a 7x7 convolution of the mean and the maximum of its channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-        nn.init.normal_(self.conv.weight, std=_SMALL_STD)
-
-    def forward(self, x: Tensor) -> Tensor:
-        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
-        return x * self.conv(summary).sigmoid()  # type: ignore[no-any-return]
-
-
 class GroupedAttentionGate(nn.Module):
     """Scales each position of the encoder's features by what the decoder makes of them (GAG)."""
 
@@ -149,6 +135,7 @@ class MKUNet(SegmentationModel):
             ChannelAttention(width, ratio) for width, ratio in zip(up, _RATIOS, strict=False)
         )
         self.spatial_attention = SpatialAttention()  # one for all steps
+        nn.init.normal_(self.spatial_attention.conv.weight, std=_SMALL_STD)
         self.decoders = nn.ModuleList(MultiKernelBlock(i, o, kernels) for i, o in pairwise(up))
         self.gates = nn.ModuleList(GroupedAttentionGate(width) for width in up[1:-1])
         self.head = nn.Conv2d(widths[0], num_classes, 1)
