@@ -14,6 +14,7 @@ from bmis.models import monai as _monai  # noqa: F401
 from bmis.models import smp as _smp  # noqa: F401
 from bmis.models import tinyu_net as _tinyu_net  # noqa: F401
 from bmis.models import torchvision as _torchvision  # noqa: F401
+from bmis.models import ulite as _ulite  # noqa: F401
 from bmis.models import unet as _unet  # noqa: F401
 from bmis.models import unext as _unext  # noqa: F401
 from bmis.models.base import (
