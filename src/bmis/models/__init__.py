@@ -11,6 +11,7 @@ from bmis.models import lv_unet as _lv_unet  # noqa: F401
 from bmis.models import malunet as _malunet  # noqa: F401
 from bmis.models import mk_unet as _mk_unet  # noqa: F401
 from bmis.models import monai as _monai  # noqa: F401
+from bmis.models import simple_unet as _simple_unet  # noqa: F401
 from bmis.models import smp as _smp  # noqa: F401
 from bmis.models import tinyu_net as _tinyu_net  # noqa: F401
 from bmis.models import torchvision as _torchvision  # noqa: F401
