@@ -321,6 +321,14 @@ def test_json_answers_parse(argv, run, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)
 
 
+def test_models_of_one_group_are_listed(capsys):
+    assert main(["models", "--group", "transformer", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {entry["group"] for entry in found} == {"transformer"}
+    assert found[0].keys() > {"name", "family", "parameters", "macs", "source", "licence"}
+    assert fault(capsys, "models", "--group", "lite").startswith("bmis: unknown group 'lite'")
+
+
 def test_control_c_is_130_and_one_line(monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -251,5 +251,6 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--out", default="demo", help="folder (%(default)s)")
     sub.add_argument("--modality", default="endoscopy", help="of the phantoms (%(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="of phantoms and training (0)")
-    sub = verb("models", "list the networks", "--json")
+    sub = verb("models", "list the networks", "--group light")
+    sub.add_argument("--group", help="light, classic, transformer or own (all)")
     _add_plugin(sub)

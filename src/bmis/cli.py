@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.table import Table
 
 from bmis.arguments import Run, make_parser
 from bmis.config import TrainConfig
@@ -200,16 +199,10 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from bmis.models import build_model, list_models
+    from bmis.catalogue import read_catalogue, render
 
-    rows = [
-        {"name": name, "parameters": sum(p.numel() for p in build_model(name).parameters())}
-        for name in list_models()
-    ]
-    table = Table("model", "parameters")
-    for row in rows:
-        table.add_row(str(row["name"]), f"{row['parameters']:,}")
-    _answer(args, rows, table)
+    entries = read_catalogue(args.group)
+    _answer(args, [entry.to_dict() for entry in entries], render(entries))
     return 0
 
 

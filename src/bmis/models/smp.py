@@ -29,7 +29,7 @@ from bmis.models.base import SegmentationModel, register
 from bmis.models.idle import drop_idle
 
 _FACTS: dict[str, Any] = {"licence": "MIT", "extra": "zoo"}
-_NVIDIA = {**_FACTS, "licence": "MIT, encoder: NVIDIA, not for commercial use"}
+_NVIDIA = {**_FACTS, "licence": "MIT, encoder: NVIDIA non-commercial"}
 _ARCHITECTURES = (
     *("Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3Plus"),
     *("UPerNet", "Segformer", "DPT"),
@@ -78,7 +78,7 @@ _SIZES = {  # stride and smallest, where they are not the encoder's
 )
 @register(
     "smp_pspnet",
-    group="classic",
+    group="light",
     source="arXiv:1612.01105",
     **_FACTS,
     architecture="PSPNet",
