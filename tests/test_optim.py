@@ -129,6 +129,25 @@ def owners(recipe):
     return dict(model.named_parameters()), found
 
 
+class Mixed(nn.Module):
+    """One of each kind of weight between a first and a last convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3)
+        self.depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        self.table = nn.Parameter(torch.zeros(9, 2))
+        self.linear = nn.Linear(8, 8)
+        self.up = nn.ConvTranspose2d(8, 8, 2)
+        self.last = nn.Conv2d(8, 2, 1)
+
+
+def test_muon_has_the_matrices_of_layers_alone():
+    model = Mixed()
+    (group,) = make_optimizers(model, DEFAULT)[1].param_groups
+    assert {id(p) for p in group["params"]} == {id(model.linear.weight), id(model.up.weight)}
+
+
 def test_muon_has_the_inner_kernels_and_adamw_the_rest():
     parameters, found = owners(DEFAULT)
     eca = [name for name in parameters if "eca" in name]  # one small kernel for all channels

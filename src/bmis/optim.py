@@ -85,16 +85,23 @@ def _polynomial(gram: Tensor) -> Tensor:
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """The recipe's optimisers, fused; norms, biases and scalars are decayed by "adam" only.
 
-    "muon" is for the kernels inside the network; the rest, and the first and the last kernel,
-    which see pixels and classes, go by AdamW.
+    "muon" is for the matrices of convolutions and linear layers inside the network; the rest
+    (norms, position tables, depthwise kernels), and the first and the last matrix, which see
+    pixels and classes, go by AdamW.
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adam":
         return [torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)]
     kernels = [p for p in model.parameters() if p.ndim > 1]
     groups = [{"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
-    inner = [p for p in kernels[1:-1] if p.ndim == 4 and min(p.shape[:2]) > 1]
-    if recipe.optimizer == "adamw" or not inner:
+    layers = {
+        id(layer.weight)
+        for layer in model.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    }
+    # not those of depthwise convolutions, each of which is a vector
+    inner = [p for p in kernels[1:-1] if id(p) in layers and min(p.shape[:2]) > 1]
+    if recipe.optimizer == "adamw":
         inner = []
     chosen = set(map(id, inner))
     groups.append({"params": [p for p in kernels if id(p) not in chosen], "weight_decay": decay})
