@@ -92,19 +92,16 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adam":
         return [torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)]
-    kernels = [p for p in model.parameters() if p.ndim > 1]
     groups = [{"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
-    layers = {
-        id(layer.weight)
-        for layer in model.modules()
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-    }
-    # not those of depthwise convolutions, each of which is a vector
-    inner = [p for p in kernels[1:-1] if id(p) in layers and min(p.shape[:2]) > 1]
-    if recipe.optimizer == "adamw":
-        inner = []
+    layers = [
+        m for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+    ]
+    inner: list[Tensor] = []
+    if recipe.optimizer == "muon":  # each depthwise kernel is a vector, no matrix
+        inner = [m.weight for m in layers[1:-1] if min(m.weight.shape[:2]) > 1]
     chosen = set(map(id, inner))
-    groups.append({"params": [p for p in kernels if id(p) not in chosen], "weight_decay": decay})
+    rest = [p for p in model.parameters() if p.ndim > 1 and id(p) not in chosen]
+    groups.append({"params": rest, "weight_decay": decay})
     adamw = torch.optim.AdamW(groups, rate, fused=True)
     return [adamw, Muon(inner, rate, decay)] if inner else [adamw]
 
