@@ -2,10 +2,14 @@
 
 from bmis.models import attention_unet as _attention_unet  # noqa: F401
 from bmis.models import bmis as _bmis  # noqa: F401  (registers its names)
+from bmis.models import cgnet as _cgnet  # noqa: F401
 from bmis.models import cmunext as _cmunext  # noqa: F401
+from bmis.models import contextnet as _contextnet  # noqa: F401
+from bmis.models import dabnet as _dabnet  # noqa: F401
 from bmis.models import dsu_net as _dsu_net  # noqa: F401
 from bmis.models import enet as _enet  # noqa: F401
 from bmis.models import erfnet as _erfnet  # noqa: F401
+from bmis.models import fast_scnn as _fast_scnn  # noqa: F401
 from bmis.models import lednet as _lednet  # noqa: F401
 from bmis.models import lv_unet as _lv_unet  # noqa: F401
 from bmis.models import malunet as _malunet  # noqa: F401

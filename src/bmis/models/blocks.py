@@ -12,12 +12,13 @@ _RELU = partial(nn.ReLU, inplace=True)
 
 
 class ConvNormAct(nn.Sequential):
-    """A convolution that keeps H and W, batch norm, activation.
+    """A convolution padded by half its kernel, batch norm, activation.
 
     Args:
         in_channels: Channels that come.
         out_channels: Channels that go.
         kernel: Its side in pixels, odd.
+        stride: Divides H and W.
         groups: Of the convolution; as many as channels makes it depthwise.
         bias: Of the convolution; batch norm makes it superfluous, but some authors count it.
         norm: Makes the batch norm of a number of channels.
@@ -30,6 +31,7 @@ class ConvNormAct(nn.Sequential):
         out_channels: int,
         kernel: int = 3,
         *,
+        stride: int = 1,
         groups: int = 1,
         bias: bool = False,
         norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
@@ -37,11 +39,77 @@ class ConvNormAct(nn.Sequential):
     ) -> None:
         super().__init__(
             nn.Conv2d(
-                in_channels, out_channels, kernel, padding=kernel // 2, groups=groups, bias=bias
+                in_channels,
+                out_channels,
+                kernel,
+                stride=stride,
+                padding=kernel // 2,
+                groups=groups,
+                bias=bias,
             ),
             norm(out_channels),
             activation(),
         )
+
+
+class DepthwiseSeparable(nn.Sequential):
+    """A depthwise 3x3 convolution and a 1x1, each normalised, ReLU after the second only."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
+        super().__init__(
+            ConvNormAct(
+                in_channels, in_channels, stride=stride, groups=in_channels, activation=nn.Identity
+            ),
+            ConvNormAct(in_channels, out_channels, 1),
+        )
+
+
+class InvertedBottleneck(nn.Module):
+    """MobileNetV2's block (arXiv:1801.04381): more channels, depthwise 3x3, back to few.
+
+    Residual where neither channels nor size change.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, expansion: int, *, stride: int = 1
+    ) -> None:
+        super().__init__()
+        inner = in_channels * expansion
+        self.residual = stride == 1 and in_channels == out_channels
+        self.body = nn.Sequential(
+            ConvNormAct(in_channels, inner, 1),
+            ConvNormAct(inner, inner, stride=stride, groups=inner),
+            ConvNormAct(inner, out_channels, 1, activation=nn.Identity),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.body(x)
+        return x + y if self.residual else y  # type: ignore[no-any-return]
+
+
+class NormPReLU(nn.Sequential):
+    """Batch norm, then a ReLU whose slope below 0 is learnt by each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(nn.BatchNorm2d(channels, eps=1e-3), nn.PReLU(channels))
+
+
+class TripleConvStem(nn.Sequential):
+    """Halves H and W by the first of three 3x3 convolutions: the stem of CGNet and DABNet."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        for inputs, stride in ((in_channels, 2), (out_channels, 1), (out_channels, 1)):
+            conv = nn.Conv2d(inputs, out_channels, 3, stride=stride, padding=1, bias=False)
+            self.extend((conv, NormPReLU(out_channels)))
+
+
+def halved_images(x: Tensor, times: int) -> list[Tensor]:
+    """The image at 1/2, 1/4, ... of its size, by averages over 3x3 pixels (zeros outside)."""
+    images = [x]
+    for _ in range(times):
+        images.append(F.avg_pool2d(images[-1], 3, stride=2, padding=1))
+    return images[1:]
 
 
 class EfficientChannelAttention(nn.Module):
