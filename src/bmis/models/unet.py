@@ -19,17 +19,7 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel, register
-
-
-class ConvNormReLU(nn.Sequential):
-    """A padded 3x3 convolution, normalised."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(in_channels, out_channels, 3, padding=1),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-        )
+from bmis.models.blocks import ConvNormAct
 
 
 class DoubleConv(nn.Sequential):
@@ -37,7 +27,8 @@ class DoubleConv(nn.Sequential):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
-            ConvNormReLU(in_channels, out_channels), ConvNormReLU(out_channels, out_channels)
+            ConvNormAct(in_channels, out_channels, bias=True),
+            ConvNormAct(out_channels, out_channels, bias=True),
         )
 
 
@@ -46,7 +37,7 @@ class UpConvolution(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = ConvNormReLU(in_channels, out_channels)
+        self.conv = ConvNormAct(in_channels, out_channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2.0))  # type: ignore[no-any-return]
