@@ -283,8 +283,8 @@ def test_train_passes_on_all_that_was_said(monkeypatch, tmp_path, capsys):
          "--tensorboard", "--fold", "2", "--seed", "9", "--device", "cpu", *options]
     ) == 0  # fmt: skip
     assert given == [(
-        TrainConfig("d", "bmis_tiny", NETWORK, "fast", 3, (32, 48), "native", 2, 9, 4, 0.1, "cpu",
-                    "bf16", 2, 3, compile=True, deterministic=True, tensorboard=True), "r",
+        TrainConfig("d", "bmis_tiny", NETWORK, "fast", 3, (32, 48), "native", 2, 9, None, 4, 0.1,
+                    "cpu", "bf16", 2, 3, compile=True, deterministic=True, tensorboard=True), "r",
     )]  # fmt: skip
     said = capsys.readouterr().out
     assert "3 epochs in 10 s, 6.0 images/s; best epoch 2: validation IoU 0.500, Dice 0.750" in said

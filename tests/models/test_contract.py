@@ -10,7 +10,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bmis.errors import DataError
-from bmis.models import SegmentationModel, build_model, list_models
+from bmis.models import SegmentationModel, build_model, list_models, takes_size
 
 HEAVY = {
     "monai_dynunet",
@@ -22,10 +22,13 @@ HEAVY = {
 def small(name: str) -> SegmentationModel:
     """A grey-image, three-class model; built for its least size if it is built for one."""
     model = build_model(name, in_channels=1, num_classes=3)
+    assert takes_size(name) is (model.only_size is not None)
     if model.only_size is None:
         return model
     size = [model.smallest + model.stride, model.smallest]  # a list, as it comes back from a file
-    return build_model(name, in_channels=1, num_classes=3, size=size)
+    model = build_model(name, in_channels=1, num_classes=3, size=size)
+    assert model.only_size == tuple(size)
+    return model
 
 
 @pytest.fixture(
