@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from bmis.dryrun import count_macs
 from bmis.models import build_model
-from bmis.models.fast_scnn import PyramidPooling
+from bmis.models.fast_scnn import PyramidPooling, region_means
 
 
 def test_size_is_as_published():
@@ -35,6 +36,23 @@ def test_regions_are_1_2_3_and_6_a_side_at_any_size(size):
     assert pyramid(x).shape == x.shape
     assert [tuple(y.shape[2:]) for y in seen] == [(n, n) for n in (1, 2, 3, 6)]
     torch.testing.assert_close(seen[0], x.mean((2, 3), keepdim=True))
+
+
+@pytest.fixture
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 6])
+@pytest.mark.parametrize("size", [(12, 18), (7, 8), (5, 1)])
+def test_deterministic_means_are_those_of_torch(parts, size, deterministic, monkeypatch):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *size)
+    wanted = F.adaptive_avg_pool2d(x, parts)
+    monkeypatch.delattr(F, "adaptive_avg_pool2d")  # as good as not there: it raises on GPUs
+    torch.testing.assert_close(region_means(x, parts), wanted)
 
 
 @pytest.mark.parametrize("level", range(4))

@@ -22,6 +22,29 @@ _CONTEXT = ((6, 64, 3, 2), (6, 96, 3, 2), (6, 128, 3, 1))
 _REGIONS = (1, 2, 3, 6)
 
 
+def _shares(parts: int, size: int, like: Tensor) -> Tensor:
+    """What each of ``size`` positions adds to the mean of each part: (parts, size), rows sum to 1.
+
+    Parts overlap by a position where they do not divide the size.
+    """
+    part = torch.arange(parts, device=like.device).unsqueeze(1)
+    position = torch.arange(size, device=like.device)
+    inside = (position >= part * size // parts) & (position < -(-(part + 1) * size // parts))
+    return (inside / inside.sum(1, keepdim=True)).to(like.dtype)
+
+
+def region_means(x: Tensor, parts: int) -> Tensor:
+    """Means over the image cut into parts: (N, C, H, W) -> (N, C, parts, parts).
+
+    torch's own pooling has no deterministic gradient on GPUs. Where determinism is asked for, two
+    products with small matrices give the same.
+    """
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.adaptive_avg_pool2d(x, parts)
+    rows, columns = (_shares(parts, side, x) for side in x.shape[2:])
+    return rows @ x @ columns.T
+
+
 class PyramidPooling(nn.Module):
     """Averages over the image cut into 1, 2, 3 and 6 parts a side, joined to every position."""
 
@@ -33,7 +56,7 @@ class PyramidPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         seen = [x]
         for regions, level in zip(_REGIONS, self.levels, strict=True):
-            y = level(F.adaptive_avg_pool2d(x, regions))
+            y = level(region_means(x, regions))
             seen.append(F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True))
         return self.join(torch.cat(seen, dim=1))  # type: ignore[no-any-return]
 
