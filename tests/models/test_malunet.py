@@ -106,5 +106,5 @@ def test_the_bottleneck_sees_the_features_before_the_bridge():
 
 @pytest.mark.parametrize("widths", [(8, 16, 24, 32, 48), (8, 16, 24, 32, 48, 66), (0,) * 6])
 def test_widths_that_cannot_be_built_are_refused(widths):
-    with pytest.raises(ConfigError, match="malunet: widths must be 6 multiples of 4"):
+    with pytest.raises(ConfigError, match="widths must be 6 multiples of 4"):
         build_model("malunet", widths=widths)

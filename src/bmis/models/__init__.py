@@ -7,6 +7,7 @@ from bmis.models import cmunext as _cmunext  # noqa: F401
 from bmis.models import contextnet as _contextnet  # noqa: F401
 from bmis.models import dabnet as _dabnet  # noqa: F401
 from bmis.models import dsu_net as _dsu_net  # noqa: F401
+from bmis.models import ege_unet as _ege_unet  # noqa: F401
 from bmis.models import enet as _enet  # noqa: F401
 from bmis.models import erfnet as _erfnet  # noqa: F401
 from bmis.models import fast_scnn as _fast_scnn  # noqa: F401

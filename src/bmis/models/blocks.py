@@ -144,27 +144,6 @@ class SpatialAttention(nn.Module):
         return x * self.conv(summary).sigmoid()  # type: ignore[no-any-return]
 
 
-class PooledStage(nn.Sequential):
-    """What a block makes, normalised in 4 groups of channels, halved by max-pooling, GELU."""
-
-    def __init__(self, block: nn.Module, channels: int) -> None:
-        super().__init__(block, nn.GroupNorm(4, channels), nn.MaxPool2d(2), nn.GELU())
-
-
-class UpsampledStage(nn.Sequential):
-    """What a block makes, normalised in 4 groups of channels, upsampled by ``factor``, GELU."""
-
-    def __init__(self, block: nn.Module, channels: int, factor: int = 2) -> None:
-        super().__init__(block, nn.GroupNorm(4, channels), upsampling(factor), nn.GELU())
-
-
-def upsampling(factor: int) -> nn.Module:
-    """Bilinear, the outermost pixels' centres kept in place; nothing for a factor of 1."""
-    if factor == 1:
-        return nn.Identity()
-    return nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=True)
-
-
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of each position of a feature map.
 

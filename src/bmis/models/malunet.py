@@ -17,15 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bmis.errors import ConfigError
-from bmis.models.base import SegmentationModel, register
-from bmis.models.blocks import (
-    PooledStage,
-    SpatialAttention,
-    UpsampledStage,
-    init_convolutions,
-    upsampling,
-)
+from bmis.models.base import register
+from bmis.models.blocks import SpatialAttention, init_convolutions
+from bmis.models.six_stage import SixStageUNet
 
 _DILATIONS = (7, 5, 2, 1)  # of the four groups of channels
 
@@ -113,7 +107,7 @@ class AttentionBridge(nn.Module):
 
 
 @register("malunet", group="light", source="arXiv:2211.01784", licence="none stated")
-class MALUNet(SegmentationModel):
+class MALUNet(SixStageUNet):
     """Six stages down to 1/32, five up, and one bridge for all skip connections.
 
     Args:
@@ -133,48 +127,26 @@ class MALUNet(SegmentationModel):
         *,
         widths: Sequence[int] = (8, 16, 24, 32, 48, 64),
     ) -> None:
-        super().__init__(in_channels, num_classes, stride=32)
-        if len(widths) != 6 or any(w < 4 or w % 4 for w in widths):
-            raise ConfigError(f"malunet: widths must be 6 multiples of 4, got {list(widths)}")
-        down = [in_channels, *widths]
-        self.encoders = nn.ModuleList(
-            PooledStage(_encoder_block(i, down[i], down[i + 1]), down[i + 1]) for i in range(5)
-        )
-        self.bottleneck = nn.Sequential(_encoder_block(5, *down[5:]), nn.GELU())
+        super().__init__(in_channels, num_classes, widths, down=_down, up=_up)
         self.bridge = AttentionBridge(widths[:5])
-        up = list(reversed(widths))
-        self.decoders = nn.ModuleList(
-            UpsampledStage(_decoder_block(i, up[i], up[i + 1]), up[i + 1], 2 if i else 1)
-            for i in range(5)
-        )
-        self.head = nn.Sequential(nn.Conv2d(widths[0], num_classes, 1), upsampling(2))
         init_convolutions(self)
         for module in self.modules():
             if isinstance(module, ExternalAttention):
                 module.tie_memories()
 
     def forward(self, x: Tensor) -> Tensor:
-        self.check_input(x)
-        features = []
-        for encode in self.encoders:
-            x = encode(x)
-            features.append(x)
+        features, x = self.encode(x)
         features = self.bridge(features)
-        x = self.bottleneck(x)  # of the features before the bridge
         for decode in self.decoders:
             x = decode(x) + features.pop()
         return self.head(x)  # type: ignore[no-any-return]
 
 
-def _encoder_block(step: int, in_channels: int, out_channels: int) -> nn.Module:
-    if step < 3:
-        return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+def _down(in_channels: int, out_channels: int) -> nn.Module:
     attention = DilatedGatedAttention(in_channels, out_channels)
     return nn.Sequential(ExternalAttention(in_channels), attention)
 
 
-def _decoder_block(step: int, in_channels: int, out_channels: int) -> nn.Module:
-    if step >= 3:
-        return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+def _up(in_channels: int, out_channels: int) -> nn.Module:
     attention = DilatedGatedAttention(in_channels, out_channels)
     return nn.Sequential(attention, ExternalAttention(out_channels))
