@@ -83,15 +83,15 @@ def render(entries: Sequence[Entry]) -> Table:
     table.add_column("family", no_wrap=True)
     table.add_column("million\nparameters", justify="right", no_wrap=True)
     table.add_column("GMACs\nat 224", justify="right", no_wrap=True)
-    table.add_column("source", overflow="fold")
-    table.add_column("licence")
-    table.add_column("needs")
+    table.add_column("source", overflow="fold", min_width=16)
+    table.add_column("licence", overflow="fold", min_width=8)
+    table.add_column("needs", no_wrap=True)
     for group, members in groupby(entries, key=lambda entry: entry.group):
         table.add_row(f"{group}:", style="bold")
         for entry in members:
             table.add_row(
                 entry.name,
-                entry.family,
+                "" if entry.family == entry.name else entry.family,
                 "" if entry.parameters is None else f"{entry.parameters / 1e6:.3f}",
                 "" if entry.macs is None else f"{entry.macs / 1e9:.3f}",
                 entry.source,

@@ -19,6 +19,7 @@ from bmis.errors import BmisError, TrainingInterrupted
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
 # and without torch.
 _WORKSHOP = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # what the extra "train" brings
+_WIDE = 140  # columns
 _INTERRUPTED = 130  # what shells say after Ctrl-C
 
 
@@ -219,7 +220,10 @@ def _answer(args: argparse.Namespace, plain: Any, picture: RenderableType) -> No
     if args.json:
         _print_json(plain)
     else:
-        Console().print(picture)
+        console = Console()
+        if not console.is_terminal:  # a file or a pipe has no edge
+            console.width = _WIDE
+        console.print(picture)
 
 
 def _failures(failed: Sequence[tuple[Path, str]]) -> int:
