@@ -17,6 +17,7 @@ from bmis.errors import TrainingError
 from bmis.files import atomic
 from bmis.losses import LOSSES, one_hot
 from bmis.models import SegmentationModel, TrainingView
+from bmis.models.gradients import keep_dilated_in_float32
 from bmis.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.recipes import Recipe
 
@@ -59,6 +60,8 @@ class Trainer:
         self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
         self.progress = Progress()
         self._model = model.to(memory_format=torch.channels_last)
+        if fabric.device.type == "cpu":
+            keep_dilated_in_float32(model)
         view = TrainingView(self._model)
         network = cast(nn.Module, torch.compile(view)) if compiled else view
         self._network, *self._optimizers = fabric.setup(network, *make_optimizers(model, recipe))

@@ -5,10 +5,14 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import nn
 
 from bmis.models import build_model, gradients
 from bmis.models.bmis import _max_pool
-from bmis.models.gradients import TransposedConvolution, with_means
+from bmis.models.gradients import TransposedConvolution, keep_dilated_in_float32, with_means
+from bmis.recipes import find_recipe
+from bmis.trainer import Trainer
 
 LAST, FIRST = torch.channels_last, torch.contiguous_format
 
@@ -143,3 +147,46 @@ def test_of_equal_values_the_first_one_learns():
     x = torch.ones(1, 1, 2, 2, requires_grad=True)
     (gradient,) = torch.autograd.grad(_max_pool(x).sum(), x)
     assert gradient.flatten().tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(6, 6), (16, 16), (24, 1), (64, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_dilated_kernel_learns_rightly_in_half_precision(dtype, channels, groups):
+    """The sizes are those at which oneDNN's own bf16 gradient was seen to be wrong."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=2, dilation=2, groups=groups))
+    keep_dilated_in_float32(model)
+    x, gradient = torch.randn(2, 2, channels, 48, 32).to(dtype).unbind()
+    x, gradient = (t.contiguous(memory_format=torch.channels_last) for t in (x, gradient))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = model(x)
+    (got,) = torch.autograd.grad(y, model[0].weight, gradient.to(y.dtype))
+    weight = model[0].weight.double()
+    plain = F.conv2d(x.double(), weight, padding=2, dilation=2, groups=groups)
+    (wanted,) = torch.autograd.grad(plain, weight, gradient.double())
+    torch.testing.assert_close(
+        got.double(), wanted, rtol=0.02, atol=0.02 * float(wanted.abs().max())
+    )
+
+
+def test_only_the_dilated_kernels_concerned_leave_half_precision():
+    model = nn.Sequential(
+        nn.Conv2d(8, 8, 3),
+        nn.Conv2d(8, 8, 3, dilation=2),
+        nn.Conv2d(16, 16, 3, dilation=2),
+        nn.Conv2d(16, 16, 3, dilation=2, groups=16),
+    )
+    before = model.state_dict()
+    keep_dilated_in_float32(model)
+    assert [type(m) is nn.Conv2d for m in model] == [True, False, True, False]
+    assert model.state_dict().keys() == before.keys()
+
+
+def test_training_on_a_cpu_keeps_them():
+    model = build_model("malunet")
+    Trainer(Fabric(accelerator="cpu"), model, find_recipe("fast"), epochs=1, seed=0)
+    assert all(
+        type(m) is not nn.Conv2d
+        for m in model.modules()
+        if isinstance(m, nn.Conv2d) and max(m.dilation) > 1
+    )

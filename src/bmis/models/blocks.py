@@ -128,26 +128,6 @@ class EfficientChannelAttention(nn.Module):
         return self.conv(means.transpose(1, 3)).sigmoid().transpose(1, 3)  # type: ignore[no-any-return]
 
 
-class DilatedConv2d(nn.Conv2d):
-    """A convolution that stays in float32 under a CPU's autocast if it is dilated.
-
-    oneDNN's bf16 gradient of the weights is wrong for dilated kernels over maps that lie
-    channels-last: garbage without a word, or a crash of the process (seen with torch 2.15 on a
-    processor with avx512_bf16).
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C', H', W') of the same type."""
-        if max(self.dilation) == 1 or not _autocast_on_cpu(input):
-            return super().forward(input)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(input.float()).to(input.dtype)
-
-
-def _autocast_on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-
-
 class SpatialAttention(nn.Module):
     """Scales each position by a 7x7 convolution of the mean and the maximum of its channels.
 
@@ -156,7 +136,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, *, dilation: int = 1, bias: bool = False) -> None:
         super().__init__()
-        self.conv = DilatedConv2d(2, 1, 7, padding=3 * dilation, dilation=dilation, bias=bias)
+        self.conv = nn.Conv2d(2, 1, 7, padding=3 * dilation, dilation=dilation, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, C, H, W) -> the same shape."""

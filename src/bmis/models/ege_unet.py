@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import register
-from bmis.models.blocks import ChannelNorm, DilatedConv2d, init_convolutions
+from bmis.models.blocks import ChannelNorm, init_convolutions
 from bmis.models.six_stage import SixStageUNet
 
 _SIDE = 8  # of the learned planes, which are resized to the features
@@ -96,7 +96,7 @@ class AggregationBridge(nn.Module):
         self.groups = nn.ModuleList(
             nn.Sequential(
                 ChannelNorm(group, eps=_EPS),
-                DilatedConv2d(group, group, 3, padding=d, dilation=d, groups=group),
+                nn.Conv2d(group, group, 3, padding=d, dilation=d, groups=group),
             )
             for d in _DILATIONS
         )

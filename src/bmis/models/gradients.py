@@ -1,6 +1,6 @@
-"""Layers with the usual numbers whose gradients torch computes in more passes than are needed.
+"""Layers whose gradients torch computes in more passes than are needed, or wrongly on CPUs.
 
-They step aside while a graph is being exported or compiled and where nothing is trained.
+The former step aside while a graph is being exported or compiled and where nothing is trained.
 """
 
 from typing import Any, cast
@@ -78,3 +78,25 @@ class TransposedConvolution(nn.ConvTranspose2d):
             self.dilation,
         )
         return cast(Tensor, _BiasGradient.apply(y, bias))
+
+
+class _DilatedConv2d(nn.Conv2d):
+    """A convolution in float32, whatever autocast says."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float()).to(input.dtype)
+
+
+def keep_dilated_in_float32(model: nn.Module) -> None:
+    """Have a model train rightly in bf16 on a CPU.
+
+    oneDNN's bf16 gradient of the weights is wrong for dilated kernels over maps that lie
+    channels-last: garbage without a word, or a crash of the process (seen with torch 2.15 on a
+    processor with avx512_bf16). Dense kernels whose channels are multiples of 16 are right.
+    """
+    for module in model.modules():
+        if type(module) is nn.Conv2d and max(module.dilation) > 1:
+            channels = (module.in_channels, module.out_channels)
+            if module.groups > 1 or any(count % 16 for count in channels):
+                module.__class__ = _DilatedConv2d

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import register
-from bmis.models.blocks import DilatedConv2d, SpatialAttention, init_convolutions
+from bmis.models.blocks import SpatialAttention, init_convolutions
 from bmis.models.six_stage import SixStageUNet
 
 _DILATIONS = (7, 5, 2, 1)  # of the four groups of channels
@@ -40,7 +40,7 @@ class DilatedGatedAttention(nn.Module):
         super().__init__()
         quarter = in_channels // 4
         self.dilated = nn.ModuleList(
-            DilatedConv2d(quarter, quarter, 3, padding=d, dilation=d, groups=quarter)
+            nn.Conv2d(quarter, quarter, 3, padding=d, dilation=d, groups=quarter)
             for d in _DILATIONS
         )
         self.norm = nn.GroupNorm(4, in_channels)
