@@ -85,7 +85,7 @@ def test_other_faults_are_not_taken_for_a_lack_of_memory(model, batch, monkeypat
 
 
 def test_a_batch_that_does_not_fit_is_refused_by_the_network(model):
-    with pytest.raises(DataError, match="must be multiples of 8, got 20x24"):
+    with pytest.raises(DataError, match="must be multiples of 8, 8 or more, got 20x24"):
         TorchRuntime(model)(np.zeros((1, 1, 20, 24), np.float32))
 
 
