@@ -58,6 +58,8 @@ def start(data, run, *more, **values):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [str(part) for part in command], stdout=pipe, stderr=pipe, text=True, env=environment,
+        # who is started in a shell's background ignores Ctrl-C, and so do all that it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         **values,
     )  # fmt: skip
 
