@@ -1,6 +1,7 @@
 """The design of BMIS taken apart: each choice undone alone, under the same recipe.
 
     python benchmarks/ablation.py DATA... --epochs N --size 96 [--seeds S]
+    python benchmarks/ablation.py            # the table of what has been run so far
 
 Runs a comparison of the variants below (resumable, records in ``results/ablation/``), compares
 each with BMIS image by image (IoU, Wilcoxon, Holm's correction over the variants of a data set)
@@ -11,7 +12,16 @@ import argparse
 from collections import defaultdict
 from pathlib import Path
 
-from bmis import CompareConfig, Conditions, Record, compare_methods, paired_difference
+from bmis import (
+    CompareConfig,
+    Conditions,
+    Record,
+    compare_methods,
+    paired_difference,
+    read_records,
+)
+from bmis.methods import find_methods
+from bmis.report.statistics import holm
 
 RESULTS = Path(__file__).parent / "results" / "ablation"
 VARIANTS = {
@@ -39,16 +49,6 @@ def case_means(records: list[Record]) -> dict[str, float]:
     return {case: sum(found) / len(found) for case, found in values.items()}
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Adjusted for having tested them all (Holm 1979)."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
 def render(records: list[Record]) -> str:
     lines = [
         "| data | variant | parameters | GMACs | IoU | minus published [95 %] | p (Holm) |",
@@ -57,35 +57,43 @@ def render(records: list[Record]) -> str:
     cells = defaultdict(list)
     for record in records:
         cells[record.cell.dataset, record.cell.method].append(record)
+    spelt = [variant.text for variant in find_methods(VARIANTS.values())]
     for dataset in sorted({dataset for dataset, _ in cells}):
-        groups = [found for (name, _), found in cells.items() if name == dataset]
-        values = [case_means(group) for group in groups]
-        gains = [paired_difference(value, values[0]) for value in values[1:]]
-        adjusted = holm([gain.p for gain in gains])
-        for number, (name, group) in enumerate(zip(VARIANTS, groups, strict=True)):
-            costs = group[0].costs
-            iou = sum(values[number].values()) / len(values[number])
+        names = dict(zip(spelt, VARIANTS, strict=True))
+        groups = {text: cells[dataset, text] for text in spelt if (dataset, text) in cells}
+        values = {text: case_means(group) for text, group in groups.items()}
+        others = [text for text in groups if text != "bmis"]
+        gains = {text: paired_difference(values[text], values["bmis"]) for text in others}
+        adjusted = dict(zip(others, holm([gains[text].p for text in others]), strict=True))
+        for text in spelt:
+            if text not in groups:
+                lines.append(f"| {dataset} | {names[text]} | | | missing | | |")
+                continue
+            costs = groups[text][0].costs
+            iou = sum(values[text].values()) / len(values[text])
             verdict = "| |"
-            if number:
-                gain = gains[number - 1]
+            if text in gains:
+                gain = gains[text]
                 low, high = gain.ci95 or (float("nan"),) * 2
-                verdict = (
-                    f"| {gain.mean:+.3f} [{low:+.3f}, {high:+.3f}] | {adjusted[number - 1]:.2g}"
-                )
+                interval = f"[{low:+.3f}, {high:+.3f}]"
+                verdict = f"| {gain.mean:+.3f} {interval} | {adjusted[text]:.2g}"
             lines.append(
-                f"| {dataset} | {name} | {costs['parameters']:,} | {costs['macs'] / 1e9:.3f} "
-                f"| {iou:.3f} {verdict} |"
+                f"| {dataset} | {names[text]} | {costs['parameters']:,} "
+                f"| {costs['macs'] / 1e9:.3f} | {iou:.3f} {verdict} |"
             )
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", nargs="+")
+    parser.add_argument("data", nargs="*")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
+    if not args.data:
+        print(render([record for record in read_records(RESULTS) if record.status == "done"]))
+        return
     config = CompareConfig(
         data=tuple(args.data),
         methods=tuple(VARIANTS.values()),

@@ -21,7 +21,7 @@ from bmis.data.images import read_image
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
 from bmis.evaluate import Scores, evaluate_model
 from bmis.metrics import METRICS
-from bmis.models import build_model, find_method, takes_size
+from bmis.models import build_model, find_method, size_options
 from bmis.models.plugins import load_plugins
 from bmis.predictor import Predictor
 from bmis.profiling import profile_model
@@ -168,9 +168,7 @@ def _record(job: CellJob, *, status: str, **parts: Any) -> Record:
 
 def _costs(job: CellJob, dataset: Dataset) -> dict[str, Any]:
     """Of a fresh network of this data set's channels and classes, before it is trained."""
-    options = dict(job.options)
-    if takes_size(job.model):
-        options.setdefault("size", job.conditions.size)
+    options = size_options(job.model, job.options, job.conditions.size)
     channels, classes = dataset.channels, dataset.num_classes
     model = build_model(job.model, in_channels=channels, num_classes=classes, **options)
     batch = find_recipe(job.conditions.recipe).batch_size

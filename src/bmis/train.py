@@ -16,7 +16,7 @@ from bmis.data.store import Store
 from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
 from bmis.files import output_folder
 from bmis.launch import launch
-from bmis.models import build_model, takes_size
+from bmis.models import build_model, size_options
 from bmis.progress import progress_bar
 from bmis.recipes import Recipe, find_recipe
 from bmis.run_folder import LAST, check_run, default_run, environment, write_epoch, write_settings
@@ -107,8 +107,7 @@ def _check_model(config: TrainConfig) -> TrainConfig:
 
     A network that is built for one size gets the training's.
     """
-    if takes_size(config.model) and "size" not in config.options:
-        config = replace(config, options={**config.options, "size": config.size})
+    config = replace(config, options=size_options(config.model, config.options, config.size))
     model = build_model(config.model, **config.options)
     height, width = model.fitting_size(*config.size)
     if (height, width) != config.size:

@@ -31,6 +31,7 @@ from bmis.models.base import (
     find_method,
     list_models,
     register,
+    size_options,
     takes_size,
 )
 from bmis.models.published import load_published
@@ -44,5 +45,6 @@ __all__ = [
     "list_models",
     "load_published",
     "register",
+    "size_options",
     "takes_size",
 ]

@@ -182,6 +182,11 @@ def takes_size(name: str) -> bool:
     return "size" in signature(find_method(name).cls).parameters
 
 
+def size_options(name: str, options: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """The options, with the size of the images where the network needs it and they do not say."""
+    return {"size": size, **options} if takes_size(name) else dict(options)
+
+
 def build_model(name: str, **args: Any) -> SegmentationModel:
     """Build an untrained model by name.
 

@@ -89,8 +89,7 @@ def _machine(record: Record) -> str:
         parts.append(f"{plain(costs['threads'])} threads")
     if costs.get("precision") is not None:
         parts.append(plain(costs["precision"]))
-    host = plain(record.environment.get("machine"))
-    return ", ".join(parts) + (f" ({host})" if host else "")
+    return ", ".join(parts)
 
 
 def _way(record: Record) -> str:
@@ -99,12 +98,11 @@ def _way(record: Record) -> str:
 
 
 def _host(record: Record) -> str:
-    told = record.environment
-    return ", ".join(plain(told[key]) for key in ("machine", "system") if told.get(key))
+    return plain(record.environment.get("system"))
 
 
 def _versions(record: Record) -> str:
-    skip = ("machine", "system", "threads")
+    skip = ("system", "threads")
     told = record.environment
     return ", ".join(f"{plain(key)} {plain(told[key])}" for key in told if key not in skip)
 

@@ -1,0 +1,49 @@
+"""The table of ``docs/field.md`` from the records of a comparison.
+
+    bmis compare data/kvasir data/busi --methods ... --size 96 --epochs 6 --out results/field
+    python benchmarks/field.py [RECORDS]
+
+Mean over the test images; one seed; sorted by the first data set's IoU.
+"""
+
+import argparse
+from pathlib import Path
+
+from bmis import Record, read_records
+
+FOLDER = Path(__file__).parent / "results" / "field"
+DATASETS = {"kvasir": "Kvasir-SEG", "busi": "BUSI"}
+
+
+def scores(record: Record | None) -> str:
+    if record is None:
+        return "missing | missing"
+    iou, dice = (record.summary["cases"][name] for name in ("iou", "dice"))
+    low, high = iou["ci95"]
+    return f"{iou['mean']:.3f} [{low:.3f}, {high:.3f}] | {dice['mean']:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("records", nargs="?", type=Path, default=FOLDER)
+    done = {
+        (record.cell.dataset, record.cell.method): record
+        for record in read_records(parser.parse_args().records)
+        if record.status == "done" and record.cell.seed == 0
+    }
+    heads = "".join(f" {name} IoU [95 %] | Dice |" for name in DATASETS.values())
+    print(f"| method | parameters | GMACs | one image, ms |{heads}")
+    print("|---|" + "--:|" * (3 + 2 * len(DATASETS)))
+    first = next(iter(DATASETS))
+    ranked = [record for (dataset, _), record in done.items() if dataset == first]
+    for record in sorted(ranked, key=lambda r: -r.summary["cases"]["iou"]["mean"]):
+        costs, method = record.costs, record.cell.method
+        cells = " | ".join(scores(done.get((dataset, method))) for dataset in DATASETS)
+        print(
+            f"| `{method}` | {costs['parameters']:,} | {costs['macs'] / 1e9:.3f} "
+            f"| {costs['latency_p50_ms']:.1f} | {cells} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
