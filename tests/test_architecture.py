@@ -107,7 +107,7 @@ def test_other_heavy_packages_stay_at_home(package, homes):
     assert users <= homes
 
 
-DEVICE = "bmis.predict, bmis.predictor, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli"
+DEVICE = "bmis.bundle, bmis.predict, bmis.predictor, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ DEVICE = "bmis.predict, bmis.predictor, bmis.runtime, bmis.inspect, bmis.data.ph
     ids=["the package", "the help", "the device side"],
 )
 def test_what_runs_on_a_device_loads_no_torch(code):
-    assert loaded(code, {"torch", "lightning", "scipy"}) == "loaded: []"
+    assert loaded(code, {"torch", "lightning", "scipy", "onnx"}) == "loaded: []"
 
 
 def test_the_networks_load_without_the_libraries_that_only_some_are_from():

@@ -55,7 +55,8 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _check_size(size: object) -> None:
+def check_size(size: object) -> None:
+    """Raise ``ConfigError`` unless ``size`` is (height, width) in pixels, each 8 to 16384."""
     if not (
         isinstance(size, tuple)
         and len(size) == 2
@@ -85,7 +86,7 @@ class InputSpec(Settings):
 
     def __post_init__(self) -> None:
         check_choice("resize rule", self.resize, RESIZE_RULES)
-        _check_size(self.size)
+        check_size(self.size)
         if self.channels not in (1, 3):
             raise ConfigError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         for name in ("mean", "std"):  # the paper's (x - 0.5) / 0.5 unless said otherwise
@@ -197,7 +198,7 @@ class TrainConfig(Settings):
         for name in ("data", "fold"):  # a Path is as good as its text, which YAML can hold
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
-        _check_size(self.size)
+        check_size(self.size)
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
         check_choice("precision", self.precision, ("auto", "bf16", "32"))
         check_choice("resize rule", self.resize, RESIZE_RULES)
