@@ -107,7 +107,7 @@ def test_other_heavy_packages_stay_at_home(package, homes):
     assert users <= homes
 
 
-DEVICE = "bmis.bundle, bmis.predict, bmis.predictor, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli"
+DEVICE = "bmis.bundle, bmis.predict, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli"
 
 
 @pytest.mark.parametrize(
