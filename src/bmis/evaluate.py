@@ -63,7 +63,7 @@ def evaluate_model(
         DataError: The data set cannot be used, none of its images can be scored, or ``out``
             cannot be written to.
         BundleError: See ``checkpoint.load_model``.
-        MissingExtraError: torch or scipy is not installed.
+        MissingExtraError: torch is not installed and no bundle was given.
     """
     run = Path(run)
     runtime, info = load_runtime(run, device)

@@ -5,7 +5,7 @@ import io
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bmis.files import write_json, write_text
 from bmis.metrics import DISTANCES, METRICS, RULES_VERSION, CaseScore
 
 MEAN_ROW = "(mean)"  # in the column "class" of cases.csv: the mean over the classes of that image
+_PACKAGES = ("bmis", "numpy", "pillow", "torch", "onnxruntime", "openvino")  # that scores rest on
 COLUMNS = ("id", "class", "state", *METRICS)
 
 
@@ -140,10 +141,17 @@ def _table(scores: Scores) -> str:
     return text.getvalue()
 
 
-def _environment() -> dict[str, str]:
-    packages = ("bmis", "numpy", "scipy", "torch", "pillow")
+def _environment() -> dict[str, str | None]:
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{name: version(name) for name in packages},
+        **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed, as torch on a device."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -12,6 +12,7 @@ from bmis.metrics.case import (
     CaseScore,
     score_case,
 )
+from bmis.metrics.student import student_quantile
 from bmis.metrics.summary import (
     PairedDifference,
     Summary,
@@ -30,6 +31,7 @@ __all__ = [
     "Summary",
     "paired_difference",
     "score_case",
+    "student_quantile",
     "summarise",
     "summarise_cases",
     "surface",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bmis.errors import DataError, require
 from bmis.metrics.case import METRICS, CaseScore
+from bmis.metrics.student import student_quantile
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def paired_difference(
     Raises:
         DataError: Other ids in one than in the other; a value that only one of them lacks (then
             the images compared would depend on the answers); no values at all.
+        MissingExtraError: scipy is not installed.
     """
     if first.keys() != second.keys():
         odd = sorted(first.keys() ^ second.keys())
@@ -131,9 +133,8 @@ def paired_difference(
 def _interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
     if values.size < 2:
         return None
-    special = require("scipy.special", extra="train")
-    reach = float(special.stdtrit(values.size - 1, 0.975))
-    reach *= float(values.std(ddof=1)) / math.sqrt(values.size)
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
+    reach = student_quantile(values.size - 1) * error
     mean = float(values.mean())
     return mean - reach, mean + reach
 

@@ -8,8 +8,8 @@ from statistics import fmean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import DataError, require
-from bmis.metrics import Summary, paired_difference
+from bmis.errors import DataError
+from bmis.metrics import Summary, paired_difference, student_quantile
 from bmis.report.field import Values
 
 ALPHA = 0.05
@@ -198,6 +198,5 @@ def overall(summaries: Sequence[Summary]) -> Summary:
     reach = 0.0
     if squared > 0:
         freedoms = squared**2 / sum(error**2 / degrees for error, degrees in errors)
-        special = require("scipy.special", extra="train")
-        reach = float(special.stdtrit(freedoms, 0.975)) * math.sqrt(squared) / len(means)
+        reach = student_quantile(freedoms) * math.sqrt(squared) / len(means)
     return Summary(len(means), 0, mean, spread, (mean - reach, mean + reach))
