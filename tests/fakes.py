@@ -9,7 +9,7 @@ class Brightness:
     """Class k of K where the image's mean brightness (0..1) lies in the k-th of K equal parts."""
 
     def __init__(self, num_classes=2, *, stride=8, batch=1):
-        self.num_classes, self.stride, self.batch = num_classes, stride, batch
+        self.num_classes, self.stride, self.batch, self.size = num_classes, stride, batch, None
         self.shapes = []
 
     def __call__(self, batch):

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import bmis
+from bmis.data.images import read_mask, write_image
 from bmis.models import find_method, list_models
+from bundles import write_tiny
 
 ROOT = Path(bmis.__file__).parent
 PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 TORCH = {  # the workshop: files, or packages all of whose files may import torch
     *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
-    *("launch", "run_folder", "train", "profiling", "convert", "methods"),
+    *("launch", "run_folder", "torch_runtime", "train", "profiling", "convert", "methods"),
     *("data.augment", "data.store"),
 }
 LAZY_TORCH = {"runtime"}  # inside a function
@@ -98,6 +101,8 @@ def test_networks_that_need_another_library_say_so():
         ("scipy", {"metrics"}),
         ("matplotlib", {"report"}),
         ("jinja2", {"report"}),
+        ("onnxruntime", {"engines"}),
+        ("openvino", {"engines"}),
         ("lightning", {"cli", "launch", "train", "trainer"}),
     ],
 )
@@ -120,6 +125,16 @@ DEVICE = (
 )
 def test_what_runs_on_a_device_loads_no_torch(code):
     assert loaded(code, {"torch", "lightning", "scipy", "onnx"}) == "loaded: []"
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_bundle_is_used_without_torch(engine, tmp_path):
+    write_tiny(tmp_path / "a.bmis")
+    write_image(tmp_path / "one.png", np.zeros((40, 30, 3), np.uint8))
+    argv = ["predict", "a.bmis", "one.png", "--out", "masks", "--engine", engine]
+    code = f"import os, bmis.cli; os.chdir({str(tmp_path)!r}); bmis.cli.main({argv})"
+    assert loaded(code, {"torch", "lightning", "scipy", "onnx"}) == "loaded: []"
+    assert read_mask(tmp_path / "masks" / "one.png").shape == (40, 30)
 
 
 def test_the_networks_load_without_the_libraries_that_only_some_are_from():

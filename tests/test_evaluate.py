@@ -14,7 +14,7 @@ from rich.console import Console
 
 import bmis.evaluate
 from bmis.checkpoint import save_model
-from bmis.config import InputSpec, ModelConfig, ModelInfo
+from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.folder import open_dataset
 from bmis.data.images import read_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError
@@ -75,7 +75,7 @@ def run(tmp_path, data, monkeypatch):
 
 
 def use(monkeypatch, runtime, its_info):
-    monkeypatch.setattr(bmis.evaluate, "load_runtime", lambda path, device: (runtime, its_info))
+    monkeypatch.setattr(bmis.evaluate, "load_runtime", lambda path, options: (runtime, its_info))
 
 
 def configure(run, **values):
@@ -366,7 +366,9 @@ def test_a_saved_network_is_evaluated_from_its_file(tmp_path, data):
     config = ModelConfig("bmis", 3, 2, options)
     file = tmp_path / "tiny.safetensors"
     save_model(file, model, ModelInfo(config, spec, ("background", "cup")))
-    scores = evaluate_model(file, data=data, device="cpu", out=tmp_path / "out")
+    scores = evaluate_model(
+        file, data=data, options=RuntimeOptions(device="cpu"), out=tmp_path / "out"
+    )
     assert len(scores.cases) == 6
     assert scores.checkpoint == file
     with pytest.raises(BundleError, match="no such file"):

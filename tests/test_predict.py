@@ -12,7 +12,7 @@ import torch
 
 import bmis.predict
 from bmis.checkpoint import save_model
-from bmis.config import InputSpec, ModelConfig, ModelInfo
+from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.images import read_image, read_mask, write_image
 from bmis.errors import BmisError, ConfigError, DataError
 from bmis.models import build_model
@@ -306,7 +306,12 @@ def test_from_a_run_folder_to_masks(images, tmp_path, rule):
         ModelInfo(ModelConfig("bmis", 3, 2, options), spec, ("background", "lesion")),
     )
     prediction = predict_masks(
-        tmp_path, images, tmp_path / "out", probabilities=True, overlay=True, device="cpu"
+        tmp_path,
+        images,
+        tmp_path / "out",
+        probabilities=True,
+        overlay=True,
+        options=RuntimeOptions("cpu"),
     )
     assert len(prediction.written) == len(images)
     assert [row["class"] for row in table(prediction)] == ["lesion"] * len(images)

@@ -1,4 +1,4 @@
-"""The torch runtime gives the network's float32 numbers, whatever else is switched on."""
+"""A path is enough: a bundle goes to the engines, what a training left behind to torch."""
 
 import sys
 
@@ -6,91 +6,48 @@ import numpy as np
 import pytest
 import torch
 
+from bmis.bundle_runtime import BundleRuntime
 from bmis.checkpoint import save_model
-from bmis.config import InputSpec, ModelConfig, ModelInfo
-from bmis.errors import BundleError, ConfigError, DataError, MissingExtraError
-from bmis.models import SegmentationModel, build_model
-from bmis.runtime import TorchRuntime, load_runtime
+from bmis.config import RuntimeOptions
+from bmis.errors import BundleError, ConfigError, MissingExtraError
+from bmis.models import build_model
+from bmis.runtime import load_runtime
+from bmis.torch_runtime import TorchRuntime
+from bundles import manifest, write_tiny
+from fakes import info
 
-OPTIONS = {"widths": (4, 6, 8), "depths": (1, 1)}
-INFO = ModelInfo(ModelConfig("bmis", 1, 3, OPTIONS), InputSpec(channels=1), ("a", "b", "c"))
+
+def test_a_bundle_is_run_by_an_engine(tmp_path):
+    runtime, found = load_runtime(write_tiny(tmp_path / "a.bmis", classes=3))
+    assert isinstance(runtime, BundleRuntime)
+    assert found == manifest(classes=3).info
+    assert runtime(np.zeros((1, 3, 8, 16), np.float32)).shape == (1, 3, 8, 16)
 
 
 @pytest.fixture
-def model() -> SegmentationModel:
-    torch.manual_seed(0)
-    return build_model("bmis", in_channels=1, num_classes=3, **OPTIONS).eval()
+def run(tmp_path):
+    save_model(tmp_path / "model.safetensors", build_model("bmis"), info())
+    return tmp_path
 
 
-@pytest.fixture
-def batch():
-    return np.random.default_rng(0).standard_normal((2, 1, 24, 40)).astype(np.float32)
-
-
-def test_logits_are_those_of_the_network(model, batch, tmp_path):
-    with torch.inference_mode():
-        expected = model(torch.from_numpy(batch)).numpy()
-    save_model(tmp_path / "model.safetensors", model, INFO)
-    runtime, info = load_runtime(tmp_path, "cpu")
-    logits = runtime(batch)
-    assert logits.dtype == np.float32
-    assert logits.flags.c_contiguous
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
-    assert (runtime.stride, runtime.batch) == (8, 1)
-    assert info.to_dict() == INFO.to_dict()
-
-
-def test_the_network_is_put_into_eval_mode(model, batch):
-    runtime = TorchRuntime(model.train())
-    np.testing.assert_array_equal(runtime(batch), runtime(batch))  # no dropout
-    assert not model.training
-
-
-def test_autocast_and_matmul_shortcuts_of_the_caller_are_left_out(model, batch):
-    runtime = TorchRuntime(model)
-    expected = runtime(batch)
-    torch.set_float32_matmul_precision("medium")
+def test_a_run_folder_is_run_by_torch(run):
+    before = torch.get_num_threads()
     try:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            np.testing.assert_array_equal(runtime(batch), expected)
-        assert torch.get_float32_matmul_precision() == "medium"  # and handed back as it was
+        runtime, _ = load_runtime(str(run), RuntimeOptions("cpu", threads=1))
+        assert torch.get_num_threads() == 1
     finally:
-        torch.set_float32_matmul_precision("highest")
+        torch.set_num_threads(before)
+    assert isinstance(runtime, TorchRuntime)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\n(and so on)"),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9"),
-        MemoryError(),
-    ],
-)
-def test_a_lack_of_memory_is_one_line(model, batch, fault, monkeypatch):
-    def fail(_):
-        raise fault
-
-    monkeypatch.setattr(model, "forward", fail)
-    with pytest.raises(ConfigError, match="not enough memory on cpu for 2 x 24x40 pixels; use"):
-        TorchRuntime(model)(batch)
+@pytest.mark.parametrize("options", [{"engine": "openvino"}, {"precision": "int8"}])
+def test_what_only_bundles_have_is_refused_for_a_run(run, options):
+    with pytest.raises(ConfigError, match="torch runs this one in fp32; leave them out, or make"):
+        load_runtime(run, RuntimeOptions(**options))
 
 
-def test_other_faults_are_not_taken_for_a_lack_of_memory(model, batch, monkeypatch):
-    def fail(_):
-        raise RuntimeError("shapes do not fit")
-
-    monkeypatch.setattr(model, "forward", fail)
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        TorchRuntime(model)(batch)
-
-
-def test_a_batch_that_does_not_fit_is_refused_by_the_network(model):
-    with pytest.raises(DataError, match="must be multiples of 8, 8 or more, got 20x24"):
-        TorchRuntime(model)(np.zeros((1, 1, 20, 24), np.float32))
-
-
-def test_a_missing_run_is_answered_without_torch(tmp_path):
-    with pytest.raises(BundleError, match="runs: no such file or folder; name a run folder"):
+def test_a_missing_file_is_answered_without_torch(tmp_path):
+    with pytest.raises(BundleError, match=r"runs: no such file or folder; name a bundle \(.bmis\)"):
         load_runtime(tmp_path / "runs")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.config import InputSpec as InputSpec
     from bmis.config import ModelConfig as ModelConfig
     from bmis.config import ModelInfo as ModelInfo
+    from bmis.config import RuntimeOptions as RuntimeOptions
     from bmis.config import TrainConfig as TrainConfig
     from bmis.data.folder import find_images as find_images
     from bmis.data.folder import open_dataset as open_dataset
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.models import register as register
     from bmis.predict import predict_masks as predict_masks
     from bmis.predictor import Predictor as Predictor
+    from bmis.predictor import load as load
     from bmis.profiling import profile_model as profile_model
     from bmis.records import Conditions as Conditions
     from bmis.records import Record as Record
@@ -45,7 +47,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
 _HOMES = {
     "checkpoint": ("load_model", "save_model"),
     "compare": ("CompareConfig", "compare_methods"),
-    "config": ("InputSpec", "ModelConfig", "ModelInfo", "TrainConfig"),
+    "config": ("InputSpec", "ModelConfig", "ModelInfo", "RuntimeOptions", "TrainConfig"),
     "data.folder": ("find_images", "open_dataset"),
     "data.images": ("read_image",),
     "data.phantoms": ("draw_phantom", "write_phantoms"),
@@ -55,7 +57,7 @@ _HOMES = {
     "metrics": ("paired_difference", "score_case"),
     "models": ("SegmentationModel", "build_model", "list_models", "load_published", "register"),
     "predict": ("predict_masks",),
-    "predictor": ("Predictor",),
+    "predictor": ("Predictor", "load"),
     "profiling": ("profile_model",),
     "records": ("Conditions", "Record", "read_records"),
     "report": ("write_report",),

@@ -207,16 +207,24 @@ def _add_device(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
 
+def _add_runtime(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--engine", default="auto", help="of a bundle: onnxruntime or openvino (auto)")
+    sub.add_argument("--precision", default="auto", help="of a bundle: fp32, bf16 or int8 (auto)")
+    sub.add_argument("--threads", type=int, help="processor threads (one on each core)")
+    sub.add_argument("--memory-limit", type=int, metavar="MB", help="take no more for data (Linux)")
+    _add_plugin(sub)
+    _add_device(sub)
+
+
 def _add_use_verbs(verb: _Verb) -> None:
     sub = verb("evaluate", "score a trained network", "runs/polyps-bmis-default-seed0")
-    sub.add_argument("run", metavar="RUN", help="run folder or .safetensors file")
+    sub.add_argument("run", metavar="MODEL", help="bundle, run folder or .safetensors file")
     sub.add_argument("--data", help="dataset folder (the run's own)")
     sub.add_argument("--split", default="test", help="train, val, test or all (%(default)s)")
     sub.add_argument("--fold", type=_fold, help="number of the fold, or a CSV file (the run's own)")
     sub.add_argument("--out", help="folder for the results (the run folder)")
     sub.add_argument("--tolerance", type=float, default=2.0, help="of NSD, mm or pixels (2)")
-    _add_plugin(sub)
-    _add_device(sub)
+    _add_runtime(sub)
 
     sub = verb("profile", "measure what a network costs", "bmis --size 224 --batch 1,8")
     sub.add_argument("model", metavar="MODEL", help="name, run folder or .safetensors file")
@@ -226,16 +234,15 @@ def _add_use_verbs(verb: _Verb) -> None:
     _add_plugin(sub)
     sub.add_argument("--device", default="cpu", help="cpu or cuda")
 
-    sub = verb("predict", "write masks for images", "RUN photos --out masks --overlay")
-    sub.add_argument("run", metavar="RUN", help="run folder or .safetensors file")
+    sub = verb("predict", "write masks for images", "lesion.bmis photos --out masks --overlay")
+    sub.add_argument("run", metavar="MODEL", help="bundle, run folder or .safetensors file")
     sub.add_argument("images", nargs="+", metavar="IMAGE", help="image files or folders")
     sub.add_argument("--out", required=True, help="folder for the masks and measurements.csv")
     sub.add_argument("--overlay", action="store_true", help="draw each mask on its image")
     sub.add_argument("--probabilities", action="store_true", help="write them as .npy, float16")
     sub.add_argument("--tile", type=int, help="predict in tiles of this side")
     sub.add_argument("--spacing", type=_spacing, help="millimetres per pixel, or down,across")
-    _add_plugin(sub)
-    _add_device(sub)
+    _add_runtime(sub)
 
     sub = verb(
         "convert",

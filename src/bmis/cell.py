@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as PillowImage
 
-from bmis.config import ModelInfo, TrainConfig
+from bmis.config import ModelInfo, RuntimeOptions, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
 from bmis.data.images import read_image
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
@@ -127,10 +127,11 @@ def _run(job: CellJob) -> Record:
         precision=job.precision,
     )
     train_model(config, out=job.work)
-    scores = evaluate_model(job.work, data=job.data, device=job.device)
+    options = RuntimeOptions(device=job.device)
+    scores = evaluate_model(job.work, data=job.data, options=options)
     if scores.failed:  # other images than those of the other methods
         raise DataError(f"{len(scores.failed)} bad test images, the first: {scores.failed[0][1]}")
-    predictor = Predictor(*load_runtime(job.work, job.device))
+    predictor = Predictor(*load_runtime(job.work, options))
     return _record(
         job,
         status="done",

@@ -13,8 +13,9 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from bmis.arguments import Run, make_parser
-from bmis.config import TrainConfig
+from bmis.config import RuntimeOptions, TrainConfig
 from bmis.errors import BmisError, TrainingInterrupted
+from bmis.memory import memory_limit
 
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
 # and without torch.
@@ -74,15 +75,16 @@ def _train(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from bmis.evaluate import evaluate_model, render
 
-    scores = evaluate_model(
-        args.run,
-        data=args.data,
-        split=args.split,
-        fold=args.fold,
-        out=args.out,
-        device=args.device,
-        tolerance=args.tolerance,
-    )
+    with memory_limit(args.memory_limit):
+        scores = evaluate_model(
+            args.run,
+            data=args.data,
+            split=args.split,
+            fold=args.fold,
+            out=args.out,
+            options=_runtime_options(args),
+            tolerance=args.tolerance,
+        )
     _answer(args, scores.to_dict(), render(scores))
     if not args.json:
         _say(f"cases.csv, metrics.json and {len(scores.overlays)} overlays in {scores.out}")
@@ -108,16 +110,17 @@ def _predict(args: argparse.Namespace) -> int:
     from bmis.predict import predict_masks
 
     images = [file for path in args.images for file in find_images(Path(path))]
-    done = predict_masks(
-        Path(args.run),
-        images,
-        Path(args.out),
-        overlay=args.overlay,
-        probabilities=args.probabilities,
-        tile=args.tile,
-        device=args.device,
-        spacing=args.spacing,
-    )
+    with memory_limit(args.memory_limit):
+        done = predict_masks(
+            Path(args.run),
+            images,
+            Path(args.out),
+            overlay=args.overlay,
+            probabilities=args.probabilities,
+            tile=args.tile,
+            options=_runtime_options(args),
+            spacing=args.spacing,
+        )
     if args.json:
         _print_json(
             {
@@ -207,6 +210,10 @@ def _models(args: argparse.Namespace) -> int:
     return 0
 
 
+def _runtime_options(args: argparse.Namespace) -> RuntimeOptions:
+    return RuntimeOptions(args.device, args.engine, args.precision, args.threads)
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -282,6 +289,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(
             f'bmis: {package} is needed for this; install it with: pip install "bmis[train]"\n'
         )
+        return 2
+    except MemoryError:
+        sys.stderr.write("bmis: not enough memory; use smaller images or a larger machine\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("bmis: stopped\n")

@@ -149,6 +149,33 @@ class ModelInfo(Settings):
 
 
 @dataclass(frozen=True)
+class RuntimeOptions(Settings):
+    """How a trained network is run; no choice changes what the masks mean.
+
+    Attributes:
+        device: For run folders and ``.safetensors`` files, which torch runs: "auto" (the first
+            GPU where there is one), "cpu", "cuda", "cuda:1", ...
+        engine: For bundles: "onnxruntime", "openvino", or "auto", the quicker of those that are
+            installed.
+        precision: For bundles: "fp32", "bf16", "int8", or "auto", int8 where the bundle has it,
+            else fp32. Run folders are run in fp32.
+        threads: Processor threads that share one call; None for one on each core that the
+            process may use (for torch its own choice).
+    """
+
+    device: str = "auto"
+    engine: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("engine", self.engine, ("auto", "onnxruntime", "openvino"))
+        check_choice("precision", self.precision, ("auto", "fp32", "bf16", "int8"))
+        if self.threads is not None and not 1 <= self.threads <= 1024:
+            raise ConfigError(f"threads must be 1 to 1024, got {self.threads}")
+
+
+@dataclass(frozen=True)
 class TrainConfig(Settings):
     """What ``bmis train`` is asked to do; written to ``config.yaml`` in the run folder.
 

@@ -14,6 +14,10 @@ class ConfigError(BmisError):
     """A setting, option or name is wrong."""
 
 
+class NoMemoryError(ConfigError):
+    """What was asked for does not fit into the memory of the machine or its device."""
+
+
 class DataError(BmisError):
     """A file, folder or array is not what it should be."""
 
@@ -32,6 +36,26 @@ class TrainingInterrupted(TrainingError):  # noqa: N818  (an answer to Ctrl-C, n
 
 class MissingExtraError(BmisError):
     """An optional package is not installed."""
+
+
+_NO_MEMORY = (  # how numpy, torch, ONNX Runtime and OpenVINO say it
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "could not allocate",
+    "failed to allocate memory",
+    "cannot allocate memory",
+    "can not allocate",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
+def says_no_memory(error: BaseException) -> bool:
+    """Whether an error of any library tells of too little memory."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error).lower() for words in _NO_MEMORY
+    )
 
 
 def require(module: str, *, extra: str) -> ModuleType:

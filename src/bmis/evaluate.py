@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from bmis.config import ModelInfo
+from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.folder import Case, Dataset, find_cases, load_case
 from bmis.data.images import read_mask
 from bmis.data.labels import class_names, count_classes, value_counts
@@ -38,7 +38,7 @@ def evaluate_model(
     split: str = "test",
     fold: int | str | None = None,
     out: Path | str | None = None,
-    device: str = "auto",
+    options: RuntimeOptions | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
@@ -48,25 +48,25 @@ def evaluate_model(
     cannot judge an image stops the evaluation: what it fails on must not drop out of its mean.
 
     Args:
-        run: Run folder of ``bmis train``, or a ``.safetensors`` file.
+        run: Bundle, run folder of ``bmis train``, or ``.safetensors`` file.
         data: Dataset folder; the one of the training by default. The fold and the seed of the
             training hold for it too, so that no training image gets into the test split of a
             data set that was moved.
         split: "train", "val", "test", or "all" for every image of the data set.
         fold: Another fold than the training's: a number or the path of a CSV file.
         out: The run folder by default.
-        device: See ``runtime.load_runtime``.
+        options: How the network is run; the defaults where left out.
         tolerance: Of ``nsd``, in millimetres where the data set tells its spacing, else pixels.
 
     Raises:
         ConfigError: A setting is wrong, or the data set has other classes than the network.
         DataError: The data set cannot be used, none of its images can be scored, or ``out``
             cannot be written to.
-        BundleError: See ``checkpoint.load_model``.
-        MissingExtraError: torch is not installed and no bundle was given.
+        BundleError: See ``runtime.load_runtime``.
+        MissingExtraError: See ``runtime.load_runtime``.
     """
     run = Path(run)
-    runtime, info = load_runtime(run, device)
+    runtime, info = load_runtime(run, options)
     told = _training(run, info)
     root = _data_folder(run, told, data)
     fold = told["fold"] if fold is None else fold

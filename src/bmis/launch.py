@@ -12,6 +12,7 @@ from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError, require
+from bmis.processor import processor_flags
 
 
 def launch(config: TrainConfig, run: Path) -> Fabric:
@@ -81,8 +82,5 @@ def _bf16(precision: str, *, cuda: bool) -> bool:
         return precision == "bf16"
     if cuda:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
-    except OSError:  # not Linux: float32 is always right
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    # elsewhere than on Linux there are no flags: float32 is always right
+    return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})

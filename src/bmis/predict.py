@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bmis.config import RuntimeOptions
 from bmis.data.images import read_image, write_image, write_mask
 from bmis.drawing import overlay as draw_overlay
-from bmis.errors import BmisError, ConfigError, DataError
+from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.files import atomic, output_folder, write_text
 from bmis.postprocess import Measurement, measure
 from bmis.predictor import Frame, Mask, Predictor
@@ -56,7 +57,7 @@ def predict_masks(
     overlay: bool = False,
     probabilities: bool = False,
     tile: int | None = None,
-    device: str = "auto",
+    options: RuntimeOptions | None = None,
     spacing: tuple[float, float] | None = None,
 ) -> Prediction:
     """Write a mask for every image, and a table of what was measured.
@@ -66,22 +67,23 @@ def predict_masks(
     there under the same names is replaced. Bad images do not stop the others.
 
     Args:
-        model: Run folder or ``.safetensors`` file.
+        model: Bundle, run folder or ``.safetensors`` file.
         images: Files, see ``data.folder.find_images``; no two may have the same name.
         out: Another folder than the images'; made if it does not exist.
         overlay: Draw each mask on its image.
         probabilities: Write the class probabilities.
         tile: See ``Predictor``.
-        device: See ``runtime.load_runtime``.
+        options: How the network is run; the defaults where left out.
         spacing: Millimetres per pixel (down, across) of all images, where known.
 
     Raises:
         ConfigError: See ``Predictor``; two images of one name; ``out`` is the images' folder.
         DataError: No images, or ``out`` cannot be written to (any more).
-        BundleError: See ``checkpoint.load_model``.
-        MissingExtraError: torch is not installed.
+        BundleError: See ``runtime.load_runtime``; or the network cannot be run.
+        NoMemoryError: Not one image of the network's size fits.
+        MissingExtraError: See ``runtime.load_runtime``.
     """
-    runtime, info = load_runtime(model, device)
+    runtime, info = load_runtime(model, options)
     predictor = Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
     return write_masks(predictor, images, out, overlay=overlay, spacing=spacing)
 
@@ -160,9 +162,13 @@ class _Job:
             return []
         try:
             finishes = self.predictor.judge([frame for _, frame in good])
+        except BundleError:  # the network's own fault: it will not judge the others either
+            raise
         except (BmisError, MemoryError) as error:
             if len(good) > 1:
                 return [done for one in good for done in self.judge([one])]
+            if isinstance(error, NoMemoryError) and self.predictor.frames_are_alike:
+                raise
             self.fail(good[0][0], error)
             return []
         return [(path, finish) for (path, _), finish in zip(good, finishes, strict=True)]

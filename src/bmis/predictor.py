@@ -1,18 +1,24 @@
 """Image in, mask out: the one way from pixels to labels, for every runtime and every caller."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.config import InputSpec, ModelInfo
-from bmis.data.images import Image, to_channels
+from bmis.config import InputSpec, ModelInfo, RuntimeOptions
+from bmis.data.images import Image, read_image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
-from bmis.errors import BundleError, ConfigError, DataError
-from bmis.runtime import Runtime
+from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
+from bmis.runtime import Runtime, load_runtime
 from bmis.tiling import tiled
+
+_LEAST_TILE = 64  # pixels: below, a network sees too little around a pixel to judge it
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +63,20 @@ class Predictor:
         runtime: The network.
         info: What was saved with it.
         tile: Side of the tiles in pixels, rounded up to the network's stride; None for the size
-            of the training crops. Only for models trained with "native".
+            of the training crops, or half of it and half again (a warning tells of it) where
+            the memory does not suffice. Only for models trained with "native".
         keep_probabilities: Give class probabilities along with the labels.
 
     Attributes:
         info: As given.
         batch: Frames that ``judge`` is best given at once.
+        frames_are_alike: Whether all images reach the network in one size.
         keep_probabilities: As given.
 
     Raises:
-        ConfigError: A tile for a model that takes whole images, or an input size that is no
-            multiple of the network's stride (no such network could have been trained).
+        ConfigError: A tile for a model that takes whole images or tiles of one size only, or an
+            input size that is no multiple of the network's stride (no such network could have
+            been trained).
     """
 
     def __init__(
@@ -81,16 +90,29 @@ class Predictor:
         self.info, self.keep_probabilities = info, keep_probabilities
         self._runtime = runtime
         self._window = _window(info.input, runtime.stride, tile)
+        if self._window is not None and runtime.size not in (None, self._window):
+            raise ConfigError(
+                "this bundle takes tiles of {}x{} only; leave tile out, or export it with "
+                "--size any".format(*runtime.size)
+            )
+        self._may_shrink = tile is None and runtime.size is None
+        self.frames_are_alike = self._window is None
         self.batch = runtime.batch if self._window is None else 1
 
-    def __call__(self, image: Image) -> Mask:
+    def __call__(self, image: Image | Path | str | NDArray[np.uint8]) -> Mask:
         """Judge one image of any size, grey or RGB.
 
+        Args:
+            image: An image, the path of an image file, or pixels (H, W), (H, W, 1) or (H, W, 3)
+                uint8, RGB where in colour.
+
         Raises:
-            DataError: The network's answer is not finite.
-            ConfigError: There is not enough memory.
+            DataError: The file or the pixels are not an image, or the network's answer is not
+                finite.
+            BundleError: The network cannot be run.
+            NoMemoryError: There is not enough memory.
         """
-        return self.judge([self.prepare(image)])[0]()
+        return self.judge([self.prepare(_as_image(image))])[0]()
 
     def prepare(self, image: Image) -> Frame:
         """First step, without the network: the image in the network's frame."""
@@ -129,7 +151,19 @@ class Predictor:
         planes = (restore(plane[None], frame.placement)[0] for plane in logits)
         return Mask(_arg_max(planes), None, frame.spacing)
 
-    def _in_tiles(self, frame: Frame, largest: tuple[int, int]) -> Mask:
+    def _in_tiles(self, frame: Frame, window: tuple[int, int]) -> Mask:
+        """Judge by tiles of this size, or of half the side where the memory does not suffice."""
+        try:
+            return self._merged(frame, window)
+        except (NoMemoryError, MemoryError):
+            down, across = (_up(side // 2, self._runtime.stride) for side in window)
+            if not self._may_shrink or min(down, across) < _LEAST_TILE:
+                raise
+        logger.warning("not enough memory: from here on in tiles of %dx%d pixels", down, across)
+        self._window = (down, across)
+        return self._in_tiles(frame, self._window)
+
+    def _merged(self, frame: Frame, largest: tuple[int, int]) -> Mask:
         """A frame at native resolution -> mask; never all scores at once."""
         height, width = frame.placement.size  # "native" puts the image at the top left
         stride, sides = self._runtime.stride, frame.pixels.shape[:2]
@@ -147,6 +181,55 @@ class Predictor:
             if kept is not None:
                 kept[:, rows] = _probabilities(inside)
         return Mask(labels, kept, frame.spacing)
+
+
+def load(
+    model: Path | str,
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    tile: int | None = None,
+    probabilities: bool = False,
+) -> Predictor:
+    """Load a trained network; what comes back turns images into masks.
+
+    ``bmis.load("lesion.bmis")("photo.jpg").labels`` is the mask that ``bmis predict`` writes.
+
+    Args:
+        model: A bundle, a run folder or a ``.safetensors`` file.
+        device: See ``RuntimeOptions``.
+        engine: See ``RuntimeOptions``.
+        precision: See ``RuntimeOptions``.
+        threads: See ``RuntimeOptions``.
+        tile: See ``Predictor``.
+        probabilities: Give class probabilities along with the labels.
+
+    Raises:
+        BmisError: See ``load_runtime`` and ``Predictor``.
+    """
+    options = RuntimeOptions(device, engine, precision, threads)
+    runtime, info = load_runtime(Path(model), options)
+    return Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
+
+
+def _as_image(image: Image | Path | str | NDArray[np.uint8]) -> Image:
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, Path | str):
+        return read_image(Path(image))
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
+        raise DataError(
+            f"expected pixels (H, W), (H, W, 1) or (H, W, 3) uint8, got {pixels.shape} "
+            f"{pixels.dtype}; read the file with bmis.read_image, which converts"
+        )
+    if not pixels.size:
+        raise DataError(f"expected an image, got {pixels.shape} without a pixel")
+    return Image(pixels)
 
 
 def _window(spec: InputSpec, stride: int, tile: int | None) -> tuple[int, int] | None:

@@ -1,7 +1,6 @@
 """How long a step of a network takes on a device, and how much memory."""
 
 import copy
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from bmis.dryrun import peak_bytes
+from bmis.errors import says_no_memory
 from bmis.models import SegmentationModel
+from bmis.processor import processor_name
 
 Step = Callable[[], object]
 MakeStep = Callable[[SegmentationModel, int, tuple[int, int]], Step]
@@ -19,7 +20,6 @@ _WARM_UP = 3  # calls that are not counted: they allocate, choose kernels and fi
 _LEAST = 10  # calls that are
 _FEWEST = 3  # of slow ones,
 _SLOW = 10  # that is, when their sum is so many times the least
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
 
 
 class NotEnoughMemoryError(Exception):
@@ -116,7 +116,7 @@ def _measure(
             peak = _cuda_peak(step, device) - before
         return peak, time_calls(step, seconds=seconds, synchronise=synchroniser(device))
     except (RuntimeError, MemoryError) as error:
-        if isinstance(error, MemoryError) or any(s in str(error).lower() for s in _NO_MEMORY):
+        if says_no_memory(error):
             raise NotEnoughMemoryError from error
         raise
 
@@ -166,13 +166,7 @@ def device_name(device: torch.device) -> str:
     """The name of the GPU, or of this machine's processor."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):  # not Linux, or a processor that does not say
-        return platform.processor() or platform.machine()
+    return processor_name()
 
 
 def synchroniser(device: torch.device) -> Step:

@@ -1,0 +1,53 @@
+"""A limit to the memory that this process may take, which the system itself enforces."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bmis.errors import ConfigError
+
+_STATUS = Path("/proc/self/status")
+
+
+@contextmanager
+def memory_limit(megabytes: int | None) -> Iterator[None]:
+    """Let the process take no more than this for its data while the block runs; Linux only.
+
+    What counts is all that the process may write to and shares with no other (``VmData`` in
+    ``/proc/self/status``): arrays, weights, stacks of threads; not the code of libraries. Who asks
+    for more gets a ``MemoryError``, or what a library makes of it.
+
+    Args:
+        megabytes: 2**20 bytes each; None for no limit.
+
+    Raises:
+        ConfigError: Not Linux, or the process has more already.
+    """
+    if megabytes is None:
+        yield
+        return
+    if not sys.platform.startswith("linux"):
+        raise ConfigError(f"a memory limit needs Linux, this is {sys.platform}; leave it out")
+    import resource
+
+    taken = _taken()
+    if megabytes <= taken:
+        raise ConfigError(
+            f"a memory limit of {megabytes} MB is too low, {taken} MB are taken before the work "
+            "begins; give more"
+        )
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted, most = megabytes * 2**20, before[1]
+    soft = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _taken() -> int:
+    """Megabytes that the process has for its data now."""
+    lines = _STATUS.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmData")) // 1024
