@@ -15,8 +15,9 @@ from bmis.engines import (
     OpenVinoEngine,
     computes_bf16,
     installed_engines,
+    require_engine,
 )
-from bmis.errors import ConfigError, DataError, require
+from bmis.errors import ConfigError, DataError
 from bmis.processor import processor_name, usable_cores
 from bmis.quickest import quickest
 
@@ -96,8 +97,8 @@ def _graphs(
     bundle: Bundle, options: RuntimeOptions, installed: tuple[str, ...]
 ) -> Mapping[str, Graph]:
     """For each engine that will do, the graph that it would run; at least one."""
-    if options.engine == "openvino":
-        require("openvino", extra="openvino")
+    if options.engine != "auto":
+        require_engine(options.engine)
     names = installed if options.engine == "auto" else (options.engine,)
     for precision in _PRECISIONS[options.precision]:
         found = {name: _graph(bundle, name, precision) for name in names}

@@ -138,6 +138,11 @@ def installed_engines() -> dict[str, str]:
     return found
 
 
+def require_engine(name: str) -> None:
+    """Load an engine's package, or raise ``MissingExtraError`` with the install line."""
+    _openvino() if name == "openvino" else _onnxruntime()
+
+
 def computes_bf16(engine: str) -> bool:
     """Whether an installed engine has bf16 on this processor."""
     if engine == "openvino":
