@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bmis.bundle.archive import Archive, pack
+from bmis.bundle.graphs import check_graph
 from bmis.bundle.manifest import (
     CARD,
     FORMAT_VERSION,
@@ -144,6 +145,8 @@ def _check(stream: BinaryIO, path: Path) -> Bundle:
     for name, promised in members.items():
         if archive.sizes[name] != promised.bytes or _hash(archive.chunks(name)) != promised.sha256:
             raise BundleError(f"{name} is not what the manifest promises; copy or export it again")
+    for graph in manifest.graphs:
+        check_graph(graph, manifest, archive.read, archive.sizes[graph.files[-1]])
     _check_text_size(archive, CARD)
     try:
         card = archive.read(CARD).decode()

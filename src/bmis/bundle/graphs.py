@@ -1,0 +1,85 @@
+"""Is a graph what its manifest promises? Asked of every graph before an engine sees it."""
+
+from collections.abc import Callable
+
+from bmis.bundle.manifest import Graph, Manifest
+from bmis.bundle.onnx_scan import scan_onnx
+from bmis.bundle.openvino_scan import scan_ir
+from bmis.errors import BundleError
+
+_OPSET = 18  # the oldest; torch's exporter writes no older one
+_MAGIC = {"executorch": b"ET12", "litert": b"TFL3"}  # at byte 4; no engine of bmis loads these
+
+
+def check_graph(
+    graph: Graph, manifest: Manifest, read: Callable[[str], bytes], weights: int
+) -> None:
+    """Raise ``BundleError`` unless a graph takes and gives what the manifest says, and no more.
+
+    Args:
+        graph: One of ``manifest.graphs``.
+        manifest: For the channels and classes.
+        read: Gives the content of a file of the bundle.
+        weights: Bytes of its last file, which for OpenVINO holds the weights.
+    """
+    data = read(graph.file)
+    try:
+        if graph.format == "onnx":
+            _check_onnx(data, graph, manifest)
+        elif graph.format == "openvino":
+            _check_openvino(data, graph, manifest, weights)
+        elif data[4:8] != _MAGIC[graph.format]:
+            raise BundleError(f"is not a file of {graph.format}")
+    except BundleError as error:
+        raise BundleError(f"{graph.file} {error}; export it again") from error
+
+
+def _check_onnx(data: bytes, graph: Graph, manifest: Manifest) -> None:
+    found = scan_onnx(data)
+    if found.opset < _OPSET:
+        raise BundleError(f"uses operators of version {found.opset}, {_OPSET} is the oldest")
+    for what, values, name in (
+        ("input", found.inputs, "image"),
+        ("output", found.outputs, "logits"),
+    ):
+        if [(value.name, value.element) for value in values] != [(name, 1)]:
+            names = ", ".join(value.name[:40] for value in values[:4])
+            raise BundleError(f"must have one {what}, {name!r} in float32, but has {names!r}")
+    _check_precision(graph, "DequantizeLinear" in found.operators)
+    _check_shapes(graph, manifest, found.inputs[0].dims, found.outputs[0].dims)
+
+
+def _check_openvino(data: bytes, graph: Graph, manifest: Manifest, weights: int) -> None:
+    found = scan_ir(data, weights)
+    for what, values, layer in (
+        ("input", found.inputs, "Parameter"),
+        ("output", found.outputs, "Result"),
+    ):
+        if [kind for kind, _ in values] != ["f32"] or found.layers[layer] != 1:
+            kinds = ", ".join(kind[:40] for kind, _ in values[:4])
+            raise BundleError(f"must have one {what} in float32, but has {kinds!r}")
+    _check_precision(graph, "FakeQuantize" in found.layers)
+    _check_shapes(graph, manifest, found.inputs[0][1], found.outputs[0][1])
+
+
+def _check_precision(graph: Graph, quantised: bool) -> None:
+    if quantised != (graph.precision == "int8"):
+        raise BundleError(f"is not in {graph.precision}")
+
+
+def _check_shapes(
+    graph: Graph, manifest: Manifest, image: tuple[int | None, ...], logits: tuple[int | None, ...]
+) -> None:
+    """Batches of any number; a size that is fixed only where the manifest says so."""
+    size = graph.size or (None, None)
+    wanted = (None, manifest.info.input.channels, *size)
+    if image != wanted:
+        raise BundleError(f"takes {_shown(image)} where its manifest says {_shown(wanted)}")
+    wanted = (None, manifest.info.model.num_classes, *size)
+    fits = len(logits) == 4 and logits[:2] == wanted[:2]
+    if not fits or any(side not in (None, w) for side, w in zip(logits[2:], size, strict=True)):
+        raise BundleError(f"gives {_shown(logits)} where its manifest says {_shown(wanted)}")
+
+
+def _shown(dims: tuple[int | None, ...]) -> str:
+    return " x ".join("any" if side is None else str(side) for side in dims[:6]) or "no shape"

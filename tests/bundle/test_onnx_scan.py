@@ -1,0 +1,283 @@
+"""The scanner tells what onnx itself tells, and refuses what a bundle must not hold."""
+
+import copy
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from bmis.bundle import onnx_scan, write_bundle
+from bmis.bundle.onnx_scan import Value, scan_onnx
+from bmis.errors import BundleError
+from bundles import CARD, manifest, onnx_bytes, onnx_model
+
+
+@pytest.fixture
+def model():
+    return copy.deepcopy(onnx_model())
+
+
+def refused(model, match):
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    with pytest.raises(BundleError, match=match):
+        scan_onnx(data)
+
+
+def varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def field(number, wire, value):
+    if wire == 0:
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | wire) + (varint(len(value)) if wire == 2 else b"") + value
+
+
+def test_it_tells_what_is_there(model):
+    model.graph.node.append(helper.make_node("Relu", ["logits"], ["other"]))
+    found = scan_onnx(model.SerializeToString())
+    assert found.inputs == (Value("image", 1, (None, 3, None, None)),)
+    assert found.outputs == (Value("logits", 1, (None, 2, None, None)),)
+    assert found.opset == 18
+    assert found.operators == {"Conv", "Relu"}
+
+
+def test_all_types_of_weights_are_known_raw_and_written_out(model):
+    for number, kind in enumerate([1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16]):
+        for raw in (True, False):
+            tensor = helper.make_tensor(f"{number}{raw}", kind, [2, 3], [0, 1, 1, 1, 0, 1])
+            if raw:
+                tensor = numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), tensor.name)
+            assert tensor.data_type == kind
+            model.graph.initializer.append(tensor)
+    model.graph.initializer.append(helper.make_tensor("none", 1, [0], []))
+    model.graph.initializer.append(helper.make_tensor("one", 7, [], [-5]))
+    assert scan_onnx(model.SerializeToString()).operators == {"Conv"}
+
+
+def test_attributes_of_all_plain_kinds_are_known(model):
+    values = {"a": 1.5, "b": -3, "c": "text", "d": [1.0, 2.0], "e": [-1, 5], "f": ["x", "y"]}
+    tensor = numpy_helper.from_array(np.ones(3, np.float32))
+    model.graph.node.append(helper.make_node("Pad", ["image"], ["x"], g=tensor, **values))
+    assert scan_onnx(model.SerializeToString()).operators == {"Conv", "Pad"}
+
+
+@pytest.mark.parametrize("length", range(0, 200, 7))
+def test_every_cut_is_refused(length):
+    refused(onnx_bytes()[:length], "is cut short|one version of the operators")
+
+
+def test_external_data_are_refused(model):
+    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    refused(model, "holds external data")
+    entry = model.graph.initializer[0].external_data.add()
+    entry.key, entry.value = "location", "/etc/passwd"
+    refused(model, "holds external data")
+    model.graph.initializer[0].data_location = TensorProto.DEFAULT
+    refused(model, "holds external data")
+
+
+def test_foreign_operators_are_refused(model):
+    model.graph.node[0].domain = "com.example"
+    refused(model, "uses the foreign operator 'Conv' of 'com.example'")
+    model.graph.node[0].domain = "ai.onnx"  # another name of the default
+    assert scan_onnx(model.SerializeToString()).operators == {"Conv"}
+    model.opset_import.add(domain="com.microsoft", version=1)
+    refused(model, "needs foreign operators, 'com.microsoft'")
+
+
+def test_one_version_of_the_operators_is_wanted(model):
+    model.opset_import.add(domain="ai.onnx", version=19)
+    refused(model, "one version of the operators")
+    del model.opset_import[:]
+    refused(model, "one version of the operators")
+
+
+def test_functions_are_refused(model):
+    model.functions.add(name="f", domain="")
+    refused(model, "holds functions")
+
+
+def test_nested_graphs_are_refused(model):
+    inner = helper.make_graph([], "inner", [], [])
+    model.graph.node.append(
+        helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+    )
+    refused(model, "holds nested graphs")
+
+
+def test_graphs_in_lists_training_and_sparse_weights_are_refused(model):
+    for change, match in (
+        (lambda m: m.graph.node[0].attribute[0].graphs.add(), "nested graphs"),
+        (lambda m: m.graph.node[0].attribute[0].tensors.add(), "tensor lists"),
+        (lambda m: m.graph.node[0].attribute[0].sparse_tensor.dims.append(1), "sparse weights"),
+        (lambda m: setattr(m.graph.node[0].attribute[0], "ref_attr_name", "x"), "functions"),
+        (lambda m: setattr(m.graph.node[0], "overload", "x"), "functions"),
+        (lambda m: m.graph.sparse_initializer.add(), "sparse weights"),
+        (lambda m: m.training_info.add(), "training information"),
+        (lambda m: m.graph.input[0].type.sequence_type.elem_type.SetInParent(), "sequences"),
+        (lambda m: m.graph.input[0].type.optional_type.elem_type.SetInParent(), "optional values"),
+    ):
+        other = copy.deepcopy(model)
+        change(other)
+        refused(other, f"holds {match}")
+
+
+@pytest.mark.parametrize("field", ["float_data", "int32_data", "int64_data", "double_data"])
+def test_weights_given_twice_are_refused(model, field):
+    getattr(model.graph.initializer[0], field).append(1)
+    refused(model, "has the weight 'bias', whose shape does not fit its bytes")
+
+
+@pytest.mark.parametrize("dims", [[3], [2, 2], [1], [], [0], [-2], [2**31, 0], [1] * 8 + [2]])
+def test_weights_whose_shape_does_not_fit_are_refused(model, dims):
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend(dims)
+    refused(model, "has the weight 'bias', whose shape does not fit its bytes")
+
+
+@pytest.mark.parametrize(("kind", "fits"), [(6, True), (7, False), (10, False), (2, False)])
+def test_weights_are_as_long_as_their_type_says(model, kind, fits):
+    model.graph.initializer[0].data_type = kind
+    if fits:
+        assert scan_onnx(model.SerializeToString()).operators == {"Conv"}
+    else:
+        refused(model, "'bias', whose shape does not fit its bytes")
+
+
+@pytest.mark.parametrize("kind", [0, 8, 14, 15, 17, 22, 23, 99])
+def test_types_that_no_network_uses_are_refused(model, kind):
+    model.graph.initializer[0].data_type = kind
+    refused(model, f"has the weight 'bias' of the unused type {kind}")
+
+
+def test_weights_inside_nodes_are_checked_too(model):
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), "value")
+    tensor.dims[0] = 4
+    model.graph.node.append(helper.make_node("Constant", [], ["x"], value=tensor))
+    refused(model, "has the weight 'value', whose shape")
+    tensor.data_location = TensorProto.EXTERNAL
+    model.graph.node[1].attribute[0].t.CopyFrom(tensor)
+    refused(model, "holds external data")
+
+
+def test_texts_are_refused_as_weights(model):
+    model.graph.initializer.append(helper.make_tensor("words", TensorProto.STRING, [1], ["a"]))
+    refused(model, "holds texts")
+
+
+def test_an_input_with_a_weight_of_its_name_is_refused(model):
+    model.graph.initializer[0].name = "image"
+    refused(model, "has an input that is a weight as well")
+
+
+def test_names_must_be_text(model):
+    refused(onnx_bytes().replace(b"Conv", b"\xff\xfenv"), "has a operator that is not UTF-8 text")
+
+
+GRAPH = field(7, 2, b"")
+OPSET = field(8, 2, field(2, 0, 18))
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        (b"", "one version of the operators"),
+        (GRAPH + OPSET + GRAPH, "says a thing twice .model 7."),
+        (OPSET + field(7, 0, 5), "is damaged .model 7."),
+        (OPSET + field(1, 2, b"1"), "is damaged .model 1."),
+        (OPSET + field(99, 2, b"1"), "holds parts that bmis does not know .model 99."),
+        (OPSET + field(0, 2, b"1"), "holds parts that bmis does not know .model 0."),
+        (OPSET + b"\x0b\x0c", "wire type 3"),
+        (OPSET + b"\x0f", "wire type 7"),
+        (OPSET + b"\x80" * 10 + b"\x01", "a number without end"),
+        (OPSET + b"\x08" + b"\xff" * 9 + b"\x7f", "a number without end"),
+        (OPSET + b"\x08" + b"\xff" * 9, "cut short"),
+        (OPSET + b"\x12" + b"\xff" * 8 + b"\x7f", "cut short"),
+        (OPSET + b"\x15\0\0", "cut short"),
+        (OPSET + field(7, 2, field(5, 2, field(2, 0, 1) + field(1, 2, b"\x80"))), "cut short"),
+        (OPSET + field(7, 2, field(5, 2, field(2, 0, 7) + field(7, 2, b"\x80"))), "cut short"),
+        (OPSET + field(7, 2, field(5, 2, field(2, 0, 1) + field(4, 2, b"123"))), "cut short"),
+    ],
+)
+def test_bytes_that_are_no_protobuf_are_refused(data, match):
+    refused(data, match)
+
+
+def test_a_side_that_is_fixed_and_free_is_refused():
+    dim = field(1, 2, field(1, 0, 3) + field(2, 2, b"n"))
+    value = field(1, 2, b"image") + field(2, 2, field(1, 2, field(2, 2, dim)))
+    refused(OPSET + field(7, 2, field(11, 2, value)), "both fixed and free")
+
+
+def test_shapes_in_packed_form_are_read():
+    """As ``onnx`` does not write them, but may read them."""
+    tensor = field(1, 2, varint(2) + varint(300)) + field(2, 0, 3) + field(9, 2, bytes(600))
+    assert onnx.TensorProto.FromString(tensor).dims == [2, 300]
+    assert scan_onnx(OPSET + field(7, 2, field(5, 2, tensor))).inputs == ()
+    refused(OPSET + field(7, 2, field(5, 2, tensor.replace(varint(300), varint(301)))), "fit")
+
+
+def test_a_file_of_millions_of_parts_is_given_up(monkeypatch):
+    monkeypatch.setattr(onnx_scan, "_FIELD_LIMIT", 1000)
+    refused(OPSET + field(7, 2, field(1, 2, b"") * 1001), "has more than 1000 parts")
+
+
+def in_bundle(tmp_path, model, match, **said):
+    made = manifest(**said)
+    members = {g.file: onnx_bytes(int8=g.precision == "int8") for g in made.graphs}
+    members[made.graphs[-1].file] = model.SerializeToString()
+    with pytest.raises(BundleError, match=match) as caught:
+        write_bundle(tmp_path / "a.bmis", made, members, CARD)
+    assert str(caught.value).startswith(f"{tmp_path / 'a.bmis'}: {made.graphs[-1].file} ")
+    assert "\n" not in str(caught.value)
+
+
+def test_other_inputs_and_outputs_are_refused(tmp_path, model):
+    for change, match in (
+        (lambda g: setattr(g.input[0], "name", "x"), "one input, 'image' in float32, but has 'x'"),
+        (lambda g: g.input.append(g.output[0]), "but has 'image, logits'"),
+        (lambda g: g.input.pop(), "one input, 'image' in float32, but has ''"),
+        (lambda g: setattr(g.input[0].type.tensor_type, "elem_type", 10), "one input, 'image'"),
+        (lambda g: setattr(g.output[0], "name", "y"), "one output, 'logits' in float32"),
+        (lambda g: g.output.append(g.input[0]), "but has 'logits, image'"),
+        (lambda g: setattr(g.output[0].type.tensor_type, "elem_type", 7), "one output"),
+    ):
+        other = copy.deepcopy(model)
+        change(other.graph)
+        in_bundle(tmp_path, other, match)
+
+
+def test_other_shapes_are_refused(tmp_path):
+    for shape, said, match in (
+        ({"channels": 1}, {}, "takes any x 1 x any x any where its manifest says any x 3"),
+        ({"classes": 4}, {}, "gives any x 4 x any x any where its manifest says any x 2"),
+        ({"size": (32, 48)}, {}, "takes any x 3 x 32 x 48 where"),
+        ({}, {"size": (32, 48)}, "takes any x 3 x any x any where its manifest says any x 3 x 32"),
+        ({"size": (48, 32)}, {"size": (32, 48)}, "takes any x 3 x 48 x 32"),
+    ):
+        in_bundle(tmp_path, onnx_model(**shape), match, **said)
+
+
+def test_a_batch_of_one_number_and_a_missing_shape_are_refused(tmp_path, model):
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 64
+    in_bundle(tmp_path, model, "gives any x 2 x 64 x any")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    in_bundle(tmp_path, model, "takes 1 x 3 x any x any")
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    in_bundle(tmp_path, model, "takes no shape")
+
+
+def test_older_operators_are_refused(tmp_path, model):
+    model.opset_import[0].version = 17
+    in_bundle(tmp_path, model, "uses operators of version 17, 18 is the oldest")
+
+
+def test_a_graph_is_of_the_precision_it_claims(tmp_path, model):
+    in_bundle(tmp_path, model, "is not in int8; export it again", int8=True)
+    in_bundle(tmp_path, onnx_model(int8=True), "is not in float32; export it again")

@@ -1,0 +1,168 @@
+"""OpenVINO's graphs: XML that hides nothing, constants inside its own weights."""
+
+import pytest
+
+from bmis.bundle import Graph, openvino_scan, read_bundle, write_bundle
+from bmis.bundle.openvino_scan import scan_ir
+from bmis.errors import BundleError
+from bundles import CARD, manifest, onnx_bytes
+
+XML = """<?xml version="1.0"?>
+<net name="tiny" version="11">
+	<layers>
+		<layer id="0" name="image" type="Parameter" version="opset1">
+			<data shape="?,3,?,?" element_type="f32" />
+			<output><port id="0" precision="FP32" names="image"><dim>-1</dim></port></output>
+		</layer>
+		<layer id="1" name="kernel" type="Const" version="opset1">
+			<data element_type="f32" shape="2, 3, 1, 1" offset="8" size="24" />
+		</layer>
+		<layer id="2" name="conv" type="Convolution" version="opset1">
+			<input><port id="0" precision="FP32"><dim>7</dim></port></input>
+		</layer>
+		<layer id="3" name="logits" type="Result" version="opset1">
+			<input><port id="0" precision="FP32">
+				<dim>-1</dim><dim>2</dim><dim>-1</dim><dim>-1</dim>
+			</port></input>
+		</layer>
+	</layers>
+	<edges><edge from-layer="0" from-port="0" to-layer="2" to-port="0" /></edges>
+	<rt_info><info value="&lt;!ENTITY&gt;" /></rt_info>
+</net>
+"""
+QUANTISED = XML.replace('type="Convolution"', 'type="FakeQuantize"')
+
+
+def refused(text, match, weights=32):
+    with pytest.raises(BundleError, match=match):
+        scan_ir(text if isinstance(text, bytes) else text.encode(), weights)
+
+
+def test_it_tells_what_is_there():
+    found = scan_ir(XML.encode(), 32)
+    assert found.inputs == [("f32", (None, 3, None, None))]
+    assert found.outputs == [("f32", (None, 2, None, None))]
+    assert found.layers == {"Parameter": 1, "Const": 1, "Convolution": 1, "Result": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        XML.replace("<net", "<!DOCTYPE net [<!ENTITY a 'b'>]>\n<net", 1),
+        XML.replace("<layers>", "<!-- hidden --><layers>"),
+        XML.replace("<layers>", "<![CDATA[hidden]]><layers>"),
+        XML.replace("<layers>", "<?php x ?><layers>"),
+        XML.replace('"1.0"', '"1.0" encoding="iso-8859-1"'),
+        XML.replace('<?xml version="1.0"?>\n', ""),
+        XML.encode("utf-16"),
+        XML.encode("utf-16-le"),
+        b"\xef\xbb\xbf" + XML.encode(),
+        XML.replace("tiny", "ti\0ny"),
+        "",
+    ],
+)
+def test_xml_that_could_hide_something_is_refused(text):
+    refused(text, "is not plain XML as OpenVINO writes it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [XML[:-3], XML.replace("</net>", ""), XML + "<x/>", XML.replace("tiny", "&a;"), XML[:22]],
+)
+def test_xml_that_is_not_whole_is_refused(text):
+    refused(text, "is not whole XML")
+
+
+def test_bytes_that_are_no_text_are_refused():
+    refused(XML.encode().replace(b"tiny", b"ti\xffny"), "is not whole XML")
+
+
+CHANGES = {
+    "foreign": ('version="opset1"', 'version="extension"', "foreign layer 'Parameter' of 'extensi"),
+    "an opset by name": ('version="opset1"', 'version="opset1x"', "foreign layer"),
+    "a loop": ('type="Convolution"', 'type="Loop"', "uses the layer Loop"),
+    "a state": ('type="Convolution"', 'type="ReadValue"', "uses the layer ReadValue"),
+    "a nested graph": ("<rt_info>", "<rt_info><body></body>", "holds nested graphs"),
+    "another version": ('version="11"', 'version="7"', "a version that bmis knows"),
+    "another root": ("net", "set", "a version that bmis knows"),
+    "weights outside": ('offset="8"', 'offset="9"', "a constant that is not in its .bin"),
+    "weights before": ('offset="8"', 'offset="-8"', "a constant that is not in its .bin"),
+    "weights far away": ('offset="8"', f'offset="{"9" * 30}"', "a constant that is not in its"),
+    "no offset": ('offset="8" ', "", "a constant that is not in its .bin"),
+    "too short": ('size="24"', 'size="20"', "whose shape does not fit its bytes"),
+    "another shape": ('shape="2, 3, 1, 1"', 'shape="2, 3, 2, 1"', "does not fit its bytes"),
+    "a free shape": ('shape="2, 3, 1, 1"', 'shape="?, 3, 1, 1"', "or of any size"),
+    "texts": (
+        'element_type="f32" shape',
+        'element_type="string" shape',
+        "the unused type 'string'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "match"), CHANGES.values(), ids=CHANGES)
+def test_what_a_graph_must_not_hold_is_refused(before, after, match):
+    assert before in XML
+    refused(XML.replace(before, after), match)
+
+
+def test_depth_and_length_have_limits(monkeypatch):
+    refused(XML.replace("<edges>", "<edges>" + "<a>" * 100_000), "holds nested graphs")
+    monkeypatch.setattr(openvino_scan, "XML_LIMIT", 100)
+    refused(XML, r"has \d+ bytes, the limit is 100")
+
+
+def write(path, text, *, precision="float32", weights=bytes(32)):
+    name = "openvino/model" if precision == "float32" else "openvino/model.int8"
+    graphs = (
+        Graph("model.onnx", "onnx", "float32"),
+        Graph(f"{name}.xml", "openvino", precision),
+    )
+    members = {"model.onnx": onnx_bytes(), f"{name}.xml": text.encode(), f"{name}.bin": weights}
+    write_bundle(path, manifest(graphs=graphs), members, CARD)
+    return path
+
+
+def test_a_bundle_with_openvino_is_written_and_read(tmp_path):
+    bundle = read_bundle(write(tmp_path / "a.bmis", XML))
+    assert bundle.find("openvino", "float32").file == "openvino/model.xml"
+    assert bundle.read("openvino/model.xml").decode() == XML
+    assert bundle.read("openvino/model.bin") == bytes(32)
+    other = read_bundle(write(tmp_path / "b.bmis", QUANTISED, precision="int8"))
+    assert other.find("openvino", "int8").file == "openvino/model.int8.xml"
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (XML.replace('shape="?,3,?,?"', 'shape="?,1,?,?"'), "takes any x 1 x any x any where"),
+        (XML.replace('shape="?,3,?,?"', 'shape="1,3,?,?"'), "takes 1 x 3 x any x any where"),
+        (XML.replace("<dim>2</dim>", "<dim>3</dim>"), "gives any x 3 x any x any where"),
+        (XML.replace('element_type="f32" />', 'element_type="u8" />'), "one input in float32"),
+        (XML.replace('"FP32">\n', '"I64">\n'), "one output in float32, but has 'i64'"),
+        (XML.replace('type="Result"', 'type="Relu"'), "one output in float32, but has ''"),
+        (XML.replace('type="Convolution"', 'type="Parameter"'), "one input in float32"),
+        (QUANTISED, "is not in float32"),
+        (XML.replace('offset="8"', 'offset="9"'), "a constant that is not in its .bin"),
+    ],
+)
+def test_a_graph_that_does_not_fit_its_manifest_is_refused(tmp_path, text, match):
+    with pytest.raises(BundleError, match=match) as caught:
+        write(tmp_path / "a.bmis", text)
+    assert "a.bmis: openvino/model.xml " in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "format", "start"),
+    [("model.pte", "executorch", b"\0\0\0\0ET12"), ("model.tflite", "litert", b"\0\0\0\0TFL3")],
+)
+def test_files_of_other_runtimes_are_known_by_their_start(tmp_path, file, format, start):
+    graphs = (Graph("model.onnx", "onnx", "float32"), Graph(file, format, "float32"))
+    members = {"model.onnx": onnx_bytes(), file: start + b"rest"}
+    write_bundle(tmp_path / "a.bmis", manifest(graphs=graphs), members, CARD)
+    assert read_bundle(tmp_path / "a.bmis").read(file) == start + b"rest"
+    with pytest.raises(BundleError, match=f"{file} is not a file of {format}"):
+        write_bundle(
+            tmp_path / "b.bmis", manifest(graphs=graphs), {**members, file: b"other"}, CARD
+        )
