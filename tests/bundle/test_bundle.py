@@ -61,6 +61,13 @@ def test_a_fixed_size_comes_back(tmp_path):
     assert bundle.manifest.info.input.size == (64, 32)
 
 
+def test_a_bundle_may_hold_nothing_but_int8(tmp_path):
+    graphs = (Graph("model.int8.onnx", "onnx", "int8"),)
+    bundle = read_bundle(write_tiny(tmp_path / "small.bmis", graphs=graphs))
+    assert [graph.precision for graph in bundle.manifest.graphs] == ["int8"]
+    assert bundle.find("onnx", "float32") is None
+
+
 def test_what_could_not_be_read_is_not_written(tmp_path):
     path = tmp_path / "lesion.bmis"
     with pytest.raises(BundleError, match=r"lesion.bmis: has no model.onnx, which its manifest"):
@@ -185,14 +192,17 @@ WRONG = {
     "a stride that does not fit": (said(stride=7), "the input 32x48 is no multiple of 7"),
     "a fraction of a weight": (said(parameters=1.5), "parameters must be a whole number"),
     "negative work": (said(macs=-1), "macs must be a whole number"),
-    "no graphs": (said(graphs=[]), "one of them onnx in float32"),
+    "no graphs": (said(graphs=[]), "has no graph of a network"),
     "graphs that are a number": (said(graphs=3), "cannot be used"),
     "a graph that is text": (said(graphs=["model.onnx"]), "a graph must be names with values"),
     "another file": (graph(file="other.onnx"), "graph in float32 is model.onnx, got 'other.onnx'"),
     "another format": (graph(format="pickle"), "unknown format 'pickle'"),
     "another precision": (graph(precision="int4"), "unknown precision 'int4'"),
     "no such pair": (graph(format="litert", precision="int8"), "there is no litert graph in int8"),
-    "a graph twice": (graph(precision="int8", file="model.int8.onnx"), "of different kinds"),
+    "a graph twice": (
+        graph(precision="int8", file="model.int8.onnx"),
+        "must differ in format or precision",
+    ),
     "a graph of another size": (graph(size=[64, 64]), "both must be the same"),
     "a graph of one side": (graph(size=[64]), "size must be"),
     "a check in words": (graph(check={"dice": "good"}), "must hold finite numbers"),

@@ -167,6 +167,8 @@ def _check_text_size(archive: Archive, name: str) -> None:
 def _check_names(archive: Archive, manifest: Manifest, members: Mapping[str, Member]) -> None:
     """The zip, its manifest's list and the graphs must all tell of the same files."""
     wanted = {CARD, *(file for graph in manifest.graphs for file in graph.files)}
+    if not manifest.graphs:
+        raise BundleError("has no graph of a network; export it again")
     there = set(archive.sizes) - {MANIFEST}
     for name in sorted(wanted - (there & set(members))):
         raise BundleError(f"has no {name}, which its manifest names; export it again")

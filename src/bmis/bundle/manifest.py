@@ -72,7 +72,7 @@ class Manifest(Settings):
     Attributes:
         info: Network, input and classes, as in a checkpoint.
         stride: Height and width of every batch are multiples of it.
-        graphs: Each pair of format and precision once; always one in ONNX and float32.
+        graphs: Each pair of format and precision at most once; a file has one or more.
         colours: Red, green and blue, 0 to 255, of each class.
         parameters: Weights of the network.
         macs: Multiply-accumulates for one image of ``info.input.size``.
@@ -101,8 +101,8 @@ class Manifest(Settings):
             if not _is_whole(value, int(name == "stride"), most):
                 raise ConfigError(f"{name} must be a whole number up to {most}, got {value!r}")
         kinds = [(graph.format, graph.precision) for graph in graphs]
-        if ("onnx", "float32") not in kinds or len(set(kinds)) < len(kinds):
-            raise ConfigError("graphs must be of different kinds, one of them onnx in float32")
+        if len(set(kinds)) < len(kinds):
+            raise ConfigError("graphs must differ in format or precision")
         self._check_pixels()
         _dict("quality", self.quality)
 
