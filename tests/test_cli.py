@@ -142,7 +142,7 @@ def test_a_wrong_command_is_one_line(argv, said, capsys, tmp_path, monkeypatch):
 PLACES = {
     "inspect": lambda place, run, out: ["inspect", place, "--out", out],
     "train": lambda place, run, out: ["train", place, "--out", out],
-    "evaluate": lambda place, run, out: ["evaluate", run, "--data", place, "--out", out],
+    "evaluate": lambda place, run, out: ["evaluate", run, place, "--out", out],
     "predict": lambda place, run, out: ["predict", run, place, "--out", out],
 }
 RUNS = {

@@ -289,6 +289,32 @@ def test_without_config_the_weights_tell_fold_and_seed(tmp_path, run, monkeypatc
     assert list(evaluate_model(run, data=data).cases) == expected
 
 
+def test_a_bundle_tells_fold_and_seed_and_is_scored_beside_itself(tmp_path, run, monkeypatch):
+    many = {f"case{i:02}": CASES["a"] for i in range(15)}
+    data = write_data(tmp_path / "many", many, splits=False)
+    configure(run, data="/elsewhere", fold=1, seed=9)  # of the run, in whose folder it may lie
+    bundle = run / "lesion.bmis"
+    known = info(resize="native", size=(64, 64))
+    known.provenance.update(fold=2, seed=7, split_seed=5, data="many")
+    use(monkeypatch, Brightness(), known)
+    with pytest.raises(ConfigError, match=r"lesion\.bmis: does not tell its data set"):
+        evaluate_model(bundle)
+    expected = [case.id for case in open_dataset(data, fold=2, seed=5).split("test")]
+    scores = evaluate_model(bundle, data=data)
+    assert list(scores.cases) == expected
+    assert scores.out == run / "lesion"
+    assert not (run / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("told", [{"seed": "x"}, {"seed": -1}, {"seed": [1]}, {"fold": [1]}])
+def test_a_bundle_whose_split_cannot_be_is_named(tmp_path, data, monkeypatch, told):
+    known = info(resize="native", size=(64, 64))
+    known.provenance.update(told)
+    use(monkeypatch, Brightness(), known)
+    with pytest.raises(DataError, match=r"lesion\.bmis: (cannot be read|tells of the seed)"):
+        evaluate_model(tmp_path / "lesion.bmis", data=data)
+
+
 def test_data_that_is_gone_is_named(run):
     configure(run, data="/nowhere/at/all")
     with pytest.raises(DataError, match=r"/nowhere/at/all: the data set of the training is not"):

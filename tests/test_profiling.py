@@ -16,7 +16,7 @@ from bmis.dryrun import count_macs, peak_bytes
 from bmis.errors import BmisError, ConfigError, DataError
 from bmis.models import SegmentationModel, build_model
 from bmis.profiling import profile_model, render
-from bmis.timing import inference, synchroniser, time_calls, training
+from bmis.timing import inference, synchroniser, training
 
 TINY = {"widths": (6, 8, 10), "depths": (1, 1)}
 
@@ -113,54 +113,6 @@ def test_memory_of_inference_grows_with_the_pixels():
     assert four == pytest.approx(4 * one, rel=0.01)
 
 
-class Stage:
-    """A device and a clock that write down what is done with them; each call takes a second."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.now = 0.0
-
-    def step(self) -> None:
-        first = "step" not in self.events
-        self.events.append("step")
-        self.now += 1000 if first else 1  # the first call is slow, as on a GPU
-
-    def synchronise(self) -> None:
-        self.events.append("synchronise")
-
-    def clock(self) -> float:
-        self.events.append("clock")
-        return self.now
-
-
-def run_stage(seconds: float) -> tuple[Stage, list[float]]:
-    stage = Stage()
-    times = time_calls(
-        stage.step, seconds=seconds, synchronise=stage.synchronise, clock=stage.clock
-    )
-    return stage, times
-
-
-# Fault of the paper's own code: times taken without waiting for the GPU, first call included.
-def test_every_look_at_the_clock_waits_for_the_device():
-    events = run_stage(1.0)[0].events
-    looks = [i for i, event in enumerate(events) if event == "clock"]
-    assert looks
-    assert all(events[i - 1] == "synchronise" for i in looks)
-
-
-def test_the_first_calls_are_not_counted():
-    stage, times = run_stage(101.0)
-    assert max(times) == 1.0
-    assert stage.events.count("step") == len(times) + 3
-
-
-def test_a_slow_step_is_warmed_up_once():
-    stage, times = run_stage(1.0)  # its first call takes a thousand times that
-    assert max(times) == 1.0
-    assert stage.events.count("step") == len(times) + 1
-
-
 class Pooled(Line):
     """Whose norm sees one value per channel and image."""
 
@@ -178,11 +130,6 @@ def test_a_network_that_cannot_learn_from_one_image_is_still_profiled():
     assert one.latency_p50_ms > 0
     assert (one.step_ms, one.training_mb) == (None, None)
     assert two.step_ms > 0
-
-
-@pytest.mark.parametrize(("seconds", "calls"), [(0.0, 3), (0.5, 5), (1.0, 10), (25.0, 25)])
-def test_calls_are_repeated_until_they_fill_the_time(seconds, calls):
-    assert len(run_stage(seconds)[1]) == calls
 
 
 def test_a_gpu_is_waited_for(monkeypatch):

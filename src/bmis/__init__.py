@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # "as" says to type checkers that the names are public
+    from bmis.bundle_profiling import profile_bundle as profile_bundle
     from bmis.checkpoint import load_model as load_model
     from bmis.checkpoint import save_model as save_model
     from bmis.compare import CompareConfig as CompareConfig
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.train import train_model as train_model
 
 _HOMES = {
+    "bundle_profiling": ("profile_bundle",),
     "checkpoint": ("load_model", "save_model"),
     "compare": ("CompareConfig", "compare_methods"),
     "config": ("InputSpec", "ModelConfig", "ModelInfo", "RuntimeOptions", "TrainConfig"),

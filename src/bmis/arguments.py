@@ -219,15 +219,19 @@ def _add_runtime(sub: argparse.ArgumentParser) -> None:
 def _add_use_verbs(verb: _Verb) -> None:
     sub = verb("evaluate", "score a trained network", "runs/polyps-bmis-default-seed0")
     sub.add_argument("run", metavar="MODEL", help="bundle, run folder or .safetensors file")
-    sub.add_argument("--data", help="dataset folder (the run's own)")
+    sub.add_argument(
+        "data", nargs="?", metavar="DATA", default=argparse.SUPPRESS,
+        help="dataset folder (the run's own; a bundle has none)",
+    )  # fmt: skip
+    sub.add_argument("--data", help="the same by name")
     sub.add_argument("--split", default="test", help="train, val, test or all (%(default)s)")
     sub.add_argument("--fold", type=_fold, help="number of the fold, or a CSV file (the run's own)")
-    sub.add_argument("--out", help="folder for the results (the run folder)")
+    sub.add_argument("--out", help="for the results (the run folder; lesion of lesion.bmis)")
     sub.add_argument("--tolerance", type=float, default=2.0, help="of NSD, mm or pixels (2)")
     _add_runtime(sub)
 
     sub = verb("profile", "measure what a network costs", "bmis --size 224 --batch 1,8")
-    sub.add_argument("model", metavar="MODEL", help="name, run folder or .safetensors file")
+    sub.add_argument("model", metavar="MODEL", help="name, bundle, run folder or .safetensors file")
     sub.add_argument("--size", type=_size, help="side, or height,width (the run's, or 224)")
     sub.add_argument("--batch", type=_batches, default=(1, 8), help="such as 1,8")
     sub.add_argument("--threads", type=int, help="processor threads (all)")

@@ -24,9 +24,9 @@ from bmis.quickest import quickest
 _FORMATS = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx")}  # best first
 _PRECISIONS = {  # of the graphs that an answer to --precision means, best first
     "auto": ("int8", "float32"),
-    "int8": ("int8",),
     "fp32": ("float32",),
     "bf16": ("float32",),
+    "int8": ("int8",),
 }
 
 
@@ -91,6 +91,18 @@ def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bun
     spec = bundle.manifest.info.input
     image = np.zeros((1, spec.channels, *spec.size), np.float32)
     return quickest(question, starts, image), bundle
+
+
+def runnable(bundle: Bundle) -> tuple[tuple[str, str], ...]:
+    """Engines that are installed, each with the precisions that it has for a bundle here."""
+    found = []
+    for engine in installed_engines():
+        for precision, (kind, *_) in _PRECISIONS.items():
+            if precision == "auto" or (precision == "bf16" and not computes_bf16(engine)):
+                continue
+            if _graph(bundle, engine, kind) is not None:
+                found.append((engine, precision))
+    return tuple(found)
 
 
 def _graphs(

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 
 from bmis.arguments import Run, make_parser
 from bmis.config import RuntimeOptions, TrainConfig
-from bmis.errors import BmisError, TrainingInterrupted
+from bmis.errors import BmisError, ConfigError, TrainingInterrupted
 from bmis.memory import memory_limit
 
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
@@ -92,6 +92,10 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _profile(args: argparse.Namespace) -> int:
+    from bmis.bundle import SUFFIX
+
+    if Path(args.model).suffix.lower() == SUFFIX:
+        return _profile_bundle(args)
     from bmis.profiling import profile_model, render
 
     profile = profile_model(
@@ -101,6 +105,16 @@ def _profile(args: argparse.Namespace) -> int:
         device=args.device,
         threads=args.threads,
     )
+    _answer(args, profile.to_dict(), render(profile))
+    return 0
+
+
+def _profile_bundle(args: argparse.Namespace) -> int:
+    from bmis.bundle_profiling import profile_bundle, render
+
+    if args.device not in ("auto", "cpu"):
+        raise ConfigError(f"bundles run on the processor, not on {args.device!r}; leave it out")
+    profile = profile_bundle(args.model, size=args.size, batches=args.batch, threads=args.threads)
     _answer(args, profile.to_dict(), render(profile))
     return 0
 

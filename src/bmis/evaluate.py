@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.folder import Case, Dataset, find_cases, load_case
 from bmis.data.images import read_mask
@@ -54,7 +55,8 @@ def evaluate_model(
             data set that was moved.
         split: "train", "val", "test", or "all" for every image of the data set.
         fold: Another fold than the training's: a number or the path of a CSV file.
-        out: The run folder by default.
+        out: By default the run folder; for a bundle a folder beside it with its name, so that it
+            does not take the place of the run's own scores.
         options: How the network is run; the defaults where left out.
         tolerance: Of ``nsd``, in millimetres where the data set tells its spacing, else pixels.
 
@@ -72,7 +74,7 @@ def evaluate_model(
     fold = told["fold"] if fold is None else fold
     dataset = _open(root, fold, told["seed"], info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
-    folder = output_folder(Path(out) if out is not None else _home(run))
+    folder = output_folder(_home(run) if out is None else Path(out))
     predictor = Predictor(runtime, info)
     cases, failed = _score(predictor, dataset, chosen, tolerance)
     scores = Scores(
@@ -96,25 +98,34 @@ def evaluate_model(
 
 
 def _home(run: Path) -> Path:
+    if run.suffix.lower() == SUFFIX:
+        return run.with_suffix("")
     return run if run.is_dir() else run.parent
 
 
 def _training(run: Path, info: ModelInfo) -> dict[str, Any]:
-    """Data, fold and seed of the split: from the run's ``config.yaml``, else the weights."""
+    """Data, fold and seed of the split: from the run's ``config.yaml``, else what is in ``run``."""
     names = ("data", "fold", "seed", "split_seed")
     # in the weights "data" is but the data set's name, no path
     told = {"data": None, "fold": None, "seed": 0, "split_seed": None}
     told |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
-    file = _home(run) / "config.yaml"
+    source, file = run, _home(run) / "config.yaml"
     try:
-        if file.is_file():
+        if run.suffix.lower() != SUFFIX and file.is_file():  # a bundle may lie beside any
+            source = file
             config = yaml.safe_load(file.read_text(encoding="utf-8"))
             told |= {name: config[name] for name in names if name in config}
         chosen = told["seed"] if told["split_seed"] is None else told["split_seed"]
-        return told | {"seed": int(chosen or 0)}
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        seed = int(chosen or 0)
+    except (OSError, ArithmeticError, ValueError, TypeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{file}: cannot be read ({reason}); restore it, or remove it") from error
+        raise DataError(f"{source}: cannot be read ({reason}); restore it, or remove it") from error
+    if not 0 <= seed < 2**32 or not isinstance(told["fold"], int | str | None):
+        raise DataError(
+            f"{source}: tells of the seed {seed} and the fold {told['fold']!r}, which cannot be; "
+            "restore it"
+        )
+    return told | {"seed": seed}
 
 
 def _data_folder(run: Path, told: Mapping[str, Any], data: Path | str | None) -> Path:

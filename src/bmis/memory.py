@@ -1,4 +1,4 @@
-"""A limit to the memory that this process may take, which the system itself enforces."""
+"""The memory of this process: what it took, and a limit that the system itself enforces."""
 
 import sys
 from collections.abc import Iterator
@@ -47,7 +47,17 @@ def memory_limit(megabytes: int | None) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
+def peak_resident() -> int | None:
+    """The most bytes of memory that this process ever held, libraries included; None off Linux."""
+    return _status("VmHWM") * 1024 if sys.platform.startswith("linux") else None
+
+
 def _taken() -> int:
     """Megabytes that the process has for its data now."""
+    return _status("VmData") // 1024
+
+
+def _status(name: str) -> int:
+    """Kilobytes that Linux tells of this process."""
     lines = _STATUS.read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmData")) // 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

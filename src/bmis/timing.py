@@ -1,7 +1,6 @@
 """How long a step of a network takes on a device, and how much memory."""
 
 import copy
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +11,9 @@ from bmis.dryrun import peak_bytes
 from bmis.errors import says_no_memory
 from bmis.models import SegmentationModel
 from bmis.processor import processor_name
+from bmis.stopwatch import Step, time_calls
 
-Step = Callable[[], object]
 MakeStep = Callable[[SegmentationModel, int, tuple[int, int]], Step]
-
-_WARM_UP = 3  # calls that are not counted: they allocate, choose kernels and fill caches
-_LEAST = 10  # calls that are
-_FEWEST = 3  # of slow ones,
-_SLOW = 10  # that is, when their sum is so many times the least
 
 
 class NotEnoughMemoryError(Exception):
@@ -119,47 +113,6 @@ def _measure(
         if says_no_memory(error):
             raise NotEnoughMemoryError from error
         raise
-
-
-def time_calls(
-    step: Step,
-    *,
-    seconds: float,
-    synchronise: Step = lambda: None,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[float]:
-    """Time single calls, after some that are not counted, until they add up to ``seconds``.
-
-    Args:
-        step: What to time.
-        seconds: Least sum of the times. Ten calls are counted, but of slow steps only as many as
-            take ten times this, three at least.
-        synchronise: Waits until the device has done all that it was given; before every look at
-            the clock.
-        clock: Seconds.
-
-    Returns:
-        Seconds of each call.
-    """
-
-    def timed() -> float:
-        synchronise()
-        start = clock()
-        step()
-        synchronise()
-        return clock() - start
-
-    warm_up = [timed()]
-    while len(warm_up) < _WARM_UP and sum(warm_up) < _SLOW * seconds:
-        warm_up.append(timed())
-    times: list[float] = []
-    while (
-        sum(times) < seconds
-        or len(times) < _FEWEST
-        or (len(times) < _LEAST and sum(times) < _SLOW * seconds)
-    ):
-        times.append(timed())
-    return times
 
 
 def device_name(device: torch.device) -> str:

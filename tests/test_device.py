@@ -1,0 +1,67 @@
+"""A machine that has none of the workshop: every verb of a bundle, in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bmis
+from bmis.data.images import read_mask
+from bmis.data.phantoms import write_phantoms
+from bundles import write_tiny
+
+ABSENT = ("torch", "lightning", "scipy", "onnx", "jinja2", "matplotlib")
+
+
+@pytest.fixture
+def device(tmp_path):
+    """A command line on which the workshop's packages cannot be imported."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules.update(dict.fromkeys({ABSENT!r}))\n"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(
+            [str(tmp_path / "site"), str(Path(bmis.__file__).parents[1])]
+        ),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("package", ABSENT)
+def test_the_workshop_is_absent(device, package):
+    assert "ModuleNotFoundError" in device("-c", f"import {package}").stderr
+
+
+@pytest.mark.slow
+def test_a_bundle_predicts_is_scored_and_profiled_without_the_workshop(device, tmp_path):
+    write_phantoms(tmp_path / "data", modality="endoscopy", count=10, size=(40, 48), seed=1)
+    write_tiny(tmp_path / "lesion.bmis", int8=True)
+    images = sorted((tmp_path / "data" / "images").iterdir())
+
+    run = device("-m", "bmis", "predict", "lesion.bmis", "data/images", "--out", "masks")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert read_mask(tmp_path / "masks" / f"{images[0].stem}.png").shape == (40, 48)
+
+    run = device("-m", "bmis", "evaluate", "lesion.bmis", "data", "--split", "all", "--json")
+    assert (run.returncode, run.stderr) == (0, "")
+    scores = json.loads(run.stdout)
+    assert scores["images"] == 10
+    assert scores["summary"]["cases"]["hd95"]["ci95"] is not None
+    assert json.loads((tmp_path / "lesion" / "metrics.json").read_text()) == scores
+
+    run = device("-m", "bmis", "profile", "lesion.bmis", "--batch", "1", "--json")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert {cost["fault"] for cost in json.loads(run.stdout)["engines"]} == {None}
