@@ -1,4 +1,7 @@
-"""Bundles of a few kilobytes: one 1 x 1 convolution in ONNX, with any number of classes."""
+"""Bundles of a few kilobytes: one 1 x 1 convolution in ONNX, with any number of classes.
+
+``IR`` is as OpenVINO writes graphs, but for scanners alone: no engine would take it.
+"""
 
 import hashlib
 import json
@@ -12,6 +15,29 @@ from onnx import TensorProto, helper, numpy_helper
 from bmis.bundle import Graph, Manifest, write_bundle
 from bmis.config import InputSpec, ModelConfig, ModelInfo
 
+IR = """<?xml version="1.0"?>
+<net name="tiny" version="11">
+	<layers>
+		<layer id="0" name="image" type="Parameter" version="opset1">
+			<data shape="?,3,?,?" element_type="f32" />
+			<output><port id="0" precision="FP32" names="image"><dim>-1</dim></port></output>
+		</layer>
+		<layer id="1" name="kernel" type="Const" version="opset1">
+			<data element_type="f32" shape="2, 3, 1, 1" offset="8" size="24" />
+		</layer>
+		<layer id="2" name="conv" type="Convolution" version="opset1">
+			<input><port id="0" precision="FP32"><dim>7</dim></port></input>
+		</layer>
+		<layer id="3" name="logits" type="Result" version="opset1">
+			<input><port id="0" precision="FP32">
+				<dim>-1</dim><dim>2</dim><dim>-1</dim><dim>-1</dim>
+			</port></input>
+		</layer>
+	</layers>
+	<edges><edge from-layer="0" from-port="0" to-layer="2" to-port="0" /></edges>
+	<rt_info><info value="&lt;!ENTITY&gt;" /></rt_info>
+</net>
+"""
 CARD = "# Model card\n\nFor tests, not a medical device.\n"
 
 

@@ -1,12 +1,16 @@
 """What is written comes back the same; a bundle that says something wrong is refused."""
 
+import dataclasses
 import hashlib
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 
 from bmis.bundle import Graph, Manifest, read_bundle, write_bundle
+from bmis.bundle.manifest import FILES
 from bmis.config import InputSpec
 from bmis.errors import BundleError, ConfigError, DataError
 from bundles import CARD, manifest, onnx_bytes, rezip, unzip, write_tiny
@@ -284,6 +288,14 @@ def test_a_manifest_names_what_it_needs():
         Manifest.from_dict({"stride": 8})
     with pytest.raises(ConfigError, match="there is no litert graph in int8"):
         Graph("model.tflite", "litert", "int8")
+
+
+def test_the_reference_tells_of_every_field_and_file():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "bundle.md"
+    told = set(re.findall(r"`([\w./]+)`", page.read_text(encoding="utf-8")))
+    fields = {field.name for kind in (Manifest, Graph) for field in dataclasses.fields(kind)}
+    files = {name for names in FILES.values() for name in names if not name.endswith(".bin")}
+    assert fields | files | {"members", "sha256", "bytes", "format_version"} <= told
 
 
 def test_manifest_json_stands_first_and_is_for_people_too(path):

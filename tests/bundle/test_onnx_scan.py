@@ -176,8 +176,18 @@ def test_an_input_with_a_weight_of_its_name_is_refused(model):
     refused(model, "has an input that is a weight as well")
 
 
-def test_names_must_be_text(model):
-    refused(onnx_bytes().replace(b"Conv", b"\xff\xfenv"), "has a operator that is not UTF-8 text")
+@pytest.mark.parametrize("name", [b"Conv", b"image", b"bias", b"kernel_shape", b"width", b"tiny"])
+def test_names_must_be_text(name):
+    refused(onnx_bytes().replace(name, b"\xff" + name[1:]), "has a name that is not UTF-8 text")
+
+
+def test_types_between_nodes_are_read_too(model):
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
+    model.graph.value_info.append(value)
+    assert scan_onnx(model.SerializeToString()).operators == {"Conv"}
+    value.type.map_type.key_type = 7
+    model.graph.value_info.append(value)
+    refused(model, "holds maps")
 
 
 GRAPH = field(7, 2, b"")

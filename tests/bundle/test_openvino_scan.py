@@ -5,31 +5,9 @@ import pytest
 from bmis.bundle import Graph, openvino_scan, read_bundle, write_bundle
 from bmis.bundle.openvino_scan import scan_ir
 from bmis.errors import BundleError
-from bundles import CARD, manifest, onnx_bytes
+from bundles import CARD, IR, manifest, onnx_bytes
 
-XML = """<?xml version="1.0"?>
-<net name="tiny" version="11">
-	<layers>
-		<layer id="0" name="image" type="Parameter" version="opset1">
-			<data shape="?,3,?,?" element_type="f32" />
-			<output><port id="0" precision="FP32" names="image"><dim>-1</dim></port></output>
-		</layer>
-		<layer id="1" name="kernel" type="Const" version="opset1">
-			<data element_type="f32" shape="2, 3, 1, 1" offset="8" size="24" />
-		</layer>
-		<layer id="2" name="conv" type="Convolution" version="opset1">
-			<input><port id="0" precision="FP32"><dim>7</dim></port></input>
-		</layer>
-		<layer id="3" name="logits" type="Result" version="opset1">
-			<input><port id="0" precision="FP32">
-				<dim>-1</dim><dim>2</dim><dim>-1</dim><dim>-1</dim>
-			</port></input>
-		</layer>
-	</layers>
-	<edges><edge from-layer="0" from-port="0" to-layer="2" to-port="0" /></edges>
-	<rt_info><info value="&lt;!ENTITY&gt;" /></rt_info>
-</net>
-"""
+XML = IR
 QUANTISED = XML.replace('type="Convolution"', 'type="FakeQuantize"')
 
 

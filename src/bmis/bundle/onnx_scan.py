@@ -15,43 +15,43 @@ import numpy as np
 from bmis.errors import BundleError
 
 _FIELD_LIMIT = 1_000_000  # of a whole file; a large transformer has a fifth of it
-# field number -> name, wire type (0 whole number, 1 eight bytes, 2 length and bytes, 5 four
-# bytes) and "*" if it may stand there more than once; "!" begins what is refused
+# field number -> name, wire type (0 whole number, 1 eight bytes, 2 length and bytes, t the same
+# with a text, 5 four bytes) and "*" if it may be there more than once; "!" begins what is refused
 _MESSAGES = {
     "model": {
         **{1: "version 0", 2: "producer 2", 3: "producer_version 2", 4: "domain 2"},
         **{5: "model_version 0", 6: "doc 2", 7: "graph 2", 8: "opset 2*", 14: "pair 2*"},
         **{20: "!training information", 25: "!functions", 26: "!device settings"},
     },
-    "opset": {1: "domain 2", 2: "version 0"},
+    "opset": {1: "domain t", 2: "version 0"},
     "graph": {
-        **{1: "node 2*", 2: "name 2", 5: "weight 2*", 10: "doc 2", 11: "input 2*"},
+        **{1: "node 2*", 2: "name t", 5: "weight 2*", 10: "doc 2", 11: "input 2*"},
         **{12: "output 2*", 13: "between 2*", 14: "!quantisation notes", 15: "!sparse weights"},
         **{16: "pair 2*"},
     },
     "node": {
-        **{1: "input 2*", 2: "output 2*", 3: "name 2", 4: "operator 2", 5: "attribute 2*"},
-        **{6: "doc 2", 7: "domain 2", 8: "!functions", 9: "pair 2*", 10: "!device settings"},
+        **{1: "input t*", 2: "output t*", 3: "name t", 4: "operator t", 5: "attribute 2*"},
+        **{6: "doc 2", 7: "domain t", 8: "!functions", 9: "pair 2*", 10: "!device settings"},
     },
     "attribute": {
-        **{1: "name 2", 2: "float 5", 3: "int 0", 4: "text 2", 5: "tensor 2"},
+        **{1: "name t", 2: "float 5", 3: "int 0", 4: "text 2", 5: "tensor 2"},
         **{6: "!nested graphs", 7: "floats 5*", 8: "ints 0*", 9: "texts 2*", 10: "!tensor lists"},
         **{11: "!nested graphs", 13: "doc 2", 14: "!types", 15: "!types", 20: "type 0"},
         **{21: "!functions", 22: "!sparse weights", 23: "!sparse weights"},
     },
     "tensor": {
         **{1: "dims 0*", 2: "type 0", 3: "!segments", 4: "floats 5*", 5: "int32s 0*"},
-        **{6: "!texts", 7: "int64s 0*", 8: "name 2", 9: "raw 2", 10: "doubles 1*"},
+        **{6: "!texts", 7: "int64s 0*", 8: "name t", 9: "raw 2", 10: "doubles 1*"},
         **{11: "uint64s 0*", 12: "doc 2", 13: "!external data", 14: "location 0", 16: "pair 2*"},
     },
-    "value": {1: "name 2", 2: "type 2", 3: "doc 2", 4: "pair 2*"},
+    "value": {1: "name t", 2: "type 2", 3: "doc 2", 4: "pair 2*"},
     "type": {
         **{1: "tensor 2", 4: "!sequences", 5: "!maps", 6: "denotation 2", 7: "!foreign types"},
         **{8: "!sparse weights", 9: "!optional values"},
     },
     "tensor type": {1: "element 0", 2: "shape 2"},
     "shape": {1: "dim 2*"},
-    "dim": {1: "value 0", 2: "symbol 2", 3: "denotation 2"},
+    "dim": {1: "value 0", 2: "symbol t", 3: "denotation 2"},
 }
 # element type -> bytes of one, and the field that may hold them in place of "raw"
 _ELEMENTS = {
@@ -119,10 +119,7 @@ class _Fields:
         return self.parts.get(name, [memoryview(b"")])[0]
 
     def text(self, name: str) -> str:
-        try:
-            return str(self.part(name), "utf-8")
-        except UnicodeDecodeError as error:
-            raise BundleError(f"has a {name} that is not UTF-8 text") from error
+        return str(self.part(name), "utf-8")
 
     def count(self, name: str, width: int) -> int:
         """How many numbers of ``width`` bytes (0: of any length) a repeated field holds."""
@@ -157,6 +154,8 @@ class _Scan:
         operators = frozenset(self._node(item) for item in graph.parts.get("node", []))
         inputs = tuple(self._value(item) for item in graph.parts.get("input", []))
         outputs = tuple(self._value(item) for item in graph.parts.get("output", []))
+        for item in graph.parts.get("between", []):
+            self._value(item)
         weights = {self._tensor(item) for item in graph.parts.get("weight", [])}
         if weights & {value.name for value in inputs}:
             raise BundleError("has an input that is a weight as well")
@@ -221,8 +220,10 @@ class _Scan:
                 raise BundleError(f"holds {said[1:]}")
             name, how = said.split(" ")
             packed = how.endswith("*") and wire == 2
-            if wire != int(how[0]) and not packed:
+            if wire != int(how[0].replace("t", "2")) and not packed:
                 raise BundleError(f"is damaged ({message} {number})")
+            if how[0] == "t" and not isinstance(value, int):
+                _check_text(value)
             if number in seen and not how.endswith("*"):
                 raise BundleError(f"says a thing twice ({message} {number})")
             seen.add(number)
@@ -231,6 +232,14 @@ class _Scan:
             else:
                 fields.parts.setdefault(name, []).append(value)
         return fields
+
+
+def _check_text(value: memoryview) -> None:
+    """Names come back in the engine's own words, which must be text."""
+    try:
+        str(value, "utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError("has a name that is not UTF-8 text") from error
 
 
 def _walk(view: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
