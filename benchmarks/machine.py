@@ -4,28 +4,32 @@ import os
 import platform
 import re
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import torch
+from bmis.processor import processor_flags, processor_name
 
-from bmis.timing import device_name
+try:
+    import torch
+except ModuleNotFoundError:  # on a device
+    torch = None  # type: ignore[assignment]
 
-_PACKAGES = ("bmis", "torch", "lightning", "numpy", "pillow")
-_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")  # that decide the speed
+_PACKAGES = ("bmis", "torch", "lightning", "onnxruntime", "openvino", "numpy", "pillow")
+_FLAGS = (  # that decide the speed, on x86 and on ARM
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"),
+    *("asimd", "asimddp", "i8mm", "bf16"),
+)
 
 
 def describe() -> dict[str, Any]:
     """Plain values for a result's JSON file."""
-    processor = device_name(torch.device("cpu"))
-    gpu = torch.cuda.is_available()
+    gpu = _gpu()
     return {
-        "processor": processor,
-        "processor_flags": [flag for flag in _FLAGS if flag in _proc("cpuinfo").split()],
+        "processor": processor_name(),
+        "processor_flags": [flag for flag in _FLAGS if flag in processor_flags()],
         "cores": _cores(),
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads() if torch else None,
         "memory_gb": _memory_gb(),
-        "gpu": device_name(torch.device("cuda")) if gpu else None,
+        "gpu": gpu,
         "cuda": torch.version.cuda if gpu else None,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -35,10 +39,7 @@ def describe() -> dict[str, Any]:
 
 def short_name() -> str:
     """For a file's name: the GPU's, or the processor's with its number of cores."""
-    if torch.cuda.is_available():
-        name = device_name(torch.device("cuda"))
-    else:
-        name = f"{device_name(torch.device('cpu'))} {_cores()} cores"
+    name = _gpu() or f"{processor_name()} {_cores()} cores"
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
@@ -57,11 +58,8 @@ def _memory_gb() -> float | None:
         return None
 
 
-def _proc(name: str) -> str:
-    try:
-        return Path("/proc", name).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+def _gpu() -> str | None:
+    return str(torch.cuda.get_device_name()) if torch and torch.cuda.is_available() else None
 
 
 def _version(name: str) -> str | None:

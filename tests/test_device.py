@@ -45,6 +45,20 @@ def test_the_workshop_is_absent(device, package):
     assert "ModuleNotFoundError" in device("-c", f"import {package}").stderr
 
 
+def test_no_library_marks_the_machine_or_keeps_anything_to_report(tmp_path):
+    """As ONNX Runtime does by itself: an identifier and events under the user's cache."""
+    write_tiny(tmp_path / "lesion.bmis")
+    environment = {
+        "PYTHONPATH": str(Path(bmis.__file__).parents[1]),
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "home" / "cache"),
+    }
+    code = "import sys, bmis; bmis.load(sys.argv[1], engine='onnxruntime')"
+    command = [sys.executable, "-c", code, str(tmp_path / "lesion.bmis")]
+    subprocess.run(command, check=True, env=environment)
+    assert list(tmp_path.glob("home/**/*")) == []
+
+
 @pytest.mark.slow
 def test_a_bundle_predicts_is_scored_and_profiled_without_the_workshop(device, tmp_path):
     write_phantoms(tmp_path / "data", modality="endoscopy", count=10, size=(40, 48), seed=1)

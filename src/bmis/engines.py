@@ -4,6 +4,7 @@ Both take the graph as bytes that ``bundle.read_bundle`` has checked, and answer
 theirs with one line of ours.
 """
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, Protocol
@@ -151,10 +152,13 @@ def computes_bf16(engine: str) -> bool:
 
 
 def _onnxruntime() -> ModuleType:
+    # from 1.29 on it marks the machine and reports each use over the network; nothing of medical
+    # work leaves the device. Read when the library is loaded, so set before
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(_SILENT)
-    onnxruntime.disable_telemetry_events()  # its Windows builds would tell of medical work
+    onnxruntime.disable_telemetry_events()  # of Windows' own builds, which do not read it
     return onnxruntime  # type: ignore[no-any-return]
 
 
