@@ -55,6 +55,16 @@ def test_without_int8_the_bundle_runs_in_float32(path):
         load(path, engine="onnxruntime", precision="int8")
 
 
+def test_openvino_runs_int8_in_its_own_format_alone(with_int8):
+    """On some ONNX graphs in int8 it brings the process down."""
+    assert load(with_int8, engine="openvino").graph.precision == "float32"
+    assert load(with_int8).engine.name == "onnxruntime"
+    with pytest.raises(
+        ConfigError, match="has no int8 graph for openvino, only onnx float32, onnx"
+    ):
+        load(with_int8, engine="openvino", precision="int8")
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_bf16_is_refused_where_there_is_none(path, engine, monkeypatch):
     monkeypatch.setattr(bmis.bundle_runtime, "computes_bf16", lambda _: False)

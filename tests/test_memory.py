@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import bmis.memory
 from bmis.errors import ConfigError
 from bmis.memory import _taken, memory_limit
 
@@ -37,10 +38,11 @@ def test_none_is_no_limit(before):
         assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
-@pytest.mark.parametrize("megabytes", [-1, 0, 1])
-def test_less_than_is_taken_already_is_refused(before, megabytes):
-    wanted = f"memory limit of {megabytes} MB is too low, .* MB are taken before the work begins"
-    with pytest.raises(ConfigError, match=wanted), memory_limit(megabytes):
+@pytest.mark.parametrize("more", [-10000, -1])
+def test_a_limit_that_leaves_too_little_is_refused(before, monkeypatch, more):
+    monkeypatch.setattr(bmis.memory, "_taken", lambda: 500)
+    wanted = f"of {564 + more} MB is too low, 500 MB are taken before .*; give 564 or more"
+    with pytest.raises(ConfigError, match=wanted), memory_limit(564 + more):
         pass
 
 

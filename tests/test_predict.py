@@ -14,7 +14,7 @@ import bmis.predict
 from bmis.checkpoint import save_model
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.images import read_image, read_mask, write_image
-from bmis.errors import BmisError, ConfigError, DataError
+from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import build_model
 from bmis.predict import Prediction, Predictor, predict_masks, write_masks
 from fakes import Brightness, info
@@ -322,3 +322,25 @@ def test_from_a_run_folder_to_masks(images, tmp_path, rule):
     if rule == "squash":
         with pytest.raises(BmisError, match="leave tile out"):
             predict_masks(tmp_path, images, tmp_path / "out", tile=64)
+
+
+class Faulty(Brightness):
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    def __call__(self, batch):
+        raise self.fault
+
+
+def test_a_fault_of_the_network_stops_at_the_first_image(images, tmp_path):
+    with pytest.raises(BundleError, match="odd graph"):
+        write_masks(Predictor(Faulty(BundleError("odd graph")), info()), images, tmp_path / "out")
+    with pytest.raises(NoMemoryError, match="too big"):  # no other image is smaller for it
+        write_masks(Predictor(Faulty(NoMemoryError("too big")), info()), images, tmp_path / "out")
+
+
+def test_of_images_of_different_sizes_another_may_fit(images, tmp_path):
+    predictor = Predictor(Faulty(NoMemoryError("too big")), info(resize="native"))
+    done = write_masks(predictor, images, tmp_path / "out")
+    assert done.failed == [(path, "too big") for path in images]

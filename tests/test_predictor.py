@@ -6,9 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from bmis.data.images import Image
-from bmis.errors import BundleError, ConfigError, DataError
-from bmis.predictor import Predictor
+from bmis.data.images import Image, read_mask, write_image
+from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
+from bmis.predict import predict_masks
+from bmis.predictor import Predictor, load
+from bundles import write_tiny
 from fakes import Brightness, info
 
 RULES = ("squash", "letterbox", "native")
@@ -165,3 +167,90 @@ sys.exit("torch" in sys.modules or "scipy" in sys.modules)
 """
     folder = __file__.rsplit("/", 1)[0]
     subprocess.run([sys.executable, "-c", code, folder], check=True)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_way_to_give_an_image_gives_the_same_mask(tmp_path, channels):
+    image, _ = blocks(64, 48, channels)
+    write_image(tmp_path / "a.png", image.pixels)
+    predictor = Predictor(Brightness(3), info(3, size=(32, 32), channels=channels))
+    ways = [image, image.pixels, tmp_path / "a.png", str(tmp_path / "a.png")]
+    ways += [image.pixels[..., 0]]  # all channels are equal
+    for way in ways:
+        np.testing.assert_array_equal(predictor(way).labels, predictor(image).labels)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((8, 8, 3)),
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros(8, np.uint8),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((0, 8), np.uint8),
+    ],
+)
+def test_pixels_that_are_no_image_are_refused(pixels):
+    with pytest.raises(DataError, match="expected "):
+        Predictor(Brightness(), info())(pixels)
+
+
+class Small(Brightness):
+    """Has memory for so many pixels."""
+
+    room = 64 * 64
+
+    def __call__(self, batch):
+        if batch.size > 3 * self.room:
+            raise NoMemoryError("not enough memory")
+        return super().__call__(batch)
+
+
+def test_tiles_become_smaller_where_memory_is_short(caplog):
+    image, labels = blocks(300, 500)
+    predictor = Predictor(Small(3), info(3, size=(256, 256), resize="native"))
+    np.testing.assert_array_equal(predictor(image).labels, labels)
+    np.testing.assert_array_equal(predictor(image).labels, labels)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [  # once, not for the second image again
+        f"not enough memory: from here on in tiles of {side}x{side} pixels" for side in (128, 64)
+    ]
+
+
+def test_tiles_that_were_asked_for_stay_as_they_are():
+    predictor = Predictor(Small(), info(size=(32, 32), resize="native"), tile=128)
+    with pytest.raises(NoMemoryError):
+        predictor(Image(np.zeros((200, 200, 3), np.uint8)))
+
+
+def test_tiles_do_not_become_too_small_to_see_anything():
+    runtime = Small()
+    runtime.room = 8
+    with pytest.raises(NoMemoryError):
+        Predictor(runtime, info(size=(128, 128), resize="native"))(
+            Image(np.zeros((200, 200, 3), np.uint8))
+        )
+
+
+def test_a_network_of_one_size_takes_no_other_tile():
+    runtime = Brightness()
+    runtime.size = (32, 32)
+    spec = info(resize="native")
+    mask = Predictor(runtime, spec)(Image(np.full((50, 70, 3), 240, np.uint8)))
+    assert mask.labels.all()
+    assert set(runtime.shapes) == {(1, 3, 32, 32)}
+    assert Predictor(runtime, spec, tile=32)
+    with pytest.raises(ConfigError, match="takes tiles of 32x32 only; leave tile out, or export"):
+        Predictor(runtime, spec, tile=64)
+
+
+def test_a_path_is_enough(tmp_path):
+    write_tiny(tmp_path / "a.bmis", classes=3)
+    image, _ = blocks(40, 50)
+    write_image(tmp_path / "one.png", image.pixels)
+    loaded = load(str(tmp_path / "a.bmis"), engine="onnxruntime", threads=1, probabilities=True)
+    mask = loaded(tmp_path / "one.png")
+    assert mask.labels.shape == (40, 50)
+    np.testing.assert_allclose(mask.probabilities.sum(0), 1, atol=1e-5)
+    done = predict_masks(tmp_path / "a.bmis", [tmp_path / "one.png"], tmp_path / "out")
+    np.testing.assert_array_equal(read_mask(done.written[0]), mask.labels)

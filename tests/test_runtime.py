@@ -11,7 +11,7 @@ from bmis.checkpoint import save_model
 from bmis.config import RuntimeOptions
 from bmis.errors import BundleError, ConfigError, MissingExtraError
 from bmis.models import build_model
-from bmis.runtime import load_runtime
+from bmis.runtime import load_packages, load_runtime
 from bmis.torch_runtime import TorchRuntime
 from bundles import manifest, write_tiny
 from fakes import info
@@ -55,3 +55,15 @@ def test_without_torch_the_install_line_is_given(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r'pip install "bmis\[train\]"'):
         load_runtime(tmp_path)
+
+
+def test_packages_that_will_be_needed_can_be_loaded_first(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("bmis.runtime.require_engine", asked.append)
+    load_packages("a.bmis", RuntimeOptions(engine="openvino"))
+    assert asked == ["openvino"]
+    load_packages("a.bmis", RuntimeOptions())
+    assert asked == ["openvino", "onnxruntime", "openvino"]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "bmis\[train\]"'):
+        load_packages(tmp_path, RuntimeOptions())

@@ -21,7 +21,14 @@ from bmis.errors import ConfigError, DataError
 from bmis.processor import processor_name, usable_cores
 from bmis.quickest import quickest
 
-_FORMATS = {"onnxruntime": ("onnx",), "openvino": ("openvino", "onnx")}  # best first
+_FORMATS = {  # that an engine runs in a precision, best first
+    ("onnxruntime", "float32"): ("onnx",),
+    ("onnxruntime", "int8"): ("onnx",),
+    ("openvino", "float32"): ("openvino", "onnx"),
+    # int8 in its own format alone: OpenVINO 2026.4 brings the process down on ONNX graphs that
+    # concatenate in int8
+    ("openvino", "int8"): ("openvino",),
+}
 _PRECISIONS = {  # of the graphs that an answer to --precision means, best first
     "auto": ("int8", "float32"),
     "fp32": ("float32",),
@@ -60,6 +67,9 @@ class BundleRuntime:
 
 def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bundle]:
     """Load a bundle to run it, by the engine and in the precision that are asked for.
+
+    What an int8 graph leaves in float is computed in float32, as when the graph was checked; bf16
+    there gains nothing.
 
     With ``engine="auto"`` and several engines installed they are timed against each other, well
     below a second each, and the answer is remembered; see ``quickest``.
@@ -121,7 +131,8 @@ def _graphs(
         held = ", ".join(f"{graph.format} {graph.precision}" for graph in bundle.manifest.graphs)
         raise ConfigError(
             f"{bundle.path}: has no {_PRECISIONS[options.precision][-1]} graph for "
-            f"{' or '.join(names)}, only {held}; choose another precision, or export it again"
+            f"{' or '.join(names)}, only {held}; choose another engine or precision, or "
+            "export it again"
         )
     if options.precision == "bf16":
         graphs = {name: graph for name, graph in graphs.items() if computes_bf16(name)}
@@ -134,7 +145,7 @@ def _graphs(
 
 
 def _graph(bundle: Bundle, engine: str, precision: str) -> Graph | None:
-    found = (bundle.find(format_, precision) for format_ in _FORMATS[engine])
+    found = (bundle.find(format_, precision) for format_ in _FORMATS[engine, precision])
     return next((graph for graph in found if graph is not None), None)
 
 

@@ -2,25 +2,22 @@
 
 import argparse
 import json
-import logging
 import sys
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console, RenderableType
-
+from bmis.answers import answer, say, say_failures, say_json, set_up_messages
 from bmis.arguments import Run, make_parser
 from bmis.config import RuntimeOptions, TrainConfig
-from bmis.errors import BmisError, ConfigError, TrainingInterrupted
+from bmis.errors import BmisError, ConfigError, TrainingInterrupted, says_no_memory
 from bmis.memory import memory_limit
 
 # Verbs import what they need when they are called: `bmis --help` and the device side stay fast
 # and without torch.
 _WORKSHOP = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # what the extra "train" brings
-_WIDE = 140  # columns
+_NO_MEMORY_CURE = "use smaller images, a larger machine or a larger --memory-limit"
 _INTERRUPTED = 130  # what shells say after Ctrl-C
 
 
@@ -29,7 +26,7 @@ def _inspect(args: argparse.Namespace) -> int:
 
     out = args.out or Path("inspect") / Path(args.data).resolve().name
     found = inspect_dataset(Path(args.data), out=out, fold=args.fold, seed=args.seed)
-    _answer(args, found.to_dict(), render(found))
+    answer(args, found.to_dict(), render(found))
     return 2 if found.problems else 0
 
 
@@ -45,7 +42,7 @@ def _phantom(args: argparse.Namespace) -> int:
         difficulty=args.difficulty,
         classes=args.classes,
     )
-    _say(f"{args.count} {args.modality} phantoms in {out}")
+    say(f"{args.count} {args.modality} phantoms in {out}")
     return 0
 
 
@@ -58,12 +55,12 @@ def _train(args: argparse.Namespace) -> int:
     from bmis.train import train_model
 
     done = train_model(config, out=args.out)
-    say = rank_zero_only(_say)  # one answer, however many processes there are
+    say_once = rank_zero_only(say)  # one answer, however many processes there are
     if args.json:
-        say(json.dumps({**asdict(done), "run": str(done.run)}, indent=2))
+        say_once(json.dumps({**asdict(done), "run": str(done.run)}, indent=2))
     else:
         work = f" in {done.seconds:.0f} s, {done.images_per_second:.1f} images/s"
-        say(
+        say_once(
             f"{done.epochs} epochs{work if done.seconds else ' were done before'}; "
             f"best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
@@ -75,20 +72,20 @@ def _train(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from bmis.evaluate import evaluate_model, render
 
-    with memory_limit(args.memory_limit):
+    with _runtime_options(args) as options:
         scores = evaluate_model(
             args.run,
             data=args.data,
             split=args.split,
             fold=args.fold,
             out=args.out,
-            options=_runtime_options(args),
+            options=options,
             tolerance=args.tolerance,
         )
-    _answer(args, scores.to_dict(), render(scores))
+    answer(args, scores.to_dict(), render(scores))
     if not args.json:
-        _say(f"cases.csv, metrics.json and {len(scores.overlays)} overlays in {scores.out}")
-    return _failures(scores.failed)
+        say(f"cases.csv, metrics.json and {len(scores.overlays)} overlays in {scores.out}")
+    return say_failures(scores.failed)
 
 
 def _profile(args: argparse.Namespace) -> int:
@@ -105,7 +102,7 @@ def _profile(args: argparse.Namespace) -> int:
         device=args.device,
         threads=args.threads,
     )
-    _answer(args, profile.to_dict(), render(profile))
+    answer(args, profile.to_dict(), render(profile))
     return 0
 
 
@@ -115,7 +112,7 @@ def _profile_bundle(args: argparse.Namespace) -> int:
     if args.device not in ("auto", "cpu"):
         raise ConfigError(f"bundles run on the processor, not on {args.device!r}; leave it out")
     profile = profile_bundle(args.model, size=args.size, batches=args.batch, threads=args.threads)
-    _answer(args, profile.to_dict(), render(profile))
+    answer(args, profile.to_dict(), render(profile))
     return 0
 
 
@@ -124,7 +121,7 @@ def _predict(args: argparse.Namespace) -> int:
     from bmis.predict import predict_masks
 
     images = [file for path in args.images for file in find_images(Path(path))]
-    with memory_limit(args.memory_limit):
+    with _runtime_options(args) as options:
         done = predict_masks(
             Path(args.run),
             images,
@@ -132,11 +129,11 @@ def _predict(args: argparse.Namespace) -> int:
             overlay=args.overlay,
             probabilities=args.probabilities,
             tile=args.tile,
-            options=_runtime_options(args),
+            options=options,
             spacing=args.spacing,
         )
     if args.json:
-        _print_json(
+        say_json(
             {
                 "written": [str(path) for path in done.written],
                 "failed": [{"file": str(path), "why": why} for path, why in done.failed],
@@ -144,8 +141,8 @@ def _predict(args: argparse.Namespace) -> int:
             }
         )
     else:
-        _say(f"{len(done.written)} masks in {args.out}; measurements in {done.measurements}")
-    return _failures(done.failed)
+        say(f"{len(done.written)} masks in {args.out}; measurements in {done.measurements}")
+    return say_failures(done.failed)
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -178,7 +175,7 @@ def _compare(args: argparse.Namespace) -> int:
             for record in done.records
         ],
     }
-    _answer(args, plain, render(done))
+    answer(args, plain, render(done))
     for record in done.failed:
         sys.stderr.write(f"bmis: {record.cell} failed: {record.reason}\n")
     return 2 if done.failed else 0
@@ -191,18 +188,18 @@ def _report(args: argparse.Namespace) -> int:
     for warning in done.warnings:
         sys.stderr.write(f"bmis: {warning}\n")
     if args.json:
-        _print_json(done.to_dict())
+        say_json(done.to_dict())
     else:
         cells = f"{done.done} done, {done.failed} failed, {done.missing} missing"
-        _say(f"methods: {done.methods}; data sets: {done.datasets}; cells: {cells}")
-        _say(f"page: {done.page}\ntables and figures: {args.out} ({len(done.files) - 1} files)")
+        say(f"methods: {done.methods}; data sets: {done.datasets}; cells: {cells}")
+        say(f"page: {done.page}\ntables and figures: {args.out} ({len(done.files) - 1} files)")
     return 0
 
 
 def _convert(args: argparse.Namespace) -> int:
     from bmis.convert import convert_checkpoint
 
-    _say(f"wrote {convert_checkpoint(Path(args.source), model=args.model, out=Path(args.out))}")
+    say(f"wrote {convert_checkpoint(Path(args.source), model=args.model, out=Path(args.out))}")
     return 0
 
 
@@ -211,8 +208,8 @@ def _demo(args: argparse.Namespace) -> int:
 
     done = run_demo(Path(args.out), modality=args.modality, seed=args.seed)
     for picture in done.pictures:
-        _say(f"picture: {picture}")
-    _say(f"masks and measurements: {Path(args.out) / 'masks'}\nreport: {done.report}")
+        say(f"picture: {picture}")
+    say(f"masks and measurements: {Path(args.out) / 'masks'}\nreport: {done.report}")
     return 0
 
 
@@ -220,48 +217,20 @@ def _models(args: argparse.Namespace) -> int:
     from bmis.catalogue import read_catalogue, render
 
     entries = read_catalogue(args.group)
-    _answer(args, [entry.to_dict() for entry in entries], render(entries))
+    answer(args, [entry.to_dict() for entry in entries], render(entries))
     return 0
 
 
-def _runtime_options(args: argparse.Namespace) -> RuntimeOptions:
-    return RuntimeOptions(args.device, args.engine, args.precision, args.threads)
+@contextmanager
+def _runtime_options(args: argparse.Namespace) -> Iterator[RuntimeOptions]:
+    """How the network shall be run; within the limit to the memory, if there is one."""
+    options = RuntimeOptions(args.device, args.engine, args.precision, args.threads)
+    if args.memory_limit is not None:
+        from bmis.runtime import load_packages
 
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _print_json(value: Any) -> None:
-    _say(json.dumps(value, indent=2, allow_nan=False))
-
-
-def _answer(args: argparse.Namespace, plain: Any, picture: RenderableType) -> None:
-    """The result for machines or for people, as asked."""
-    if args.json:
-        _print_json(plain)
-    else:
-        console = Console()
-        if not console.is_terminal:  # a file or a pipe has no edge
-            console.width = _WIDE
-        console.print(picture)
-
-
-def _failures(failed: Sequence[tuple[Path, str]]) -> int:
-    """List the files that could not be used; the exit code that goes with it."""
-    for _, why in failed:
-        sys.stderr.write(f"bmis: {why}\n")
-    if failed:
-        sys.stderr.write(f"bmis: {len(failed)} files were left out, the others are done\n")
-    return 2 if failed else 0
-
-
-def _set_up_messages(*, verbose: bool) -> None:
-    """Warnings in one line; news of the work where no progress bar can be shown."""
-    warnings.formatwarning = lambda message, *_, **__: f"bmis: {message}\n"
-    logger = logging.getLogger("bmis")
-    logger.handlers = [logging.StreamHandler()]  # to the stderr of now, however often it is called
-    logger.setLevel(logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING)
+        load_packages(args.run, options)
+    with memory_limit(args.memory_limit):
+        yield options
 
 
 _VERBS: Mapping[str, Run] = {
@@ -287,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = make_parser(_VERBS).parse_args(argv)
-        _set_up_messages(verbose=args.verbose)
+        set_up_messages(verbose=args.verbose)
         if getattr(args, "plugins", None):
             from bmis.models.plugins import load_plugins
 
@@ -304,9 +273,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'bmis: {package} is needed for this; install it with: pip install "bmis[train]"\n'
         )
         return 2
-    except MemoryError:
-        sys.stderr.write("bmis: not enough memory; use smaller images or a larger machine\n")
-        return 2
     except KeyboardInterrupt:
         sys.stderr.write("bmis: stopped\n")
         return _INTERRUPTED
+    except Exception as error:  # every library says it in its own way
+        if not says_no_memory(error):
+            raise
+        sys.stderr.write(f"bmis: not enough memory; {_NO_MEMORY_CURE}\n")
+        return 2

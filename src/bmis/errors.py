@@ -38,16 +38,19 @@ class MissingExtraError(BmisError):
     """An optional package is not installed."""
 
 
-_NO_MEMORY = (  # how numpy, torch, ONNX Runtime and OpenVINO say it
+_NO_MEMORY = (  # how Python, torch, ONNX Runtime and OpenVINO say it
     "out of memory",
     "not enough memory",
-    "can't allocate memory",
+    "failed to allocate",
     "could not allocate",
-    "failed to allocate memory",
-    "cannot allocate memory",
+    "cannot allocate",
     "can not allocate",
+    "can't alloc",
     "bad_alloc",
     "bad allocation",
+    "failed to map segment",  # of a library
+    "can't start new thread",
+    "resource temporarily unavailable",  # a thread again
 )
 
 

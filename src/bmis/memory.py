@@ -8,6 +8,7 @@ from pathlib import Path
 from bmis.errors import ConfigError
 
 _STATUS = Path("/proc/self/status")
+_LEAST = 64  # megabytes to work with; with less, the start of a thread can end the process
 
 
 @contextmanager
@@ -22,7 +23,7 @@ def memory_limit(megabytes: int | None) -> Iterator[None]:
         megabytes: 2**20 bytes each; None for no limit.
 
     Raises:
-        ConfigError: Not Linux, or the process has more already.
+        ConfigError: Not Linux, or it leaves too little beside what the process has already.
     """
     if megabytes is None:
         yield
@@ -31,11 +32,11 @@ def memory_limit(megabytes: int | None) -> Iterator[None]:
         raise ConfigError(f"a memory limit needs Linux, this is {sys.platform}; leave it out")
     import resource
 
-    taken = _taken()
-    if megabytes <= taken:
+    least = _taken() + _LEAST
+    if megabytes < least:
         raise ConfigError(
-            f"a memory limit of {megabytes} MB is too low, {taken} MB are taken before the work "
-            "begins; give more"
+            f"a memory limit of {megabytes} MB is too low, {least - _LEAST} MB are taken before "
+            f"the work begins; give {least} or more"
         )
     before = resource.getrlimit(resource.RLIMIT_DATA)
     wanted, most = megabytes * 2**20, before[1]

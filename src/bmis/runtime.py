@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bmis.bundle import SUFFIX
 from bmis.bundle_runtime import load_bundle
 from bmis.config import ModelInfo, RuntimeOptions
+from bmis.engines import installed_engines, require_engine
 from bmis.errors import BundleError, ConfigError, require
 
 
@@ -62,6 +63,22 @@ def load_runtime(
         runtime, bundle = load_bundle(path, options)
         return runtime, bundle.manifest.info
     return _load_run(path, options)
+
+
+def load_packages(path: Path | str, options: RuntimeOptions) -> None:
+    """Load what ``load_runtime`` will need, before memory is limited.
+
+    With too little memory the start of these packages can bring the process down; later they
+    answer with an error.
+
+    Raises:
+        MissingExtraError: torch, or the engine that was asked for, is not installed.
+    """
+    if Path(path).suffix.lower() != SUFFIX:
+        require("torch", extra="train")
+        return
+    for name in installed_engines() if options.engine == "auto" else (options.engine,):
+        require_engine(name)
 
 
 def _load_run(path: Path, options: RuntimeOptions) -> tuple[Runtime, ModelInfo]:
