@@ -80,7 +80,10 @@ class Archive:
         Raises:
             BundleError: There is none of this name, or it is damaged.
         """
-        return b"".join(self.chunks(name))
+        buffer = BytesIO()  # gives out what it holds without a second copy
+        for chunk in self.chunks(name):
+            buffer.write(chunk)
+        return buffer.getvalue()
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """A member piece by piece, never more of it than the directory announced.

@@ -5,13 +5,13 @@ than skipped: two readers of the same bytes must not see two different graphs. N
 functions and foreign files are refused too, so nothing here goes deeper than the table.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from bmis.bundle.protobuf import numbers, walk
 from bmis.errors import BundleError
 
 _FIELD_LIMIT = 1_000_000  # of a whole file; a large transformer has a fifth of it
@@ -52,6 +52,29 @@ _MESSAGES = {
     "tensor type": {1: "element 0", 2: "shape 2"},
     "shape": {1: "dim 2*"},
     "dim": {1: "value 0", 2: "symbol t", 3: "denotation 2"},
+}
+
+
+class _Part(NamedTuple):
+    """One field of the table above."""
+
+    name: str
+    wire: int
+    repeated: bool
+    text: bool
+    refused: bool
+
+    @classmethod
+    def parse(cls, said: str) -> "_Part":
+        if said.startswith("!"):
+            return cls(said[1:], 0, False, False, True)
+        name, how = said.split(" ")
+        return cls(name, int(how[0].replace("t", "2")), how[-1] == "*", how[0] == "t", False)
+
+
+_TABLE = {
+    message: {number: _Part.parse(said) for number, said in parts.items()}
+    for message, parts in _MESSAGES.items()
 }
 # element type -> bytes of one, and the field that may hold them in place of "raw"
 _ELEMENTS = {
@@ -194,7 +217,7 @@ class _Scan:
             raise BundleError(f"has the weight {name[:80]!r} of the unused type {kind}")
         dims = fields.numbers.get("dims", [])
         for packed in fields.parts.get("dims", []):
-            dims += _numbers(packed)
+            dims += numbers(packed)
         size, field = _ELEMENTS[kind]
         held = {key: fields.count(key, width) for key, width in _PAYLOADS.items()}
         found = held["raw"] or held[field] * size
@@ -210,27 +233,27 @@ class _Scan:
         return name
 
     def _fields(self, message: str, view: memoryview) -> _Fields:
-        known, fields, seen = _MESSAGES[message], _Fields(), set()
-        for number, wire, value in _walk(view):
+        known, fields = _TABLE[message], _Fields()
+        seen = set()
+        for number, wire, value in walk(view):
             self._left -= 1
             if self._left < 0:
                 raise BundleError(f"has more than {_FIELD_LIMIT} parts")
-            said = known.get(number, f"!parts that bmis does not know ({message} {number})")
-            if said.startswith("!"):
-                raise BundleError(f"holds {said[1:]}")
-            name, how = said.split(" ")
-            packed = how.endswith("*") and wire == 2
-            if wire != int(how[0].replace("t", "2")) and not packed:
+            part = known.get(number)
+            if part is None or part.refused:
+                what = part.name if part else f"parts that bmis does not know ({message} {number})"
+                raise BundleError(f"holds {what}")
+            if wire != part.wire and not (part.repeated and wire == 2):  # numbers may be packed
                 raise BundleError(f"is damaged ({message} {number})")
-            if how[0] == "t" and not isinstance(value, int):
-                _check_text(value)
-            if number in seen and not how.endswith("*"):
+            if number in seen and not part.repeated:
                 raise BundleError(f"says a thing twice ({message} {number})")
             seen.add(number)
             if isinstance(value, int):
-                fields.numbers.setdefault(name, []).append(value)
+                fields.numbers.setdefault(part.name, []).append(value)
             else:
-                fields.parts.setdefault(name, []).append(value)
+                if part.text:
+                    _check_text(value)
+                fields.parts.setdefault(part.name, []).append(value)
         return fields
 
 
@@ -240,49 +263,3 @@ def _check_text(value: memoryview) -> None:
         str(value, "utf-8")
     except UnicodeDecodeError as error:
         raise BundleError("has a name that is not UTF-8 text") from error
-
-
-def _walk(view: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Number, wire type and value of each field of a message."""
-    at = 0
-    while at < len(view):
-        key, at = _varint(view, at)
-        wire = key & 7
-        if wire == 0:
-            value, at = _varint(view, at)
-            yield key >> 3, wire, value
-            continue
-        if wire == 2:
-            length, at = _varint(view, at)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-        else:
-            raise BundleError(f"is damaged (wire type {wire})")
-        if length > len(view) - at:
-            raise BundleError("is cut short")
-        yield key >> 3, wire, view[at : at + length]
-        at += length
-
-
-def _varint(view: memoryview, at: int) -> tuple[int, int]:
-    """The number that begins at a place, and where it ends; negative ones are beyond 2**63."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(view):
-            raise BundleError("is cut short")
-        byte = view[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            if value >= 2**64:
-                break
-            return value, at
-    raise BundleError("is damaged (a number without end)")
-
-
-def _numbers(view: memoryview) -> list[int]:
-    values, at = [], 0
-    while at < len(view):
-        value, at = _varint(view, at)
-        values.append(value)
-    return values
