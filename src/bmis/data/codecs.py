@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
@@ -205,6 +204,8 @@ def _pixels(image: ImageFile) -> Stored:
 
 def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
     """TIFF that Pillow cannot read whole: several channels of more than eight bits."""
+    import tifffile  # rarely needed, and a tenth of the time that a command takes to start
+
     try:
         with tifffile.TiffFile(path) as file:
             _check_pages(path, len(file.pages))
