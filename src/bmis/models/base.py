@@ -53,6 +53,12 @@ class SegmentationModel(nn.Module):
         """All that is trained, each (N, num_classes, H, W): the answer, then auxiliary heads."""
         return (self(x),)
 
+    def merge(self) -> None:
+        """Make one of layers that are but one once training is over, in place; none by default.
+
+        Export calls it on its own copy, in eval mode: the answers stay the same.
+        """
+
     def fitting_size(self, height: int, width: int) -> tuple[int, int]:
         """The least size that the model takes and that holds an image of this one."""
         if self.only_size:

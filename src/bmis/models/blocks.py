@@ -116,7 +116,8 @@ class EfficientChannelAttention(nn.Module):
     """ECA (arXiv:1910.03151): the factor of each channel is a sigmoid of its neighbours' means.
 
     The 1-D convolution across channels is written as a 1 x k convolution over (N, 1, 1, C), which
-    exports without the transposes that ``Conv1d`` leaves behind.
+    exports without the transposes that ``Conv1d`` leaves behind: seen so, the means lie in memory
+    as they did.
     """
 
     def __init__(self, kernel: int = 5) -> None:
@@ -125,7 +126,8 @@ class EfficientChannelAttention(nn.Module):
 
     def forward(self, means: Tensor) -> Tensor:
         """Means of the channels (N, C, 1, 1) -> their factors (N, C, 1, 1) in 0..1."""
-        return self.conv(means.transpose(1, 3)).sigmoid().transpose(1, 3)  # type: ignore[no-any-return]
+        row = means.reshape(means.shape[0], 1, 1, -1)
+        return self.conv(row).sigmoid().reshape(means.shape)  # type: ignore[no-any-return]
 
 
 class SpatialAttention(nn.Module):
@@ -186,7 +188,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         zeros, which leaves every product as it is.
     """
     positions = query.shape[2]
-    if positions * positions <= _SMALL:
+    if _exporting() or positions * positions <= _SMALL:
         weights = (query.transpose(1, 2) @ key).softmax(-1)  # (N, P, P), rows sum to 1
         return (weights @ value.transpose(1, 2)).transpose(1, 2)  # channels last, as maps are
     q, k, v = (t.transpose(1, 2).unsqueeze(1) for t in (query, key, value))  # (N, 1, P, D or C)
@@ -195,6 +197,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         F.pad(q, widen).contiguous(), F.pad(k, widen).contiguous(), v.contiguous(), scale=1.0
     )
     return out.squeeze(1).transpose(1, 2)
+
+
+def _exporting() -> bool:
+    """Whether a graph for other runtimes is being made: they have no fused kernel."""
+    return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
 
 
 def channel_affinity(x: Tensor) -> Tensor:

@@ -79,12 +79,17 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm_1(self.conv_1(x)), inplace=True)
         y = self.norm_2(self.conv_2(y))
-        # Dropout and ECA both scale whole channels: joined first, they cost one pass over y.
-        factors = self.dropout(y.new_ones(*y.shape[:2], 1, 1))
-        if self.eca is not None:
-            y, means = with_means(y)
-            factors = factors * self.eca(factors * means)
-        return F.relu((y * factors.to(y.dtype)).add_(x), inplace=True)
+        return F.relu(self._scale(y).add_(x), inplace=True)
+
+    def _scale(self, y: Tensor) -> Tensor:
+        """Dropout and ECA, which both scale whole channels: joined, they cost one pass over y."""
+        dropped = self.dropout(y.new_ones(*y.shape[:2], 1, 1)) if self.training else None
+        if self.eca is None:
+            return y if dropped is None else y * dropped
+        y, means = with_means(y)
+        if dropped is None:
+            return y * self.eca(means).to(y.dtype)
+        return y * (dropped * self.eca(dropped * means)).to(y.dtype)
 
 
 class SpatialAttention(nn.Module):

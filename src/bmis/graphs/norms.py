@@ -1,0 +1,98 @@
+"""Batch norm folded into the convolutions of an ONNX graph.
+
+A norm in evaluation is a factor and a shift for each channel. They are handed upwards, through a
+concatenation or a depth-to-space, to the convolutions they come from; where something else is in
+the way, a product and a sum stay behind in the norm's place.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+def fold_norms(graph: ir.Graph) -> None:
+    """Take every ``BatchNormalization`` out of a graph, in place; the answers stay the same."""
+    for node in [node for node in graph if node.op_type == "BatchNormalization"]:
+        gain, bias, mean, variance = (_constant(value) for value in node.inputs[1:5])
+        scale = gain / np.sqrt(variance + node.attributes["epsilon"].as_float())
+        kept = _absorb(graph, _given(node.inputs[0]), scale, bias - mean * scale)
+        node.outputs[0].replace_all_uses_with(kept, replace_graph_outputs=True)
+        graph.remove(node, safe=True)
+
+
+def _absorb(graph: ir.Graph, value: ir.Value, scale: Floats, shift: Floats) -> ir.Value:
+    """Have ``scale * value + shift`` instead of a value; answers with what holds it now."""
+    maker = value.producer()
+    if maker is None or len(value.uses()) > 1 or value.is_graph_output():
+        return _affine(graph, value, scale, shift)
+    if maker.op_type == "Conv":
+        _fold(graph, maker, scale, shift)
+        return value
+    if maker.op_type == "DepthToSpace" and maker.attributes["mode"].as_string() == "CRD":
+        block = maker.attributes["blocksize"].as_int() ** 2
+        parts = [(np.repeat(scale, block), np.repeat(shift, block))]
+    elif maker.op_type == "Concat" and maker.attributes["axis"].as_int() == 1:
+        ends = np.cumsum([_channels(_given(part)) for part in maker.inputs])[:-1]
+        parts = list(zip(np.split(scale, ends), np.split(shift, ends), strict=True))
+    else:
+        return _affine(graph, value, scale, shift)
+    for index, (part, own) in enumerate(zip(list(maker.inputs), parts, strict=True)):
+        maker.replace_input_with(index, _absorb(graph, _given(part), *own))
+    return value
+
+
+def _fold(graph: ir.Graph, conv: ir.Node, scale: Floats, shift: Floats) -> None:
+    weight = _constant(conv.inputs[1])
+    bias = _constant(conv.inputs[2]) if len(conv.inputs) > 2 else np.zeros_like(shift)
+    name = conv.outputs[0].name
+    weights = _new(graph, f"{name}.weight", weight * scale.reshape(-1, 1, 1, 1))
+    shifts = _new(graph, f"{name}.bias", bias * scale + shift)
+    conv.resize_inputs(3)
+    conv.replace_input_with(1, weights)
+    conv.replace_input_with(2, shifts)
+
+
+def _affine(graph: ir.Graph, value: ir.Value, scale: Floats, shift: Floats) -> ir.Value:
+    """A product and a sum after a value, for those that the norm fed."""
+    name, shape = value.name, (1, -1, 1, 1)
+    product = ir.node("Mul", [value, _new(graph, f"{name}.scale", scale.reshape(shape))])
+    total = ir.node(
+        "Add", [product.outputs[0], _new(graph, f"{name}.shift", shift.reshape(shape))]
+    )
+    for node in (product, total):
+        node.outputs[0].shape, node.outputs[0].dtype = value.shape, value.dtype
+    maker = value.producer()
+    if maker is None:
+        graph.insert_before(graph[0], [product, total])
+    else:
+        graph.insert_after(maker, [product, total])
+    return total.outputs[0]
+
+
+def _new(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
+    value = ir.Value(name=name, const_value=ir.tensor(array.astype(np.float32), name=name))
+    value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.FLOAT
+    graph.register_initializer(value)
+    return value
+
+
+def _constant(value: ir.Value | None) -> Floats:
+    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    if tensor is None:
+        raise ValueError(f"{value}: not a constant of the graph")
+    return np.asarray(tensor.numpy(), np.float32)
+
+
+def _channels(value: ir.Value) -> int:
+    if value.shape is None:
+        raise ValueError(f"{value.name}: the graph does not tell its shape")
+    return int(value.shape[1])  # type: ignore[call-overload,no-any-return]
+
+
+def _given(value: ir.Value | None) -> ir.Value:
+    assert value is not None
+    return value

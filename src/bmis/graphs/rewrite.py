@@ -1,0 +1,95 @@
+"""Layers that edge runtimes dislike, replaced by others that give the same numbers.
+
+A transposed convolution becomes a convolution whose channels are then dealt out over the finer
+grid (depth to space): runtimes have a fast convolution in float and in int8, and often no int8
+transposed convolution at all.
+"""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from bmis.models import SegmentationModel
+
+
+def rewrite(model: SegmentationModel) -> SegmentationModel:
+    """An equal network for export, in eval mode; the one that is given stays as it is."""
+    merged = copy.deepcopy(model).eval()
+    merged.merge()
+    for module in list(merged.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ConvTranspose2d) and _doubles(child):
+                setattr(module, name, _sub_pixel(child))
+    return merged
+
+
+def _doubles(layer: nn.ConvTranspose2d) -> bool:
+    """Whether the output is exactly ``stride`` times the input, which dealing out asks for."""
+    same = len({*layer.stride}) == 1
+    grown = [
+        kernel - 2 * int(padding) + extra == stride
+        for kernel, padding, extra, stride in zip(
+            layer.kernel_size, layer.padding, layer.output_padding, layer.stride, strict=True
+        )
+    ]
+    return same and all(grown) and layer.groups == 1 and max(layer.dilation) == 1
+
+
+def _sub_pixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
+    """Padding, a convolution with ``stride ** 2`` times the channels, depth to space.
+
+    Row ``stride * m + a`` of the output sees row ``m + d`` of the input through row
+    ``a + padding - stride * d`` of the transposed kernel, where it has such a row; the same holds
+    for columns. So all outputs of one phase ``a`` are one convolution.
+    """
+    stride = layer.stride[0]
+    reach = [_reach(k, int(p), stride) for k, p in zip(layer.kernel_size, layer.padding, strict=True)]
+    (top, bottom), (left, right) = reach
+    conv = nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels * stride**2,
+        (top + bottom + 1, left + right + 1),
+        bias=layer.bias is not None,
+    )
+    with torch.no_grad():
+        conv.weight.copy_(_kernel(layer, reach))
+        if layer.bias is not None and conv.bias is not None:
+            conv.bias.copy_(layer.bias.repeat_interleave(stride**2))
+    pad: list[nn.Module] = [nn.ZeroPad2d((left, right, top, bottom))] if any(map(any, reach)) else []
+    return nn.Sequential(*pad, conv, nn.PixelShuffle(stride))
+
+
+def _reach(kernel: int, padding: int, stride: int) -> tuple[int, int]:
+    """How many rows before and after its own an output phase sees at most."""
+    first = math.ceil((padding - kernel + 1) / stride)
+    last = (stride - 1 + padding) // stride
+    return -first, last
+
+
+def _kernel(layer: nn.ConvTranspose2d, reach: list[tuple[int, int]]) -> Tensor:
+    """(out * stride^2, in, h, w) from the transposed layer's (in, out, kh, kw)."""
+    stride = layer.stride[0]
+    (top, bottom), (left, right) = reach
+    size = (top + bottom + 1, left + right + 1)
+    shape = (layer.out_channels, stride, stride, layer.in_channels, *size)
+    kernel = layer.weight.new_zeros(shape)
+    rows, columns = (
+        _taps(k, int(p), stride, before)
+        for k, p, (before, _) in zip(layer.kernel_size, layer.padding, reach, strict=True)
+    )
+    for a, i, row in rows:
+        for b, j, column in columns:
+            kernel[:, a, b, :, i, j] = layer.weight[:, :, row, column].T
+    return kernel.flatten(0, 2)
+
+
+def _taps(kernel: int, padding: int, stride: int, before: int) -> list[tuple[int, int, int]]:
+    """(phase, place in the new kernel, place in the transposed kernel) along one axis."""
+    return [
+        (a, d + before, a + padding - stride * d)
+        for a in range(stride)
+        for d in range(-before, kernel)
+        if 0 <= a + padding - stride * d < kernel
+    ]
