@@ -1,0 +1,202 @@
+"""An ONNX graph in int8: static, weights per channel, ranges from real images.
+
+What multiplies activations with activations (attention) and what is small but delicate (sigmoids,
+means, softmax) stays in float. Which of the other parts stay in float too is measured: every part
+is quantised alone and ranked by what that does to the logits; as long as the whole does not pass,
+the part that harms most goes back to float.
+"""
+
+import ast
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import DataError, require
+from bmis.progress import track
+
+if TYPE_CHECKING:
+    import onnx
+
+Images = NDArray[np.float32]
+Accept = Callable[["onnx.ModelProto"], bool]
+
+_OPERATORS = (
+    "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "MatMul",
+    "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Transpose",
+)  # fmt: skip
+_RANKING = 8  # images that parts are ranked by
+_MOST_PARTS = 32  # more are ranked by the module above them
+_SMOOTH = 0.5  # least correlation of neighbouring pixels; photographs and scans have above 0.9
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """An int8 graph and what was found on the way.
+
+    Attributes:
+        graph: QDQ form: each quantised operator between DequantizeLinear and QuantizeLinear.
+        harm: For each part of the network what quantising it alone does to the logits: root mean
+            square error over root mean square.
+        kept: The parts that went back to float.
+        accepted: Whether the graph passed.
+    """
+
+    graph: "onnx.ModelProto"
+    harm: Mapping[str, float]
+    kept: tuple[str, ...]
+    accepted: bool
+
+
+def quantise(graph: "onnx.ModelProto", images: Images, accept: Accept) -> Quantised:
+    """Make the int8 graph that passes with the fewest parts in float.
+
+    Args:
+        graph: As ``to_onnx`` gives it, with the names of its modules.
+        images: (n, C, H, W) normalised; real ones, n at least 8.
+        accept: Whether a candidate is good enough.
+
+    Raises:
+        DataError: The images are noise or of one colour: nothing that a range could be read from.
+        MissingExtraError: onnx is not installed.
+    """
+    check_calibration(images)
+    parts = _parts(graph)
+    harm = rank_parts(graph, images[:_RANKING], parts)
+    kept: list[str] = []
+    order = sorted(harm, key=lambda part: -harm[part])
+    while True:
+        candidate = _int8(graph, images, [node for part in kept for node in parts[part]])
+        if accept(candidate) or len(kept) == len(order):
+            return Quantised(candidate, harm, tuple(kept), accept(candidate))
+        kept.append(order[len(kept)])
+
+
+def check_calibration(images: Images) -> None:
+    """Raise ``DataError`` unless the images (n, C, H, W) look like pictures of something."""
+    if len(images) < _RANKING:
+        raise DataError(
+            f"int8 needs {_RANKING} images or more to read ranges from, got {len(images)}; "
+            "calibrate with the training images"
+        )
+    flat = images - images.mean((2, 3), keepdims=True)
+    power = float(np.square(flat).mean())
+    if power < 1e-6:
+        raise DataError(
+            "the images to calibrate with are all of one colour; use the training images"
+        )
+    likeness = float((flat[..., 1:] * flat[..., :-1]).mean()) / power
+    if likeness < _SMOOTH:
+        raise DataError(
+            f"the images to calibrate with look like noise (neighbouring pixels correlate by "
+            f"{likeness:.2f}, real images by 0.9 or more); use the training images"
+        )
+
+
+def rank_parts(
+    graph: "onnx.ModelProto", images: Images, parts: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """What quantising each part alone does to the logits, relative."""
+    exact = _logits(graph, images)
+    scale = float(np.sqrt(np.square(exact).mean())) or 1.0
+    every = {node for nodes in parts.values() for node in nodes}
+    harm = {}
+    for part, nodes in track(parts.items(), "ranking parts for int8", total=len(parts)):
+        others = sorted(every - set(nodes))
+        off = _logits(_int8(graph, images, others), images) - exact
+        harm[part] = float(np.sqrt(np.square(off).mean())) / scale
+    return harm
+
+
+def _parts(graph: "onnx.ModelProto") -> dict[str, list[str]]:
+    """Nodes that can be quantised, by the module they came from; two levels deep, if few."""
+    named = [(node.name, _scope(node)) for node in _candidates(graph)]
+    for depth in (2, 1):
+        parts: dict[str, list[str]] = {}
+        for name, scope in named:
+            if scope:
+                parts.setdefault(scope[min(depth, len(scope)) - 1], []).append(name)
+        if len(parts) <= _MOST_PARTS:
+            break
+    return parts
+
+
+def _scope(node: "onnx.NodeProto") -> list[str]:
+    """Modules around a node, outermost first: ["stage_1", "stage_1.0", ...]."""
+    text = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "[]")
+    scope = ast.literal_eval(text)
+    return [name for name in scope[1:-1] if name]
+
+
+def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
+    constants = {tensor.name: tensor for tensor in graph.graph.initializer}
+    for node in graph.graph.node:
+        weights = [constants[name] for name in node.input if name in constants]
+        if node.op_type not in _OPERATORS:
+            continue
+        if node.op_type in ("MatMul", "Gemm") and not weights:
+            continue  # activations with activations: attention
+        if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
+            continue  # along the channels' means: few numbers, and a sigmoid follows
+        yield node
+
+
+def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "onnx.ModelProto":
+    """The graph in QDQ form, but for the nodes named."""
+    import onnx
+
+    quantization: Any = require("onnxruntime.quantization", extra="export")
+    chosen = {node.name for node in _candidates(graph)} - set(floats)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        onnx.save(graph, source)  # a graph in memory would be changed
+        quantization.quantize_static(
+            source,
+            target,
+            _Reader(images),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=list(_OPERATORS),
+            nodes_to_quantize=sorted(chosen),
+        )
+        return onnx.load(target)
+
+
+class _Reader:
+    """The images one by one, as ONNX Runtime's calibration asks for them."""
+
+    def __init__(self, images: Images) -> None:
+        self._waiting = iter(images)
+
+    def get_next(self) -> dict[str, Images] | None:
+        image = next(self._waiting, None)
+        return None if image is None else {"image": image[None]}
+
+
+def _logits(graph: "onnx.ModelProto", images: Images) -> Images:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.concatenate([session.run(None, {"image": image[None]})[0] for image in images])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the quantiser's advice to prepare the graph, which ``to_onnx`` has done."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
