@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import DataError, require
+from bmis.errors import require
 from bmis.progress import track
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _OPERATORS = (
 )  # fmt: skip
 _RANKING = 8  # images that parts are ranked by
 _MOST_PARTS = 32  # more are ranked by the module above them
-_SMOOTH = 0.5  # least correlation of neighbouring pixels; photographs and scans have above 0.9
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,11 @@ class Quantised:
         harm: For each part of the network what quantising it alone does to the logits: root mean
             square error over root mean square.
         kept: The parts that went back to float.
-        accepted: Whether the graph passed.
     """
 
     graph: "onnx.ModelProto"
     harm: Mapping[str, float]
     kept: tuple[str, ...]
-    accepted: bool
 
 
 def quantise(graph: "onnx.ModelProto", images: Images, accept: Accept) -> Quantised:
@@ -59,44 +56,21 @@ def quantise(graph: "onnx.ModelProto", images: Images, accept: Accept) -> Quanti
 
     Args:
         graph: As ``to_onnx`` gives it, with the names of its modules.
-        images: (n, C, H, W) normalised; real ones, n at least 8.
+        images: (n, C, H, W) normalised; see ``calibration``.
         accept: Whether a candidate is good enough.
 
     Raises:
-        DataError: The images are noise or of one colour: nothing that a range could be read from.
         MissingExtraError: onnx is not installed.
     """
-    check_calibration(images)
     parts = _parts(graph)
     harm = rank_parts(graph, images[:_RANKING], parts)
     kept: list[str] = []
     order = sorted(harm, key=lambda part: -harm[part])
     while True:
         candidate = _int8(graph, images, [node for part in kept for node in parts[part]])
-        if accept(candidate) or len(kept) == len(order):
-            return Quantised(candidate, harm, tuple(kept), accept(candidate))
+        if len(kept) == len(order) or accept(candidate):
+            return Quantised(candidate, harm, tuple(kept))
         kept.append(order[len(kept)])
-
-
-def check_calibration(images: Images) -> None:
-    """Raise ``DataError`` unless the images (n, C, H, W) look like pictures of something."""
-    if len(images) < _RANKING:
-        raise DataError(
-            f"int8 needs {_RANKING} images or more to read ranges from, got {len(images)}; "
-            "calibrate with the training images"
-        )
-    flat = images - images.mean((2, 3), keepdims=True)
-    power = float(np.square(flat).mean())
-    if power < 1e-6:
-        raise DataError(
-            "the images to calibrate with are all of one colour; use the training images"
-        )
-    likeness = float((flat[..., 1:] * flat[..., :-1]).mean()) / power
-    if likeness < _SMOOTH:
-        raise DataError(
-            f"the images to calibrate with look like noise (neighbouring pixels correlate by "
-            f"{likeness:.2f}, real images by 0.9 or more); use the training images"
-        )
 
 
 def rank_parts(

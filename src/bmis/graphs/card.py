@@ -1,0 +1,71 @@
+"""The model card of a bundle: what it is from, what it can do, what it must not be used for."""
+
+from collections.abc import Mapping
+from datetime import date
+from importlib.metadata import version
+from bmis.bundle import Graph, Manifest
+from bmis.data.folder import Dataset
+
+_RULES = {
+    "squash": "scaled to {size} pixels, whatever their aspect",
+    "letterbox": "scaled to fit {size} pixels, the rest black",
+    "native": "judged at their own size in tiles of {size} pixels",
+}
+
+
+def write_card(name: str, manifest: Manifest, dataset: Dataset) -> str:
+    """The card as Markdown.
+
+    Args:
+        name: Of the bundle.
+        manifest: With the scores in ``quality``.
+        dataset: That the scores are of; tells the modality.
+    """
+    info, told, quality = manifest.info, manifest.info.provenance, manifest.quality
+    recipe = told.get("recipe")
+    recipe = recipe.get("name") if isinstance(recipe, Mapping) else recipe
+    size = "x".join(map(str, info.input.size))
+    lines = [
+        f"# {name}",
+        "",
+        "**Not a medical device.** For research and engineering. It has not been assessed for any "
+        "diagnostic or therapeutic use; whoever puts it to such a use needs the approval that the "
+        "law of their country asks for.",
+        "",
+        "## What it does",
+        "",
+        f"Marks {', '.join(info.classes[1:]) or info.classes[0]} in "
+        f"{'colour' if info.input.channels == 3 else 'grey'} images"
+        f"{f' ({dataset.modality})' if dataset.modality else ''}. Images are "
+        f"{_RULES[info.input.resize].format(size=size)}. Use it on images like those it was "
+        "trained on; on others its answer means nothing, and it does not say so.",
+        "",
+        f"Network: `{info.model.name}`, {manifest.parameters:,} parameters, "
+        f"{manifest.macs / 1e9:.3f} GMACs an image.",
+        "",
+        "## Where it is from",
+        "",
+        f"- data: {told.get('data', 'not known')}, licence: {told.get('licence') or 'not stated'}",
+        f"- recipe: {recipe or 'not known'}, {told.get('epochs', '?')} epochs, "
+        f"seed {told.get('seed', '?')}, best epoch {told.get('best_epoch', '?')}",
+        f"- exported on {date.today().isoformat()} by bmis {version('bmis')}",
+        "",
+        "## Scores",
+        "",
+        f"Means over {quality['images']} images of the split `{quality['split']}` of "
+        f"{quality['data']}, at their own size. Agreement is the Dice between the graph's masks "
+        "and those of the trained network.",
+        "",
+        "| graph | precision | IoU | Dice | agreement | logits off by |",
+        "|---|---|--:|--:|--:|--:|",
+        f"| trained network | float32 | {manifest.graphs[0].check['iou_torch']:.4f} | | | |",
+        *(_row(graph) for graph in manifest.graphs),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(graph: Graph) -> str:
+    check = graph.check
+    scores = " | ".join(f"{check[name]:.4f}" for name in ("iou", "dice", "agreement"))
+    return f"| {graph.file} | {graph.precision} | {scores} | {check['logits_error']:.1e} |"

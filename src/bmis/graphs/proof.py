@@ -1,0 +1,101 @@
+"""What a graph is proven on: the torch network, its data set, and the engines of the device."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
+from bmis.colours import palette
+from bmis.config import ModelInfo, RuntimeOptions
+from bmis.data.folder import Case, Dataset
+from bmis.dryrun import count_macs
+from bmis.errors import DataError
+from bmis.graphs.gate import Agreement, compare, passes_int8
+from bmis.graphs.onnx_graph import serialised
+from bmis.models import SegmentationModel
+from bmis.runtime import Runtime, load_runtime
+from bmis.torch_runtime import TorchRuntime
+
+if TYPE_CHECKING:
+    import onnx
+
+FORMATS = ("onnx", "openvino")
+_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
+_PRECISIONS = {"float32": "fp32", "int8": "int8"}
+_CHOICE = 64  # validation images that int8 is chosen by
+_MARGIN = 0.5  # of the gate for that choice: the gate's own images are others
+
+
+@dataclass(frozen=True)
+class Made:
+    """A graph and its bytes, one for each of ``graph.files``."""
+
+    graph: Graph
+    contents: tuple[bytes, ...]
+
+
+class Proof:
+    """Compares graphs with the torch network that they were made from.
+
+    Args:
+        model: The network.
+        info: What was saved with it.
+        dataset: Its test split proves; its validation split helps to choose.
+
+    Attributes:
+        manifest: Of a bundle with this network, without graphs.
+        split: That proves: "test", or "val" where there is no test split.
+        cases: Its images.
+
+    Raises:
+        DataError: There are neither test nor validation images.
+    """
+
+    def __init__(self, model: SegmentationModel, info: ModelInfo, dataset: Dataset) -> None:
+        self.manifest = Manifest(
+            info,
+            model.stride,
+            (),
+            tuple(tuple(colour) for colour in palette(info.model.num_classes).tolist()),
+            sum(parameter.numel() for parameter in model.parameters()),
+            count_macs(model, info.input.size),
+        )
+        self.dataset = dataset
+        self.split = "test" if any(case.split == "test" for case in dataset.cases) else "val"
+        self.cases = _of(dataset, self.split)
+        self._choice = _of(dataset, "val")[:_CHOICE] or self.cases
+        if not self.cases:
+            raise DataError(
+                f"{dataset.root}: has no test or validation images to prove the graph on; name "
+                "another data set with --data"
+            )
+        self._torch = TorchRuntime(model)
+
+    def compare(self, made: Made, cases: Sequence[Case] | None = None) -> Agreement:
+        """Judge images by the graph and by the network; the images that prove by default."""
+        cases = self.cases if cases is None else cases
+        return compare(self._load(made), self._torch, self.manifest.info, self.dataset, cases)
+
+    def accepts(self, candidate: "onnx.ModelProto") -> bool:
+        """Whether an int8 graph passes the gate with ease on the validation split."""
+        made = Made(Graph("model.int8.onnx", "onnx", "int8"), (serialised(candidate),))
+        return passes_int8(self.compare(made, self._choice), margin=_MARGIN)
+
+    def _load(self, made: Made) -> Runtime:
+        """The graph as a device would load it: out of a bundle."""
+        from dataclasses import replace
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"proof{SUFFIX}"
+            members = dict(zip(made.graph.files, made.contents, strict=True))
+            write_bundle(path, replace(self.manifest, graphs=(made.graph,)), members, "# proof\n")
+            options = RuntimeOptions(
+                engine=_ENGINES[made.graph.format], precision=_PRECISIONS[made.graph.precision]
+            )
+            return load_runtime(path, options)[0]
+
+
+def _of(dataset: Dataset, split: str) -> list[Case]:
+    return [case for case in dataset.cases if case.split == split]
