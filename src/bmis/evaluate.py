@@ -3,28 +3,23 @@
 What the numbers mean stands in ``docs/reference/metrics.md``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from bmis.bundle import SUFFIX
-from bmis.config import ModelInfo, RuntimeOptions
-from bmis.data.folder import Case, Dataset, find_cases, load_case
-from bmis.data.images import read_mask
-from bmis.data.labels import class_names, count_classes, value_counts
-from bmis.data.scan import each
-from bmis.errors import ConfigError, DataError
+from bmis.config import RuntimeOptions
+from bmis.data.folder import Case, Dataset, load_case
+from bmis.errors import DataError
 from bmis.extremes import draw_extremes
 from bmis.files import output_folder
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
+from bmis.origin import find_origin, home_of, open_origin
 from bmis.predictor import Frame, Mask, Predictor
-from bmis.progress import progress_bar, track
+from bmis.progress import progress_bar
 from bmis.runtime import load_runtime
 from bmis.scores import Scores, read_case_values, render, write_scores
 from bmis.streaming import stream
@@ -69,21 +64,19 @@ def evaluate_model(
     """
     run = Path(run)
     runtime, info = load_runtime(run, options)
-    told = _training(run, info)
-    root = _data_folder(run, told, data)
-    fold = told["fold"] if fold is None else fold
-    dataset = _open(root, fold, told["seed"], info)
+    origin = find_origin(run, info, data=data, fold=fold)
+    dataset = open_origin(origin, info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
-    folder = output_folder(_home(run) if out is None else Path(out))
+    folder = output_folder(home_of(run) if out is None else Path(out))
     predictor = Predictor(runtime, info)
     cases, failed = _score(predictor, dataset, chosen, tolerance)
     scores = Scores(
         model=info.model.name,
         checkpoint=run,
-        data=root,
+        data=origin.root,
         split=split,
-        fold=fold,
-        seed=told["seed"],
+        fold=origin.fold,
+        seed=origin.seed,
         classes=dataset.classes,
         unit="px" if dataset.spacing is None else "mm",
         tolerance=tolerance,
@@ -95,90 +88,6 @@ def evaluate_model(
     )
     write_scores(scores)
     return scores
-
-
-def _home(run: Path) -> Path:
-    if run.suffix.lower() == SUFFIX:
-        return run.with_suffix("")
-    return run if run.is_dir() else run.parent
-
-
-def _training(run: Path, info: ModelInfo) -> dict[str, Any]:
-    """Data, fold and seed of the split: from the run's ``config.yaml``, else what is in ``run``."""
-    names = ("data", "fold", "seed", "split_seed")
-    # in the weights "data" is but the data set's name, no path
-    told = {"data": None, "fold": None, "seed": 0, "split_seed": None}
-    told |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
-    source, file = run, _home(run) / "config.yaml"
-    try:
-        if run.suffix.lower() != SUFFIX and file.is_file():  # a bundle may lie beside any
-            source = file
-            config = yaml.safe_load(file.read_text(encoding="utf-8"))
-            told |= {name: config[name] for name in names if name in config}
-        chosen = told["seed"] if told["split_seed"] is None else told["split_seed"]
-        seed = int(chosen or 0)
-    except (OSError, ArithmeticError, ValueError, TypeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source}: cannot be read ({reason}); restore it, or remove it") from error
-    if not 0 <= seed < 2**32 or not isinstance(told["fold"], int | str | None):
-        raise DataError(
-            f"{source}: tells of the seed {seed} and the fold {told['fold']!r}, which cannot be; "
-            "restore it"
-        )
-    return told | {"seed": seed}
-
-
-def _data_folder(run: Path, told: Mapping[str, Any], data: Path | str | None) -> Path:
-    if data is not None:
-        return Path(data)
-    if told["data"] is None:
-        raise ConfigError(f"{run}: does not tell its data set; name one with --data")
-    root = Path(told["data"])
-    if not root.exists():
-        raise DataError(
-            f"{root}: the data set of the training is not here; say where it is with --data"
-        )
-    return root
-
-
-def _open(root: Path, fold: int | str | None, seed: int, info: ModelInfo) -> Dataset:
-    """``open_dataset`` for a known network, which stops at no file that cannot be read."""
-    found = find_cases(root, fold=fold, seed=seed)
-    told = found.description
-    judged = max(2, info.model.num_classes)  # one logit tells two classes apart
-    classes = told.classes or _count_classes(found.cases)
-    if classes and len(classes) != judged:
-        raise ConfigError(
-            f"{root}: has {len(classes)} classes ({', '.join(classes)}), the network {judged} "
-            f"({', '.join(info.classes)}); choose other data, or name its classes in dataset.yaml "
-            "if some do not occur in it"
-        )
-    return Dataset(
-        root,
-        told.name or root.resolve().name,
-        found.cases,
-        classes or class_names(judged),
-        info.input.channels,
-        told.spacing,
-        told.modality,
-        told.licence,
-    )
-
-
-def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
-    """Names for the classes in all masks that can be read; the others are reported later."""
-
-    def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
-        try:
-            return path, tuple(value_counts(read_mask(path)))
-        except DataError:
-            return None
-
-    masks = [mask for case in cases for mask in case.masks]
-    found = [
-        mask for mask in track(each(values, masks), "looking at masks", total=len(masks)) if mask
-    ]
-    return class_names(count_classes(found)) if found else ()
 
 
 @dataclass

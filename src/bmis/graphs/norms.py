@@ -60,9 +60,7 @@ def _affine(graph: ir.Graph, value: ir.Value, scale: Floats, shift: Floats) -> i
     """A product and a sum after a value, for those that the norm fed."""
     name, shape = value.name, (1, -1, 1, 1)
     product = ir.node("Mul", [value, _new(graph, f"{name}.scale", scale.reshape(shape))])
-    total = ir.node(
-        "Add", [product.outputs[0], _new(graph, f"{name}.shift", shift.reshape(shape))]
-    )
+    total = ir.node("Add", [product.outputs[0], _new(graph, f"{name}.shift", shift.reshape(shape))])
     for node in (product, total):
         node.outputs[0].shape, node.outputs[0].dtype = value.shape, value.dtype
     maker = value.producer()

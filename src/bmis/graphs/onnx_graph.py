@@ -52,7 +52,10 @@ def to_onnx(
     fold_norms(graph)
     optimize(exported)
     sides: tuple[str | int, ...] = ("H", "W") if any_size else size
-    for value, channels in ((graph.inputs[0], model.in_channels), (graph.outputs[0], model.num_classes)):
+    for value, channels in (
+        (graph.inputs[0], model.in_channels),
+        (graph.outputs[0], model.num_classes),
+    ):
         value.shape = onnx_ir.Shape(["N", channels, *sides])
     return onnx_ir.to_proto(exported)
 

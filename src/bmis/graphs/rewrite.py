@@ -45,7 +45,9 @@ def _sub_pixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
     for columns. So all outputs of one phase ``a`` are one convolution.
     """
     stride = layer.stride[0]
-    reach = [_reach(k, int(p), stride) for k, p in zip(layer.kernel_size, layer.padding, strict=True)]
+    reach = [
+        _reach(k, int(p), stride) for k, p in zip(layer.kernel_size, layer.padding, strict=True)
+    ]
     (top, bottom), (left, right) = reach
     conv = nn.Conv2d(
         layer.in_channels,
@@ -57,7 +59,9 @@ def _sub_pixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
         conv.weight.copy_(_kernel(layer, reach))
         if layer.bias is not None and conv.bias is not None:
             conv.bias.copy_(layer.bias.repeat_interleave(stride**2))
-    pad: list[nn.Module] = [nn.ZeroPad2d((left, right, top, bottom))] if any(map(any, reach)) else []
+    pad: list[nn.Module] = (
+        [nn.ZeroPad2d((left, right, top, bottom))] if any(map(any, reach)) else []
+    )
     return nn.Sequential(*pad, conv, nn.PixelShuffle(stride))
 
 
