@@ -8,22 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
 from bmis.checkpoint import load_model
-from bmis.colours import palette
 from bmis.config import check_choice
-from bmis.dryrun import count_macs
 from bmis.errors import ConfigError
 from bmis.files import output_folder
 from bmis.graphs.calibration import read_calibration
 from bmis.graphs.card import write_card
-from bmis.graphs.gate import Agreement, check_float, check_int8
+from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.graphs.proof import FORMATS, Made, Proof
 from bmis.graphs.quantise import Quantised, quantise
-from bmis.models import SegmentationModel
 from bmis.origin import find_dataset
 
 

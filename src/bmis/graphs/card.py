@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 from importlib.metadata import version
+
 from bmis.bundle import Graph, Manifest
 from bmis.data.folder import Dataset
 

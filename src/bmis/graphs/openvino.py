@@ -1,0 +1,67 @@
+"""Graphs in OpenVINO's own form, and int8 by NNCF."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bmis.errors import require
+from bmis.graphs.quantise import Images
+
+Files = tuple[bytes, bytes]  # the XML and its weights
+
+
+def to_openvino(graph: bytes) -> Files:
+    """An ONNX graph, float32 or int8, as OpenVINO's XML and its weights."""
+    return _files(_core().read_model(graph))
+
+
+def quantise_by_nncf(graph: bytes, images: Images) -> Files:
+    """A float ONNX graph in int8 as NNCF does it, its attention in float.
+
+    Args:
+        graph: See ``onnx_graph.to_onnx``.
+        images: (n, C, H, W) normalised; see ``calibration``.
+
+    Raises:
+        MissingExtraError: OpenVINO or NNCF is not installed.
+    """
+    core = _core()
+    with _quiet():
+        nncf: Any = require("nncf", extra="nncf")
+        nncf.set_log_level(logging.ERROR)
+        quantised = nncf.quantize(
+            core.read_model(graph),
+            nncf.Dataset([image[None] for image in images]),
+            subset_size=len(images),
+            # signed where values are: the exact zero of the activations costs nothing here
+            preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(types=["MatMul", "Softmax"], validate=False),
+        )
+    return _files(quantised)
+
+
+def _core() -> Any:
+    return require("openvino", extra="openvino").Core()
+
+
+def _files(model: Any) -> Files:
+    openvino: Any = require("openvino", extra="openvino")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "model.xml"
+        openvino.save_model(model, target, compress_to_fp16=False)
+        return target.read_bytes(), target.with_suffix(".bin").read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without NNCF's bars and its talk about versions of torch."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
