@@ -12,6 +12,7 @@ import yaml
 from bmis.errors import ConfigError
 
 Run = Callable[[argparse.Namespace], int]
+_EXPORT = "runs/polyps-bmis-default-seed0 --int8 --out polyps.bmis"
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -20,6 +21,10 @@ def _size(text: str) -> tuple[int, int]:
     if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
         raise argparse.ArgumentTypeError(f"{text!r}: give one side or height,width in pixels")
     return int(sides[0]), int(sides[-1])
+
+
+def _size_or_any(text: str) -> tuple[int, int] | str:
+    return text if text == "any" else _size(text)
 
 
 def _spacing(text: str) -> tuple[float, float]:
@@ -38,6 +43,10 @@ def _batches(text: str) -> tuple[int, ...]:
     if not all(size.isdecimal() and int(size) for size in sizes):
         raise argparse.ArgumentTypeError(f"{text!r}: give numbers of images, such as 1,8")
     return tuple(int(size) for size in sizes)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(","))
 
 
 def _fold(text: str) -> int | str:
@@ -216,6 +225,20 @@ def _add_runtime(sub: argparse.ArgumentParser) -> None:
     _add_device(sub)
 
 
+def _add_export(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("run", metavar="RUN", help="run folder or .safetensors file")
+    sub.add_argument("--out", required=True, help="the bundle, ending in .bmis")
+    sub.add_argument("--int8", action="store_true", help="in int8 in place of float32")
+    sub.add_argument("--keep-float", action="store_true", help="in float32 beside int8")
+    sub.add_argument("--data", help="dataset folder that proves the graphs (the run's own)")
+    sub.add_argument("--calibrate", metavar="DATA", help="dataset folder for int8 ranges (DATA)")
+    sub.add_argument(
+        "--formats", type=_words, default=("onnx",), metavar="A,B",
+        help="onnx, and any of openvino, executorch and litert beside it (onnx)",
+    )  # fmt: skip
+    sub.add_argument("--size", type=_size_or_any, help="any: not only the training's size")
+
+
 def _add_use_verbs(verb: _Verb) -> None:
     sub = verb("evaluate", "score a trained network", "runs/polyps-bmis-default-seed0")
     sub.add_argument("run", metavar="MODEL", help="bundle, run folder or .safetensors file")
@@ -247,6 +270,8 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--tile", type=int, help="predict in tiles of this side")
     sub.add_argument("--spacing", type=_spacing, help="millimetres per pixel, or down,across")
     _add_runtime(sub)
+
+    _add_export(verb("export", "write a trained network as one file for devices", _EXPORT))
 
     sub = verb(
         "convert",

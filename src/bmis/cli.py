@@ -196,6 +196,15 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
+def _export(args: argparse.Namespace) -> int:
+    from bmis.export import ExportOptions, export_run, render
+
+    options = ExportOptions(args.int8, args.keep_float, args.formats, args.size)
+    done = export_run(args.run, args.out, options, data=args.data, calibrate=args.calibrate)
+    _answer(args, done.to_dict(), render(done))
+    return 0
+
+
 def _convert(args: argparse.Namespace) -> int:
     from bmis.convert import convert_checkpoint
 
@@ -240,6 +249,7 @@ _VERBS: Mapping[str, Run] = {
     "evaluate": _evaluate,
     "profile": _profile,
     "predict": _predict,
+    "export": _export,
     "convert": _convert,
     "compare": _compare,
     "report": _report,

@@ -3,23 +3,30 @@
 Nothing is written unless the graphs' masks are the network's masks (see ``graphs.gate``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
 
 from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
 from bmis.checkpoint import load_model
-from bmis.config import check_choice
+from bmis.config import ModelInfo, check_choice
+from bmis.data.folder import Dataset
 from bmis.errors import ConfigError
 from bmis.files import output_folder
 from bmis.graphs.calibration import read_calibration
 from bmis.graphs.card import write_card
 from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
-from bmis.graphs.proof import FORMATS, Made, Proof
-from bmis.graphs.quantise import Quantised, quantise
-from bmis.origin import find_dataset
+from bmis.graphs.openvino import quantise_by_nncf, to_openvino
+from bmis.graphs.proof import FORMATS, Made, Proof, quicker
+from bmis.graphs.quantise import Images, Quantised, quantise
+from bmis.origin import find_origin, open_origin
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,14 @@ class ExportOptions:
         int8: The network in int8 in place of float32.
         keep_float: Both.
         formats: "onnx" and any of "openvino", "executorch" and "litert" beside it.
-        any_size: Take every multiple of the network's stride, not only the size of the training.
+        size: Height and width that the graphs take: None for those of the training, "any" for every
+            multiple of the network's stride.
     """
 
     int8: bool = False
     keep_float: bool = False
     formats: tuple[str, ...] = ("onnx",)
-    any_size: bool = False
+    size: tuple[int, int] | str | None = None
 
     def __post_init__(self) -> None:
         for name in self.formats:
@@ -107,42 +115,62 @@ def export_run(
         raise ConfigError(f"{out}: a bundle's name ends in {SUFFIX}; name it {out.stem}{SUFFIX}")
     output_folder(out.parent)
     model, info = load_model(run)
-    dataset = find_dataset(run, info, data)
-    ranges = dataset if calibrate is None else find_dataset(run, info, calibrate)
+    dataset = _dataset(run, info, data)
     proof = Proof(model, info, dataset)
-    size = None if options.any_size else info.input.size
-    onnx = to_onnx(model, info.input.size, any_size=options.any_size)
-    made: list[Made] = []
+    size = _size(options, info)
+    graph = to_onnx(model, info.input.size, any_size=size is None)
+    made, found = [], None
     if options.keep_float or not options.int8:
-        made.append(Made(Graph("model.onnx", "onnx", "float32", size), (serialised(onnx),)))
-    found: Quantised | None = None
+        made += _make_float(graph, options.formats, size)
     if options.int8:
-        found = quantise(onnx, read_calibration(ranges, info.input), proof.accepts)
-        blank = Graph("model.int8.onnx", "onnx", "int8", size)
-        made.append(Made(blank, (serialised(found.graph),)))
+        ranges = dataset if calibrate is None else _dataset(run, info, calibrate)
+        images = read_calibration(ranges, info.input)
+        found = quantise(graph, images, lambda int8: proof.accepts(_onnx_int8(int8, size)))
+        made.append(_onnx_int8(found.graph, size))
+        if "openvino" in options.formats:
+            made.append(_openvino_int8(graph, made[-1], images, proof))
     proven = [_prove(proof, part) for part in made]
-    manifest = replace(
-        proof.manifest,
-        graphs=tuple(part.graph for part in proven),
-        quality={
-            "data": dataset.name,
-            "split": proof.split,
-            "images": len(proof.cases),
-        },
-    )
-    members = {
-        name: content
-        for part in proven
-        for name, content in zip(part.graph.files, part.contents, strict=True)
-    }
-    write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset))
-    return Exported(
-        out,
-        out.stat().st_size,
-        manifest,
-        found.harm if found else {},
-        found.kept if found else (),
-    )
+    return _write(out, proof, proven, found)
+
+
+def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:
+    """The one that the graphs take, None for any."""
+    own = info.input.size
+    if options.size not in (None, "any", own):
+        raise ConfigError(
+            f"size {options.size}: the network was trained at {own[0]}x{own[1]} and is right only "
+            "there; leave --size out, give any, or train at the other size"
+        )
+    return None if options.size == "any" else own
+
+
+def _dataset(run: Path, info: ModelInfo, data: Path | str | None) -> Dataset:
+    return open_origin(find_origin(run, info, data=data), info)
+
+
+def _make_float(
+    graph: "onnx.ModelProto", formats: Sequence[str], size: tuple[int, int] | None
+) -> list[Made]:
+    content = serialised(graph)
+    made = [Made(Graph("model.onnx", "onnx", "float32", size), (content,))]
+    if "openvino" in formats:
+        blank = Graph("openvino/model.xml", "openvino", "float32", size)
+        made.append(Made(blank, to_openvino(content)))
+    return made
+
+
+def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Made:
+    return Made(Graph("model.int8.onnx", "onnx", "int8", size), (serialised(graph),))
+
+
+def _openvino_int8(graph: "onnx.ModelProto", ours: Made, images: Images, proof: Proof) -> Made:
+    """OpenVINO's int8 graph: ours, or NNCF's where that passes with ease too and is quicker."""
+    blank = replace(ours.graph, file="openvino/model.int8.xml", format="openvino")
+    first = Made(blank, to_openvino(ours.contents[0]))
+    second = Made(blank, quantise_by_nncf(serialised(graph), images))
+    if proof.accepts(second) and quicker(proof.load(second), proof.load(first), images[:1]):
+        return second
+    return first
 
 
 def _prove(proof: Proof, made: Made) -> Made:
@@ -151,3 +179,48 @@ def _prove(proof: Proof, made: Made) -> Made:
     check = check_float if made.graph.precision == "float32" else check_int8
     check(found, made.graph.file)
     return replace(made, graph=replace(made.graph, check=found.to_dict()))
+
+
+def _write(out: Path, proof: Proof, proven: Sequence[Made], found: Quantised | None) -> Exported:
+    dataset = proof.dataset
+    manifest = proof.manifest(
+        [made.graph for made in proven],
+        data=dataset.name,
+        split=proof.split,
+        images=len(proof.cases),
+    )
+    members = {
+        name: content
+        for made in proven
+        for name, content in zip(made.graph.files, made.contents, strict=True)
+    }
+    write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset))
+    harm, kept = (found.harm, found.kept) if found else ({}, ())
+    return Exported(out, out.stat().st_size, manifest, harm, kept)
+
+
+def render(done: Exported) -> Table:
+    """The graphs of a bundle and how they passed the gate, as a table for the terminal."""
+    quality = done.manifest.quality
+    caption = (
+        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}; "
+        "agreement: Dice between the graph's masks and the network's"
+    )
+    if done.kept:
+        caption += f"\nkept in float, besides attention: {', '.join(done.kept)}"
+    table = Table(title=f"{done.path}: {done.bytes / 1e6:.2f} MB", caption=caption)
+    for name in (
+        "graph",
+        "precision",
+        "IoU",
+        "network's IoU",
+        "Dice",
+        "agreement",
+        "logits off by",
+    ):
+        table.add_column(name, justify="left" if name in ("graph", "precision") else "right")
+    for graph in done.manifest.graphs:
+        check = graph.check
+        scores = (f"{check[name]:.4f}" for name in ("iou", "iou_torch", "dice", "agreement"))
+        table.add_row(graph.file, graph.precision, *scores, f"{check['logits_error']:.1e}")
+    return table

@@ -86,9 +86,11 @@ def compare(
         if index < _LOGITS:
             window = _window(image, info.input)
             errors.append(_logits_error(ours(window), theirs(window)))
-        masks = [predictor(image).labels for predictor in (graph, torch)]
-        apart = score_case(*masks, dataset.num_classes).mean
-        mine, other = (score_case(mask, truth, dataset.num_classes).mean for mask in masks)
+        mask, network = (predictor(image).labels for predictor in (graph, torch))
+        apart, mine, other = (
+            score_case(*pair, num_classes=dataset.num_classes).mean
+            for pair in ((mask, network), (mask, truth), (network, truth))
+        )
         found = (apart["dice"], mine["iou"], mine["dice"], other["iou"])
         for values, value in zip(scores.values(), found, strict=True):
             values.append(value)

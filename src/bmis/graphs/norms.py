@@ -61,8 +61,8 @@ def _affine(graph: ir.Graph, value: ir.Value, scale: Floats, shift: Floats) -> i
     name, shape = value.name, (1, -1, 1, 1)
     product = ir.node("Mul", [value, _new(graph, f"{name}.scale", scale.reshape(shape))])
     total = ir.node("Add", [product.outputs[0], _new(graph, f"{name}.shift", shift.reshape(shape))])
-    for node in (product, total):
-        node.outputs[0].shape, node.outputs[0].dtype = value.shape, value.dtype
+    for node in (product, total):  # or a norm above could not tell its branches' channels
+        node.outputs[0].shape = value.shape
     maker = value.producer()
     if maker is None:
         graph.insert_before(graph[0], [product, total])
@@ -86,9 +86,10 @@ def _constant(value: ir.Value | None) -> Floats:
 
 
 def _channels(value: ir.Value) -> int:
-    if value.shape is None:
-        raise ValueError(f"{value.name}: the graph does not tell its shape")
-    return int(value.shape[1])  # type: ignore[call-overload,no-any-return]
+    channels = None if value.shape is None else value.shape[1]
+    if not isinstance(channels, int):
+        raise ValueError(f"{value.name}: the graph does not tell its channels")
+    return channels
 
 
 def _given(value: ir.Value | None) -> ir.Value:

@@ -57,7 +57,7 @@ def to_onnx(
         (graph.outputs[0], model.num_classes),
     ):
         value.shape = onnx_ir.Shape(["N", channels, *sides])
-    return onnx_ir.to_proto(exported)
+    return onnx_ir.to_proto(exported)  # type: ignore[no-any-return]
 
 
 def serialised(graph: "onnx.ModelProto") -> bytes:
@@ -72,7 +72,7 @@ def serialised(graph: "onnx.ModelProto") -> bytes:
     del plain.graph.value_info[:]
     for node in plain.graph.node:
         node.name = ""
-    return plain.SerializeToString(deterministic=True)
+    return bytes(plain.SerializeToString(deterministic=True))
 
 
 def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]]:

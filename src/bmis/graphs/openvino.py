@@ -14,7 +14,11 @@ Files = tuple[bytes, bytes]  # the XML and its weights
 
 
 def to_openvino(graph: bytes) -> Files:
-    """An ONNX graph, float32 or int8, as OpenVINO's XML and its weights."""
+    """An ONNX graph, float32 or int8, as OpenVINO's XML and its weights.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
     return _files(_core().read_model(graph))
 
 

@@ -1,10 +1,15 @@
 """What a graph is proven on: the torch network, its data set, and the engines of the device."""
 
+import statistics
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
 from bmis.colours import palette
@@ -13,18 +18,15 @@ from bmis.data.folder import Case, Dataset
 from bmis.dryrun import count_macs
 from bmis.errors import DataError
 from bmis.graphs.gate import Agreement, compare, passes_int8
-from bmis.graphs.onnx_graph import serialised
 from bmis.models import SegmentationModel
 from bmis.runtime import Runtime, load_runtime
 from bmis.torch_runtime import TorchRuntime
-
-if TYPE_CHECKING:
-    import onnx
 
 FORMATS = ("onnx", "openvino")
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PRECISIONS = {"float32": "fp32", "int8": "int8"}
 _CHOICE = 64  # validation images that int8 is chosen by
+_TURNS = 20
 _MARGIN = 0.5  # of the gate for that choice: the gate's own images are others
 
 
@@ -45,7 +47,8 @@ class Proof:
         dataset: Its test split proves; its validation split helps to choose.
 
     Attributes:
-        manifest: Of a bundle with this network, without graphs.
+        info: As given.
+        dataset: As given.
         split: That proves: "test", or "val" where there is no test split.
         cases: Its images.
 
@@ -54,15 +57,13 @@ class Proof:
     """
 
     def __init__(self, model: SegmentationModel, info: ModelInfo, dataset: Dataset) -> None:
-        self.manifest = Manifest(
-            info,
-            model.stride,
-            (),
-            tuple(tuple(colour) for colour in palette(info.model.num_classes).tolist()),
-            sum(parameter.numel() for parameter in model.parameters()),
-            count_macs(model, info.input.size),
-        )
-        self.dataset = dataset
+        self.info, self.dataset = info, dataset
+        self._facts: dict[str, Any] = {
+            "stride": model.stride,
+            "colours": tuple(map(tuple, palette(info.model.num_classes).tolist())),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "macs": count_macs(model, info.input.size),
+        }
         self.split = "test" if any(case.split == "test" for case in dataset.cases) else "val"
         self.cases = _of(dataset, self.split)
         self._choice = _of(dataset, "val")[:_CHOICE] or self.cases
@@ -76,25 +77,38 @@ class Proof:
     def compare(self, made: Made, cases: Sequence[Case] | None = None) -> Agreement:
         """Judge images by the graph and by the network; the images that prove by default."""
         cases = self.cases if cases is None else cases
-        return compare(self._load(made), self._torch, self.manifest.info, self.dataset, cases)
+        return compare(self.load(made), self._torch, self.info, self.dataset, cases)
 
-    def accepts(self, candidate: "onnx.ModelProto") -> bool:
+    def manifest(self, graphs: Sequence[Graph], **quality: Any) -> Manifest:
+        """Of a bundle with these graphs of the network."""
+        return Manifest(self.info, graphs=tuple(graphs), quality=quality, **self._facts)
+
+    def accepts(self, made: Made) -> bool:
         """Whether an int8 graph passes the gate with ease on the validation split."""
-        made = Made(Graph("model.int8.onnx", "onnx", "int8"), (serialised(candidate),))
         return passes_int8(self.compare(made, self._choice), margin=_MARGIN)
 
-    def _load(self, made: Made) -> Runtime:
+    def load(self, made: Made) -> Runtime:
         """The graph as a device would load it: out of a bundle."""
-        from dataclasses import replace
-
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"proof{SUFFIX}"
             members = dict(zip(made.graph.files, made.contents, strict=True))
-            write_bundle(path, replace(self.manifest, graphs=(made.graph,)), members, "# proof\n")
+            write_bundle(path, self.manifest([made.graph]), members, "# proof\n")
             options = RuntimeOptions(
                 engine=_ENGINES[made.graph.format], precision=_PRECISIONS[made.graph.precision]
             )
             return load_runtime(path, options)[0]
+
+
+def quicker(one: Runtime, other: Runtime, image: NDArray[np.float32]) -> bool:
+    """Whether one runtime is quicker than another, by their median times in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(_TURNS + 1):
+        for runtime, own in zip((one, other), times, strict=True):
+            start = time.perf_counter()
+            runtime(image)
+            if turn:  # the first warms up
+                own.append(time.perf_counter() - start)
+    return statistics.median(times[0]) < statistics.median(times[1])
 
 
 def _of(dataset: Dataset, split: str) -> list[Case]:

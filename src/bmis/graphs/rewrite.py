@@ -7,6 +7,7 @@ transposed convolution at all.
 
 import copy
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,17 @@ def rewrite(model: SegmentationModel) -> SegmentationModel:
     return merged
 
 
+def _padding(layer: nn.ConvTranspose2d) -> tuple[int, int]:
+    return cast(tuple[int, int], layer.padding)  # words such as "same" are for convolutions only
+
+
 def _doubles(layer: nn.ConvTranspose2d) -> bool:
     """Whether the output is exactly ``stride`` times the input, which dealing out asks for."""
     same = len({*layer.stride}) == 1
     grown = [
-        kernel - 2 * int(padding) + extra == stride
+        kernel - 2 * padding + extra == stride
         for kernel, padding, extra, stride in zip(
-            layer.kernel_size, layer.padding, layer.output_padding, layer.stride, strict=True
+            layer.kernel_size, _padding(layer), layer.output_padding, layer.stride, strict=True
         )
     ]
     return same and all(grown) and layer.groups == 1 and max(layer.dilation) == 1
@@ -45,9 +50,7 @@ def _sub_pixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
     for columns. So all outputs of one phase ``a`` are one convolution.
     """
     stride = layer.stride[0]
-    reach = [
-        _reach(k, int(p), stride) for k, p in zip(layer.kernel_size, layer.padding, strict=True)
-    ]
+    reach = [_reach(k, p, stride) for k, p in zip(layer.kernel_size, _padding(layer), strict=True)]
     (top, bottom), (left, right) = reach
     conv = nn.Conv2d(
         layer.in_channels,
@@ -80,8 +83,8 @@ def _kernel(layer: nn.ConvTranspose2d, reach: list[tuple[int, int]]) -> Tensor:
     shape = (layer.out_channels, stride, stride, layer.in_channels, *size)
     kernel = layer.weight.new_zeros(shape)
     rows, columns = (
-        _taps(k, int(p), stride, before)
-        for k, p, (before, _) in zip(layer.kernel_size, layer.padding, reach, strict=True)
+        _taps(k, p, stride, before)
+        for k, p, (before, _) in zip(layer.kernel_size, _padding(layer), reach, strict=True)
     )
     for a, i, row in rows:
         for b, j, column in columns:

@@ -88,8 +88,8 @@ class ResidualBlock(nn.Module):
             return y if dropped is None else y * dropped
         y, means = with_means(y)
         if dropped is None:
-            return y * self.eca(means).to(y.dtype)
-        return y * (dropped * self.eca(dropped * means)).to(y.dtype)
+            return y * self.eca(means).to(y.dtype)  # type: ignore[no-any-return]
+        return y * (dropped * self.eca(dropped * means)).to(y.dtype)  # type: ignore[no-any-return]
 
 
 class SpatialAttention(nn.Module):
