@@ -1,9 +1,9 @@
 """An ONNX graph in int8: static, weights per channel, ranges from real images.
 
 What multiplies activations with activations (attention) and what is small but delicate (sigmoids,
-means, softmax) stays in float. Which of the other parts stay in float too is measured: every part
-is quantised alone and ranked by what that does to the logits; as long as the whole does not pass,
-the part that harms most goes back to float.
+means, softmax) stays in float. Where the rest does not pass as a whole, which of its parts stay in
+float too is measured: every part is quantised alone and ranked by what that does to the logits, and
+the worst go back to float one after the other.
 """
 
 import ast
@@ -42,7 +42,7 @@ class Quantised:
     Attributes:
         graph: QDQ form: each quantised operator between DequantizeLinear and QuantizeLinear.
         harm: For each part of the network what quantising it alone does to the logits: root mean
-            square error over root mean square.
+            square error over root mean square. Empty where all passed at once.
         kept: The parts that went back to float.
     """
 
@@ -52,7 +52,7 @@ class Quantised:
 
 
 def quantise(graph: "onnx.ModelProto", images: Images, accept: Accept) -> Quantised:
-    """Make the int8 graph that passes with the fewest parts in float.
+    """Make an int8 graph that passes with few parts in float; if none does, the whole in int8.
 
     Args:
         graph: As ``to_onnx`` gives it, with the names of its modules.
@@ -62,15 +62,18 @@ def quantise(graph: "onnx.ModelProto", images: Images, accept: Accept) -> Quanti
     Raises:
         MissingExtraError: onnx is not installed.
     """
+    whole = _int8(graph, images, ())
+    if accept(whole):
+        return Quantised(whole, {}, ())
     parts = _parts(graph)
     harm = rank_parts(graph, images[:_RANKING], parts)
-    kept: list[str] = []
-    order = sorted(harm, key=lambda part: -harm[part])
-    while True:
+    worst_first = sorted(harm, key=lambda part: -harm[part])
+    for count in range(1, len(parts)):
+        kept = worst_first[:count]
         candidate = _int8(graph, images, [node for part in kept for node in parts[part]])
-        if len(kept) == len(order) or accept(candidate):
+        if accept(candidate):
             return Quantised(candidate, harm, tuple(kept))
-        kept.append(order[len(kept)])
+    return Quantised(whole, harm, ())
 
 
 def rank_parts(
