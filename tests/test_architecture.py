@@ -20,6 +20,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 TORCH = {  # the workshop: files, or packages all of whose files may import torch
     *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
     *("launch", "run_folder", "torch_runtime", "train", "profiling", "convert", "methods"),
+    *("graphs", "export"),
     *("data.augment", "data.store"),
 }
 LAZY_TORCH = {"runtime"}  # inside a function
@@ -101,8 +102,8 @@ def test_networks_that_need_another_library_say_so():
         ("scipy", {"metrics"}),
         ("matplotlib", {"report"}),
         ("jinja2", {"report"}),
-        ("onnxruntime", {"engines"}),
-        ("openvino", {"engines"}),
+        ("onnxruntime", {"engines", "graphs"}),
+        ("openvino", {"engines", "graphs"}),
         ("lightning", {"cli", "launch", "train", "trainer"}),
     ],
 )

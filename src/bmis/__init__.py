@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.data.phantoms import write_phantoms as write_phantoms
     from bmis.errors import BmisError as BmisError
     from bmis.evaluate import evaluate_model as evaluate_model
+    from bmis.export import ExportOptions as ExportOptions
+    from bmis.export import export_run as export_run
     from bmis.inspect import inspect_dataset as inspect_dataset
     from bmis.metrics import paired_difference as paired_difference
     from bmis.metrics import score_case as score_case
@@ -55,6 +57,7 @@ _HOMES = {
     "data.phantoms": ("draw_phantom", "write_phantoms"),
     "errors": ("BmisError",),
     "evaluate": ("evaluate_model",),
+    "export": ("ExportOptions", "export_run"),
     "inspect": ("inspect_dataset",),
     "metrics": ("paired_difference", "score_case"),
     "models": ("SegmentationModel", "build_model", "list_models", "load_published", "register"),

@@ -201,7 +201,7 @@ def _export(args: argparse.Namespace) -> int:
 
     options = ExportOptions(args.int8, args.keep_float, args.formats, args.size)
     done = export_run(args.run, args.out, options, data=args.data, calibrate=args.calibrate)
-    _answer(args, done.to_dict(), render(done))
+    answer(args, done.to_dict(), render(done))
     return 0
 
 

@@ -37,8 +37,8 @@ def to_onnx(
         DataError: The model does not take this size.
         MissingExtraError: onnx or onnxscript is not installed.
     """
-    for package in ("onnx", "onnxscript"):
-        require(package, extra="export")
+    require("onnx", extra="export")
+    require("onnxscript", extra="export")
     import onnx_ir
     from onnxscript.optimizer import optimize
 
@@ -51,6 +51,7 @@ def to_onnx(
     graph = exported.graph
     fold_norms(graph)
     optimize(exported)
+    graph.outputs[0].name = "logits"  # a norm that was the last word took its name with it
     sides: tuple[str | int, ...] = ("H", "W") if any_size else size
     for value, channels in (
         (graph.inputs[0], model.in_channels),

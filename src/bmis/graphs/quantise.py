@@ -31,6 +31,7 @@ _OPERATORS = (
     "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "MatMul",
     "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Transpose",
 )  # fmt: skip
+_TURNS = ("Reshape", "Transpose")
 _RANKING = 8  # images that parts are ranked by
 _MOST_PARTS = 32  # more are ranked by the module above them
 
@@ -113,15 +114,31 @@ def _scope(node: "onnx.NodeProto") -> list[str]:
 
 def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
     constants = {tensor.name: tensor for tensor in graph.graph.initializer}
+    attention = _attention(graph, set(constants))
     for node in graph.graph.node:
-        weights = [constants[name] for name in node.input if name in constants]
-        if node.op_type not in _OPERATORS:
+        if node.op_type not in _OPERATORS or node.name in attention:
             continue
-        if node.op_type in ("MatMul", "Gemm") and not weights:
-            continue  # activations with activations: attention
+        weights = [constants[name] for name in node.input if name in constants]
         if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
             continue  # along the channels' means: few numbers, and a sigmoid follows
         yield node
+
+
+def _attention(graph: "onnx.ModelProto", constants: set[str]) -> set[str]:
+    """Products of activations with activations, and what only turns their factors."""
+    makers = {name: node for node in graph.graph.node for name in node.output}
+    found: set[str] = set()
+    waiting = [
+        node
+        for node in graph.graph.node
+        if node.op_type in ("MatMul", "Gemm") and not constants & {*node.input}
+    ]
+    while waiting:
+        node = waiting.pop()
+        found.add(node.name)
+        behind = (makers[name] for name in node.input if name in makers)
+        waiting += [n for n in behind if n.op_type in _TURNS and n.name not in found]
+    return found
 
 
 def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "onnx.ModelProto":

@@ -1,0 +1,63 @@
+"""int8 where it does no harm: attention stays in float, and so do the parts that harm most."""
+
+import numpy as np
+import onnx
+import pytest
+
+from bmis.graphs.onnx_graph import to_onnx
+from bmis.graphs.quantise import quantise
+from bmis.models import build_model
+from tiny import NETWORK
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return to_onnx(build_model("bmis", **NETWORK).eval(), (32, 32))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).normal(size=(8, 3, 32, 32)).astype(np.float32)
+
+
+def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(graph, images):
+    found = quantise(graph, images, lambda _: True)
+    assert found.kept == () == tuple(found.harm)
+    makers = {name: node for node in found.graph.graph.node for name in node.output}
+    constants = {tensor.name: tensor for tensor in found.graph.graph.initializer}
+    large = 0
+    for node in found.graph.graph.node:
+        if node.op_type == "Conv":
+            weight = makers.get(node.input[1])
+            if weight is None:  # the small one of ECA
+                assert list(constants[node.input[1]].dims)[:2] == [1, 1]
+                continue
+            assert weight.op_type == "DequantizeLinear"
+            scale = onnx.numpy_helper.to_array(constants[weight.input[1]])
+            assert scale.shape == (constants[weight.input[0]].dims[0],)
+            assert constants[weight.input[0]].data_type == onnx.TensorProto.INT8
+            large += 1
+        if node.op_type in ("MatMul", "Softmax"):
+            assert not any("Linear" in makers[name].op_type for name in node.input)
+    assert large > 20
+
+
+def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images):
+    asked = []
+
+    def accept(candidate):
+        asked.append(len(candidate.graph.node))
+        return len(asked) == 4  # the whole and two tries fail
+
+    found = quantise(graph, images, accept)
+    ranked = sorted(found.harm, key=lambda part: -found.harm[part])
+    assert found.kept == tuple(ranked[:3])
+    assert min(found.harm.values()) > 0
+    assert asked == sorted(asked, reverse=True)  # each time fewer Quantize and Dequantize
+    assert asked[0] > asked[3]
+
+
+def test_where_nothing_passes_the_whole_comes_back_for_the_gate_to_refuse(graph, images):
+    found = quantise(graph, images, lambda _: False)
+    assert found.kept == ()
+    assert len(found.harm) > 5

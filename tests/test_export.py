@@ -1,0 +1,196 @@
+"""From a trained network to one file, which answers as the network or is not written."""
+
+import json
+import re
+import zipfile
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import bmis
+import bmis.export
+from bmis.bundle import read_bundle
+from bmis.cli import main
+from bmis.data.phantoms import write_phantoms
+from bmis.errors import BmisError, BundleError, ConfigError, DataError
+from bmis.export import ExportOptions, export_run
+from bmis.graphs.quantise import Quantised
+from tiny import NETWORK
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("export") / "polyps"
+    write_phantoms(root, modality="endoscopy", count=40, size=(64, 64), seed=0, difficulty=0.0)
+    told = root / "dataset.yaml"
+    told.write_text(re.sub("name: .*", "name: polyps", told.read_text(encoding="utf-8")), "utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    config = bmis.TrainConfig(
+        str(data), options=NETWORK, size=(64, 64), epochs=60, learning_rate=0.01, precision="32",
+        device="cpu",
+    )  # fmt: skip
+    return bmis.train_model(config, out=str(data.parent / "run")).run
+
+
+@pytest.fixture(scope="module")
+def both(run):
+    out = run.parent / "both.bmis"
+    options = ExportOptions(int8=True, keep_float=True, formats=("onnx", "openvino"))
+    return export_run(run, out, options)
+
+
+def masks(path, data, **options):
+    predictor = bmis.load(path, **options)
+    return np.stack([predictor(image).labels for image in sorted((data / "images").iterdir())])
+
+
+def test_the_bundle_answers_as_the_run(both, run, data):
+    expected = masks(run, data)
+    assert 0.02 < expected.mean() < 0.9
+    for engine in ("onnxruntime", "openvino"):
+        exact = masks(both.path, data, engine=engine, precision="fp32")
+        assert (exact != expected).mean() < 1e-4
+        int8 = masks(both.path, data, engine=engine, precision="int8")
+        assert 0 < (int8 != exact).mean() < 0.02
+
+
+def test_the_bundle_says_what_it_is(both, run, data):
+    manifest = read_bundle(both.path).manifest
+    assert manifest == both.manifest
+    assert manifest.info.model.name == "bmis"
+    model, info = bmis.load_model(run)
+    assert manifest.info == info
+    assert manifest.parameters == sum(p.numel() for p in model.parameters())
+    assert manifest.quality == {"data": "polyps", "split": "test", "images": 8}
+    for graph in manifest.graphs:
+        assert graph.size == (64, 64)
+        assert graph.check["images"] == 8
+        assert graph.check["iou_torch"] == pytest.approx(
+            bmis.evaluate_model(run, out=run / "eval").summary["cases"]["iou"]["mean"]
+        )
+    exact, quantised = (g for g in manifest.graphs if g.format == "onnx")
+    assert exact.check["logits_error"] < 1e-4 < quantised.check["logits_error"]
+
+
+def test_the_card_tells_scores_origin_and_that_it_is_no_medical_device(both):
+    card = read_bundle(both.path).card
+    iou = both.manifest.graphs[0].check["iou_torch"]
+    for words in ("Not a medical device", "data: polyps", f"{iou:.4f}", "60 epochs", "64x64"):
+        assert words in card
+
+
+def test_int8_alone_is_smaller_than_float(run, tmp_path):
+    exact = export_run(run, tmp_path / "a.bmis")
+    small = export_run(run, tmp_path / "b.bmis", ExportOptions(int8=True))
+    assert small.bytes < exact.bytes
+    assert [graph.file for graph in exact.manifest.graphs] == ["model.onnx"]
+    assert [graph.file for graph in small.manifest.graphs] == ["model.int8.onnx"]
+
+
+def test_a_broken_quantisation_does_not_pass_the_gate(run, tmp_path, monkeypatch):
+    def broken(graph, images, accept):
+        found = honest(graph, images, accept)
+        for tensor in found.graph.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.INT8:
+                values = numpy_helper.to_array(tensor)
+                tensor.CopyFrom(numpy_helper.from_array(-values // 2, tensor.name))
+        return Quantised(found.graph, found.harm, found.kept)
+
+    honest = bmis.export.quantise
+    monkeypatch.setattr(bmis.export, "quantise", broken)
+    out = tmp_path / "a.bmis"
+    out.write_bytes(b"what was there before")
+    with pytest.raises(
+        BundleError, match=r"model\.int8\.onnx is not near enough .* IoU 0\.\d{4} against"
+    ):
+        export_run(run, out, ExportOptions(int8=True))
+    assert out.read_bytes() == b"what was there before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bmis"]
+
+
+def test_a_wrong_float_graph_does_not_pass_either(run, tmp_path, monkeypatch):
+    def wrong(model, size, *, any_size):
+        graph = honest(model, size, any_size=any_size)
+        bias = max(graph.graph.initializer, key=lambda tensor: sum(tensor.dims))
+        values = numpy_helper.to_array(bias).copy()
+        values.flat[0] += 0.5
+        bias.CopyFrom(numpy_helper.from_array(values, bias.name))
+        return graph
+
+    honest = bmis.export.to_onnx
+    monkeypatch.setattr(bmis.export, "to_onnx", wrong)
+    with pytest.raises(BundleError, match=r"model\.onnx is not the network: its logits are off"):
+        export_run(run, tmp_path / "a.bmis")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
+    config = bmis.TrainConfig(
+        str(data), options=NETWORK, size=(32, 32), resize="native", epochs=1, precision="32",
+        device="cpu",
+    )  # fmt: skip
+    run = bmis.train_model(config, out=str(tmp_path / "run")).run
+    image = sorted((data / "images").iterdir())[0]
+    done = export_run(run, tmp_path / "a.bmis", ExportOptions(size="any"))
+    assert done.manifest.graphs[0].size is None
+    for tile in (None, 48):
+        ours, theirs = (bmis.load(path, tile=tile)(image).labels for path in (done.path, run))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "a.zip"], "a bundle's name ends in .bmis; name it a.bmis"),
+        (["--out", "a.bmis", "--formats", "onnx,onxn"], "did you mean 'onnx'"),
+        (["--out", "a.bmis", "--formats", "openvino"], "a bundle always holds onnx"),
+        (["--out", "a.bmis", "--keep-float"], "add --int8"),
+        (["--out", "a.bmis", "--size", "96"], "was trained at 64x64 and is right only there"),
+        (["--out", "a.bmis", "--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    run, tmp_path, monkeypatch, capsys, arguments, said
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(run), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_answers_in_json(run, tmp_path, capsys):
+    out = tmp_path / "a.bmis"
+    assert main(["export", str(run), "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["bytes"] == out.stat().st_size
+    assert told["graphs"][0]["check"]["agreement"] > 0.999
+    with zipfile.ZipFile(out) as archive:
+        assert sorted(archive.namelist()) == ["MODEL_CARD.md", "manifest.json", "model.onnx"]
+
+
+def test_a_data_set_without_images_to_prove_on_is_refused(run, data, tmp_path):
+    root = tmp_path / "train only"
+    root.mkdir()
+    for name in ("images", "masks"):
+        (root / name).symlink_to(data / name)
+    ids = sorted(path.stem for path in (data / "images").iterdir())
+    rows = "".join(f"{name},train\n" for name in ids)
+    (root / "splits.csv").write_text("id,split\n" + rows, encoding="utf-8")
+    with pytest.raises(DataError, match="no test or validation images to prove the graph on"):
+        export_run(run, tmp_path / "a.bmis", data=root)
+
+
+def test_options_are_checked():
+    with pytest.raises(ConfigError, match="add --int8"):
+        ExportOptions(keep_float=True)
+    assert issubclass(ConfigError, BmisError)
