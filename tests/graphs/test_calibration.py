@@ -45,7 +45,7 @@ def test_of_native_images_a_tile_is_read(folder):
 def test_noise_is_refused(folder):
     random = np.random.default_rng(0)
     repaint(folder, lambda shape: random.integers(0, 256, shape, dtype=np.uint8))
-    with pytest.raises(DataError, match="look like noise .* calibrate with the training images"):
+    with pytest.raises(DataError, match=r"look like noise .* calibrate with the training images"):
         read_calibration(open_dataset(folder), InputSpec((48, 64), 3))
 
 
