@@ -248,6 +248,14 @@ def test_extra_fields_comments_and_other_disks_are_refused(offset):
     refused(bytes(data), "extra fields")
 
 
+def test_members_that_are_not_counted_are_refused():
+    data = bytearray(pack(FILES))
+    data[-14] = data[-12] = len(FILES) - 1
+    refused(bytes(data), "its directory is damaged")
+    data[-14] = data[-12] = len(FILES) + 1
+    refused(bytes(data), "its directory is damaged")
+
+
 def test_a_directory_that_is_no_directory_is_refused():
     data = bytearray(pack(FILES))
     data[entry(bytes(data), "empty")[0]] = 0
