@@ -253,6 +253,7 @@ NOT_JSON = {
     "too deep": b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "deep enough to break others": b'{"a": ' + b"[" * 17 + b"]" * 17 + b"}",
     "a number of many digits": b'{"a": ' + b"9" * 1_000_000 + b"}",
+    "a number beyond all": b'{"a": 1000000000000000000000}',
     "not a number": b'{"a": NaN}',
     "infinite": b'{"a": 1e999}',
     "half a character": rb'{"a": "\ud800"}',
@@ -288,6 +289,8 @@ def test_a_manifest_names_what_it_needs():
         Manifest.from_dict({"stride": 8})
     with pytest.raises(ConfigError, match="there is no litert graph in int8"):
         Graph("model.tflite", "litert", "int8")
+    with pytest.raises(ConfigError, match="num_classes must be 1 to 256, got 257"):
+        manifest(classes=257)
 
 
 def test_the_reference_tells_of_every_field_and_file():
