@@ -54,7 +54,7 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
 
     def __init__(self, graph: bytes, *, threads: int, bf16: bool = False) -> None:
-        runtime = _onnxruntime()
+        runtime = load_onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = _SILENT
@@ -141,7 +141,7 @@ def installed_engines() -> dict[str, str]:
 
 def require_engine(name: str) -> None:
     """Load an engine's package, or raise ``MissingExtraError`` with the install line."""
-    _openvino() if name == "openvino" else _onnxruntime()
+    _openvino() if name == "openvino" else load_onnxruntime()
 
 
 def computes_bf16(engine: str) -> bool:
@@ -151,7 +151,8 @@ def computes_bf16(engine: str) -> bool:
     return "bf16" in processor_flags()  # as ARM calls it; on x86 ONNX Runtime has none
 
 
-def _onnxruntime() -> ModuleType:
+def load_onnxruntime() -> ModuleType:
+    """The package, silent towards the terminal and the network."""
     # from 1.29 on it marks the machine and reports each use over the network; nothing of medical
     # work leaves the device. Read when the library is loaded, so set before
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.engines import OnnxRuntimeEngine, load_onnxruntime
 from bmis.errors import require
+from bmis.processor import usable_cores
 from bmis.progress import track
 
 if TYPE_CHECKING:
@@ -145,6 +147,7 @@ def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "o
     """The graph in QDQ form, but for the nodes named."""
     import onnx
 
+    load_onnxruntime()
     quantization: Any = require("onnxruntime.quantization", extra="export")
     chosen = {node.name for node in _candidates(graph)} - set(floats)
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -176,12 +179,8 @@ class _Reader:
 
 
 def _logits(graph: "onnx.ModelProto", images: Images) -> Images:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    return np.concatenate([session.run(None, {"image": image[None]})[0] for image in images])
+    run = OnnxRuntimeEngine(graph.SerializeToString(), threads=usable_cores())
+    return np.concatenate([run(image[None]) for image in images])
 
 
 @contextmanager
