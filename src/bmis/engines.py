@@ -57,7 +57,6 @@ class OnnxRuntimeEngine:
         runtime = load_onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = _SILENT
         # between two calls the cores belong to reading and writing, not to waiting threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if bf16:
