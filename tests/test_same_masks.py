@@ -13,6 +13,7 @@ from bmis.data.images import read_image, read_mask
 from bmis.data.phantoms import write_phantoms
 from bmis.data.preprocess import fit, normalise
 from bmis.engines import computes_bf16
+from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.models import build_model
 from bundles import CARD, manifest
 
@@ -28,7 +29,7 @@ def work(tmp_path_factory):
     torch.manual_seed(1)
     model = build_model("bmis", num_classes=3, **OPTIONS).eval()
     balance(model, sorted((root / "data" / "images").iterdir())[0])
-    graph = onnx_graph(model)
+    graph = serialised(to_onnx(model, SIZE))
     for rule in ("squash", "native"):
         spec = InputSpec(SIZE, 3, resize=rule)
         info = ModelInfo(ModelConfig("bmis", 3, 3, OPTIONS), spec, ("a", "b", "c"))
@@ -48,20 +49,6 @@ def balance(model, image):
     with torch.inference_mode():
         middles = model(torch.from_numpy(batch)).flatten(2).median(2).values[0]
         model.head.bias.sub_(middles)
-
-
-def onnx_graph(model):
-    program = torch.onnx.export(
-        model,
-        (torch.zeros(1, 3, *SIZE),),
-        dynamo=True,
-        input_names=["image"],
-        output_names=["logits"],
-        opset_version=18,
-        dynamic_shapes=({0: torch.export.Dim("n", min=1, max=64)},),
-        verbose=False,
-    )
-    return program.model_proto.SerializeToString()
 
 
 def agreement(one, other):
