@@ -1,0 +1,187 @@
+"""Every network as a graph: does it export, and how fast do the device's engines run it.
+
+    python benchmarks/runtimes.py [NAMES...] [--size 224] [--rounds 8]
+
+Untrained weights, which are as fast as trained ones, and a phantom image; the gates of
+`bmis export` need trained networks and are not part of this. Each network in a process of its own:
+torch (ours, float32, channels-last), ONNX Runtime and OpenVINO in float32, OpenVINO in bf16, and
+for the light networks, U-Net and DSU-Net int8 by both; the sides take turns. Writes
+``results/runtimes_<machine>.json`` after each network (what is there is not measured again) and
+from it ``docs/runtimes.md`` and, where a network cannot be exported, why:
+``src/bmis/models/exports.csv``, which `bmis models` reads. The machine should do nothing else.
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+HEAVY_INT8 = ("unet", "dsu_net")  # besides the light ones
+SIDES = ("torch fp32", "onnxruntime fp32", "openvino fp32", "openvino bf16",
+         "onnxruntime int8", "openvino int8")  # fmt: skip
+CALIBRATION = 8
+Batch = NDArray[np.float32]
+
+
+def measure(name: str, size: int, rounds: int) -> dict[str, Any]:
+    """One network, in this process."""
+    import torch
+
+    from bmis.engines import OnnxRuntimeEngine, OpenVinoEngine
+    from bmis.errors import BmisError
+    from bmis.graphs.onnx_graph import serialised, to_onnx
+    from bmis.graphs.openvino import to_openvino
+    from bmis.graphs.quantise import quantise
+    from bmis.models import build_model, find_method, size_options
+    from bmis.torch_runtime import TorchRuntime
+
+    torch.manual_seed(0)
+    threads = len(os.sched_getaffinity(0))
+    model = build_model(name, **size_options(name, {}, (size, size))).eval()
+    sides = model.fitting_size(size, size)
+    images = phantoms(sides)
+    facts: dict[str, Any] = {"name": name, "group": find_method(name).group, "size": sides}
+    try:
+        graph = to_onnx(model, sides)
+    except BmisError as error:
+        return {**facts, "failed": str(error)}
+    content = serialised(graph)
+    ways: dict[str, Callable[[Batch], Batch]] = {
+        "torch fp32": TorchRuntime(model),
+        "onnxruntime fp32": OnnxRuntimeEngine(content, threads=threads),
+    }
+    expected = ways["torch fp32"](images[:1])
+    off = np.abs(ways["onnxruntime fp32"](images[:1]) - expected).max()
+    facts["logits_error"] = float(off / max(1.0, np.abs(expected).max()))
+    ways["openvino fp32"] = OpenVinoEngine(*to_openvino(content), threads=threads)
+    ways["openvino bf16"] = OpenVinoEngine(*to_openvino(content), threads=threads, bf16=True)
+    facts["float_mb"] = len(content) / 1e6
+    if facts["group"] == "light" or name in HEAVY_INT8:
+        int8 = serialised(quantise(graph, images, lambda _: True).graph)
+        facts["int8_mb"] = len(int8) / 1e6
+        ways["onnxruntime int8"] = OnnxRuntimeEngine(int8, threads=threads)
+        ways["openvino int8"] = OpenVinoEngine(*to_openvino(int8), threads=threads)
+    return {**facts, "ms": turns(ways, images[:1], rounds)}
+
+
+def phantoms(sides: tuple[int, int]) -> Batch:
+    from bmis.config import InputSpec
+    from bmis.data.phantoms import draw_phantom
+    from bmis.data.preprocess import normalise
+
+    spec = InputSpec(sides, 3)
+    drawn = (draw_phantom("endoscopy", seed=seed, size=sides) for seed in range(CALIBRATION))
+    return np.stack([normalise(pixels, spec) for pixels, _ in drawn])
+
+
+def turns(ways: dict[str, Callable[[Batch], Batch]], image: Batch, rounds: int) -> dict[str, float]:
+    """Median milliseconds; in each turn one call that is not counted and three that are."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            way(image)
+            for _ in range(3):
+                start = time.perf_counter()
+                way(image)
+                times[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def alone(name: str, size: int, rounds: int) -> dict[str, Any]:
+    """The same from a process of its own, so that nothing one network does touches the next."""
+    arguments = [sys.executable, __file__, name, "--size", str(size), "--rounds", str(rounds)]
+    done = subprocess.run([*arguments, "--child"], check=False, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return {"name": name, "crashed": last[:300]}
+    return json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def page(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    lines = [
+        "# Every network on the device's engines",
+        "",
+        "Written by `benchmarks/runtimes.py`; all digits in "
+        f"`benchmarks/results/{result['file']}`. One image, median ms, on {machine['processor']}, "
+        f"{machine['cores']} cores; onnxruntime {machine['onnxruntime']}, OpenVINO "
+        f"{machine['openvino']}, PyTorch {machine['torch']}. Untrained weights: times and sizes "
+        "are those of trained networks, masks are not judged here. Logits off: ONNX Runtime in "
+        "fp32 against torch, over the largest logit or 1.",
+        "",
+        "| method | torch fp32 | ORT fp32 | OpenVINO fp32 | OpenVINO bf16 | ORT int8 "
+        "| OpenVINO int8 | int8 gain, ORT | int8 gain, OpenVINO | int8 MB | logits off |",
+        "|---|" + "--:|" * 10,
+    ]
+    done = [row for row in result["networks"] if "ms" in row]
+    for row in sorted(done, key=lambda row: float(row["ms"]["onnxruntime fp32"])):
+        ms = row["ms"]
+        cells = [f"{ms[side]:.1f}" if side in ms else "" for side in SIDES]
+        cells += [
+            f"{ms[f'{engine} fp32'] / ms[f'{engine} int8']:.2f}" if f"{engine} int8" in ms else ""
+            for engine in ("onnxruntime", "openvino")
+        ]
+        size = f"{row['int8_mb']:.2f}" if "int8_mb" in row else ""
+        lines.append(
+            f"| `{row['name']}` | {' | '.join(cells)} | {size} | {row['logits_error']:.0e} |"
+        )
+    for row in result["networks"]:
+        for kind in ("failed", "crashed"):
+            if kind in row:
+                lines += ["", f"`{row['name']}` {kind}: {row[kind]}"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        print(json.dumps(measure(args.names[0], args.size, args.rounds)))
+        return
+    run_all(args)
+
+
+def run_all(args: argparse.Namespace) -> None:
+    from machine import describe, short_name
+
+    from bmis.files import write_json, write_text
+    from bmis.models import list_models
+    from bmis.models.exports import TABLE
+
+    out = ROOT / "benchmarks" / "results" / f"runtimes_{short_name()}.json"
+    result = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"networks": []}
+    result |= {"machine": describe(), "file": out.name, "size": args.size}
+    for name in args.names or list_models():
+        if not args.names and name in {row["name"] for row in result["networks"]}:
+            continue
+        found = alone(name, args.size, args.rounds)
+        others = [row for row in result["networks"] if row["name"] != name]
+        result["networks"] = sorted([*others, found], key=lambda row: str(row["name"]))
+        write_json(out, result)
+        print(name, found.get("ms") or found, flush=True)
+    write_text(ROOT / "docs" / "runtimes.md", page(result))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("name", "why"))
+    writer.writerows((r["name"], r["failed"]) for r in result["networks"] if "failed" in r)
+    write_text(TABLE, text.getvalue())
+
+
+if __name__ == "__main__":
+    main()
