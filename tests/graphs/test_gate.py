@@ -5,7 +5,7 @@ import pytest
 
 from bmis.data.folder import open_dataset
 from bmis.errors import BundleError, DataError
-from bmis.graphs.gate import Agreement, check_float, check_int8, compare, passes_int8
+from bmis.graphs.gate import Agreement, Reference, check_float, check_int8, compare, passes_int8
 from fakes import info
 from tiny import write_dataset
 
@@ -29,7 +29,7 @@ def dataset(tmp_path):
 
 
 def judged(dataset, ours, theirs):
-    return compare(ours, theirs, info(), dataset, dataset.split("test"))
+    return compare(ours, Reference(theirs, info(), dataset), dataset.split("test"))
 
 
 def test_a_network_agrees_with_itself(dataset):
@@ -70,7 +70,21 @@ def test_other_masks_agree_less_and_lose(dataset):
 
 def test_without_images_nothing_is_proven(dataset):
     with pytest.raises(DataError, match="no images to prove the graph on; name others with --data"):
-        compare(Bright(), Bright(), info(), dataset, [])
+        compare(Bright(), Reference(Bright(), info(), dataset), [])
+
+
+def test_the_network_is_asked_once_for_each_image(dataset):
+    calls = []
+
+    class Counted(Bright):
+        def __call__(self, batch):
+            calls.append(len(batch))
+            return super().__call__(batch)
+
+    network = Reference(Counted(), info(), dataset)
+    first, second = (compare(Bright(), network, dataset.split("test")) for _ in range(2))
+    assert first == second
+    assert sum(calls) == 2 * 4  # for its mask and for its logits
 
 
 def agreement(**values):

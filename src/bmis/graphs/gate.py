@@ -5,6 +5,7 @@
   against the reference masks.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -61,35 +62,62 @@ class Agreement:
         return asdict(self)
 
 
-def compare(
-    ours: Runtime, theirs: Runtime, info: ModelInfo, dataset: Dataset, cases: Sequence[Case]
-) -> Agreement:
-    """Judge the same images by two runtimes.
+class Reference:
+    """The torch network's answers, kept because one export asks for them again and again.
 
     Args:
-        ours: Of the graph.
-        theirs: Of the torch network.
-        info: Of both.
+        runtime: Of the torch network.
+        info: What was saved with it.
         dataset: Where the images are.
+    """
+
+    def __init__(self, runtime: Runtime, info: ModelInfo, dataset: Dataset) -> None:
+        self.info, self.dataset = info, dataset
+        self._runtime, self._predictor = runtime, Predictor(runtime, info)
+        self._masks: dict[str, tuple[bytes, tuple[int, ...]]] = {}
+        self._logits: dict[str, Floats] = {}
+
+    def mask(self, case: Case, image: Image) -> NDArray[np.uint8]:
+        """Labels (H, W) of an image."""
+        if case.id not in self._masks:
+            labels = self._predictor(image).labels
+            self._masks[case.id] = (zlib.compress(labels.tobytes(), 1), labels.shape)
+        packed, shape = self._masks[case.id]
+        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+
+    def logits(self, case: Case, window: Floats) -> Floats:
+        """Logits of what the network gets of an image."""
+        if case.id not in self._logits:
+            self._logits[case.id] = self._runtime(window)
+        return self._logits[case.id]
+
+
+def compare(graph: Runtime, network: Reference, cases: Sequence[Case]) -> Agreement:
+    """Judge the same images by a graph and by the network that it was made from.
+
+    Args:
+        graph: On an engine of the device.
+        network: In torch.
         cases: At least one.
 
     Raises:
         DataError: There are no cases, or an image cannot be read.
     """
+    info, dataset = network.info, network.dataset
     if not cases:
         raise DataError(f"{dataset.root}: no images to prove the graph on; name others with --data")
-    graph, torch = (Predictor(runtime, info) for runtime in (ours, theirs))
+    predictor = Predictor(graph, info)
     scores: dict[str, list[float | None]] = {name: [] for name in _MEANS}
     errors = []
     for index, case in enumerate(track(cases, "comparing masks", total=len(cases))):
         image, truth = load_case(case, dataset)
         if index < _LOGITS:
             window = _window(image, info.input)
-            errors.append(_logits_error(ours(window), theirs(window)))
-        mask, network = (predictor(image).labels for predictor in (graph, torch))
+            errors.append(_logits_error(graph(window), network.logits(case, window)))
+        ours, theirs = predictor(image).labels, network.mask(case, image)
         apart, mine, other = (
             score_case(*pair, num_classes=dataset.num_classes).mean
-            for pair in ((mask, network), (mask, truth), (network, truth))
+            for pair in ((ours, theirs), (ours, truth), (theirs, truth))
         )
         found = (apart["dice"], mine["iou"], mine["dice"], other["iou"])
         for values, value in zip(scores.values(), found, strict=True):

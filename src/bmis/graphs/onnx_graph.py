@@ -1,9 +1,5 @@
 """From a torch network to the ONNX graph of a bundle."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +7,7 @@ from torch.export import Dim
 
 from bmis.errors import ConfigError, require
 from bmis.graphs.rewrite import rewrite
+from bmis.graphs.silence import silence
 from bmis.models import SegmentationModel
 
 if TYPE_CHECKING:
@@ -93,7 +90,7 @@ def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]
 
 def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
     """The exporter's own model (onnx_ir)."""
-    with _quiet():
+    with silence():
         try:
             program = torch.export.export(model, (images,), dynamic_shapes=shapes)
             exported = torch.onnx.export(
@@ -112,17 +109,3 @@ def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[i
             ) from error
     assert exported is not None  # for the type checker: only the old exporter answers None
     return exported.model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings, none of which is for the user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,14 +1,12 @@
 """Graphs in OpenVINO's own form, and int8 by NNCF."""
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bmis.errors import require
 from bmis.graphs.quantise import Images
+from bmis.graphs.silence import silence
 
 Files = tuple[bytes, bytes]  # the XML and its weights
 
@@ -33,9 +31,8 @@ def quantise_by_nncf(graph: bytes, images: Images) -> Files:
         MissingExtraError: OpenVINO or NNCF is not installed.
     """
     core = _core()
-    with _quiet():
+    with silence():
         nncf: Any = require("nncf", extra="nncf")
-        nncf.set_log_level(logging.ERROR)
         quantised = nncf.quantize(
             core.read_model(graph),
             nncf.Dataset([image[None] for image in images]),
@@ -57,15 +54,3 @@ def _files(model: Any) -> Files:
         target = Path(folder) / "model.xml"
         openvino.save_model(model, target, compress_to_fp16=False)
         return target.read_bytes(), target.with_suffix(".bin").read_bytes()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without NNCF's bars and its talk about versions of torch."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)

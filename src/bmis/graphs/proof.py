@@ -17,7 +17,7 @@ from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.folder import Case, Dataset
 from bmis.dryrun import count_macs
 from bmis.errors import DataError
-from bmis.graphs.gate import Agreement, compare, passes_int8
+from bmis.graphs.gate import Agreement, Reference, compare, passes_int8
 from bmis.models import SegmentationModel
 from bmis.runtime import Runtime, load_runtime
 from bmis.torch_runtime import TorchRuntime
@@ -72,12 +72,12 @@ class Proof:
                 f"{dataset.root}: has no test or validation images to prove the graph on; name "
                 "another data set with --data"
             )
-        self._torch = TorchRuntime(model)
+        self._network = Reference(TorchRuntime(model), info, dataset)
 
     def compare(self, made: Made, cases: Sequence[Case] | None = None) -> Agreement:
         """Judge images by the graph and by the network; the images that prove by default."""
         cases = self.cases if cases is None else cases
-        return compare(self.load(made), self._torch, self.info, self.dataset, cases)
+        return compare(self.load(made), self._network, cases)
 
     def manifest(self, graphs: Sequence[Graph], **quality: Any) -> Manifest:
         """Of a bundle with these graphs of the network."""

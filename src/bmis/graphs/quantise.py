@@ -7,10 +7,8 @@ the worst go back to float one after the other.
 """
 
 import ast
-import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from bmis.engines import OnnxRuntimeEngine, load_onnxruntime
 from bmis.errors import require
+from bmis.graphs.silence import silence
 from bmis.processor import usable_cores
 from bmis.progress import track
 
@@ -150,7 +149,7 @@ def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "o
     load_onnxruntime()
     quantization: Any = require("onnxruntime.quantization", extra="export")
     chosen = {node.name for node in _candidates(graph)} - set(floats)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, silence():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(graph, source)  # a graph in memory would be changed
         quantization.quantize_static(
@@ -181,15 +180,3 @@ class _Reader:
 def _logits(graph: "onnx.ModelProto", images: Images) -> Images:
     run = OnnxRuntimeEngine(graph.SerializeToString(), threads=usable_cores())
     return np.concatenate([run(image[None]) for image in images])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the quantiser's advice to prepare the graph, which ``to_onnx`` has done."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
