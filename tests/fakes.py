@@ -1,8 +1,24 @@
-"""Runtimes without a network, for tests of what lies around one."""
+"""Runtimes without a network, for tests of what lies around one; packages as if not installed."""
+
+import sys
+from importlib.machinery import PathFinder
 
 import numpy as np
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo
+
+
+def hide(monkeypatch, *packages):
+    """Packages as they are where they are not installed; needs names without dots."""
+    find = PathFinder.find_spec
+    monkeypatch.setattr(
+        PathFinder,
+        "find_spec",
+        lambda name, *rest: None if name.split(".")[0] in packages else find(name, *rest),
+    )
+    for name in list(sys.modules):
+        if name.split(".")[0] in packages:
+            monkeypatch.delitem(sys.modules, name)
 
 
 class Brightness:

@@ -14,9 +14,12 @@ import bmis.export
 from bmis.bundle import read_bundle
 from bmis.cli import main
 from bmis.data.phantoms import write_phantoms
-from bmis.errors import BmisError, BundleError, ConfigError, DataError
+from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
 from bmis.export import ExportOptions, export_run
+from bmis.graphs.proof import FIXED, Fixed
 from bmis.graphs.quantise import Quantised
+from bmis.torch_runtime import TorchRuntime
+from fakes import hide
 from tiny import NETWORK
 
 pytestmark = pytest.mark.slow
@@ -132,6 +135,52 @@ def test_a_wrong_float_graph_does_not_pass_either(run, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def phone(model, off):
+    """A format that holds the size as text; its runtime answers as the network, but for ``off``."""
+
+    class Stand:
+        batch = 1
+
+        def __init__(self, content, size, stride):
+            assert content == b"\0\0\0\0ET12" + str(size).encode()
+            self.size, self.stride = size, stride
+
+        def __call__(self, images):
+            return TorchRuntime(model)(images) + np.float32(off)
+
+    def write(network, size):
+        assert type(network) is type(model)
+        return b"\0\0\0\0ET12" + str(size).encode()
+
+    return Fixed("model.pte", write, Stand)
+
+
+def test_a_format_with_a_runtime_of_its_own_is_proven_by_it(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(FIXED, "executorch", phone(bmis.load_model(run)[0], 0))
+    options = ExportOptions(formats=("onnx", "executorch"), size="any")
+    done = export_run(run, tmp_path / "a.bmis", options)
+    exact, other = done.manifest.graphs
+    assert (exact.file, exact.size) == ("model.onnx", None)
+    assert (other.file, other.format, other.size) == ("model.pte", "executorch", (64, 64))
+    assert other.check["logits_error"] == 0
+    assert other.check["agreement"] == 1
+    assert read_bundle(done.path).read("model.pte")[4:] == b"ET12(64, 64)"
+
+
+def test_such_a_format_that_answers_otherwise_is_not_written(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(FIXED, "executorch", phone(bmis.load_model(run)[0], 0.1))
+    with pytest.raises(BundleError, match=r"model\.pte is not the network: its logits are off"):
+        export_run(run, tmp_path / "a.bmis", ExportOptions(formats=("onnx", "executorch")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_library_such_a_format_names_the_extra(run, tmp_path, monkeypatch):
+    hide(monkeypatch, "executorch")
+    with pytest.raises(MissingExtraError, match=r'pip install "bmis\[executorch\]"'):
+        export_run(run, tmp_path / "a.bmis", ExportOptions(formats=("onnx", "executorch")))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
     config = bmis.TrainConfig(
         str(data), options=NETWORK, size=(32, 32), resize="native", epochs=1, precision="32",
@@ -153,6 +202,10 @@ def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
         (["--out", "a.bmis", "--formats", "onnx,onxn"], "did you mean 'onnx'"),
         (["--out", "a.bmis", "--formats", "openvino"], "a bundle always holds onnx"),
         (["--out", "a.bmis", "--keep-float"], "add --int8"),
+        (
+            ["--out", "a.bmis", "--formats", "onnx,litert", "--int8"],
+            "no int8 in litert, only float32",
+        ),
         (["--out", "a.bmis", "--size", "96"], "was trained at 64x64 and is right only there"),
         (["--out", "a.bmis", "--data", "nowhere"], "nowhere"),
     ],

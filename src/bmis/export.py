@@ -21,8 +21,9 @@ from bmis.graphs.card import write_card
 from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.graphs.openvino import quantise_by_nncf, to_openvino
-from bmis.graphs.proof import FORMATS, Made, Proof, quicker
+from bmis.graphs.proof import FIXED, FORMATS, Made, Proof, quicker
 from bmis.graphs.quantise import Images, Quantised, quantise
+from bmis.models import SegmentationModel
 from bmis.origin import find_origin, open_origin
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class ExportOptions:
     Attributes:
         int8: The network in int8 in place of float32.
         keep_float: Both.
-        formats: "onnx" and any of "openvino", "executorch" and "litert" beside it.
+        formats: "onnx" and any of "openvino", "executorch" and "litert" beside it. The last two
+            hold float32 and at the size of the training only.
         size: Height and width that the graphs take: None for those of the training, "any" for every
             multiple of the network's stride.
     """
@@ -53,6 +55,11 @@ class ExportOptions:
             raise ConfigError(f"a bundle always holds onnx, got {', '.join(self.formats)}; add it")
         if self.keep_float and not self.int8:
             raise ConfigError("float is left out only where int8 is asked for; add --int8")
+        fixed = [name for name in self.formats if name in FIXED]
+        if self.int8 and not self.keep_float and fixed:
+            raise ConfigError(
+                f"no int8 in {' or '.join(fixed)}, only float32; add --keep-float or drop --int8"
+            )
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ def export_run(
     made, found = [], None
     if options.keep_float or not options.int8:
         made += _make_float(graph, options.formats, size)
+        made += _make_fixed(model, options.formats, info.input.size)
     if options.int8:
         ranges = dataset if calibrate is None else _dataset(run, info, calibrate)
         images = read_calibration(ranges, info.input)
@@ -157,6 +165,17 @@ def _make_float(
         blank = Graph("openvino/model.xml", "openvino", "float32", size)
         made.append(Made(blank, to_openvino(content)))
     return made
+
+
+def _make_fixed(
+    model: SegmentationModel, formats: Sequence[str], size: tuple[int, int]
+) -> list[Made]:
+    """What takes one size whatever the others take, written straight from the network."""
+    return [
+        Made(Graph(kind.file, name, "float32", size), (kind.write(model, size),))
+        for name, kind in FIXED.items()
+        if name in formats
+    ]
 
 
 def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Made:

@@ -6,8 +6,8 @@ import torch
 from torch.export import Dim
 
 from bmis.errors import ConfigError, require
+from bmis.graphs.foreign import foreign
 from bmis.graphs.rewrite import rewrite
-from bmis.graphs.silence import silence
 from bmis.models import SegmentationModel
 
 if TYPE_CHECKING:
@@ -90,22 +90,15 @@ def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]
 
 def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
     """The exporter's own model (onnx_ir)."""
-    with silence():
-        try:
-            program = torch.export.export(model, (images,), dynamic_shapes=shapes)
-            exported = torch.onnx.export(
-                program,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=["image"],
-                output_names=["logits"],
-                verbose=False,
-            )
-        except Exception as error:  # the exporter wraps faults of every kind
-            reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
-            raise ConfigError(
-                f"this network cannot be written as an ONNX graph ({reason.strip()[:200]}); "
-                "`bmis models` says which networks can"
-            ) from error
+    with foreign("an ONNX graph"):
+        program = torch.export.export(model, (images,), dynamic_shapes=shapes)
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["logits"],
+            verbose=False,
+        )
     assert exported is not None  # for the type checker: only the old exporter answers None
     return exported.model

@@ -3,31 +3,53 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
+from bmis.bundle import SUFFIX, Graph, Manifest, read_bundle, write_bundle
 from bmis.colours import palette
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.folder import Case, Dataset
 from bmis.dryrun import count_macs
 from bmis.errors import DataError
+from bmis.graphs.executorch import ExecutorchRuntime, to_executorch
 from bmis.graphs.gate import Agreement, Reference, compare, passes_int8
+from bmis.graphs.litert import LitertRuntime, to_litert
 from bmis.models import SegmentationModel
 from bmis.runtime import Runtime, load_runtime
 from bmis.torch_runtime import TorchRuntime
 
-FORMATS = ("onnx", "openvino")
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PRECISIONS = {"float32": "fp32", "int8": "int8"}
 _CHOICE = 64  # validation images that int8 is chosen by
 _TURNS = 20
 _MARGIN = 0.5  # of the gate for that choice: the gate's own images are others
+
+
+class Fixed(NamedTuple):
+    """A format in float32, for one size and one image at a time, that its own library runs.
+
+    Attributes:
+        file: Its name in a bundle.
+        write: Network and size -> bytes.
+        run: Bytes, size and stride -> runtime.
+    """
+
+    file: str
+    write: Callable[[SegmentationModel, tuple[int, int]], bytes]
+    run: Callable[[bytes, tuple[int, int], int], Runtime]
+
+
+FIXED = {
+    "executorch": Fixed("model.pte", to_executorch, ExecutorchRuntime),
+    "litert": Fixed("model.tflite", to_litert, LitertRuntime),
+}
+FORMATS = ("onnx", "openvino", *FIXED)
 
 
 @dataclass(frozen=True)
@@ -93,6 +115,10 @@ class Proof:
             path = Path(folder) / f"proof{SUFFIX}"
             members = dict(zip(made.graph.files, made.contents, strict=True))
             write_bundle(path, self.manifest([made.graph]), members, "# proof\n")
+            if made.graph.format in FIXED:
+                content = read_bundle(path).read(made.graph.file)
+                run = FIXED[made.graph.format].run
+                return run(content, self.info.input.size, self._facts["stride"])
             options = RuntimeOptions(
                 engine=_ENGINES[made.graph.format], precision=_PRECISIONS[made.graph.precision]
             )

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,3 +24,20 @@ def silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def silence_stderr() -> Iterator[None]:
+    """What libraries in C++ say on the process's stderr goes nowhere.
+
+    Only while no progress bar is shown: it would be cut.
+    """
+    before = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(nothing)
+        os.close(before)

@@ -216,5 +216,7 @@ def channel_affinity(x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         x = x.float()
         affinity = x @ x.transpose(1, 2)  # (N, C, C)
-        unlike = affinity.amax(-1, keepdim=True) - affinity
-        return (x.transpose(1, 2) @ unlike.softmax(-1).transpose(1, 2)).transpose(1, 2)
+        weights = (affinity.amax(-1, keepdim=True) - affinity).softmax(-1)
+        if _exporting():  # runtimes keep maps as they like; some go wrong at the other way
+            return weights @ x
+        return (x.transpose(1, 2) @ weights.transpose(1, 2)).transpose(1, 2)  # channels last
