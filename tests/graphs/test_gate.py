@@ -5,7 +5,7 @@ import pytest
 
 from bmis.data.folder import open_dataset
 from bmis.errors import BundleError, DataError
-from bmis.graphs.gate import Agreement, Reference, check_float, check_int8, compare, passes_int8
+from bmis.graphs.gate import Agreement, Reference, allowance_used, check_float, check_int8, compare
 from fakes import info
 from tiny import write_dataset
 
@@ -105,7 +105,7 @@ def agreement(**values):
     ],
 )
 def test_where_the_gate_of_int8_is(found, passes):
-    assert passes_int8(found) == passes
+    assert (allowance_used(found) <= 1) == passes
     if passes:
         check_int8(found, "a.onnx")
     else:
@@ -113,9 +113,9 @@ def test_where_the_gate_of_int8_is(found, passes):
             check_int8(found, "a.onnx")
 
 
-def test_a_margin_asks_for_more():
-    assert passes_int8(agreement(agreement=0.985))
-    assert not passes_int8(agreement(agreement=0.985), margin=0.5)
+def test_of_both_allowances_the_one_that_is_used_more_counts():
+    assert allowance_used(agreement(agreement=0.985, iou=0.799)) == pytest.approx(0.75)
+    assert allowance_used(agreement(agreement=0.999, iou=0.798)) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("error", [1.1e-4, float("nan")])

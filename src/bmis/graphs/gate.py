@@ -136,14 +136,14 @@ def check_float(found: Agreement, file: str) -> None:
         )
 
 
-def passes_int8(found: Agreement, *, margin: float = 1.0) -> bool:
-    """Whether an int8 graph passes; a ``margin`` below 1 asks for so much smaller a loss."""
-    return 1 - found.agreement <= margin * (1 - LEAST_DICE) and found.lost <= margin * MOST_LOST
+def allowance_used(found: Agreement) -> float:
+    """How much an int8 graph uses of what the gate allows; it passes up to 1."""
+    return max((1 - found.agreement) / (1 - LEAST_DICE), found.lost / MOST_LOST)
 
 
 def check_int8(found: Agreement, file: str) -> None:
     """Raise ``BundleError`` unless an int8 graph passes."""
-    if not passes_int8(found):
+    if not allowance_used(found) <= 1:
         raise BundleError(
             f"{file} is not near enough to the network on {found.images} images: Dice between "
             f"their masks {found.agreement:.4f} ({LEAST_DICE} wanted), IoU {found.iou:.4f} against "

@@ -18,7 +18,7 @@ from bmis.data.folder import Case, Dataset
 from bmis.dryrun import count_macs
 from bmis.errors import DataError
 from bmis.graphs.executorch import ExecutorchRuntime, to_executorch
-from bmis.graphs.gate import Agreement, Reference, compare, passes_int8
+from bmis.graphs.gate import Agreement, Reference, allowance_used, compare
 from bmis.graphs.litert import LitertRuntime, to_litert
 from bmis.models import SegmentationModel
 from bmis.runtime import Runtime, load_runtime
@@ -28,7 +28,6 @@ _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PRECISIONS = {"float32": "fp32", "int8": "int8"}
 _CHOICE = 64  # validation images that int8 is chosen by
 _TURNS = 20
-_MARGIN = 0.5  # of the gate for that choice: the gate's own images are others
 
 
 class Fixed(NamedTuple):
@@ -105,9 +104,9 @@ class Proof:
         """Of a bundle with these graphs of the network."""
         return Manifest(self.info, graphs=tuple(graphs), quality=quality, **self._facts)
 
-    def accepts(self, made: Made) -> bool:
-        """Whether an int8 graph passes the gate with ease on the validation split."""
-        return passes_int8(self.compare(made, self._choice), margin=_MARGIN)
+    def allowance_used(self, made: Made) -> float:
+        """Of the gate's, by an int8 graph on validation images: those that prove are others."""
+        return allowance_used(self.compare(made, self._choice))
 
     def load(self, made: Made) -> Runtime:
         """The graph as a device would load it: out of a bundle."""
@@ -125,16 +124,16 @@ class Proof:
             return load_runtime(path, options)[0]
 
 
-def quicker(one: Runtime, other: Runtime, image: NDArray[np.float32]) -> bool:
-    """Whether one runtime is quicker than another, by their median times in turns."""
-    times: tuple[list[float], list[float]] = ([], [])
+def median_times(runtimes: Sequence[Runtime], image: NDArray[np.float32]) -> list[float]:
+    """Median seconds of a call of each, in turns."""
+    times: list[list[float]] = [[] for _ in runtimes]
     for turn in range(_TURNS + 1):
-        for runtime, own in zip((one, other), times, strict=True):
+        for runtime, own in zip(runtimes, times, strict=True):
             start = time.perf_counter()
             runtime(image)
             if turn:  # the first warms up
                 own.append(time.perf_counter() - start)
-    return statistics.median(times[0]) < statistics.median(times[1])
+    return [statistics.median(own) for own in times]
 
 
 def _of(dataset: Dataset, split: str) -> list[Case]:

@@ -9,7 +9,7 @@ the worst go back to float: one, two, four, and so on.
 import ast
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import onnx
 
 Images = NDArray[np.float32]
-Accept = Callable[["onnx.ModelProto"], bool]
+Judge = Callable[["onnx.ModelProto"], float]
+
+EASE = 0.5  # of the gate's allowances, on other images than the gate's
 
 _OPERATORS = (
     "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "MatMul",
@@ -53,31 +55,34 @@ class Quantised:
     kept: tuple[str, ...]
 
 
-def quantise(graph: "onnx.ModelProto", images: Images, accept: Accept) -> Quantised:
-    """Make an int8 graph that passes with few parts in float; if none does, the whole in int8.
+def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantised:
+    """Make an int8 graph that passes with few parts in float; if none does, the nearest.
 
     Args:
         graph: As ``to_onnx`` gives it, with the names of its modules.
         images: (n, C, H, W) normalised; see ``calibration``.
-        accept: Whether a candidate is good enough.
+        judge: How much a candidate uses of what is allowed; up to ``EASE`` it is good enough.
 
     Raises:
         MissingExtraError: onnx is not installed.
     """
-    whole = _int8(graph, images, ())
-    if accept(whole):
-        return Quantised(whole, {}, ())
+    best = Quantised(_int8(graph, images, ()), {}, ())
+    least = judge(best.graph)
+    if least <= EASE:
+        return best
     parts = _parts(graph)
     harm = rank_parts(graph, images[:_RANKING], parts)
     worst_first = sorted(harm, key=lambda part: -harm[part])
     count = 1
-    while count < len(parts):
-        kept = worst_first[:count]
-        candidate = _int8(graph, images, [node for part in kept for node in parts[part]])
-        if accept(candidate):
-            return Quantised(candidate, harm, tuple(kept))
+    while count < len(parts) and least > EASE:
+        kept = tuple(worst_first[:count])
+        floats = [node for part in kept for node in parts[part]]
+        candidate = Quantised(_int8(graph, images, floats), harm, kept)
+        used = judge(candidate.graph)
+        if used < least:
+            best, least = candidate, used
         count *= 2  # each try takes as long as a hundred images
-    return Quantised(whole, harm, ())
+    return replace(best, harm=harm)
 
 
 def rank_parts(
