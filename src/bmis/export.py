@@ -183,7 +183,7 @@ def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Made:
 
 
 def _openvino_int8(graph: "onnx.ModelProto", ours: Made, images: Images, proof: Proof) -> Made:
-    """OpenVINO's int8 graph, ours or NNCF's: the quicker if both pass with ease, else the nearer."""
+    """Ours or NNCF's in OpenVINO's form: the quicker if both pass with ease, else the nearer."""
     blank = replace(ours.graph, file="openvino/model.int8.xml", format="openvino")
     makers = (to_openvino(ours.contents[0]), quantise_by_nncf(serialised(graph), images))
     made = [Made(blank, files) for files in makers]
