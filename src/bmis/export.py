@@ -21,7 +21,7 @@ from bmis.graphs.card import write_card
 from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.graphs.openvino import quantise_by_nncf, to_openvino
-from bmis.graphs.proof import FIXED, FORMATS, Made, Proof
+from bmis.graphs.proof import FIXED, FORMATS, Made, Proof, median_times
 from bmis.graphs.quantise import EASE, Images, Quantised, quantise
 from bmis.models import SegmentationModel
 from bmis.origin import find_origin, open_origin
