@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import zipfile
 
 import numpy as np
@@ -11,12 +12,12 @@ from onnx import numpy_helper
 
 import bmis
 import bmis.export
-from bmis.bundle import read_bundle
+from bmis.bundle import Graph, read_bundle
 from bmis.cli import main
 from bmis.data.phantoms import write_phantoms
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
 from bmis.export import ExportOptions, export_run
-from bmis.graphs.proof import FIXED, Fixed
+from bmis.graphs.proof import FIXED, Fixed, Made
 from bmis.graphs.quantise import Quantised
 from bmis.torch_runtime import TorchRuntime
 from fakes import hide
@@ -247,3 +248,37 @@ def test_options_are_checked():
     with pytest.raises(ConfigError, match="add --int8"):
         ExportOptions(keep_float=True)
     assert issubclass(ConfigError, BmisError)
+
+
+class Judged:
+    """Says of two graphs, in turn, how much they use of the gate's allowances."""
+
+    def __init__(self, *used, seconds):
+        self.used, self.seconds = iter(used), dict(zip((b"ours", b"nncf"), seconds, strict=True))
+
+    def allowance_used(self, _):
+        return next(self.used)
+
+    def load(self, made):
+        return lambda _: time.sleep(self.seconds[made.contents[0]])
+
+
+@pytest.mark.parametrize(
+    ("used", "seconds", "chosen"),
+    [
+        ((0.4, 0.5), (0.002, 0.0), b"nncf"),  # both pass with ease: the quicker
+        ((0.4, 0.1), (0.0, 0.002), b"ours"),
+        ((0.7, 0.6), (0.0, 0.002), b"nncf"),  # else the nearer
+        ((0.4, 0.6), (0.002, 0.0), b"ours"),
+    ],
+)
+def test_which_int8_openvino_gets(monkeypatch, used, seconds, chosen):
+    monkeypatch.setattr(bmis.export, "to_openvino", lambda _: (b"ours", b""))
+    monkeypatch.setattr(bmis.export, "quantise_by_nncf", lambda *_: (b"nncf", b""))
+    graph = onnx.ModelProto()
+    ours = Made(Graph("model.int8.onnx", "onnx", "int8", (32, 32)), (b"",))
+    made = bmis.export._openvino_int8(
+        graph, ours, np.zeros((2, 3, 8, 8)), Judged(*used, seconds=seconds)
+    )
+    assert made.contents[0] == chosen
+    assert (made.graph.file, made.graph.size) == ("openvino/model.int8.xml", (32, 32))
