@@ -35,6 +35,7 @@ _OPERATORS = (
     "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Transpose",
 )  # fmt: skip
 _TURNS = ("Reshape", "Transpose")
+_BETWEEN = "(between modules)"
 _RANKING = 8  # images that parts are ranked by
 _MOST_PARTS = 32  # more are ranked by the module above them
 
@@ -106,8 +107,8 @@ def _parts(graph: "onnx.ModelProto") -> dict[str, list[str]]:
     for depth in (2, 1):
         parts: dict[str, list[str]] = {}
         for name, scope in named:
-            if scope:
-                parts.setdefault(scope[min(depth, len(scope)) - 1], []).append(name)
+            part = scope[min(depth, len(scope)) - 1] if scope else _BETWEEN
+            parts.setdefault(part, []).append(name)
         if len(parts) <= _MOST_PARTS:
             break
     return parts
@@ -129,6 +130,8 @@ def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
         weights = [constants[name] for name in node.input if name in constants]
         if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
             continue  # along the channels' means: few numbers, and a sigmoid follows
+        if node.op_type in ("Add", "Mul") and weights:
+            continue  # a norm's factors, which one range for all channels would spoil
         yield node
 
 
