@@ -58,21 +58,34 @@ def measure(name: str, size: int, rounds: int) -> dict[str, Any]:
     except BmisError as error:
         return {**facts, "failed": str(error)}
     content = serialised(graph)
-    ways: dict[str, Callable[[Batch], Batch]] = {
-        "torch fp32": TorchRuntime(model),
-        "onnxruntime fp32": OnnxRuntimeEngine(content, threads=threads),
-    }
-    expected = ways["torch fp32"](images[:1])
-    off = np.abs(ways["onnxruntime fp32"](images[:1]) - expected).max()
-    facts["logits_error"] = float(off / max(1.0, np.abs(expected).max()))
-    ways["openvino fp32"] = OpenVinoEngine(*to_openvino(content), threads=threads)
-    ways["openvino bf16"] = OpenVinoEngine(*to_openvino(content), threads=threads, bf16=True)
     facts["float_mb"] = len(content) / 1e6
+    makers: dict[str, Callable[[], Callable[[Batch], Batch]]] = {
+        "torch fp32": lambda: TorchRuntime(model),
+        "onnxruntime fp32": lambda: OnnxRuntimeEngine(content, threads=threads),
+        "openvino fp32": lambda: OpenVinoEngine(*to_openvino(content), threads=threads),
+        "openvino bf16": lambda: OpenVinoEngine(*to_openvino(content), threads=threads, bf16=True),
+    }
     if facts["group"] == "light" or name in HEAVY_INT8:
         int8 = serialised(quantise(graph, images, lambda _: 0.0).graph)
         facts["int8_mb"] = len(int8) / 1e6
-        ways["onnxruntime int8"] = OnnxRuntimeEngine(int8, threads=threads)
-        ways["openvino int8"] = OpenVinoEngine(*to_openvino(int8), threads=threads)
+        makers |= {
+            "onnxruntime int8": lambda: OnnxRuntimeEngine(int8, threads=threads),
+            "openvino int8": lambda: OpenVinoEngine(*to_openvino(int8), threads=threads),
+        }
+    ways: dict[str, Callable[[Batch], Batch]] = {}
+    refused: dict[str, str] = {}
+    for side, make in makers.items():
+        try:
+            way = make()
+            way(images[:1])
+            ways[side] = way
+        except BmisError as error:
+            refused[side] = str(error)
+    if refused:
+        facts["refused"] = refused
+    expected = ways["torch fp32"](images[:1])
+    off = np.abs(ways["onnxruntime fp32"](images[:1]) - expected).max()
+    facts["logits_error"] = float(off / max(1.0, np.abs(expected).max()))
     return {**facts, "ms": turns(ways, images[:1], rounds)}
 
 
@@ -130,13 +143,18 @@ def page(result: dict[str, Any]) -> str:
         ms = row["ms"]
         cells = [f"{ms[side]:.1f}" if side in ms else "" for side in SIDES]
         cells += [
-            f"{ms[f'{engine} fp32'] / ms[f'{engine} int8']:.2f}" if f"{engine} int8" in ms else ""
+            f"{ms[f'{engine} fp32'] / ms[f'{engine} int8']:.2f}"
+            if {f"{engine} fp32", f"{engine} int8"} <= ms.keys()
+            else ""
             for engine in ("onnxruntime", "openvino")
         ]
         size = f"{row['int8_mb']:.2f}" if "int8_mb" in row else ""
         lines.append(
             f"| `{row['name']}` | {' | '.join(cells)} | {size} | {row['logits_error']:.0e} |"
         )
+    for row in done:
+        for side, why in row.get("refused", {}).items():
+            lines += ["", f"`{row['name']}`, {side}: {why}"]
     for row in result["networks"]:
         for kind in ("failed", "crashed"):
             if kind in row:

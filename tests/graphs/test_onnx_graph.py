@@ -77,16 +77,16 @@ def test_what_is_written_tells_nothing_of_the_machine():
 
 
 class NormBehindAnything(SegmentationModel):
-    """A norm whose input others see too, one after a pool, and one that is the last word."""
+    """Norms whose input others see too, one after a pool, and one that is the last word."""
 
     def __init__(self):
         super().__init__(3, 4, stride=1)
         self.conv = nn.Conv2d(3, 4, 3, padding=1)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in (4, 3, 4))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for channels in (4, 3, 4, 4))
 
     def forward(self, x):
         y = self.conv(x)
-        shared = self.norms[0](y) * y
+        shared = self.norms[0](y) * y + self.norms[3](y)
         pooled = self.norms[1](nn.functional.max_pool2d(x, 3, 1, 1))
         return self.norms[2](shared + pooled.sum(1, keepdim=True))
 

@@ -72,6 +72,8 @@ def _affine(graph: ir.Graph, value: ir.Value, scale: Floats, shift: Floats) -> i
 
 
 def _new(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
+    while name in graph.initializers:  # one value may feed several norms
+        name += "'"
     value = ir.Value(name=name, const_value=ir.tensor(array.astype(np.float32), name=name))
     value.shape, value.dtype = ir.Shape(array.shape), ir.DataType.FLOAT
     graph.register_initializer(value)
