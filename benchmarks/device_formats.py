@@ -23,7 +23,7 @@ import numpy as np
 from machine import describe, short_name
 
 import bmis
-from bmis.bundle import read_bundle
+from bmis.bundle import FILES, read_bundle
 from bmis.config import RuntimeOptions
 from bmis.data.phantoms import write_phantoms
 from bmis.export import ExportOptions, export_run
@@ -57,7 +57,7 @@ def measure(path: Path, format: str, turns: int) -> dict[str, Any]:
     """What the gate found for ONNX and for this format, their sizes, and their times in turns."""
     bundle = read_bundle(path)
     info, stride = bundle.manifest.info, bundle.manifest.stride
-    content = bundle.read(FIXED[format].file)
+    content = bundle.read(FILES[format, "float32"][0])
     options = RuntimeOptions(engine="onnxruntime", threads=usable_cores())
     runtimes = {
         "onnx": load_runtime(path, options)[0],

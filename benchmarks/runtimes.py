@@ -7,13 +7,10 @@ Untrained weights, which are as fast as trained ones, and a phantom image; the g
 torch (ours, float32, channels-last), ONNX Runtime and OpenVINO in float32, OpenVINO in bf16, and
 for the light networks, U-Net and DSU-Net int8 by both; the sides take turns. Writes
 ``results/runtimes_<machine>.json`` after each network (what is there is not measured again) and
-from it ``docs/runtimes.md`` and, where a network cannot be exported, why:
-``src/bmis/models/exports.csv``, which `bmis models` reads. The machine should do nothing else.
+from it ``docs/runtimes.md``. The machine should do nothing else.
 """
 
 import argparse
-import csv
-import io
 import json
 import os
 import statistics
@@ -180,7 +177,6 @@ def run_all(args: argparse.Namespace) -> None:
 
     from bmis.files import write_json, write_text
     from bmis.models import list_models
-    from bmis.models.exports import TABLE
 
     out = ROOT / "benchmarks" / "results" / f"runtimes_{short_name()}.json"
     result = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"networks": []}
@@ -194,11 +190,6 @@ def run_all(args: argparse.Namespace) -> None:
         write_json(out, result)
         print(name, found.get("ms") or found, flush=True)
     write_text(ROOT / "docs" / "runtimes.md", page(result))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "why"))
-    writer.writerows((r["name"], r["failed"]) for r in result["networks"] if "failed" in r)
-    write_text(TABLE, text.getvalue())
 
 
 if __name__ == "__main__":

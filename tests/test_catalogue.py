@@ -104,14 +104,3 @@ def test_the_picture_has_all_of_it_by_groups():
 
 def test_counting_is_for_three_channels_and_two_classes():
     assert count("bmis_tiny") == read_counts()["bmis_tiny"]
-
-
-def test_a_network_that_cannot_be_exported_says_why(monkeypatch):
-    monkeypatch.setattr(catalogue, "read_refusals", lambda: {"unet": "its ways are crooked"})
-    found = {entry.name: entry.no_export for entry in read_catalogue("classic")}
-    assert found["unet"] == "its ways are crooked"
-    assert [name for name, why in found.items() if why] == ["unet"]
-    console = Console(width=200)
-    with console.capture() as shown:
-        console.print(render(read_catalogue("classic")))
-    assert "unet cannot be exported: its ways are crooked" in shown.get()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 import zipfile
 
 import numpy as np
@@ -12,7 +11,7 @@ from onnx import numpy_helper
 
 import bmis
 import bmis.export
-from bmis.bundle import Graph, read_bundle
+from bmis.bundle import read_bundle
 from bmis.cli import main
 from bmis.data.phantoms import write_phantoms
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
@@ -254,13 +253,13 @@ class Judged:
     """Says of two graphs, in turn, how much they use of the gate's allowances."""
 
     def __init__(self, *used, seconds):
-        self.used, self.seconds = iter(used), dict(zip((b"ours", b"nncf"), seconds, strict=True))
+        self.used, self.times = iter(used), dict(zip((b"ours", b"nncf"), seconds, strict=True))
 
     def allowance_used(self, _):
         return next(self.used)
 
-    def load(self, made):
-        return lambda _: time.sleep(self.seconds[made.contents[0]])
+    def seconds(self, made, _):
+        return self.times[made.contents[0]]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +275,7 @@ def test_which_int8_openvino_gets(monkeypatch, used, seconds, chosen):
     monkeypatch.setattr(bmis.export, "to_openvino", lambda _: (b"ours", b""))
     monkeypatch.setattr(bmis.export, "quantise_by_nncf", lambda *_: (b"nncf", b""))
     graph = onnx.ModelProto()
-    ours = Made(Graph("model.int8.onnx", "onnx", "int8", (32, 32)), (b"",))
+    ours = Made.of("onnx", "int8", (32, 32), (b"",))
     made = bmis.export._openvino_int8(
         graph, ours, np.zeros((2, 3, 8, 8)), Judged(*used, seconds=seconds)
     )

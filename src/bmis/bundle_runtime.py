@@ -68,8 +68,7 @@ class BundleRuntime:
 def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bundle]:
     """Load a bundle to run it, by the engine and in the precision that are asked for.
 
-    What an int8 graph leaves in float is computed in float32, as when the graph was checked; bf16
-    there gains nothing.
+    What an int8 graph leaves in float is computed in float32, as when the graph was checked.
 
     With ``engine="auto"`` and several engines installed they are timed against each other, well
     below a second each, and the answer is remembered; see ``quickest``.

@@ -15,7 +15,6 @@ from bmis.errors import MissingExtraError
 from bmis.models import Method, build_model, find_method, list_models
 from bmis.models.base import GROUPS
 from bmis.models.counts import SIZE, Counts, read_counts
-from bmis.models.exports import read_refusals
 
 # What the extra brings that no other part of the package needs.
 _LIBRARIES = {"zoo": ("einops", "monai", "segmentation_models_pytorch", "timm", "torchvision")}
@@ -35,8 +34,6 @@ class Entry:
         licence: Of its authors' or library's code.
         extra: The extra of ``bmis`` that it needs besides "train", if any.
         installed: Whether what it needs is there.
-        no_export: Why `bmis export` cannot write it as a graph; None if it can, or for a user's
-            own network, which nobody has tried.
     """
 
     name: str
@@ -48,7 +45,6 @@ class Entry:
     licence: str
     extra: str | None
     installed: bool
-    no_export: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -81,9 +77,8 @@ def count(name: str) -> Counts:
 def render(entries: Sequence[Entry]) -> Table:
     """For people: one part for each group, and how to install what is missing."""
     missing = sorted({e.extra for e in entries if e.extra and not e.installed})
-    notes = [f'missing: pip install "bmis[{extra}]"' for extra in missing]
-    notes += [f"{e.name} cannot be exported: {e.no_export}" for e in entries if e.no_export]
-    table = Table(box=None, pad_edge=False, caption=Text("\n".join(notes)) if notes else None)
+    cures = "\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing)
+    table = Table(box=None, pad_edge=False, caption=Text(cures) if cures else None)
     table.add_column("name", no_wrap=True)
     table.add_column("family", no_wrap=True)
     table.add_column("million\nparameters", justify="right", no_wrap=True)
@@ -118,7 +113,6 @@ def _entry(method: Method) -> Entry:
         method.licence,
         method.extra,
         all(find_spec(library) for library in _LIBRARIES.get(method.extra or "", ())),
-        read_refusals().get(method.name),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
+from bmis.bundle import SUFFIX, Manifest, write_bundle
 from bmis.checkpoint import load_model
 from bmis.config import ModelInfo, check_choice
 from bmis.data.folder import Dataset
@@ -21,7 +21,7 @@ from bmis.graphs.card import write_card
 from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.graphs.openvino import quantise_by_nncf, to_openvino
-from bmis.graphs.proof import FIXED, FORMATS, Made, Proof, median_times
+from bmis.graphs.proof import FIXED, FORMATS, Made, Proof
 from bmis.graphs.quantise import EASE, Images, Quantised, quantise
 from bmis.models import SegmentationModel
 from bmis.origin import find_origin, open_origin
@@ -160,10 +160,9 @@ def _make_float(
     graph: "onnx.ModelProto", formats: Sequence[str], size: tuple[int, int] | None
 ) -> list[Made]:
     content = serialised(graph)
-    made = [Made(Graph("model.onnx", "onnx", "float32", size), (content,))]
+    made = [Made.of("onnx", "float32", size, (content,))]
     if "openvino" in formats:
-        blank = Graph("openvino/model.xml", "openvino", "float32", size)
-        made.append(Made(blank, to_openvino(content)))
+        made.append(Made.of("openvino", "float32", size, to_openvino(content)))
     return made
 
 
@@ -172,26 +171,23 @@ def _make_fixed(
 ) -> list[Made]:
     """What takes one size whatever the others take, written straight from the network."""
     return [
-        Made(Graph(kind.file, name, "float32", size), (kind.write(model, size),))
+        Made.of(name, "float32", size, (kind.write(model, size),))
         for name, kind in FIXED.items()
         if name in formats
     ]
 
 
 def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Made:
-    return Made(Graph("model.int8.onnx", "onnx", "int8", size), (serialised(graph),))
+    return Made.of("onnx", "int8", size, (serialised(graph),))
 
 
 def _openvino_int8(graph: "onnx.ModelProto", ours: Made, images: Images, proof: Proof) -> Made:
     """Ours or NNCF's in OpenVINO's form: the quicker if both pass with ease, else the nearer."""
-    blank = replace(ours.graph, file="openvino/model.int8.xml", format="openvino")
     makers = (to_openvino(ours.contents[0]), quantise_by_nncf(serialised(graph), images))
-    made = [Made(blank, files) for files in makers]
+    made = [Made.of("openvino", "int8", ours.graph.size, files) for files in makers]
     used = [proof.allowance_used(one) for one in made]
-    if max(used) <= EASE:
-        times = median_times([proof.load(one) for one in made], images[:1])
-        return made[times.index(min(times))]
-    return made[used.index(min(used))]
+    costs = used if max(used) > EASE else [proof.seconds(one, images[:1]) for one in made]
+    return made[costs.index(min(costs))]
 
 
 def _prove(proof: Proof, made: Made) -> Made:

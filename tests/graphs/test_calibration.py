@@ -8,6 +8,7 @@ from bmis.config import InputSpec
 from bmis.data.folder import open_dataset
 from bmis.data.phantoms import write_phantoms
 from bmis.errors import DataError
+from bmis.graphs import calibration
 from bmis.graphs.calibration import read_calibration
 
 SPLITS = ["train"] * 9 + ["val", "test", "test"]
@@ -35,6 +36,11 @@ def test_only_training_images_are_read_as_the_network_gets_them(folder):
     assert images.shape == (9, 3, 32, 40)
     assert images.dtype == np.float32
     assert -1 <= images.min() < 0 < images.max() <= 1
+
+
+def test_no_more_are_read_than_are_needed(folder, monkeypatch):
+    monkeypatch.setattr(calibration, "COUNT", 8)
+    assert len(read_calibration(open_dataset(folder), InputSpec((32, 40), 3))) == 8
 
 
 def test_of_native_images_a_tile_is_read(folder):

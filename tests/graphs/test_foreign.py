@@ -9,7 +9,7 @@ from bmis.graphs.foreign import foreign
 
 
 def test_a_fault_is_one_line_with_the_first_words_of_the_library():
-    said = r"cannot be written as a LiteRT model \(no kernel\); `bmis models` says which"
+    said = r"cannot be written as a LiteRT model \(no kernel\); leave that format out"
     with pytest.raises(ConfigError, match=said), foreign("a LiteRT model"):
         raise RuntimeError("\n no kernel \nand ten lines more")
 

@@ -119,6 +119,15 @@ def test_a_network_that_is_no_graph_is_refused_in_one_line():
     assert "\n" not in str(found.value)
 
 
+def test_a_fault_of_our_own_rewriting_is_one_line_too(monkeypatch):
+    def stumble(graph):
+        raise ValueError("no shape\nand where")
+
+    monkeypatch.setattr("bmis.graphs.norms.fold_norms", stumble)
+    with pytest.raises(ConfigError, match=r"ONNX graph \(no shape\)"):
+        to_onnx(trained(**NETWORK), (32, 32))
+
+
 def test_a_size_that_does_not_fit_is_refused():
     with pytest.raises(DataError, match="pad the image to 32x40"):
         to_onnx(trained(**NETWORK), (32, 33))

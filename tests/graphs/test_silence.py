@@ -11,7 +11,7 @@ from bmis.graphs.silence import silence, silence_stderr
 
 
 def test_libraries_are_not_heard_and_hearing_comes_back(capsys, caplog):
-    loud = logging.getLogger("some.library")
+    loud = logging.getLogger("foreign")
     with silence():
         sys.stdout.write("100 %\n")
         loud.warning("no CUDA")

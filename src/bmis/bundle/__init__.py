@@ -16,6 +16,7 @@ from bmis.bundle.archive import Archive, pack
 from bmis.bundle.graphs import check_graph
 from bmis.bundle.manifest import (
     CARD,
+    FILES,
     FORMAT_VERSION,
     MANIFEST,
     TEXT_LIMIT,
@@ -29,6 +30,7 @@ from bmis.errors import BundleError
 from bmis.files import atomic
 
 __all__ = [
+    "FILES",
     "FORMAT_VERSION",
     "SUFFIX",
     "Bundle",

@@ -31,5 +31,5 @@ def foreign(kind: str) -> Iterator[None]:
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ConfigError(
             f"this network cannot be written as {kind} ({reason.strip()[:200]}); "
-            "`bmis models` says which networks can"
+            "leave that format out, or use a network without that operation"
         ) from error

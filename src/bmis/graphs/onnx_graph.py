@@ -42,12 +42,13 @@ def to_onnx(
     from bmis.graphs.norms import fold_norms
 
     images = torch.zeros(2, model.in_channels, *size)  # one alone would fix the batch at one
-    plain = rewrite(model)
     model.check_input(images)
-    exported = _export(plain, images, _shapes(model, any_size=any_size))
-    graph = exported.graph
-    fold_norms(graph)
-    optimize(exported)
+    shapes = _shapes(model, any_size=any_size)
+    with foreign("an ONNX graph"):
+        exported = _export(rewrite(model), images, shapes)
+        graph = exported.graph
+        fold_norms(graph)
+        optimize(exported)
     graph.outputs[0].name = "logits"  # a norm that was the last word took its name with it
     sides: tuple[str | int, ...] = ("H", "W") if any_size else size
     for value, channels in (
@@ -90,15 +91,14 @@ def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]
 
 def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
     """The exporter's own model (onnx_ir)."""
-    with foreign("an ONNX graph"):
-        program = torch.export.export(model, (images,), dynamic_shapes=shapes)
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=["logits"],
-            verbose=False,
-        )
+    program = torch.export.export(model, (images,), dynamic_shapes=shapes)
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["image"],
+        output_names=["logits"],
+        verbose=False,
+    )
     assert exported is not None  # for the type checker: only the old exporter answers None
     return exported.model

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bmis.errors import require
+from bmis.graphs.foreign import foreign
 from bmis.graphs.quantise import Images
-from bmis.graphs.silence import silence
 
+_KIND = "an OpenVINO model"
 Files = tuple[bytes, bytes]  # the XML and its weights
 
 
@@ -15,9 +16,12 @@ def to_openvino(graph: bytes) -> Files:
     """An ONNX graph, float32 or int8, as OpenVINO's XML and its weights.
 
     Raises:
+        ConfigError: OpenVINO has no way to read this graph.
         MissingExtraError: OpenVINO is not installed.
     """
-    return _files(_core().read_model(graph))
+    core = _core()
+    with foreign(_KIND):
+        return _files(core.read_model(graph))
 
 
 def quantise_by_nncf(graph: bytes, images: Images) -> Files:
@@ -28,10 +32,11 @@ def quantise_by_nncf(graph: bytes, images: Images) -> Files:
         images: (n, C, H, W) normalised; see ``calibration``.
 
     Raises:
+        ConfigError: NNCF cannot quantise this graph.
         MissingExtraError: OpenVINO or NNCF is not installed.
     """
     core = _core()
-    with silence():
+    with foreign(_KIND):
         nncf: Any = require("nncf", extra="nncf")
         quantised = nncf.quantize(
             core.read_model(graph),
@@ -41,7 +46,7 @@ def quantise_by_nncf(graph: bytes, images: Images) -> Files:
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(types=["MatMul", "Softmax"], validate=False),
         )
-    return _files(quantised)
+        return _files(quantised)
 
 
 def _core() -> Any:

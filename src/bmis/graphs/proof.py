@@ -2,16 +2,16 @@
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.bundle import SUFFIX, Graph, Manifest, read_bundle, write_bundle
+from bmis.bundle import FILES, SUFFIX, Graph, Manifest, read_bundle, write_bundle
 from bmis.colours import palette
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.folder import Case, Dataset
@@ -22,31 +22,30 @@ from bmis.graphs.gate import Agreement, Reference, allowance_used, compare
 from bmis.graphs.litert import LitertRuntime, to_litert
 from bmis.models import SegmentationModel
 from bmis.runtime import Runtime, load_runtime
+from bmis.stopwatch import time_calls
 from bmis.torch_runtime import TorchRuntime
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PRECISIONS = {"float32": "fp32", "int8": "int8"}
 _CHOICE = 64  # validation images that int8 is chosen by
-_TURNS = 20
+_SECONDS = 0.5
 
 
 class Fixed(NamedTuple):
     """A format in float32, for one size and one image at a time, that its own library runs.
 
     Attributes:
-        file: Its name in a bundle.
         write: Network and size -> bytes.
         run: Bytes, size and stride -> runtime.
     """
 
-    file: str
     write: Callable[[SegmentationModel, tuple[int, int]], bytes]
     run: Callable[[bytes, tuple[int, int], int], Runtime]
 
 
 FIXED = {
-    "executorch": Fixed("model.pte", to_executorch, ExecutorchRuntime),
-    "litert": Fixed("model.tflite", to_litert, LitertRuntime),
+    "executorch": Fixed(to_executorch, ExecutorchRuntime),
+    "litert": Fixed(to_litert, LitertRuntime),
 }
 FORMATS = ("onnx", "openvino", *FIXED)
 
@@ -57,6 +56,13 @@ class Made:
 
     graph: Graph
     contents: tuple[bytes, ...]
+
+    @classmethod
+    def of(
+        cls, format: str, precision: str, size: tuple[int, int] | None, contents: tuple[bytes, ...]
+    ) -> "Made":
+        """The graph under the name that its kind has in every bundle."""
+        return cls(Graph(FILES[format, precision][0], format, precision, size), contents)
 
 
 class Proof:
@@ -123,17 +129,9 @@ class Proof:
             )
             return load_runtime(path, options)[0]
 
-
-def median_times(runtimes: Sequence[Runtime], image: NDArray[np.float32]) -> list[float]:
-    """Median seconds of a call of each, in turns."""
-    times: list[list[float]] = [[] for _ in runtimes]
-    for turn in range(_TURNS + 1):
-        for runtime, own in zip(runtimes, times, strict=True):
-            start = time.perf_counter()
-            runtime(image)
-            if turn:  # the first warms up
-                own.append(time.perf_counter() - start)
-    return [statistics.median(own) for own in times]
+    def seconds(self, made: Made, image: NDArray[np.float32]) -> float:
+        """Median time of a call of the graph's engine."""
+        return statistics.median(time_calls(partial(self.load(made), image), seconds=_SECONDS))
 
 
 def _of(dataset: Dataset, split: str) -> list[Case]:

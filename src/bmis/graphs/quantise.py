@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bmis.engines import OnnxRuntimeEngine, load_onnxruntime
 from bmis.errors import require
-from bmis.graphs.silence import silence
+from bmis.graphs.foreign import foreign
 from bmis.processor import usable_cores
 from bmis.progress import track
 
@@ -72,7 +72,7 @@ def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantise
     if least <= EASE:
         return best
     parts = _parts(graph)
-    harm = rank_parts(graph, images[:_RANKING], parts)
+    harm = _rank_parts(graph, images[:_RANKING], parts)
     worst_first = sorted(harm, key=lambda part: -harm[part])
     count = 1
     while count < len(parts) and least > EASE:
@@ -86,7 +86,7 @@ def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantise
     return replace(best, harm=harm)
 
 
-def rank_parts(
+def _rank_parts(
     graph: "onnx.ModelProto", images: Images, parts: Mapping[str, Sequence[str]]
 ) -> dict[str, float]:
     """What quantising each part alone does to the logits, relative."""
@@ -159,7 +159,7 @@ def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "o
     load_onnxruntime()
     quantization: Any = require("onnxruntime.quantization", extra="export")
     chosen = {node.name for node in _candidates(graph)} - set(floats)
-    with tempfile.TemporaryDirectory() as folder, silence():
+    with tempfile.TemporaryDirectory() as folder, foreign("an int8 graph"):
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(graph, source)  # a graph in memory would be changed
         quantization.quantize_static(
