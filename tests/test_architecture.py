@@ -104,7 +104,7 @@ def test_networks_that_need_another_library_say_so():
         ("jinja2", {"report"}),
         ("onnxruntime", {"engines", "graphs"}),
         ("openvino", {"engines", "graphs"}),
-        ("lightning", {"cli", "launch", "train", "trainer"}),
+        ("lightning", {"verbs", "launch", "train", "trainer"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -115,7 +115,7 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 
 DEVICE = (
     "bmis.bundle, bmis.predict, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli, "
-    "bmis.evaluate, bmis.metrics"
+    "bmis.evaluate, bmis.metrics, bmis.pretrained"
 )
 
 

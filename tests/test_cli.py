@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bmis import cli
+from bmis import verbs
 from bmis.arguments import make_parser
 from bmis.cli import main
 from bmis.config import TrainConfig
@@ -19,7 +19,7 @@ from bmis.errors import TrainingInterrupted
 from bmis.train import TrainResult
 from tiny import NETWORK, config, write_dataset
 
-VERBS = list(cli._VERBS)
+VERBS = list(verbs.VERBS)
 HUGE = bytes.fromhex(  # header of a PNG of 60,000 x 60,000 pixels
     "89504e470d0a1a0a0000000d494844520000ea600000ea600800000000"
 )
@@ -85,7 +85,7 @@ def test_the_help_of_every_verb_ends_with_an_example_that_can_be_read(verb, caps
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     example = text[text.index("example: bmis ") :].removeprefix("example: bmis ")
-    args = make_parser(cli._VERBS).parse_args(example.split())
+    args = make_parser(verbs.VERBS).parse_args(example.split())
     assert args.run_verb.__name__ == f"_{verb}"
 
 

@@ -4,6 +4,7 @@ import csv
 import errno
 import threading
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 import bmis.predict
+from bmis.answers import warn_of_unfamiliar
 from bmis.checkpoint import save_model
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.images import read_image, read_mask, write_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
+from bmis.familiarity import describe, fit_familiarity
 from bmis.models import build_model
 from bmis.predict import Prediction, Predictor, predict_masks, write_masks
 from fakes import Brightness, info
@@ -68,6 +71,25 @@ def test_masks_have_the_size_and_name_of_their_images(images, predictor, tmp_pat
     assert nothing_is_left(out)
 
 
+def test_images_unlike_the_training_images_are_named(images, tmp_path, capsys):
+    known = fit_familiarity([describe(picture(22 + n, 42 - n)) for n in range(20)])
+    predictor = Predictor(Brightness(), replace(info(), familiar=known))
+    odd = images[0].parent / "odd.png"
+    write_image(odd, np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8))
+    prediction = write_masks(predictor, [odd, images[2]], tmp_path / "out")
+    ((path, value),) = prediction.unfamiliar
+    assert path == odd
+    strange, familiar = (float(row["strangeness"]) for row in table(prediction))
+    assert strange == pytest.approx(value, rel=1e-4)
+    assert familiar <= 1 < strange
+    assert predictor(odd).strangeness == value
+    warn_of_unfamiliar(prediction.unfamiliar * 12)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert str(odd) in lines[0]
+    assert "and 2 more" in lines[-1]
+
+
 def test_measurements_are_those_of_the_mask(images, predictor, tmp_path):
     prediction = write_masks(predictor, images[:1], tmp_path / "out", spacing=(0.5, 2.0))
     (row,) = table(prediction)  # 24 x 40: the rectangle is 6 high, 20 wide
@@ -86,6 +108,7 @@ def test_measurements_are_those_of_the_mask(images, predictor, tmp_path):
         "column": "20",
         "diameter_px": "20.8806",
         "diameter_mm": "40.1123",
+        "strangeness": "",
     }
 
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-import bmis.quickest
+import bmis.cache
 from bmis.errors import BundleError, ConfigError
 from bmis.quickest import quickest
 
@@ -79,19 +79,19 @@ def test_a_user_without_a_home_is_no_error(monkeypatch):
         raise RuntimeError("no home")
 
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(bmis.quickest.Path, "home", homeless)
+    monkeypatch.setattr(bmis.cache.Path, "home", homeless)
     assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
 
 
 def test_windows_keeps_it_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(bmis.quickest.sys, "platform", "win32")
+    monkeypatch.setattr(bmis.cache.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
     ask(a=Engine(0.0))
     assert (tmp_path / "local" / "bmis" / "engines.json").is_file()
 
 
 def test_only_so_many_answers_are_kept(folder, monkeypatch):
-    monkeypatch.setattr(bmis.quickest, "_KEPT", 2)
+    monkeypatch.setattr(bmis.cache, "_KEPT", 2)
     for question in ("one", "two", "three"):
         ask(question, a=Engine(0.0))
     assert list(json.loads((folder / "engines.json").read_text())) == ["two", "three"]

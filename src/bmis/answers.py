@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+_NAMED = 10  # images that a warning names
 _WIDE = 140  # columns, where nobody says how many there are
 
 
@@ -48,6 +49,20 @@ def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
     if failed:
         sys.stderr.write(f"bmis: {len(failed)} files were left out, the others are done\n")
     return 2 if failed else 0
+
+
+def warn_of_unfamiliar(unfamiliar: Sequence[tuple[Path, float]]) -> None:
+    """List the images that look like none of the training images, the first few by name."""
+    for path, value in unfamiliar[:_NAMED]:
+        sys.stderr.write(
+            f"bmis: {path}: looks unlike the training images ({value:.1f} times the limit); "
+            "its mask may mean nothing\n"
+        )
+    if len(unfamiliar) > _NAMED:
+        sys.stderr.write(
+            f"bmis: and {len(unfamiliar) - _NAMED} more, all with a strangeness above 1 in "
+            "measurements.csv\n"
+        )
 
 
 def set_up_messages(*, verbose: bool) -> None:

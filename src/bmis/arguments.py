@@ -12,6 +12,7 @@ import yaml
 from bmis.errors import ConfigError
 
 Run = Callable[[argparse.Namespace], int]
+_MODEL = "bundle, run folder, .safetensors file, or name (`bmis models --pretrained`)"
 _EXPORT = "runs/polyps-bmis-default-seed0 --int8 --out polyps.bmis"
 
 
@@ -241,7 +242,7 @@ def _add_export(sub: argparse.ArgumentParser) -> None:
 
 def _add_use_verbs(verb: _Verb) -> None:
     sub = verb("evaluate", "score a trained network", "runs/polyps-bmis-default-seed0")
-    sub.add_argument("run", metavar="MODEL", help="bundle, run folder or .safetensors file")
+    sub.add_argument("run", metavar="MODEL", help=_MODEL)
     sub.add_argument(
         "data", nargs="?", metavar="DATA", default=argparse.SUPPRESS,
         help="dataset folder (the run's own; a bundle has none)",
@@ -254,15 +255,15 @@ def _add_use_verbs(verb: _Verb) -> None:
     _add_runtime(sub)
 
     sub = verb("profile", "measure what a network costs", "bmis --size 224 --batch 1,8")
-    sub.add_argument("model", metavar="MODEL", help="name, bundle, run folder or .safetensors file")
+    sub.add_argument("model", metavar="MODEL", help=f"name, {_MODEL}")
     sub.add_argument("--size", type=_size, help="side, or height,width (the run's, or 224)")
     sub.add_argument("--batch", type=_batches, default=(1, 8), help="such as 1,8")
     sub.add_argument("--threads", type=int, help="processor threads (all)")
     _add_plugin(sub)
     sub.add_argument("--device", default="cpu", help="cpu or cuda")
 
-    sub = verb("predict", "write masks for images", "lesion.bmis photos --out masks --overlay")
-    sub.add_argument("run", metavar="MODEL", help="bundle, run folder or .safetensors file")
+    sub = verb("predict", "write masks for images", "dermoscopy photos --out masks --overlay")
+    sub.add_argument("run", metavar="MODEL", help=_MODEL)
     sub.add_argument("images", nargs="+", metavar="IMAGE", help="image files or folders")
     sub.add_argument("--out", required=True, help="folder for the masks and measurements.csv")
     sub.add_argument("--overlay", action="store_true", help="draw each mask on its image")
@@ -289,4 +290,7 @@ def _add_use_verbs(verb: _Verb) -> None:
     sub.add_argument("--seed", type=int, default=0, help="of phantoms and training (0)")
     sub = verb("models", "list the networks", "--group light")
     sub.add_argument("--group", help="light, classic, transformer or own (all)")
+    sub.add_argument(
+        "--pretrained", action="store_true", help="the trained ones that come with bmis"
+    )
     _add_plugin(sub)

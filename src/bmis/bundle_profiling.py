@@ -28,6 +28,7 @@ from bmis.errors import BmisError, BundleError, ConfigError
 from bmis.memory import peak_resident
 from bmis.processor import processor_name, usable_cores
 from bmis.progress import track
+from bmis.shipped import find_model_file
 from bmis.stopwatch import time_calls
 
 _ALONE = "from bmis.bundle_profiling import answer_alone; answer_alone()"
@@ -122,7 +123,7 @@ def profile_bundle(
     """Tell and measure what a bundle costs.
 
     Args:
-        bundle: A ``.bmis`` file.
+        bundle: A ``.bmis`` file, or the name of one that comes with the package.
         size: Side, or height and width, of the images in pixels; by default the network's own.
         batches: Batch sizes to measure.
         threads: That share one call; by default one on each core that this process may use.
@@ -136,7 +137,7 @@ def profile_bundle(
         raise ConfigError(
             f"batches must be 1 or more and seconds 0 or more, got {list(batches)} and {seconds}"
         )
-    found = read_bundle(Path(bundle))
+    found = read_bundle(find_model_file(bundle))
     manifest = found.manifest
     spec = manifest.info.input
     shape = spec.size if size is None else (size, size) if isinstance(size, int) else size

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from bmis.errors import ConfigError, did_you_mean
 
 _S = TypeVar("_S", bound="Settings")
+STATISTICS = 19  # of an image, that `familiarity` rests on
 RESIZE_RULES = ("squash", "letterbox", "native")
 
 
@@ -53,6 +54,15 @@ def _plain(value: Any) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _are_numbers(row: object, width: int) -> bool:
+    """Whether it holds so many finite numbers of a sensible size."""
+    return (
+        isinstance(row, tuple)
+        and len(row) == width
+        and all(type(value) in (int, float) and abs(value) < 1e9 for value in row)
+    )
 
 
 def check_size(size: object) -> None:
@@ -117,6 +127,38 @@ class ModelConfig(Settings):
 
 
 @dataclass(frozen=True)
+class Familiarity(Settings):
+    """What training images look like, to tell others from them; see ``familiarity``.
+
+    Attributes:
+        mean: Of the statistics of an image, F = ``STATISTICS`` of them.
+        transform: (F, F): takes statistics less their mean to places where distances count.
+        examples: (N, F), the places of some training images.
+        limit: Distance from the nearest example beyond which an image looks like none.
+    """
+
+    mean: tuple[float, ...]
+    transform: tuple[tuple[float, ...], ...]
+    examples: tuple[tuple[float, ...], ...]
+    limit: float
+
+    def __post_init__(self) -> None:
+        tables = (self.mean,), self.transform, self.examples
+        if (
+            not all(
+                isinstance(rows, tuple)
+                and rows
+                and all(_are_numbers(row, STATISTICS) for row in rows)
+                for rows in tables
+            )
+            or len(self.transform) != STATISTICS
+        ):
+            raise ConfigError(f"familiarity must hold rows of {STATISTICS} numbers below 1e9")
+        if not _are_numbers((self.limit,), 1) or self.limit < 1e-6:
+            raise ConfigError(f"limit of familiarity must be 1e-6 or more, got {self.limit!r}")
+
+
+@dataclass(frozen=True)
 class ModelInfo(Settings):
     """What a checkpoint says besides its weights; enough to use them without the data set.
 
@@ -125,15 +167,18 @@ class ModelInfo(Settings):
         input: Its input.
         classes: Names of the classes, background first.
         provenance: What was trained on what, when and with which versions, for people to read.
+        familiar: What the training images look like, where it is known.
     """
 
     model: ModelConfig
     input: InputSpec
     classes: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    familiar: Familiarity | None = None
 
     def __post_init__(self) -> None:
-        for name, kind in (("model", ModelConfig), ("input", InputSpec)):
+        kinds = (("model", ModelConfig), ("input", InputSpec), ("familiar", Familiarity))
+        for name, kind in kinds:
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, name, kind.from_dict(value))

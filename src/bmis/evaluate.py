@@ -22,6 +22,7 @@ from bmis.predictor import Frame, Mask, Predictor
 from bmis.progress import progress_bar
 from bmis.runtime import load_runtime
 from bmis.scores import Scores, read_case_values, render, write_scores
+from bmis.shipped import find_model_file
 from bmis.streaming import stream
 
 __all__ = ["Scores", "evaluate_model", "read_case_values", "render"]
@@ -62,7 +63,7 @@ def evaluate_model(
         BundleError: See ``runtime.load_runtime``.
         MissingExtraError: See ``runtime.load_runtime``.
     """
-    run = Path(run)
+    run = find_model_file(run)
     runtime, info = load_runtime(run, options)
     origin = find_origin(run, info, data=data, fold=fold)
     dataset = open_origin(origin, info)

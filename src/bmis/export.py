@@ -18,6 +18,7 @@ from bmis.errors import ConfigError
 from bmis.files import output_folder
 from bmis.graphs.calibration import read_calibration
 from bmis.graphs.card import write_card
+from bmis.graphs.familiar import learn_familiarity
 from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.graphs.openvino import quantise_by_nncf, to_openvino
@@ -41,12 +42,14 @@ class ExportOptions:
             hold float32 and at the size of the training only.
         size: Height and width that the graphs take: None for those of the training, "any" for every
             multiple of the network's stride.
+        notes: Markdown to end the model card with.
     """
 
     int8: bool = False
     keep_float: bool = False
     formats: tuple[str, ...] = ("onnx",)
     size: tuple[int, int] | str | None = None
+    notes: str = ""
 
     def __post_init__(self) -> None:
         for name in self.formats:
@@ -138,7 +141,7 @@ def export_run(
         if "openvino" in options.formats:
             made.append(_openvino_int8(graph, made[-1], images, proof))
     proven = [_prove(proof, part) for part in made]
-    return _write(out, proof, proven, found)
+    return _write(out, proof, proven, found, options.notes)
 
 
 def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:
@@ -198,20 +201,25 @@ def _prove(proof: Proof, made: Made) -> Made:
     return replace(made, graph=replace(made.graph, check=found.to_dict()))
 
 
-def _write(out: Path, proof: Proof, proven: Sequence[Made], found: Quantised | None) -> Exported:
+def _write(
+    out: Path, proof: Proof, proven: Sequence[Made], found: Quantised | None, notes: str
+) -> Exported:
     dataset = proof.dataset
+    familiar, false_alarms = learn_familiarity(dataset, proof.cases)
     manifest = proof.manifest(
         [made.graph for made in proven],
         data=dataset.name,
         split=proof.split,
         images=len(proof.cases),
+        false_alarms=false_alarms,
     )
+    manifest = replace(manifest, info=replace(manifest.info, familiar=familiar))
     members = {
         name: content
         for made in proven
         for name, content in zip(made.graph.files, made.contents, strict=True)
     }
-    write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset))
+    write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset, notes))
     harm, kept = (found.harm, found.kept) if found else ({}, ())
     return Exported(out, out.stat().st_size, manifest, harm, kept)
 

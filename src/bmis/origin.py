@@ -19,6 +19,7 @@ from bmis.data.labels import class_names, count_classes, value_counts
 from bmis.data.scan import each
 from bmis.errors import ConfigError, DataError
 from bmis.progress import track
+from bmis.shipped import is_shipped
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,12 @@ class Origin:
 
 
 def home_of(run: Path) -> Path:
-    """Where what belongs to a run lies: its folder; for a bundle one of its name beside it."""
+    """Where what belongs to a run lies: its folder; for a bundle one of its name beside it.
+
+    For one that comes with the package, a folder of its name here.
+    """
+    if is_shipped(run):
+        return Path(run.stem)
     if run.suffix.lower() == SUFFIX:
         return run.with_suffix("")
     return run if run.is_dir() else run.parent

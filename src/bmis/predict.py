@@ -30,7 +30,7 @@ __all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
 
 COLUMNS = (  # of measurements.csv; one row per mask and class, empty cells where nothing is there
     "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
-    "row", "column", "diameter_px", "diameter_mm",
+    "row", "column", "diameter_px", "diameter_mm", "strangeness",
 )  # fmt: skip
 
 
@@ -41,12 +41,15 @@ class Prediction:
     Attributes:
         written: The masks.
         failed: Images that gave none, each with one line that says why.
-        measurements: A CSV table with ``COLUMNS``; the numbers of ``postprocess.measure``.
+        measurements: A CSV table with ``COLUMNS``; the numbers of ``postprocess.measure``, and
+            ``Mask.strangeness``.
+        unfamiliar: Images that look like none of the training images, and how strange they are.
     """
 
     written: list[Path]
     failed: list[tuple[Path, str]]
     measurements: Path
+    unfamiliar: list[tuple[Path, float]] = field(default_factory=list)
 
 
 def predict_masks(
@@ -127,8 +130,9 @@ def write_masks(
                 job.write_measurements()
             raise
     order = {path: index for index, path in enumerate(images)}
-    job.failed.sort(key=lambda fault: order[fault[0]])
-    return Prediction(job.written, job.failed, job.write_measurements())
+    for listed in (job.failed, job.unfamiliar):
+        listed.sort(key=lambda found: order[found[0]])
+    return Prediction(job.written, job.failed, job.write_measurements(), job.unfamiliar)
 
 
 @dataclass
@@ -142,13 +146,13 @@ class _Job:
     advance: Callable[[], None]
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    unfamiliar: list[tuple[Path, float]] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """In the reader's thread; None where the image is bad."""
         try:
-            image = read_image(path, channels=self.predictor.info.input.channels)
-            return path, self.predictor.prepare(image)
+            return path, self.predictor.prepare(read_image(path))
         except (BmisError, MemoryError) as error:
             self.fail(path, error)
             return path, None
@@ -195,7 +199,10 @@ class _Job:
         foreground = list(enumerate(classes))[1:] or [(1, classes[0])]
         for index, name in foreground:
             found = measure(mask.labels, index, mask.spacing or self.spacing)
-            self.rows.append(_csv_line((path.stem, path, name, *_cells(found))))
+            cells = (path.stem, path, name, *_cells(found), mask.strangeness)
+            self.rows.append(_csv_line(cells))
+        if mask.strangeness is not None and mask.strangeness > 1:
+            self.unfamiliar.append((path, mask.strangeness))
         self.written.append(target)
         self.advance()
 

@@ -1,7 +1,7 @@
 """Image in, mask out: the one way from pixels to labels, for every runtime and every caller."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from bmis.config import InputSpec, ModelInfo, RuntimeOptions
 from bmis.data.images import Image, read_image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
+from bmis.decisions import arg_max, class_probabilities
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
+from bmis.familiarity import describe, strangeness
 from bmis.runtime import Runtime, load_runtime
 from bmis.tiling import tiled
 
@@ -30,11 +32,14 @@ class Mask:
         probabilities: (K, H, W) float32 in 0..1 where they were asked for; they add up to 1,
             except for a network with one class, where K is 1.
         spacing: Millimetres per pixel (down, across), where known.
+        strangeness: Above 1 the image looks like none of the training images; None where nobody
+            learnt what they look like. See ``familiarity``.
     """
 
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.float32] | None = None
     spacing: tuple[float, float] | None = None
+    strangeness: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +50,13 @@ class Frame:
         pixels: (h, w, C) uint8.
         placement: Where the image lies in it, and its own size.
         spacing: Of the image.
+        strangeness: Likewise; see ``Mask``.
     """
 
     pixels: NDArray[np.uint8]
     placement: Placement
     spacing: tuple[float, float] | None
+    strangeness: float | None
 
 
 class Predictor:
@@ -115,9 +122,14 @@ class Predictor:
         return self.judge([self.prepare(_as_image(image))])[0]()
 
     def prepare(self, image: Image) -> Frame:
-        """First step, without the network: the image in the network's frame."""
+        """First step, without the network: the image in the network's frame.
+
+        An image in its own colours tells best whether it looks like those of the training.
+        """
+        known = self.info.familiar
+        strange = None if known is None else strangeness(describe(image.pixels), known)
         pixels = to_channels(image.pixels, self.info.input.channels)
-        return Frame(*fit(pixels, self.info.input), image.spacing)
+        return Frame(*fit(pixels, self.info.input), image.spacing, strange)
 
     def judge(self, frames: Sequence[Frame]) -> list[Callable[[], Mask]]:
         """Second step, the network; and for each frame the third, which does without it.
@@ -146,10 +158,12 @@ class Predictor:
         """Logits (K, h, w) of the frame -> mask at the image's own size."""
         if self.keep_probabilities:
             scores = restore(logits, frame.placement)
-            return Mask(_arg_max(scores), _probabilities(scores), frame.spacing)
+            return Mask(
+                arg_max(scores), class_probabilities(scores), frame.spacing, frame.strangeness
+            )
         # one class at a time: with many classes all of them at full size would fill the memory
         planes = (restore(plane[None], frame.placement)[0] for plane in logits)
-        return Mask(_arg_max(planes), None, frame.spacing)
+        return Mask(arg_max(planes), None, frame.spacing, frame.strangeness)
 
     def _in_tiles(self, frame: Frame, window: tuple[int, int]) -> Mask:
         """Judge by tiles of this size, or of half the side where the memory does not suffice."""
@@ -177,10 +191,10 @@ class Predictor:
         for top, scores in strips:
             rows = slice(top, min(top + scores.shape[1], height))
             inside = scores[:, : max(0, height - top), :width]
-            labels[rows] = _arg_max(inside)
+            labels[rows] = arg_max(inside)
             if kept is not None:
-                kept[:, rows] = _probabilities(inside)
-        return Mask(labels, kept, frame.spacing)
+                kept[:, rows] = class_probabilities(inside)
+        return Mask(labels, kept, frame.spacing, frame.strangeness)
 
 
 def load(
@@ -260,30 +274,3 @@ def _up(side: int, stride: int) -> int:
 
 def _same(mask: Mask) -> Mask:
     return mask
-
-
-def _arg_max(planes: Iterable[NDArray[np.float32]]) -> NDArray[np.uint8]:
-    """Scores (H, W) of one class after the other -> labels (H, W); the first of equals wins."""
-    best: NDArray[np.float32] | None = None
-    labels = np.empty((0, 0), np.uint8)
-    index = 0
-    for index, plane in enumerate(planes):
-        if best is None:
-            best, labels = plane.copy(), np.zeros(plane.shape, np.uint8)
-            continue
-        better = plane > best
-        labels[better] = index
-        np.copyto(best, plane, where=better)
-    if best is not None and index == 0:  # a single class: its sigmoid above 0.5
-        labels = (best > 0).astype(np.uint8)
-    return labels
-
-
-def _probabilities(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Softmax over the classes (K, H, W), sigmoid for one class; ``scores`` is overwritten."""
-    if len(scores) == 1:
-        return np.exp(-np.logaddexp(0, -scores))
-    scores -= scores.max(0)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(0)
-    return scores

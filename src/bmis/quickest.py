@@ -1,22 +1,17 @@
 """Which of several engines is the quickest here: measured once, then remembered.
 
-What was found is kept in ``engines.json`` in the user's cache folder. It is a convenience: a file
-that is damaged, foreign or cannot be written is no error, only measured again.
+What was found is kept in ``engines.json``, see ``cache``.
 """
 
-import json
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import BmisError, DataError
-from bmis.files import output_folder, write_json
+from bmis.cache import recall, remember
+from bmis.errors import BmisError
 
 Judge = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _J = TypeVar("_J", bound=Judge)
@@ -24,7 +19,7 @@ _WARM_UP = 2  # calls that are not counted: they compile and fill caches
 _CALLS = 5  # at most, that are; the quickest tells best what the engine can do
 _SECONDS = 0.2  # for them, for each engine
 _BETTER = 1.1  # times as quick must an engine be to be taken instead of the first
-_KEPT = 100  # answers in the file
+_FILE = "engines.json"
 
 
 def quickest(
@@ -43,8 +38,7 @@ def quickest(
     Raises:
         BmisError: No engine can be started and run; what the first one says.
     """
-    file = _file()
-    answers = _read(file)
+    answers = recall(_FILE)
     known = answers.get(question, "")
     if known in starts:
         return starts[known]()
@@ -62,7 +56,7 @@ def quickest(
     first = next(iter(times))
     best = min(times, key=lambda name: times[name] * (1 if name == first else _BETTER))
     if not faults:  # what failed for want of memory may be the quickest the next time
-        _write(file, {**answers, question: best})
+        remember(_FILE, {**answers, question: best})
     return started[best]
 
 
@@ -79,35 +73,3 @@ def _seconds(judge: Judge, image: NDArray[np.float32]) -> float:
         if after - begun > _SECONDS:
             break
     return best
-
-
-def _file() -> Path | None:
-    """Where the answers are kept; None where there is no such place."""
-    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    told = os.environ.get(variable, "")
-    try:
-        folder = Path(told) if Path(told).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home
-        return None
-    return folder / "bmis" / "engines.json"
-
-
-def _read(file: Path | None) -> dict[str, str]:
-    """What is known; only what has the right form."""
-    try:
-        found: Any = json.loads(file.read_text(encoding="utf-8")) if file else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {question: name for question, name in found.items() if isinstance(name, str)}
-
-
-def _write(file: Path | None, answers: Mapping[str, str]) -> None:
-    if file is None:
-        return
-    try:
-        output_folder(file.parent)
-        write_json(file, dict(list(answers.items())[-_KEPT:]))
-    except DataError:
-        return  # a read-only system measures each time

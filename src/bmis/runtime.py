@@ -14,6 +14,7 @@ from bmis.bundle_runtime import load_bundle
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.engines import installed_engines, require_engine
 from bmis.errors import BundleError, ConfigError, require
+from bmis.shipped import find_model_file, is_shipped, shipped_names, tell_licence
 
 
 class Runtime(Protocol):
@@ -45,7 +46,8 @@ def load_runtime(
     """Load a trained network to run it.
 
     Args:
-        path: A bundle, a run folder with ``model.safetensors``, or a ``.safetensors`` file.
+        path: A bundle, a run folder with ``model.safetensors``, a ``.safetensors`` file, or the
+            name of a network that comes with the package.
         options: How it is run; the defaults where left out.
 
     Raises:
@@ -53,15 +55,18 @@ def load_runtime(
         ConfigError: No such device; an option that this network or this machine does not have.
         MissingExtraError: torch, or the engine that was asked for, is not installed.
     """
-    path, options = Path(path), options or RuntimeOptions()
+    path, options = find_model_file(path), options or RuntimeOptions()
     if not path.exists():  # before torch is loaded: a typing error is answered at once
         raise BundleError(
-            f"{path}: no such file or folder; name a bundle ({SUFFIX}), a run folder of "
-            "`bmis train` or its model.safetensors"
+            f"{path}: no such file or folder; name a bundle ({SUFFIX}), a run folder of `bmis "
+            f"train` or its model.safetensors, or one of {', '.join(shipped_names())}"
         )
     if path.suffix.lower() == SUFFIX:
         runtime, bundle = load_bundle(path, options)
-        return runtime, bundle.manifest.info
+        info = bundle.manifest.info
+        if is_shipped(path):
+            tell_licence(path.stem, info.provenance["licence"])
+        return runtime, info
     return _load_run(path, options)
 
 
@@ -74,7 +79,7 @@ def load_packages(path: Path | str, options: RuntimeOptions) -> None:
     Raises:
         MissingExtraError: torch, or the engine that was asked for, is not installed.
     """
-    if Path(path).suffix.lower() != SUFFIX:
+    if find_model_file(path).suffix.lower() != SUFFIX:
         require("torch", extra="train")
         return
     for name in installed_engines() if options.engine == "auto" else (options.engine,):

@@ -14,13 +14,14 @@ _RULES = {
 }
 
 
-def write_card(name: str, manifest: Manifest, dataset: Dataset) -> str:
+def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "") -> str:
     """The card as Markdown.
 
     Args:
         name: Of the bundle.
         manifest: With the scores in ``quality``.
         dataset: That the scores are of; tells the modality.
+        notes: Markdown that ends the card.
     """
     info, told, quality = manifest.info, manifest.info.provenance, manifest.quality
     recipe = told.get("recipe")
@@ -39,7 +40,7 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset) -> str:
         f"{'colour' if info.input.channels == 3 else 'grey'} images"
         f"{f' ({dataset.modality})' if dataset.modality else ''}. Images are "
         f"{_RULES[info.input.resize].format(size=size)}. Use it on images like those it was "
-        "trained on; on others its answer means nothing, and it does not say so.",
+        f"trained on; on others its answer means nothing{_warning(manifest)}.",
         "",
         f"Network: `{info.model.name}`, {manifest.parameters:,} parameters, "
         f"{manifest.macs / 1e9:.3f} GMACs an image.",
@@ -62,8 +63,23 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset) -> str:
         f"| trained network | float32 | {manifest.graphs[0].check['iou_torch']:.4f} | | | |",
         *(_row(graph) for graph in manifest.graphs),
         "",
+        *((notes.rstrip(), "") if notes else ()),
     ]
     return "\n".join(lines)
+
+
+def _warning(manifest: Manifest) -> str:
+    """How far the network notices that an image is unlike those of its training."""
+    rate = manifest.quality.get("false_alarms")
+    if manifest.info.familiar is None:
+        return ", and it does not say so"
+    measured = (
+        "" if rate is None else f", falsely for {100 * rate:.1f} % of the images scored below"
+    )
+    return (
+        f". `bmis predict` warns of images that look like none of the training images{measured}; "
+        "it cannot tell whether the mask of an image that looks familiar is right"
+    )
 
 
 def _row(graph: Graph) -> str:

@@ -1,0 +1,138 @@
+"""BMIS on five modalities and cells: trained, scored and compared, one command for each.
+
+    python benchmarks/five_modalities.py DATA [--only dermoscopy nuclei ...] [--methods bmis,unet]
+
+DATA holds the data sets' folders (isic2018, busi, kvasir, drive, lung_xray, dsb2018), each with
+``images/``, ``masks/`` and ``splits.csv``. The best epoch is chosen by the validation split; the
+test split is scored once, when a training has ended. Writes a record for each network into
+``results/five_modalities/<modality>/`` and keeps the trained networks in ``--runs``. Stopped at
+any moment, it goes on from there.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from bmis import CompareConfig, Conditions, compare_methods
+from bmis.compare import describe
+from bmis.files import output_folder, write_text
+
+RESULTS = Path(__file__).parent / "results" / "five_modalities"
+
+
+@dataclass(frozen=True)
+class Modality:
+    """A data set and how it is trained on.
+
+    Attributes:
+        data: Name of its folder.
+        kind: As people call it.
+        foreground: What is marked.
+        licence: Of images and masks, as far as known.
+        epochs: Passes over its training images.
+        resize: "native" where what is looked for is a few pixels wide.
+    """
+
+    data: str
+    kind: str
+    foreground: str
+    licence: str
+    epochs: int
+    resize: str = "squash"
+
+
+MODALITIES = {
+    "dermoscopy": Modality(
+        "isic2018",
+        "dermoscopy",
+        "lesion",
+        "CC BY-NC 4.0 as far as known: not for commercial use",
+        epochs=15,
+    ),
+    "breast-ultrasound": Modality(
+        "busi",
+        "ultrasound",
+        "tumour",
+        "not known: the publisher's article is CC BY 4.0, a copy of the images says CC0",
+        epochs=60,
+    ),
+    "colonoscopy": Modality(
+        "kvasir",
+        "endoscopy",
+        "polyp",
+        "for research and education only, as far as known",
+        epochs=30,
+    ),
+    "fundus-vessels": Modality(
+        "drive",
+        "fundus photography",
+        "vessel",
+        "not known: published for research",
+        epochs=100,
+        resize="native",
+    ),
+    "chest-xray": Modality(
+        "lung_xray",
+        "chest X-ray",
+        "lung",
+        "images free for research with citation, masks CC BY-NC-SA 4.0 as far as known: not for "
+        "commercial use",
+        epochs=30,
+    ),
+    "nuclei": Modality(
+        "dsb2018",
+        "microscopy",
+        "nucleus",
+        "CC0 1.0",
+        epochs=20,
+        resize="native",
+    ),
+}
+
+
+def described(name: str, root: Path, runs: Path) -> Path:
+    """The data set as a folder that says what it is: links to its parts, and ``dataset.yaml``."""
+    modality = MODALITIES[name]
+    folder = output_folder(runs / "data" / name)
+    for part in (root / modality.data).iterdir():
+        link = folder / part.name
+        if not link.is_symlink():
+            link.symlink_to(part.resolve())
+    said = {
+        "name": modality.data,
+        "modality": modality.kind,
+        "licence": modality.licence,
+        "classes": ["background", modality.foreground],
+    }
+    write_text(folder / "dataset.yaml", yaml.safe_dump(said, sort_keys=False))
+    return folder
+
+
+def train(name: str, root: Path, runs: Path, methods: tuple[str, ...]) -> None:
+    """Train and score the networks that have no record yet."""
+    modality = MODALITIES[name]
+    config = CompareConfig(
+        data=(str(described(name, root, runs)),),
+        methods=methods,
+        conditions=Conditions("default", modality.epochs, (224, 224), modality.resize),
+    )
+    done = compare_methods(config, out=RESULTS / name, keep=runs / name)
+    for record in done.records:
+        print(f"{name}: {record.cell}: {describe(record)}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))
+    parser.add_argument("--methods", default="bmis")
+    parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
+    args = parser.parse_args()
+    for name in args.only:
+        train(name, args.data, args.runs.resolve(), tuple(args.methods.split(",")))
+
+
+if __name__ == "__main__":
+    main()
