@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
     args = parser.parse_args()
     for name in args.only:
-        train(name, args.data, args.runs.resolve(), tuple(args.methods.split(",")))
+        train(name, args.data, args.runs, tuple(args.methods.split(",")))
 
 
 if __name__ == "__main__":

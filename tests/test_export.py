@@ -106,7 +106,10 @@ def test_the_card_tells_scores_origin_and_that_it_is_no_medical_device(both):
 
 def test_int8_alone_is_smaller_than_float(run, tmp_path):
     exact = export_run(run, tmp_path / "a.bmis")
-    small = export_run(run, tmp_path / "b.bmis", ExportOptions(int8=True))
+    small = export_run(
+        run, tmp_path / "b.bmis", ExportOptions(int8=True, notes="## Intended use\nBeads")
+    )
+    assert read_bundle(small.path).card.endswith("\n\n## Intended use\nBeads\n")
     assert small.bytes < exact.bytes
     assert [graph.file for graph in exact.manifest.graphs] == ["model.onnx"]
     assert [graph.file for graph in small.manifest.graphs] == ["model.int8.onnx"]

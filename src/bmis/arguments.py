@@ -238,6 +238,7 @@ def _add_export(sub: argparse.ArgumentParser) -> None:
         help="onnx, and any of openvino, executorch and litert beside it (onnx)",
     )  # fmt: skip
     sub.add_argument("--size", type=_size_or_any, help="any: not only the training's size")
+    sub.add_argument("--notes", type=Path, metavar="FILE", help="Markdown to end the card with")
 
 
 def _add_use_verbs(verb: _Verb) -> None:

@@ -46,6 +46,22 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def read_text(path: Path, *, limit: int = 2**20) -> str:
+    """A text file in UTF-8 that somebody wrote by hand.
+
+    Raises:
+        DataError: It cannot be read, is no text, or has more than ``limit`` bytes.
+    """
+    try:
+        if path.stat().st_size > limit:
+            raise DataError(f"{path}: has more than {limit} bytes; name a text file")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); name a text file") from error
+    except UnicodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text; name a text file") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8."""
     with atomic(path) as temporary:

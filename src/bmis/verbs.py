@@ -16,6 +16,7 @@ from bmis.answers import answer, say, say_failures, say_json, warn_of_unfamiliar
 from bmis.arguments import Run
 from bmis.config import RuntimeOptions, TrainConfig
 from bmis.errors import ConfigError
+from bmis.files import read_text
 from bmis.memory import memory_limit
 
 
@@ -202,7 +203,8 @@ def _report(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from bmis.export import ExportOptions, export_run, render
 
-    options = ExportOptions(args.int8, args.keep_float, args.formats, args.size)
+    notes = "" if args.notes is None else read_text(args.notes)
+    options = ExportOptions(args.int8, args.keep_float, args.formats, args.size, notes)
     done = export_run(args.run, args.out, options, data=args.data, calibrate=args.calibrate)
     answer(args, done.to_dict(), render(done))
     return 0

@@ -1,0 +1,269 @@
+"""Puts the networks of five_modalities.py into the package, and writes docs/pretrained.md.
+
+    python benchmarks/ship.py DATA [--only dermoscopy nuclei ...] [--runs RUNS]
+
+For each: a bundle (int8 where it passes the gate, else float32) with its model card, the weights in
+half precision to start trainings from, a sketch of the worst test cases, and in
+``results/shipped/<modality>.json`` what was found on the way: how often images of each set look
+strange to it. The sketches show outlines alone, no image.
+"""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from five_modalities import MODALITIES, RESULTS, Modality, described
+from machine import describe as describe_machine
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from bmis import (
+    ExportOptions,
+    Record,
+    export_run,
+    load,
+    load_model,
+    open_dataset,
+    read_image,
+    read_records,
+    save_model,
+)
+from bmis.bundle import read_bundle
+from bmis.config import Familiarity
+from bmis.data.folder import load_case
+from bmis.errors import BundleError
+from bmis.familiarity import describe, strangeness
+from bmis.files import output_folder, write_json, write_text
+from bmis.shipped import FOLDER
+
+SHIPPED = RESULTS.parent / "shipped"
+DOCS = Path(__file__).parent.parent / "docs"
+PICTURES = DOCS / "images" / "pretrained"
+WORST = 5  # cases drawn
+SIDE = 160  # pixels of each
+COLOURS = {"both": (205, 205, 205), "extra": (214, 96, 77), "missed": (67, 147, 195)}
+SOURCES = {
+    "dermoscopy": "ISIC 2018 task 1 (Codella et al. 2019, arXiv:1902.03368; Tschandl et al. 2018), "
+    "central squares of 2,594 dermoscopic photographs",
+    "breast-ultrasound": "BUSI (Al-Dhabyani et al., Data in Brief 28, 2020, 104863), 646 images "
+    "with a lesion, none without",
+    "colonoscopy": "Kvasir-SEG (Jha et al., MMM 2020), 999 images with a polyp, none without",
+    "fundus-vessels": "DRIVE (Staal et al., IEEE TMI 2004), 40 photographs of one camera",
+    "chest-xray": "Shenzhen chest X-rays (Jaeger et al. 2014), 566 images; masks of Stirenko et "
+    "al. 2018, arXiv:1803.01199",
+    "nuclei": "2018 Data Science Bowl, stage 1 (Caicedo et al., Nature Methods 2019), 664 images; "
+    "touching nuclei are one region",
+}
+
+
+def hits(known: Familiarity, root: Path) -> dict[str, float]:
+    """Share of the test images of each set that look strange."""
+    found = {}
+    for name, modality in MODALITIES.items():
+        cases = open_dataset(root / modality.data).split("test")
+        values = [strangeness(describe(read_image(case.image).pixels), known) for case in cases]
+        found[name] = float(np.mean(np.array(values) > 1))
+    return found
+
+
+def record_of(name: str, modality: Modality) -> Record:
+    records = read_records(RESULTS / name)
+    return next(one for one in records if one.cell.method == "bmis" and one.cell.seed == 0)
+
+
+def sketch(bundle: Path, data: Path, record: Record, target: Path) -> list[tuple[str, float]]:
+    """Draw what was found and missed in the worst test cases; their ids and Dice."""
+    dataset, predictor = open_dataset(data), load(bundle)
+    cases = {case.id: case for case in dataset.split("test")}
+    values = {case: dice or 0.0 for case, dice in record.values("dice").items()}
+    worst = sorted(values, key=lambda case: (values[case], case))[:WORST]
+    sheet = Image.new("RGB", (WORST * (SIDE + 8) - 8, SIDE + 16), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place, case in enumerate(worst):
+        image, truth = load_case(cases[case], dataset)
+        left = place * (SIDE + 8)
+        panel = Image.fromarray(_compared(predictor(image).labels, truth))
+        panel.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
+        sheet.paste(panel, (left, 0))
+        pen.text((left, SIDE + 2), f"Dice {values[case]:.2f}", fill="black")
+    output_folder(target.parent)
+    sheet.quantize(32).save(target, optimize=True)
+    return [(case, values[case]) for case in worst]
+
+
+def _compared(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    picture = np.zeros((*truth.shape, 3), np.uint8)
+    picture[(found > 0) & (truth > 0)] = COLOURS["both"]
+    picture[(found > 0) & (truth == 0)] = COLOURS["extra"]
+    picture[(found == 0) & (truth > 0)] = COLOURS["missed"]
+    return picture
+
+
+def facts(name: str, record: Record, found: dict[str, float]) -> str:
+    """The part of the model card that only this script knows."""
+    modality, rows = MODALITIES[name], []
+    for metric, unit in (("iou", ""), ("dice", ""), ("hd95", " px")):
+        row = record.summary["cases"][metric]
+        digits = 1 if unit else 3
+        low, high = row["ci95"]
+        rows.append(
+            f"| {metric} | {row['mean']:.{digits}f}{unit} | {low:.{digits}f} to {high:.{digits}f} |"
+        )
+    outcomes = ", ".join(
+        f"{count} {kind.replace('_', ' ')}"
+        for kind, count in record.summary["outcomes"].items()
+        if count
+    )
+    others = ", ".join(f"{100 * rate:.0f} % of {one}" for one, rate in found.items() if one != name)
+    return "\n".join(
+        [
+            "## Training and test",
+            "",
+            f"Images: {SOURCES[name]}. Licence: {modality.licence}.",
+            f"Training: `python benchmarks/five_modalities.py DATA --only {name}` at commit "
+            f"{_commit()}: {record.data['train']} images, {modality.epochs} epochs, recipe "
+            f"default, 224 x 224 {modality.resize}, seed 0; best of {record.data['val']} "
+            f"validation images in epoch {record.training['best_epoch']}. No weights from elsewhere.",
+            f"Test: {record.data['test']} images, scored once, by the trained network in torch; "
+            "mean over images and its 95 % interval:",
+            "",
+            "| | mean | interval |",
+            "|---|--:|---|",
+            *rows,
+            "",
+            f"By image: {outcomes}.",
+            "",
+            "## Images unlike those of the training",
+            "",
+            f"`bmis predict` warns of {100 * found[name]:.1f} % of these test images (false "
+            f"alarms), and of test images of other kinds: {others}.",
+            "",
+            "## Known failures",
+            "",
+            "One camera or a few, one hospital or a few: other sources were not tried. The worst "
+            f"test cases are drawn in docs/images/pretrained/{name}.png of the repository.",
+        ]
+    )
+
+
+def _commit() -> str:
+    answer = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    )
+    return answer.stdout.strip()
+
+
+def ship(name: str, root: Path, runs: Path) -> None:
+    modality = MODALITIES[name]
+    run = runs / name / modality.data / "bmis-seed0"
+    data = described(name, root, runs)
+    record = record_of(name, modality)
+    target = output_folder(FOLDER) / f"{name}.bmis"
+    first = _export(run, data, target, notes="")
+    known = read_bundle(target).manifest.info.familiar
+    assert known is not None
+    found = hits(known, root)
+    done = _export(run, data, target, notes=facts(name, record, found), int8=first[1])[0]
+    model, info = load_model(run)
+    save_model(FOLDER / f"{name}.safetensors", model.half(), info)
+    worst = sketch(target, data, record, PICTURES / f"{name}.png")
+    write_json(
+        output_folder(SHIPPED) / f"{name}.json",
+        {
+            "strange": found,
+            "worst": [{"id": case, "dice": dice} for case, dice in worst],
+            "export": {**done.to_dict(), "path": target.name},
+            "machine": describe_machine(),
+        },
+    )
+
+
+def _export(run: Path, data: Path, target: Path, *, notes: str, int8: bool = True) -> Any:
+    """In int8, or in float32 where that does not pass; and which it was."""
+    try:
+        return export_run(run, target, ExportOptions(int8=int8, notes=notes), data=data), int8
+    except BundleError as error:
+        if not int8:
+            raise
+        print(f"{target.stem}: {error}")
+        return _export(run, data, target, notes=notes, int8=False)
+
+
+def page() -> str:
+    """docs/pretrained.md, from the records and shipped.json of every modality that has both."""
+    rows, parts = [], []
+    for name, modality in MODALITIES.items():
+        file = SHIPPED / f"{name}.json"
+        if not file.is_file():
+            continue
+        told = json.loads(file.read_text(encoding="utf-8"))
+        record = record_of(name, modality)
+        graph = told["export"]["graphs"][0]
+        scores = [_interval(record.summary["cases"][metric]) for metric in ("iou", "dice")]
+        rows.append(
+            f"| `{name}` | {modality.foreground} | {record.data['test']} | {scores[0]} | "
+            f"{scores[1]} | {graph['check']['dice']:.3f} ({graph['precision']}) | "
+            f"{told['export']['bytes'] / 1e6:.2f} |"
+        )
+        strange = told["strange"]
+        others = ", ".join(f"{one} {100 * v:.0f} %" for one, v in strange.items() if one != name)
+        parts += [
+            f"## {name}",
+            "",
+            f"{SOURCES[name]}. Licence of the images: {modality.licence}.",
+            "",
+            f"Strange to it are {100 * strange[name]:.1f} % of its own test images (false alarms); "
+            f"of the others' test images: {others}.",
+            "",
+            f"![the worst test cases](images/pretrained/{name}.png)",
+            "",
+        ]
+    return "\n".join([*_HEAD, *rows, "", *_LEGEND, *parts]).rstrip() + "\n"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return "{:.3f} [{:.3f}, {:.3f}]".format(row["mean"], *row["ci95"])
+
+
+_HEAD = [
+    "# Trained networks that come with the package",
+    "",
+    "Written by `python benchmarks/ship.py`; trained by `python benchmarks/five_modalities.py`. "
+    "**Not medical devices.**",
+    "",
+    "    bmis models --pretrained",
+    "    bmis predict dermoscopy PHOTO.jpg --out masks --overlay",
+    "    bmis evaluate dermoscopy MYDATA",
+    "    bmis train MYDATA --init dermoscopy",
+    "",
+    "Each is one BMIS of 0.87 M parameters, from random weights. Scores: mean over the test images "
+    "at their own size [95 % interval], by the trained network in torch; then the Dice of the "
+    "graph that is in the bundle. The epoch was chosen on validation images; the test images were "
+    "scored once.",
+    "",
+    "| name | marks | test images | IoU | Dice | Dice of the bundle | MB |",
+    "|---|---|--:|---|---|---|--:|",
+]
+_LEGEND = [
+    "The pictures show the five test cases of the lowest Dice, without the image: grey was found, "
+    "red is extra, blue was missed.",
+    "",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))
+    parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
+    args = parser.parse_args()
+    for name in args.only:
+        ship(name, args.data, args.runs)
+    write_text(DOCS / "pretrained.md", page())
+
+
+if __name__ == "__main__":
+    main()
