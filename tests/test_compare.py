@@ -229,6 +229,17 @@ def test_results_under_other_conditions_are_not_added_to(data, tmp_path):
     assert files(out) == before
 
 
+def test_scores_inside_fields_of_view_are_told_and_not_mixed_with_others(data, tmp_path):
+    out = tmp_path / "out"
+    before = compare_methods(settings(data), out=out).records[0].data
+    shutil.copytree(data / "masks", data / "fov")
+    with pytest.raises(DataError, match="or had other images or fields of view; choose another"):
+        compare_methods(settings(data), out=out)
+    (inside,) = compare_methods(settings(data), out=tmp_path / "inside").records
+    assert (before["regions"], inside.data["regions"]) == (0, 1)
+    assert inside.cases["specificity"] == [None]  # nothing but truth is seen
+
+
 def test_a_full_disk_is_one_line_and_loses_nothing(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)

@@ -160,7 +160,7 @@ def test_the_json_says_what_was_scored_and_how(run, data):
     assert found == scores.to_dict()
     assert found["summary"]["cases"]["iou"]["n"] == found["images"] == 6
     expected = {"data": str(data), "split": "test", "fold": None, "seed": 4, "unit": "px"}
-    expected |= {"tolerance": 3, "rules_version": 1, "failed": []}
+    expected |= {"tolerance": 3, "rules_version": 2, "failed": [], "regions": 0}
     assert {name: found[name] for name in expected} == expected
     assert found["environment"]["numpy"] == np.__version__
 
@@ -218,6 +218,51 @@ def test_bad_files_are_listed_and_the_others_scored(run, data, described):
     assert "mask of 8 x 8 pixels for an image of 40 x 56" in scores.failed[1][1]
     found = json.loads((run / "metrics.json").read_text())
     assert [entry["file"] for entry in found["failed"]] == [str(p) for p, _ in scores.failed]
+
+
+def see(data, case, region):
+    (data / "fov").mkdir(exist_ok=True)
+    Image.fromarray(region).save(data / "fov" / f"{case}.png")
+
+
+def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
+    right, below = EMPTY.copy(), EMPTY.copy()
+    right[:, 12:], below[30:] = 255, 7
+    see(data, "b", right)
+    see(data, "e", below)
+    scores = evaluate_model(run)
+    regions = {"b": right > 0, "e": below > 0}
+    for case, (seen, truth) in CASES.items():
+        assert scores.cases[case] == score_case(seen, truth, 2, region=regions.get(case))
+    assert scores.cases["b"].mean["dice"] == pytest.approx(2 * 8 / (8 + 12))
+    assert scores.cases["e"].outcome == "correctly_empty"
+    assert scores.regions == json.loads((run / "metrics.json").read_text())["regions"] == 2
+    assert "2 of 6 images counted inside their field of view" in shown(render(scores))
+
+
+def test_bad_fields_of_view_are_listed_and_the_others_scored(run, data):
+    see(data, "a", EMPTY)
+    see(data, "b", np.ones((8, 8), np.uint8))
+    see(data, "c", EMPTY + 1)
+    (data / "fov" / "d.png").write_bytes(b"")
+    scores = evaluate_model(run)
+    assert list(scores.cases) == ["c", "e", "f"]
+    assert scores.regions == 1
+    whole = "inside to 255, or remove the file"
+    for (path, why), file, end in zip(
+        scores.failed,
+        ("a.png", "b.png", "d.png"),
+        (
+            f"an empty field of view; set what is {whole}",
+            "export both at one size",
+            "file is empty",
+        ),
+        strict=True,
+    ):
+        assert path.name == file
+        assert f"fov/{file}: " in why
+        assert end in why
+    assert "field of view of 8 x 8 pixels for an image of 40 x 56" in scores.failed[1][1]
 
 
 def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):

@@ -67,7 +67,7 @@ def test_every_fault_is_reported_and_none_stops_the_rest(damaged):
         ("splits.csv", "no image for id 'ghost'"),
         ("splits.csv", "image 'c09' stands in no split"),
         ("c04.png", "has no mask"),
-        ("stray.png", "a mask without an image"),
+        ("stray.png", "goes with no image"),
         ("c00.png", "the file is empty"),
         ("c01.png", "not an image"),
         ("c02.png", "mask of 9 x 9 pixels for an image of 24 x 32"),
@@ -82,6 +82,22 @@ def test_every_fault_is_reported_and_none_stops_the_rest(damaged):
     assert "problems: 10" in text
     assert "masks/c03.png" in text
     assert "same pixels, masks differ" in text
+
+
+def test_fields_of_view_are_counted_and_their_faults_listed(tmp_path):
+    root = make_folder(tmp_path / "data")
+    for index in range(4):
+        save(root / "fov" / f"c{index:02}.png", blob(index))
+    assert inspect_dataset(root).problems == ()
+    save(root / "fov" / "c00.png", blob(0, value=0))
+    save(root / "fov" / "stray.png", blob(0))
+    found = inspect_dataset(root)
+    assert found.regions == found.to_dict()["regions"] == 4
+    assert [(path.rsplit("/", 2)[-2:], text[:18]) for path, text in found.problems] == [
+        (["fov", "stray.png"], "goes with no image"),
+        (["fov", "c00.png"], "an empty field of "),
+    ]
+    assert "4 of 10 images" in shown(found)
 
 
 def test_a_table_that_cannot_be_read_is_one_problem(tmp_path):

@@ -104,8 +104,10 @@ def measure_again(job: CellJob, record: Record) -> Record:
 
 
 def fingerprint(cases: Iterable[Case]) -> str:
-    """Of cases and their splits: the same for the same images divided in the same way."""
-    lines = sorted(f"{case.id}\t{case.split}" for case in cases)
+    """The same for the same images, divided in the same way and counted inside or whole alike."""
+    lines = sorted(
+        f"{case.id}\t{case.split}" + ("" if case.region is None else "\tfov") for case in cases
+    )
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -141,6 +143,7 @@ def _run(job: CellJob) -> Record:
             **{split: len(dataset.split(split)) for split in ("train", "val", "test")},
             "classes": list(dataset.classes),
             "unit": scores.unit,
+            "regions": scores.regions,
         },
         training=_training(predictor.info, read_progress(job.work / LAST)),
         costs=costs,

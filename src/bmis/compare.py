@@ -250,7 +250,7 @@ def _read_known(
         if record.status == "done" and wanted not in (None, record.data["fingerprint"]):
             raise DataError(
                 f"{record_path(folder, cell)}: {cell.dataset} was divided otherwise then, or had "
-                "other images; choose another --out"
+                "other images or fields of view; choose another --out"
             )
     return known
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
-from bmis.data.folder import Case, Dataset, load_case
+from bmis.data.folder import Case, Dataset, load_case, load_region
 from bmis.errors import DataError
 from bmis.extremes import draw_extremes
 from bmis.files import output_folder
@@ -40,8 +40,9 @@ def evaluate_model(
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
 
-    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. Images and masks that
-    cannot be read are listed in the answer's ``failed``; the others are scored. A network that
+    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. Where an image has a
+    field of view, it is scored inside it. Images, masks and fields of view that cannot be used
+    are listed in the answer's ``failed``; the others are scored. A network that
     cannot judge an image stops the evaluation: what it fails on must not drop out of its mean.
 
     Args:
@@ -83,12 +84,16 @@ def evaluate_model(
         tolerance=tolerance,
         cases=cases,
         failed=failed,
+        regions=sum(case.region is not None for case in chosen if case.id in cases),
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
         overlays=draw_extremes(predictor, dataset, cases, folder / "overlays"),
     )
     write_scores(scores)
     return scores
+
+
+_Score = Callable[[NDArray[np.uint8]], CaseScore]  # of the labels predicted
 
 
 @dataclass
@@ -102,11 +107,19 @@ class _Scoring:
     cases: dict[str, CaseScore] = field(default_factory=dict)
     failed: list[tuple[Path, str]] = field(default_factory=list)
 
-    def read(self, case: Case) -> tuple[Case, Frame, NDArray[np.uint8]] | None:
+    def read(self, case: Case) -> tuple[Case, Frame, _Score] | None:
         """In the reader's thread; None where a file is bad."""
         try:
             image, truth = load_case(case, self.dataset)
-            return case, self.predictor.prepare(image), truth
+            score = partial(
+                score_case,
+                truth=truth,
+                num_classes=self.dataset.num_classes,
+                spacing=self.dataset.spacing,
+                tolerance=self.tolerance,
+                region=load_region(case, truth.shape),
+            )
+            return case, self.predictor.prepare(image), score
         except (DataError, MemoryError) as error:
             why = str(error) or f"{case.image}: not enough memory; use a larger machine"
             self.failed.append((case.image, why))
@@ -114,25 +127,19 @@ class _Scoring:
             return None
 
     def judge(
-        self, group: Sequence[tuple[Case, Frame, NDArray[np.uint8]] | None]
-    ) -> list[tuple[Case, Callable[[], Mask], NDArray[np.uint8]]]:
+        self, group: Sequence[tuple[Case, Frame, _Score] | None]
+    ) -> list[tuple[Case, Callable[[], Mask], _Score]]:
         """In the caller's thread."""
         good = [one for one in group if one is not None]
         finishes = self.predictor.judge([frame for _, frame, _ in good]) if good else []
         return [
-            (case, finish, truth) for (case, _, truth), finish in zip(good, finishes, strict=True)
+            (case, finish, score) for (case, _, score), finish in zip(good, finishes, strict=True)
         ]
 
-    def score(self, judged: tuple[Case, Callable[[], Mask], NDArray[np.uint8]]) -> None:
+    def score(self, judged: tuple[Case, Callable[[], Mask], _Score]) -> None:
         """In a third thread, so that the distances overlap with the network."""
-        case, finish, truth = judged
-        self.cases[case.id] = score_case(
-            finish().labels,
-            truth,
-            self.dataset.num_classes,
-            self.dataset.spacing,
-            self.tolerance,
-        )
+        case, finish, score = judged
+        self.cases[case.id] = score(finish().labels)
         self.advance()
 
 

@@ -48,6 +48,7 @@ class Inspection:
         sizes: Smallest, median and largest image by area, (height, width) in pixels.
         different_sizes: Number of different sizes.
         classes: How common each class is, in each split and in all.
+        regions: Number of images with a field of view, for ``evaluate``.
         duplicates: Pairs of equal and of alike images, those that cross a split first.
         problems: (file or folder, what is wrong with it and how to mend it).
         contact_sheet: The contact sheet, if one was written.
@@ -63,6 +64,7 @@ class Inspection:
     sizes: tuple[tuple[int, int], ...]
     different_sizes: int
     classes: tuple[ClassCount, ...]
+    regions: int
     duplicates: tuple[Duplicate, ...]
     problems: tuple[tuple[str, str], ...]
     contact_sheet: Path | None = None
@@ -82,7 +84,7 @@ def inspect_dataset(
 ) -> Inspection:
     """Read all images and masks of a data set and report what there is and what is wrong.
 
-    Damaged files, wrong tables and wrong masks are collected, not raised.
+    Fields of view are read too. Damaged files, wrong tables and wrong masks are collected, not raised.
 
     Args:
         root: The data set, in any layout that ``open_dataset`` reads.
@@ -99,9 +101,7 @@ def inspect_dataset(
     folder = None if out is None else output_folder(Path(out))
     faults: list[DataError] = []
     found = find_cases(root, fold=fold, seed=seed, report=faults.append)
-    faults += [
-        DataError(f"{p}: a mask without an image; rename or remove it") for p in found.strays
-    ]
+    faults += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.strays]
     looks = survey(found.cases)
     told = found.description
     names, wrong = agree_on_classes(looks, told.classes)
@@ -120,6 +120,7 @@ def inspect_dataset(
         sizes=(sizes[0], sizes[len(sizes) // 2], sizes[-1]) if sizes else (),
         different_sizes=len(set(sizes)),
         classes=class_counts(looks, names),
+        regions=sum(case.region is not None for case in found.cases),
         duplicates=find_duplicates(looks),
         problems=tuple(_problem(fault) for fault in faults),
     )
@@ -220,6 +221,8 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     if inspection.strata:
         counts = (f"{name} {count}" for name, count in inspection.strata.items())
         facts.append(("strata", ", ".join(counts)))
+    if inspection.regions:
+        facts.append(("fields of view", f"{inspection.regions} of {inspection.images} images"))
     facts += [(name, str(value)) for name, value in inspection.about.items() if value]
     if inspection.contact_sheet:
         facts.append(("pictures", str(inspection.contact_sheet)))

@@ -79,8 +79,10 @@ class Record(Settings):
         conditions: Under which rules.
         status: "done" or "failed".
         reason: Why it failed, in one line; None if it did not.
-        data: ``path``, ``fingerprint`` (of the ids and their splits), ``train``, ``val``, ``test``
-            (numbers of images), ``classes`` (names, background first), ``unit`` ("px" or "mm").
+        data: ``path``, ``fingerprint`` (of the ids, their splits and which have a field of view),
+            ``train``, ``val``, ``test`` (numbers of images), ``classes`` (names, background
+            first), ``unit`` ("px" or "mm"), ``regions`` (test images counted inside a field of
+            view).
         model: ``name``, ``options``, ``family``, ``group``, ``source``, ``licence``.
         training: ``batch_size``, ``precision``, ``best_epoch``, ``seconds`` (all epochs,
             validation included), ``seconds_per_epoch`` (median, without validation), ``log`` (one

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bmis.data.folder import load_case, open_dataset
+from bmis.data.folder import load_case, load_region, open_dataset
 from bmis.errors import ConfigError, DataError
 from folders import blob, make_folder, picture, save, write_table
 
@@ -163,6 +163,34 @@ def test_several_masks_are_merged_the_higher_class_above(tmp_path):
     dataset = open_dataset(tmp_path)
     _, labels = load_case(dataset.cases[0], dataset)
     np.testing.assert_array_equal(labels, np.maximum(first, second))
+
+
+@pytest.mark.parametrize("listing", [True, False])
+def test_a_field_of_view_is_true_where_its_file_is_not_0(root, listing):
+    seen = blob(3, value=1) + blob(0, value=254)
+    save(root / "fov" / "c04.png", seen)
+    if listing:
+        write_table(root / "splits.csv", *listed())
+    dataset = open_dataset(root)
+    inside = load_region(dataset.cases[4], (24, 32))
+    assert inside.dtype == np.bool_
+    np.testing.assert_array_equal(inside, seen > 0)
+    assert load_region(dataset.cases[5], (24, 32)) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (np.zeros((24, 32), np.uint8), r"fov/c01.png: an empty field of view; set what is inside"),
+        (blob(0, (32, 24)), r"fov/c01.png: field of view of 32 x 24 pixels for an image of 24 x 3"),
+        (picture(0), r"fov/c01.png: a mask in colours"),
+    ],
+)
+def test_a_field_of_view_that_cannot_be_used(root, raw, message):
+    save(root / "fov" / "c01.png", raw)
+    case = open_dataset(root).cases[1]
+    with pytest.raises(DataError, match=message):
+        load_region(case, (24, 32))
 
 
 def test_a_mask_of_another_size(root):

@@ -80,6 +80,34 @@ def test_masks_without_image_and_images_without_mask_are_told(tmp_path):
     assert pairs(tmp_path) == {"c00": ["c00.png"], "c01": []}
 
 
+def test_fields_of_view_go_with_images_as_masks_do(tmp_path):
+    make_folder(tmp_path / "two", 3)
+    for name in ("c00", "c01_mask", "other"):
+        save(tmp_path / "two" / "fov" / f"{name}.png", blob(0))
+    layout = find_layout(tmp_path / "two")
+    assert [p.region and p.region.name for p in layout.pairs] == ["c00.png", "c01_mask.png", None]
+    assert [p.name for p in layout.strays] == ["other.png"]
+    assert pairs(tmp_path / "two")["c00"] == ["c00.png"]
+    save(nnunet(tmp_path / "raw") / "fov" / "t.png", blob(0))
+    told = {p.id: p.region for p in find_layout(tmp_path / "raw").pairs}
+    assert told == {"a": None, "b": None, "t": tmp_path / "raw" / "fov" / "t.png"}
+
+
+def test_a_folder_of_no_fields_of_view_that_can_be_read_is_told(tmp_path):
+    (make_folder(tmp_path, 2) / "fov").mkdir()
+    (tmp_path / "fov" / "c00.gif").write_bytes(b"x")
+    layout = find_layout(tmp_path)
+    assert layout.strays == (tmp_path / "fov",)
+    assert [p.region for p in layout.pairs] == [None, None]
+
+
+def test_two_fields_of_view_of_one_image(tmp_path):
+    for name in ("c00.png", "c00_mask.png"):
+        save(make_folder(tmp_path, 2) / "fov" / name, blob(0))
+    with pytest.raises(DataError, match=r"c00_mask.png: has the same id 'c00' as .*fov/c00.png"):
+        find_layout(tmp_path)
+
+
 @pytest.mark.parametrize("labels", [{"background": 0, "lung": 1}, {"0": "background", "1": "lung"}])
 def test_nnunet_raw_folder(tmp_path, labels):
     layout = find_layout(nnunet(tmp_path, labels))

@@ -1,5 +1,7 @@
 """One look at each case, whatever state its files are in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,15 @@ def test_all_faults_of_one_case_are_noted(make):
         "a mask in co",
     ]
     assert look.values == {}
+
+
+def test_a_bad_field_of_view_is_noted_and_the_masks_still_count(make, tmp_path):
+    case = make("a", picture(0), blob(0))
+    look = look_at(replace(case, region=save(tmp_path / "fov.png", blob(0, (9, 9)))))
+    assert [str(fault).split(": ")[1][:25] for fault in look.faults] == [
+        "field of view of 9 x 9 pi"
+    ]
+    assert look.values == look_at(case).values
 
 
 def test_the_masks_that_can_be_right_decide_on_the_classes(make):

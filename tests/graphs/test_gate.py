@@ -1,5 +1,7 @@
 """The gate lets a graph through only if its masks are the network's, and says by how much not."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,19 @@ def test_other_masks_agree_less_and_lose(dataset):
     found = judged(dataset, Bright(0.9), Bright(-0.1))
     assert found.agreement < 0.9
     assert found.lost == pytest.approx(100 * (found.iou_torch - found.iou))
+
+
+def test_masks_are_compared_inside_the_field_of_view(dataset):
+    whole = judged(dataset, Bright(0.9), Bright(-0.1))
+    (dataset.root / "fov").mkdir()
+    for case in dataset.cases:  # where the truth is, and nothing else
+        shutil.copy(case.masks[0], dataset.root / "fov" / case.image.name)
+    seen = open_dataset(dataset.root)
+    found = judged(seen, Bright(0.9), Bright(-0.1))
+    assert found.iou_torch > whole.iou_torch
+    assert found.agreement != whole.agreement
+    assert found.iou == pytest.approx(found.dice / (2 - found.dice), abs=0.05)
+    assert judged(seen, Bright(-2.0), Bright()).iou == 1  # all foreground, as all that is inside
 
 
 def test_without_images_nothing_is_proven(dataset):

@@ -81,6 +81,14 @@ def test_the_answer_counts_the_cells(report):
     assert json.loads(json.dumps(report.to_dict()))["cells"]["failed"] == 1
 
 
+def test_the_page_says_what_was_counted_inside_a_field_of_view(tmp_path):
+    write_record(tmp_path / "r", make_record(images=12))
+    data = make_record(dataset="vessels").data
+    write_record(tmp_path / "r", make_record(dataset="vessels", data={**data, "regions": 12}))
+    text = write_report(tmp_path / "r", out=tmp_path / "report").page.read_text(encoding="utf-8")
+    assert text.count("12 counted inside their field of view") == 1
+
+
 def test_the_page_asks_for_nothing_else(report):
     found = page(report)
     assert found.links

@@ -28,6 +28,7 @@ __all__ = [
     "find_cases",
     "find_images",
     "load_case",
+    "load_region",
     "open_dataset",
 ]
 
@@ -43,6 +44,7 @@ class Case:
         split: "train", "val" or "test".
         group: Cases of one group (a patient) belong on one side of a split.
         stratum: Cases of one stratum (a diagnosis) are divided evenly over the splits.
+        region: File of its field of view: scores count inside it alone, and everywhere without.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Case:
     split: str | None = None
     group: str | None = None
     stratum: str | None = None
+    region: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Found:
     Attributes:
         cases: Sorted by id; each has masks and a split, unless a fault was reported.
         description: What the data set says of itself; class names from nnU-Net included.
-        strays: Masks without an image.
+        strays: Masks and fields of view without an image.
     """
 
     cases: tuple[Case, ...]
@@ -221,10 +224,10 @@ def _rows(path: Path, ids: set[str], report: Report, *, complete: bool) -> dict[
 
 def _case(pair: Pair, row: Row | None) -> Case:
     if row is None:
-        return Case(pair.id, pair.image, pair.masks, pair.split, None, pair.folder)
+        return Case(pair.id, pair.image, pair.masks, pair.split, None, pair.folder, pair.region)
     split = pair.split if row.split is None else row.split
     stratum = row.stratum or pair.folder
-    return Case(pair.id, pair.image, pair.masks, split, row.group, stratum)
+    return Case(pair.id, pair.image, pair.masks, split, row.group, stratum, pair.region)
 
 
 def _find_fold(root: Path, fold: int | str | Path | None) -> tuple[int | None, Path | None]:
@@ -266,3 +269,28 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
             raise wrong_size(path, raw.shape, size)
         np.maximum(labels, to_labels(raw, dataset.num_classes, path), out=labels)
     return replace(image, spacing=dataset.spacing), labels
+
+
+def load_region(case: Case, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Read the field of view of an image: what its file stores as another value than 0.
+
+    Args:
+        case: Its image.
+        size: Height and width of the image in pixels.
+
+    Returns:
+        (H, W), true inside; None where the image has none.
+
+    Raises:
+        DataError: The file cannot be read, has another size than the image, or holds no inside.
+    """
+    if case.region is None:
+        return None
+    raw = read_mask(case.region)
+    if raw.shape != size:
+        raise wrong_size(case.region, raw.shape, size, "field of view")
+    if not raw.any():
+        raise DataError(
+            f"{case.region}: an empty field of view; set what is inside to 255, or remove the file"
+        )
+    return raw > 0

@@ -105,9 +105,11 @@ def _short(values: tuple[int, ...]) -> str:
     return " ".join(shown) + (f" ({len(values)} values)" if len(values) > 8 else "")
 
 
-def wrong_size(path: Path, mask: tuple[int, ...], image: tuple[int, ...]) -> DataError:
+def wrong_size(
+    path: Path, mask: tuple[int, ...], image: tuple[int, ...], what: str = "mask"
+) -> DataError:
     """The answer to a mask of another size than its image; both (height, width)."""
     return DataError(
-        f"{path}: mask of {mask[0]} x {mask[1]} pixels for an image of {image[0]} x {image[1]} "
+        f"{path}: {what} of {mask[0]} x {mask[1]} pixels for an image of {image[0]} x {image[1]} "
         "(height x width); export both at one size"
     )

@@ -4,13 +4,16 @@
 - images and masks in one folder or below it, told apart by those suffixes;
 - an nnU-Net raw folder: ``imagesTr/``, ``labelsTr/``, ``dataset.json``, and ``imagesTs/`` with
   ``labelsTs/`` as test split where both are there.
+
+Beside the folders of the first and the last there may be ``fov/``: fields of view, named as masks
+are.
 """
 
 import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bmis.data.faults import Report, stop
@@ -19,6 +22,7 @@ from bmis.errors import DataError
 
 # name_mask.png, name_mask_1.png (several are merged), name_segmentation.png, name_seg.png
 _MASK_NAME = re.compile(r"(?P<id>.+?)_(?:mask|segmentation|seg)(?:_\d+)?", re.IGNORECASE)
+REGIONS = "fov"
 _ASIDE = "_superpixels"  # ISIC puts these next to its images; they are neither image nor mask
 _CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
 _VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -34,6 +38,7 @@ class Pair:
         masks: Mask files, sorted.
         folder: Name of the folder below the root that the image lies in, where there are several.
         split: Split that the layout itself tells, if any.
+        region: File of its field of view, if any.
     """
 
     id: str
@@ -41,6 +46,7 @@ class Pair:
     masks: tuple[Path, ...]
     folder: str | None = None
     split: str | None = None
+    region: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Layout:
 
     Attributes:
         pairs: One per image, by id.
-        strays: Mask files without an image.
+        strays: Mask and field-of-view files without an image; the folder of the latter, if empty.
         classes: Class names that the layout itself tells, background first; empty if none.
     """
 
@@ -63,8 +69,9 @@ def find_layout(root: Path, *, report: Report = stop) -> Layout:
 
     Args:
         root: The data set.
-        report: Takes faults that leave other images usable: two images with one id, further
-            channels in an nnU-Net folder, its ``dataset.json``.
+        report: Takes faults that leave other images usable: two images with one id, two
+            fields of view of one image, further channels in an nnU-Net folder, its
+            ``dataset.json``.
 
     Raises:
         DataError: No such folder, no images, no masks at all, or nnU-Net volumes.
@@ -78,7 +85,7 @@ def find_layout(root: Path, *, report: Report = stop) -> Layout:
         layout = _two_folders(find_images(root / "images"), image_files(root / "masks"))
     else:
         layout = _by_suffix(root)
-    return _checked(root, layout, report)
+    return _with_regions(root / REGIONS, _checked(root, layout, report), report)
 
 
 def image_files(folder: Path, *, below: bool = False) -> list[Path]:
@@ -117,8 +124,16 @@ def find_images(path: Path) -> list[Path]:
 def _two_folders(images: Iterable[Path], masks: Iterable[Path]) -> Layout:
     """Pair by name: a mask is called like its image, with or without a mask suffix."""
     files = list(images)
-    ids = {file.stem for file in files}
-    of_image: dict[str, list[Path]] = defaultdict(list)
+    of_image, strays = _by_name({file.stem for file in files}, masks)
+    pairs = tuple(Pair(file.stem, file, tuple(of_image[file.stem])) for file in files)
+    return Layout(pairs, strays)
+
+
+def _by_name(
+    ids: set[str], masks: Iterable[Path]
+) -> tuple[defaultdict[str, list[Path]], tuple[Path, ...]]:
+    """The masks of each image, and those of none."""
+    of_image: defaultdict[str, list[Path]] = defaultdict(list)
     strays = []
     for mask in masks:
         match = _MASK_NAME.fullmatch(mask.stem)
@@ -127,8 +142,23 @@ def _two_folders(images: Iterable[Path], masks: Iterable[Path]) -> Layout:
             of_image[name].append(mask)
         else:
             strays.append(mask)
-    pairs = tuple(Pair(file.stem, file, tuple(of_image[file.stem])) for file in files)
-    return Layout(pairs, tuple(strays))
+    return of_image, tuple(strays)
+
+
+def _with_regions(folder: Path, layout: Layout, report: Report) -> Layout:
+    """Give each image its field of view, where the folder has one."""
+    if not folder.is_dir():
+        return layout
+    files = image_files(folder)
+    of_image, strays = _by_name({pair.id for pair in layout.pairs}, files)
+    for name, (first, *others) in of_image.items():
+        for other in others:
+            report(_same_id(other, first, name))
+    pairs = tuple(
+        replace(pair, region=of_image[pair.id][0]) if pair.id in of_image else pair
+        for pair in layout.pairs
+    )
+    return replace(layout, pairs=pairs, strays=layout.strays + (strays if files else (folder,)))
 
 
 def _by_suffix(root: Path) -> Layout:

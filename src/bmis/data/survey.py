@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.duplicates import similar_pairs, thumbnail
-from bmis.data.folder import Case
+from bmis.data.folder import Case, load_region
 from bmis.data.images import Image, read_image, read_mask
 from bmis.data.labels import (
     MAX_CLASSES,
@@ -103,7 +103,7 @@ def survey(cases: Sequence[Case]) -> list[Look]:
 
 
 def look_at(case: Case) -> Look:
-    """Read the image and the masks of a case and note what is wrong with them."""
+    """Read the image, masks and field of view of a case and note what is wrong with them."""
     look = Look(case)
     try:
         _note_image(look, read_image(case.image))
@@ -125,6 +125,11 @@ def look_at(case: Case) -> Look:
     if merged is not None and not look.faults:
         look.values = value_counts(merged)
         look.labels_hash = blake2b(merged.data, digest_size=16).digest()
+    try:
+        if look.size:
+            load_region(case, look.size)
+    except DataError as fault:
+        look.faults.append(fault)
     return look
 
 

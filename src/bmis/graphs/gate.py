@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import InputSpec, ModelInfo
-from bmis.data.folder import Case, Dataset, load_case
+from bmis.data.folder import Case, Dataset, load_case, load_region
 from bmis.data.images import Image, to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import BundleError, DataError
@@ -35,6 +35,8 @@ _LOGITS = 8  # images whose logits are compared; masks are compared on all
 @dataclass(frozen=True)
 class Agreement:
     """How near a graph comes to the torch network on the same images.
+
+    Masks are counted inside an image's field of view, where it has one.
 
     Attributes:
         images: How many.
@@ -111,12 +113,13 @@ def compare(graph: Runtime, network: Reference, cases: Sequence[Case]) -> Agreem
     errors = []
     for index, case in enumerate(track(cases, "comparing masks", total=len(cases))):
         image, truth = load_case(case, dataset)
+        region = load_region(case, truth.shape)
         if index < _LOGITS:
             window = _window(image, info.input)
             errors.append(_logits_error(graph(window), network.logits(case, window)))
         ours, theirs = predictor(image).labels, network.mask(case, image)
         apart, mine, other = (
-            score_case(*pair, num_classes=dataset.num_classes).mean
+            score_case(*pair, num_classes=dataset.num_classes, region=region).mean
             for pair in ((ours, theirs), (ours, truth), (theirs, truth))
         )
         found = (apart["dice"], mine["iou"], mine["dice"], other["iou"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bmis.errors import ConfigError, DataError
 from bmis.metrics.boundary import BoolArray, boundary_metrics
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 OVERLAPS = ("iou", "dice", "accuracy", "sensitivity", "specificity", "precision")
 DISTANCES = ("hd95", "assd")
 METRICS = (*OVERLAPS, *DISTANCES, "nsd")
@@ -50,6 +50,7 @@ def score_case(
     num_classes: int,
     spacing: tuple[float, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
+    region: BoolArray | None = None,
 ) -> CaseScore:
     """Score one predicted label image against the true one, at the image's own size.
 
@@ -59,9 +60,12 @@ def score_case(
         num_classes: Background included.
         spacing: Millimetres per pixel along rows and columns; None counts distances in pixels.
         tolerance: The distance, in millimetres or pixels, up to which NSD calls a surface right.
+        region: (H, W), true where pixels count; the others are background in both label images,
+            and no true negatives. None counts all.
 
     Raises:
-        DataError: Another shape than (H, W), unequal shapes, labels out of range or not integers.
+        DataError: Another shape than (H, W), unequal shapes, labels out of range or not integers,
+            a region that is not boolean or has nothing inside.
         ConfigError: A spacing, tolerance or number of classes that cannot be.
     """
     _check_settings(num_classes, spacing, tolerance)
@@ -72,12 +76,16 @@ def score_case(
             f"the prediction has shape {prediction.shape}, the truth {truth.shape}; "
             "bring the prediction to the image's own size first"
         )
+    counted = truth.size
+    if region is not None:
+        _check_region(region, truth.shape)
+        prediction, truth, counted = prediction * region, truth * region, int(region.sum())
     classes: dict[int, dict[str, float | None]] = {}
     states: dict[int, str] = {}
     for index in range(1, num_classes):
         ours, theirs = prediction == index, truth == index
         states[index] = _state(bool(ours.any()), bool(theirs.any()))
-        classes[index] = _score_class(ours, theirs, states[index], spacing, tolerance)
+        classes[index] = _score_class(ours, theirs, states[index], counted, spacing, tolerance)
     outcome = _state(bool(prediction.any()), bool(truth.any()))
     if outcome == "absent":
         return CaseScore(classes, states, dict(_EMPTY), "correctly_empty")
@@ -88,19 +96,21 @@ def _score_class(
     prediction: BoolArray,
     truth: BoolArray,
     state: str,
+    counted: int,
     spacing: tuple[float, float] | None,
     tolerance: float,
 ) -> dict[str, float | None]:
+    """Of two masks whose foreground lies among the pixels that are counted."""
     hits = int(np.count_nonzero(prediction & truth))
     predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
-    right_outside = truth.size - predicted - true + hits
+    right_outside = counted - predicted - true + hits
     found = state != "absent"
     scores: dict[str, float | None] = {
         "iou": hits / (predicted + true - hits) if found else None,
         "dice": 2 * hits / (predicted + true) if found else None,
-        "accuracy": (hits + right_outside) / truth.size,
+        "accuracy": (hits + right_outside) / counted,
         "sensitivity": hits / true if true else None,
-        "specificity": right_outside / (truth.size - true) if true < truth.size else None,
+        "specificity": right_outside / (counted - true) if true < counted else None,
         # nothing predicted where something is: 0, or predicting less would raise the mean
         "precision": hits / max(predicted, 1) if found else None,
     }
@@ -162,4 +172,12 @@ def _check_labels(what: str, labels: NDArray[np.integer] | BoolArray, num_classe
         raise DataError(
             f"the {what} has labels from {low} to {high}; "
             f"{num_classes} classes need 0 to {num_classes - 1}"
+        )
+
+
+def _check_region(region: BoolArray, shape: tuple[int, ...]) -> None:
+    if region.shape != shape or region.dtype != np.bool_ or not region.any():
+        raise DataError(
+            f"the region has shape {region.shape}, type {region.dtype} and "
+            f"{np.count_nonzero(region)} pixels inside; wanted are shape {shape}, bool, at least 1"
         )

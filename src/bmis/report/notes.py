@@ -69,6 +69,8 @@ def facts(field: Field) -> list[tuple[str, str]]:
             classes = told.get("classes")
             if isinstance(classes, list | tuple):
                 counts.append(f"classes {', '.join(map(plain, classes))}")
+            if told.get("regions"):  # records of before there were any have no such entry
+                counts.append(f"{plain(told['regions'])} counted inside their field of view")
         rows.append((f"Data set {panel.name}", ", ".join(counts)))
     rows.append(("Costs measured on", _listed(_machine(r) for r in records if r.costs)))
     rows.append(("Trained on", _listed(_host(r) for r in records if r.environment)))
