@@ -84,7 +84,8 @@ def inspect_dataset(
 ) -> Inspection:
     """Read all images and masks of a data set and report what there is and what is wrong.
 
-    Fields of view are read too. Damaged files, wrong tables and wrong masks are collected, not raised.
+    Fields of view are read too. Damaged files, wrong tables and wrong masks are collected, not
+    raised.
 
     Args:
         root: The data set, in any layout that ``open_dataset`` reads.
