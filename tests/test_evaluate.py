@@ -226,6 +226,7 @@ def see(data, case, region):
 
 
 def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
+    assert "field of view" not in shown(render(evaluate_model(run)))
     right, below = EMPTY.copy(), EMPTY.copy()
     right[:, 12:], below[30:] = 255, 7
     see(data, "b", right)
