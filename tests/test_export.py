@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -75,7 +76,7 @@ def test_the_bundle_says_what_it_is(both, run, data):
     assert manifest.parameters == sum(p.numel() for p in model.parameters())
     alarms = manifest.quality["false_alarms"]
     assert manifest.quality == {
-        "data": "polyps", "split": "test", "images": 8, "false_alarms": alarms,
+        "data": "polyps", "split": "test", "images": 8, "regions": 0, "false_alarms": alarms,
     }  # fmt: skip
     for graph in manifest.graphs:
         assert graph.size == (64, 64)
@@ -102,6 +103,21 @@ def test_the_card_tells_scores_origin_and_that_it_is_no_medical_device(both):
     iou = both.manifest.graphs[0].check["iou_torch"]
     for words in ("Not a medical device", "data: polyps", f"{iou:.4f}", "60 epochs", "64x64"):
         assert words in card
+    assert "field of view" not in card
+
+
+def test_scores_inside_fields_of_view_are_told(run, data, tmp_path):
+    seen = shutil.copytree(data, tmp_path / "seen")
+    for case in bmis.open_dataset(data).split("test")[:3]:
+        (seen / "fov").mkdir(exist_ok=True)
+        shutil.copy(case.masks[0], seen / "fov" / case.masks[0].name)
+    done = export_run(run, tmp_path / "a.bmis", data=seen)
+    assert done.manifest.quality["regions"] == 3
+    iou = bmis.evaluate_model(run, data=seen, out=tmp_path / "eval").summary["cases"]["iou"]
+    assert done.manifest.graphs[0].check["iou_torch"] == pytest.approx(iou["mean"])
+    words = "3 of them counted inside their field of view"
+    assert words in read_bundle(done.path).card
+    assert words in bmis.export.render(done).caption
 
 
 def test_int8_alone_is_smaller_than_float(run, tmp_path):

@@ -17,7 +17,7 @@ from bmis.data.folder import Dataset
 from bmis.errors import ConfigError
 from bmis.files import output_folder
 from bmis.graphs.calibration import read_calibration
-from bmis.graphs.card import write_card
+from bmis.graphs.card import told_regions, write_card
 from bmis.graphs.familiar import learn_familiarity
 from bmis.graphs.gate import check_float, check_int8
 from bmis.graphs.onnx_graph import serialised, to_onnx
@@ -211,6 +211,7 @@ def _write(
         data=dataset.name,
         split=proof.split,
         images=len(proof.cases),
+        regions=sum(case.region is not None for case in proof.cases),
         false_alarms=false_alarms,
     )
     manifest = replace(manifest, info=replace(manifest.info, familiar=familiar))
@@ -228,7 +229,8 @@ def render(done: Exported) -> Table:
     """The graphs of a bundle and how they passed the gate, as a table for the terminal."""
     quality = done.manifest.quality
     caption = (
-        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}; "
+        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"
+        f"{told_regions(quality['regions'])}; "
         "agreement: Dice between the graph's masks and the network's"
     )
     if done.kept:

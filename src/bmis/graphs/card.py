@@ -55,8 +55,8 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
         "## Scores",
         "",
         f"Means over {quality['images']} images of the split `{quality['split']}` of "
-        f"{quality['data']}, at their own size. Agreement is the Dice between the graph's masks "
-        "and those of the trained network.",
+        f"{quality['data']}, at their own size{told_regions(quality['regions'])}. "
+        "Agreement is the Dice between the graph's masks and those of the trained network.",
         "",
         "| graph | precision | IoU | Dice | agreement | logits off by |",
         "|---|---|--:|--:|--:|--:|",
@@ -66,6 +66,11 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
         *((notes.rstrip(), "") if notes else ()),
     ]
     return "\n".join(lines)
+
+
+def told_regions(regions: int) -> str:
+    """How many of the images were counted inside their field of view; nothing of none."""
+    return f", {regions} of them counted inside their field of view" if regions else ""
 
 
 def _warning(manifest: Manifest) -> str:
