@@ -19,7 +19,16 @@ ROOT = Path(bmis.__file__).parent
 PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 TORCH = {  # the workshop: files, or packages all of whose files may import torch
     *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
-    *("launch", "run_folder", "torch_runtime", "train", "profiling", "convert", "methods"),
+    *(
+        "launch",
+        "run_folder",
+        "torch_runtime",
+        "warm_start",
+        "train",
+        "profiling",
+        "convert",
+        "methods",
+    ),
     *("graphs", "export"),
     *("data.augment", "data.store"),
 }

@@ -244,6 +244,8 @@ class TrainConfig(Settings):
         compile: Compile the network; pays on GPUs and long trainings.
         deterministic: Bit-identical weights from the same seed on the same machine.
         tensorboard: Write TensorBoard files too.
+        init: Run folder or ``.safetensors`` file whose weights are started from, those of the same
+            network with the same options; None for random ones.
     """
 
     data: str
@@ -265,9 +267,10 @@ class TrainConfig(Settings):
     compile: bool = False
     deterministic: bool = False
     tensorboard: bool = False
+    init: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("data", "fold"):  # a Path is as good as its text, which YAML can hold
+        for name in ("data", "fold", "init"):  # a Path is as good as its text, which YAML can hold
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
         check_size(self.size)

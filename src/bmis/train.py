@@ -21,6 +21,7 @@ from bmis.progress import progress_bar
 from bmis.recipes import Recipe, find_recipe
 from bmis.run_folder import LAST, check_run, default_run, environment, write_epoch, write_settings
 from bmis.trainer import Progress, Trainer, read_progress
+from bmis.warm_start import WarmStart, read_start, settled
 
 _log = logging.getLogger("bmis")
 # how the allocators of CPU, CUDA, cuBLAS and cuDNN say it
@@ -59,6 +60,7 @@ class _Job:
     fabric: Fabric
     stores: Mapping[str, Store]
     run: Path
+    start: WarmStart | None
 
 
 def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainResult:
@@ -72,7 +74,9 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         out: Run folder; by default ``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``.
 
     Raises:
-        ConfigError: A setting is wrong, or the folder holds a run with other settings.
+        BundleError: The file of weights to start from is missing, damaged or foreign.
+        ConfigError: A setting is wrong, the folder holds a run with other settings, or the weights
+            to start from are of another network.
         DataError: The data set cannot be used.
         MissingExtraError: TensorBoard is asked for and not installed.
         TrainingError: The loss is not a number, or not even one image fits into memory.
@@ -82,6 +86,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
     )
     config = _absolute(_check_model(config))
+    start = read_start(config)
     dataset = open_dataset(config.data, fold=config.fold, seed=_split_seed(config))
     cases = _cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run(config, dataset.name))
@@ -97,9 +102,9 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     }
     if fabric.is_global_zero:
         write_settings(run, config)
-    start = time.perf_counter()
-    done, images = _train(_Job(config, dataset, fabric, stores, run), recipe)
-    return _result(run, done, images=images, seconds=time.perf_counter() - start)
+    begun = time.perf_counter()
+    done, images = _train(_Job(config, dataset, fabric, stores, run, start), recipe)
+    return _result(run, done, images=images, seconds=time.perf_counter() - begun)
 
 
 def _check_model(config: TrainConfig) -> TrainConfig:
@@ -127,7 +132,8 @@ def _absolute(config: TrainConfig) -> TrainConfig:
     fold = config.fold
     if isinstance(fold, str):
         fold = int(fold) if fold.isdecimal() else str(Path(fold).resolve())
-    return replace(config, data=str(Path(config.data).resolve()), fold=fold)
+    init = None if config.init is None else settled(config.init)
+    return replace(config, data=str(Path(config.data).resolve()), fold=fold, init=init)
 
 
 def _cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
@@ -176,10 +182,12 @@ def _attempt(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
     torch.manual_seed(config.seed)  # the weights
     classes = {"in_channels": spec.channels, "num_classes": job.dataset.num_classes}
     model = build_model(config.model, **classes, **config.options)
+    last = job.run / LAST
+    if job.start and not last.exists():
+        job.start.apply(model)
     trainer = Trainer(
         job.fabric, model, recipe, epochs=config.epochs, seed=config.seed, compiled=config.compile
     )
-    last = job.run / LAST
     if last.exists():
         trainer.load(last)
         _log.info("resuming after epoch %d", trainer.progress.epoch)
@@ -247,6 +255,7 @@ def _info(job: _Job, recipe: Recipe) -> ModelInfo:
             "fold": config.fold,
             "seed": config.seed,
             "split_seed": _split_seed(config),
+            "init": job.start.provenance if job.start else None,
             "precision": str(job.fabric.strategy.precision.precision),
             "environment": environment(),
         },
