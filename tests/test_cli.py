@@ -280,11 +280,12 @@ def test_train_passes_on_all_that_was_said(monkeypatch, tmp_path, capsys):
         ["train", "d", "--model", "bmis_tiny", "--recipe", "fast", "--epochs", "3", "--size",
          "32x48", "--resize", "native", "--out", "r", "--batch-size", "4", "--learning-rate", "0.1",
          "--precision", "bf16", "--devices", "2", "--nodes", "3", "--compile", "--deterministic",
-         "--tensorboard", "--fold", "2", "--seed", "9", "--device", "cpu", *options]
+         "--tensorboard", "--fold", "2", "--seed", "9", "--device", "cpu", "--init", "w", *options]
     ) == 0  # fmt: skip
     assert given == [(
         TrainConfig("d", "bmis_tiny", NETWORK, "fast", 3, (32, 48), "native", 2, 9, None, 4, 0.1,
-                    "cpu", "bf16", 2, 3, compile=True, deterministic=True, tensorboard=True), "r",
+                    "cpu", "bf16", 2, 3, compile=True, deterministic=True, tensorboard=True,
+                    init="w"), "r",
     )]  # fmt: skip
     said = capsys.readouterr().out
     assert "3 epochs in 10 s, 6.0 images/s; best epoch 2: validation IoU 0.500, Dice 0.750" in said
