@@ -132,6 +132,9 @@ def test_two_filters_of_bmis_make_room_for_two_colours():
     usual = (bias + scale * normal).relu().mean(0)[1:3]  # of what a filter gives, normalised
     torch.testing.assert_close(after[0, 1:3, 0, 0], usual, rtol=0.02, atol=0.01)
     assert after[:, 1:3].std((0, 2, 3)).max() == 0
+    for name in ("running_mean", "running_var"):  # of all colours those of grey
+        colours, grey = (getattr(net.stem.norm, name) for net in (model, source))
+        assert torch.equal(colours[1:], grey[3:].expand(3))
     model.train()  # and the colours can come in
     model.stem(torch.rand(2, 3, 16, 16, dtype=torch.float64)).square().sum().backward()
     assert model.stem.norm.weight.grad[1:3].abs().min() > 0
