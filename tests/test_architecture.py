@@ -19,17 +19,8 @@ ROOT = Path(bmis.__file__).parent
 PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 TORCH = {  # the workshop: files, or packages all of whose files may import torch
     *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
-    *(
-        "launch",
-        "run_folder",
-        "torch_runtime",
-        "warm_start",
-        "train",
-        "profiling",
-        "convert",
-        "methods",
-    ),
-    *("graphs", "export"),
+    *("launch", "run_folder", "torch_runtime", "train", "profiling", "convert", "methods"),
+    *("graphs", "export", "warm_start"),
     *("data.augment", "data.store"),
 }
 LAZY_TORCH = {"runtime"}  # inside a function
