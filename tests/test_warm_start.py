@@ -7,8 +7,9 @@ import torch
 import yaml
 from torch import nn
 
+import bmis.shipped
 from bmis import train as module
-from bmis.checkpoint import load_model
+from bmis.checkpoint import load_model, save_model
 from bmis.config import TrainConfig
 from bmis.errors import BmisError, ConfigError, TrainingInterrupted
 from bmis.models import SegmentationModel, build_model
@@ -70,6 +71,22 @@ def test_a_file_of_weights_is_as_good_as_its_folder(source, dataset, tmp_path, m
     settings = config(dataset, init=source / "model.safetensors", epochs=1)
     found = starting_weights(monkeypatch, settings, tmp_path / "run")[0]
     assert same(load_model(source)[0].state_dict(), found)
+
+
+def test_a_network_that_comes_with_the_package_is_named(source, dataset, tmp_path, monkeypatch):
+    """Its weights are shipped in half precision; the name is recorded, no path."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "spots.bmis").touch()
+    model, info = load_model(source)
+    save_model(folder / "spots.safetensors", model.half(), info)
+    monkeypatch.setattr(bmis.shipped, "FOLDER", folder)
+    start, _ = starting_weights(monkeypatch, config(dataset, init="spots"), tmp_path / "run")
+    for name, tensor in load_model(source)[0].state_dict().items():
+        torch.testing.assert_close(start[name], tensor, rtol=1e-3, atol=1e-6, check_dtype=True)
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
+    assert settings["init"] == "spots"
+    assert load_model(tmp_path / "run")[1].provenance["init"]["source"] == "spots"
 
 
 def test_settings_and_checkpoint_tell_where_it_started(source, dataset, tmp_path, monkeypatch):

@@ -152,7 +152,7 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
         help="squash (default), letterbox (keeps the aspect) or native (crops and tiles)",
     )  # fmt: skip
     sub.add_argument("--out", help="run folder (runs/<data>-<model>-<recipe>-seed<S>)")
-    sub.add_argument("--init", metavar="SOURCE", help="run folder or .safetensors to start from")
+    sub.add_argument("--init", metavar="SOURCE", help="run, .safetensors or name to start from")
     sub.add_argument("--batch-size", type=int, help="images a step (the recipe's)")
     sub.add_argument("--learning-rate", type=float, help="the highest (the recipe's)")
     sub.add_argument(

@@ -23,6 +23,7 @@ from bmis.config import TrainConfig
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.bmis import ParallelDownsampling
+from bmis.shipped import find_model_file, find_weights, is_shipped
 
 _log = logging.getLogger("bmis")
 _NAMED = 8  # new tensors named in the log
@@ -63,20 +64,27 @@ class WarmStart:
 
 
 def settled(source: str) -> str:
-    """A source as ``config.yaml`` holds it: a path that holds from any working directory."""
-    return str(Path(source).resolve())
+    """A source as ``config.yaml`` holds it.
+
+    The name of a network that comes with the package, or a path that holds from any working
+    directory.
+    """
+    return source if is_shipped(find_model_file(source)) else str(Path(source).resolve())
 
 
 def find_source(source: str) -> Path:
     """The ``.safetensors`` file that is meant by a source.
 
     Args:
-        source: A run folder, or a ``.safetensors`` file of bmis.
+        source: A run folder, a ``.safetensors`` file of bmis, or the name of a network that comes
+            with the package.
 
     Raises:
         BundleError: There is no such file.
         ConfigError: It is a bundle.
     """
+    if is_shipped(find_model_file(source)):
+        return find_weights(source)
     if Path(source).suffix.lower() == SUFFIX:
         raise ConfigError(
             f"{source}: a bundle holds no weights that can be trained on; name the run folder that "
