@@ -19,7 +19,6 @@ from bmis.data.phantoms import write_phantoms
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
 from bmis.export import ExportOptions, export_run
 from bmis.graphs.proof import FIXED, Fixed, Made
-from bmis.graphs.quantise import Quantised
 from bmis.torch_runtime import TorchRuntime
 from fakes import hide
 from tiny import NETWORK
@@ -138,7 +137,7 @@ def test_a_broken_quantisation_does_not_pass_the_gate(run, tmp_path, monkeypatch
             if tensor.data_type == onnx.TensorProto.INT8:
                 values = numpy_helper.to_array(tensor)
                 tensor.CopyFrom(numpy_helper.from_array(-values // 2, tensor.name))
-        return Quantised(found.graph, found.harm, found.kept)
+        return found
 
     honest = bmis.export.quantise
     monkeypatch.setattr(bmis.export, "quantise", broken)

@@ -64,6 +64,26 @@ def test_native_pixels_are_exact_whatever_the_tile():
         assert max(shape[0] for shape in runtime.shapes) == (3 if side else 1)
 
 
+class Cells(Brightness):
+    """Judges cells of 8 x 8 pixels, as a network whose features have an eighth of the size."""
+
+    def __call__(self, batch):
+        count, channels, height, width = batch.shape
+        cells = batch.reshape(count, channels, height // 8, 8, width // 8, 8)
+        means = cells.mean((3, 5)).repeat(8, 2).repeat(8, 3)
+        return super().__call__(means)
+
+
+@pytest.mark.parametrize("size", [(75, 101), (80, 104), (33, 130)])
+def test_tiles_see_the_cells_that_the_whole_image_has(size):
+    image = Image(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
+    whole, tiles = (
+        Predictor(Cells(), info(resize="native"), tile=tile)(image).labels for tile in (1000, 32)
+    )
+    assert 0.1 < whole.mean() < 0.9
+    np.testing.assert_array_equal(tiles, whole)
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("classes", [1, 2, 4])
 def test_probabilities_agree_with_the_labels(rule, classes):

@@ -42,6 +42,22 @@ def test_no_more_windows_than_needed():
     assert starts(16, 8, 0.5) == [0, 4, 8]
 
 
+@pytest.mark.parametrize("overlap", [0, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("length", [32, 40, 64, 72, 1000])
+def test_windows_begin_where_the_network_begins_a_new_cell(length, overlap):
+    first = starts(length, 32, overlap, stride=8)
+    assert [begin % 8 for begin in first] == [0] * len(first)
+    assert first[0] == 0
+    assert first[-1] == length - 32
+    assert all(0 < b - a <= max(8, 32 * (1 - overlap)) for a, b in pairwise(first))
+
+
+@pytest.mark.parametrize(("length", "window"), [(41, 32), (40, 33)])
+def test_what_cannot_begin_there_is_refused(length, window):
+    with pytest.raises(ConfigError, match=f"windows of {window} along {length} pixels are no mul"):
+        starts(length, window, stride=8)
+
+
 @pytest.mark.parametrize(("length", "window", "overlap"), [(0, 8, 0), (8, 0, 0), (8, 8, 1)])
 def test_impossible_windows_are_refused(length, window, overlap):
     with pytest.raises(ConfigError, match=r"at least 1 and an overlap from 0 to 0\.9"):
@@ -78,6 +94,19 @@ def test_batches_hold_what_was_asked_for():
 
     merged(np.zeros((8, 36, 1), np.uint8), (8, 8), judge, batch=3, overlap=0.5)
     assert seen == [3, 3, 2]  # 8 windows in the one row
+
+
+def test_both_axes_keep_to_the_stride():
+    """A judge that answers for cells of 4 x 4 pixels gives the whole image's cells."""
+    pixels = np.random.default_rng(0).integers(0, 256, (36, 44, 1), np.uint8)
+
+    def cells(windows):
+        count, height, width, _ = windows.shape
+        means = windows.reshape(count, height // 4, 4, width // 4, 4).mean((2, 4))
+        return means.repeat(4, 1).repeat(4, 2)[:, None].astype(np.float32)
+
+    scores = merged(pixels, (16, 20), cells, stride=4)
+    np.testing.assert_allclose(scores, cells(pixels[None])[0], rtol=1e-5)
 
 
 def test_windows_that_disagree_leave_no_seam():

@@ -75,6 +75,8 @@ class Exported:
         manifest: What it says about itself.
         harm: For int8, what quantising each part alone does to the logits (relative).
         kept: For int8, the parts that went back to float, besides what always stays in it.
+        tries: For int8, each try's number of parts in float, and how much of the gate's allowances
+            it used on validation images.
     """
 
     path: Path
@@ -82,6 +84,7 @@ class Exported:
     manifest: Manifest
     harm: Mapping[str, float]
     kept: tuple[str, ...]
+    tries: tuple[tuple[int, float], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -92,6 +95,7 @@ class Exported:
             "quality": self.manifest.quality,
             "harm": dict(self.harm),
             "kept": list(self.kept),
+            "tries": [{"in_float": count, "allowance_used": used} for count, used in self.tries],
         }
 
 
@@ -221,8 +225,10 @@ def _write(
         for name, content in zip(made.graph.files, made.contents, strict=True)
     }
     write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset, notes))
-    harm, kept = (found.harm, found.kept) if found else ({}, ())
-    return Exported(out, out.stat().st_size, manifest, harm, kept)
+    size = out.stat().st_size
+    if found is None:
+        return Exported(out, size, manifest, {}, (), ())
+    return Exported(out, size, manifest, found.harm, found.kept, found.tries)
 
 
 def render(done: Exported) -> Table:

@@ -181,14 +181,14 @@ class Predictor:
         """A frame at native resolution -> mask; never all scores at once."""
         height, width = frame.placement.size  # "native" puts the image at the top left
         stride, sides = self._runtime.stride, frame.pixels.shape[:2]
-        window = [min(_up(side, stride), most) for side, most in zip(sides, largest, strict=True)]
-        more = [max(0, least - side) for side, least in zip(sides, window, strict=True)]
+        more = [_up(side, stride) - side for side in sides]
         pixels = np.pad(frame.pixels, ((0, more[0]), (0, more[1]), (0, 0)))
+        down, across = (min(pair) for pair in zip(pixels.shape[:2], largest, strict=True))
         labels = np.empty((height, width), np.uint8)
         classes = self.info.model.num_classes
         kept = np.empty((classes, height, width), np.float32) if self.keep_probabilities else None
-        strips = tiled(pixels, (window[0], window[1]), self._run, batch=self._runtime.batch)
-        for top, scores in strips:
+        batch = self._runtime.batch
+        for top, scores in tiled(pixels, (down, across), self._run, batch=batch, stride=stride):
             rows = slice(top, min(top + scores.shape[1], height))
             inside = scores[:, : max(0, height - top), :width]
             labels[rows] = arg_max(inside)

@@ -15,13 +15,16 @@ from bmis.errors import ConfigError
 OVERLAP = 0.5  # of neighbouring windows; then two squared sines add up to 1
 
 
-def starts(length: int, window: int, overlap: float = OVERLAP) -> list[int]:
+def starts(length: int, window: int, overlap: float = OVERLAP, *, stride: int = 1) -> list[int]:
     """Where windows begin along one axis: evenly spread, the last one ends with the image.
 
     Args:
         length: Pixels of the image along this axis, at least 1.
         window: Pixels of a window; one that is longer than the image begins at 0, alone.
         overlap: Least part of a window that the next one covers too, from 0 up to 0.9.
+        stride: All windows begin at multiples of it; it divides ``length`` and ``window``. A
+            network that halves the image thrice sees another image where it is moved by anything
+            but multiples of 8.
 
     Raises:
         ConfigError: A number out of range.
@@ -33,9 +36,15 @@ def starts(length: int, window: int, overlap: float = OVERLAP) -> list[int]:
         )
     if length <= window:
         return [0]
-    step = max(1, math.floor(window * (1 - overlap)))
-    count = math.ceil((length - window) / step) + 1
-    return [(length - window) * i // (count - 1) for i in range(count)]
+    if length % stride or window % stride:
+        raise ConfigError(
+            f"windows of {window} along {length} pixels are no multiples of the stride {stride}; "
+            "pad both"
+        )
+    step = max(1, math.floor(window * (1 - overlap)) // stride)
+    left = (length - window) // stride
+    count = math.ceil(left / step) + 1
+    return [left * i // (count - 1) * stride for i in range(count)]
 
 
 def taper(window: tuple[int, int]) -> NDArray[np.float32]:
@@ -51,6 +60,7 @@ def tiled(
     *,
     batch: int = 1,
     overlap: float = OVERLAP,
+    stride: int = 1,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Judge an image window by window.
 
@@ -60,6 +70,7 @@ def tiled(
         judge: (n, h, w, C) -> scores (n, K, h, w).
         batch: Windows that ``judge`` gets at once, at most.
         overlap: See ``starts``.
+        stride: See ``starts``.
 
     Yields:
         (top, scores (K, rows, W)): strips from top to bottom that cover every row once. Scores
@@ -73,7 +84,10 @@ def tiled(
         raise ConfigError(
             f"windows of {window[0]}x{window[1]} do not fit an image of {height}x{width}; pad it"
         )
-    tops, lefts = (starts(*sides, overlap) for sides in zip((height, width), window, strict=True))
+    tops, lefts = (
+        starts(*sides, overlap, stride=stride)
+        for sides in zip((height, width), window, strict=True)
+    )
     weights = taper(window)
     total = np.zeros((window[0], width), np.float32)
     sums: NDArray[np.float32] | None = None

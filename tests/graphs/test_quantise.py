@@ -23,6 +23,7 @@ def images():
 def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(graph, images):
     found = quantise(graph, images, lambda _: 0.0)
     assert found.kept == () == tuple(found.harm)
+    assert found.tries == ((0, 0.0),)
     makers = {name: node for node in found.graph.graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in found.graph.graph.initializer}
     large = 0
@@ -52,6 +53,7 @@ def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images
     found = quantise(graph, images, judge)
     ranked = sorted(found.harm, key=lambda part: -found.harm[part])
     assert found.kept == tuple(ranked[:4])  # one, two, four
+    assert found.tries == ((0, 0.6), (1, 0.6), (2, 0.6), (4, 0.5))
     assert min(found.harm.values()) >= 0 < max(found.harm.values())
     assert asked == sorted(asked, reverse=True)  # each time fewer Quantize and Dequantize
     assert asked[0] > asked[3]
@@ -62,3 +64,4 @@ def test_where_nothing_passes_the_nearest_comes_back_for_the_gate_to_judge(graph
     found = quantise(graph, images, lambda _: next(used))
     ranked = sorted(found.harm, key=lambda part: -found.harm[part])
     assert found.kept == tuple(ranked[:2])
+    assert found.tries[:4] == ((0, 3.0), (1, 2.0), (2, 0.9), (4, 1.0))

@@ -9,7 +9,7 @@ the worst go back to float: one, two, four, and so on.
 import ast
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +49,13 @@ class Quantised:
         harm: For each part of the network what quantising it alone does to the logits: root mean
             square error over root mean square. Empty where all passed at once.
         kept: The parts that went back to float.
+        tries: Each try's number of parts in float, and what the judge said of it.
     """
 
     graph: "onnx.ModelProto"
     harm: Mapping[str, float]
     kept: tuple[str, ...]
+    tries: tuple[tuple[int, float], ...]
 
 
 def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantised:
@@ -67,23 +69,25 @@ def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantise
     Raises:
         MissingExtraError: onnx is not installed.
     """
-    best = Quantised(_int8(graph, images, ()), {}, ())
-    least = judge(best.graph)
+    best = _int8(graph, images, ())
+    least = judge(best)
+    kept: tuple[str, ...] = ()
+    tries = [(0, least)]
     if least <= EASE:
-        return best
+        return Quantised(best, {}, kept, tuple(tries))
     parts = _parts(graph)
     harm = _rank_parts(graph, images[:_RANKING], parts)
     worst_first = sorted(harm, key=lambda part: -harm[part])
     count = 1
     while count < len(parts) and least > EASE:
-        kept = tuple(worst_first[:count])
-        floats = [node for part in kept for node in parts[part]]
-        candidate = Quantised(_int8(graph, images, floats), harm, kept)
-        used = judge(candidate.graph)
+        floats = [node for part in worst_first[:count] for node in parts[part]]
+        candidate = _int8(graph, images, floats)
+        used = judge(candidate)
+        tries.append((count, used))
         if used < least:
-            best, least = candidate, used
+            best, least, kept = candidate, used, tuple(worst_first[:count])
         count *= 2  # each try takes as long as a hundred images
-    return replace(best, harm=harm)
+    return Quantised(best, harm, kept, tuple(tries))
 
 
 def _rank_parts(
