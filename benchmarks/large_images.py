@@ -7,9 +7,9 @@
 
 Differences: the first model judges the test images whole, in one pass, and in tiles; percent of
 pixels whose label differs, and the IoU of each with the reference masks. A grid of 2 is four test
-images side by side at their own scale as one picture. Costs: `bmis predict` of one picture of
-SIDE x SIDE pixels, a grid of the same images cut off there, by each model, in a new process: its
-seconds and the peak of its resident memory (Linux). Writes
+images of one size side by side at their own scale, as one picture. Costs: `bmis predict` of one
+picture of SIDE x SIDE pixels, a grid of the same images cut off there, by each model, in a new
+process: its seconds and the peak of its resident memory (Linux). Writes
 ``results/large_images_<data>_<machine>.json``; what is not measured again stays there.
 """
 
@@ -19,7 +19,6 @@ import math
 import subprocess
 import sys
 import tempfile
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +103,26 @@ def costs(model: Path, picture: Path, folder: Path) -> dict[str, Any]:
     return found
 
 
+def all_costs(models: list[Path], pixels: Pixels) -> dict[str, Any]:
+    """Of each model, by its file's name."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "large.png"
+        write_image(picture, pixels)
+        return {
+            model.name if model.is_file() else "run": {
+                "size": pixels.shape[:2],
+                **costs(model, picture, Path(folder)),
+            }
+            for model in models
+        }
+
+
 def large_picture(dataset: Dataset, side: int) -> Pixels:
     """The test images again and again, until the picture is full."""
     parts = [pixels for pixels, _ in pictures(dataset, 1)]
     grid = math.ceil(side / min(parts[0].shape[:2]))
-    again = (parts[i % len(parts)] for i in range(grid**2))
-    return np.ascontiguousarray(in_grid(list(islice(again, grid**2)), grid)[:side, :side])
+    again = [parts[i % len(parts)] for i in range(grid**2)]
+    return np.ascontiguousarray(in_grid(again, grid)[:side, :side])
 
 
 def main() -> None:
@@ -122,22 +135,18 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=4096)
     args = parser.parse_args()
     dataset = open_dataset(args.data)
-    out = output_folder(RESULTS) / f"large_images_{dataset.name}_{short_name()}.json"
-    result = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
-    result |= {"machine": describe()}
+    found: dict[str, Any] = {"machine": describe()}
     if args.only != "costs":
-        result["differences"] = [
+        found["differences"] = [
             differences(args.models[0], dataset, grid, args.tiles) for grid in args.grids
         ]
     if args.only != "differences":
-        result.setdefault("costs", {})["side"] = args.side
-        with tempfile.TemporaryDirectory() as folder:
-            picture = Path(folder) / "large.png"
-            write_image(picture, large_picture(dataset, args.side))
-            for model in args.models:
-                kind = model.name if model.is_file() else "run"
-                result["costs"][kind] = costs(model, picture, Path(folder))
-    write_json(out, result)
+        found["costs"] = all_costs(args.models, large_picture(dataset, args.side))
+    out = output_folder(RESULTS) / f"large_images_{dataset.name}_{short_name()}.json"
+    before = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+    if "costs" in found:
+        found["costs"] = before.get("costs", {}) | found["costs"]
+    write_json(out, before | found)
     print(f"wrote {out}")
 
 

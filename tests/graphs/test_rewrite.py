@@ -56,6 +56,28 @@ def test_others_stay_as_they_are(options):
     assert torch.equal(rewrite(model)(x), model(x))
 
 
+def test_a_bicubic_enlargement_becomes_a_convolution_with_the_same_answer():
+    model = OneLayer(nn.Upsample(scale_factor=2, mode="bicubic"))
+    x = torch.randn(2, 3, 5, 7)
+    plain = rewrite(model)
+    assert not any(isinstance(part, nn.Upsample) for part in plain.modules())
+    torch.testing.assert_close(plain(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale_factor": 2, "mode": "bilinear"},
+        {"scale_factor": 3, "mode": "bicubic"},
+        {"scale_factor": 2, "mode": "bicubic", "align_corners": True},
+    ],
+)
+def test_other_enlargements_stay_as_they_are(options):
+    model = OneLayer(nn.Upsample(**options))
+    x = torch.randn(1, 3, 4, 4)
+    assert torch.equal(rewrite(model)(x), model(x))
+
+
 def test_the_network_that_is_given_stays_as_it_is():
     model = build_model("lv_unet", linear=True)
     before = [*model.state_dict()]

@@ -3,6 +3,9 @@
 A transposed convolution becomes a convolution whose channels are then dealt out over the finer
 grid (depth to space): runtimes have a fast convolution in float and in int8, and often no int8
 transposed convolution at all.
+
+A bicubic enlargement by two becomes a convolution of each channel by itself, dealt out likewise:
+ONNX Runtime computes it pixel by pixel, many times slower.
 """
 
 import copy
@@ -10,6 +13,7 @@ import math
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models import SegmentationModel
@@ -23,7 +27,35 @@ def rewrite(model: SegmentationModel) -> SegmentationModel:
         for name, child in module.named_children():
             if isinstance(child, nn.ConvTranspose2d) and _doubles(child):
                 setattr(module, name, _sub_pixel(child))
+            elif isinstance(child, nn.Upsample) and _is_bicubic(child):
+                setattr(module, name, _Bicubic())
     return merged
+
+
+def _is_bicubic(layer: nn.Upsample) -> bool:
+    """Whether it enlarges by two between pixel centres, which ``_Bicubic`` does."""
+    return layer.mode == "bicubic" and layer.scale_factor == 2 and not layer.align_corners
+
+
+class _Bicubic(nn.Module):
+    """``nn.Upsample(scale_factor=2, mode="bicubic")``: 5 x 5 pixels for each of four phases."""
+
+    kernel: Tensor  # (4, 1, 5, 5)
+
+    def __init__(self) -> None:
+        super().__init__()
+        point = torch.zeros(1, 1, 9, 9)
+        point[..., 4, 4] = 1
+        spread = F.interpolate(point, scale_factor=2, mode="bicubic")  # (1, 1, 18, 18)
+        # a pixel sees what is d further as the pixel d before sees the point: read backwards
+        phases = F.pixel_unshuffle(spread, 2)[0, :, 2:7, 2:7].flip(1, 2)
+        self.register_buffer("kernel", phases[:, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        beyond = F.pad(x, (2, 2, 2, 2), mode="replicate")
+        fine = F.conv2d(beyond, self.kernel.repeat(channels, 1, 1, 1), groups=channels)
+        return F.pixel_shuffle(fine, 2)
 
 
 def _padding(layer: nn.ConvTranspose2d) -> tuple[int, int]:

@@ -85,6 +85,7 @@ class TinyUNet(SegmentationModel):
         self.decoders = nn.ModuleList(
             CascadedFields(i + o, o, cascade) for i, o in pairwise([widths[-1], *reversed(widths)])
         )
+        self.enlarge = nn.Upsample(scale_factor=2, mode="bicubic")
         self.head = nn.Conv2d(widths[0], num_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,8 +95,7 @@ class TinyUNet(SegmentationModel):
             skips.append(encoder(x))
             x = F.max_pool2d(skips[-1], 2)
         for decoder in self.decoders:
-            x = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
-            x = decoder(torch.cat([x, skips.pop()], dim=1))
+            x = decoder(torch.cat([self.enlarge(x), skips.pop()], dim=1))
         return self.head(x)  # type: ignore[no-any-return]
 
 
