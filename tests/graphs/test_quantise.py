@@ -43,6 +43,18 @@ def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(grap
     assert large > 20
 
 
+def test_several_filters_for_each_channel_alone_stay_in_float(images):
+    model = build_model("tinyu_net", widths=(8, 16), cascade=1).eval()
+    found = quantise(to_onnx(model, (32, 32)), images, lambda _: 0.0).graph.graph
+    constants = {tensor.name: tensor for tensor in found.initializer}
+    exact = [
+        constants[n.input[1]] for n in found.node if n.op_type == "Conv" and n.input[1] in constants
+    ]
+    # its two enlargements, of 16 channels each
+    assert [list(tensor.dims) for tensor in exact] == [[64, 1, 5, 5], [64, 1, 5, 5]]
+    assert sum(tensor.data_type == onnx.TensorProto.INT8 for tensor in constants.values()) > 10
+
+
 def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images):
     asked = []
 

@@ -134,9 +134,17 @@ def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
         weights = [constants[name] for name in node.input if name in constants]
         if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
             continue  # along the channels' means: few numbers, and a sigmoid follows
+        if node.op_type == "Conv" and weights and _multiplies(weights[0], node):
+            continue  # slower in int8 than in float
         if node.op_type in ("Add", "Mul") and weights:
             continue  # a norm's factors, which one range for all channels would spoil
         yield node
+
+
+def _multiplies(weight: "onnx.TensorProto", node: "onnx.NodeProto") -> bool:
+    """Whether a convolution has several filters for each channel by itself."""
+    groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+    return weight.dims[1] == 1 and 1 < groups < weight.dims[0]
 
 
 def _attention(graph: "onnx.ModelProto", constants: set[str]) -> set[str]:
