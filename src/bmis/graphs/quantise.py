@@ -144,7 +144,7 @@ def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
 def _multiplies(weight: "onnx.TensorProto", node: "onnx.NodeProto") -> bool:
     """Whether a convolution has several filters for each channel by itself."""
     groups = next((one.i for one in node.attribute if one.name == "group"), 1)
-    return weight.dims[1] == 1 and 1 < groups < weight.dims[0]
+    return bool(weight.dims[1] == 1 and 1 < groups < weight.dims[0])
 
 
 def _attention(graph: "onnx.ModelProto", constants: set[str]) -> set[str]:
