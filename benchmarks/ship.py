@@ -31,12 +31,13 @@ from bmis import (
     read_records,
     save_model,
 )
-from bmis.bundle import read_bundle
 from bmis.config import Familiarity
 from bmis.data.folder import load_case
 from bmis.errors import BundleError
+from bmis.export import Exported
 from bmis.familiarity import describe, strangeness
 from bmis.files import output_folder, write_json, write_text
+from bmis.graphs.familiar import learn_familiarity
 from bmis.shipped import FOLDER
 
 SHIPPED = RESULTS.parent / "shipped"
@@ -151,7 +152,11 @@ def facts(name: str, record: Record, found: dict[str, float]) -> str:
 
 def _commit() -> str:
     answer = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=DOCS,
     )
     return answer.stdout.strip()
 
@@ -162,11 +167,10 @@ def ship(name: str, root: Path, runs: Path) -> None:
     data = described(name, root, runs)
     record = record_of(name, modality)
     target = output_folder(FOLDER) / f"{name}.bmis"
-    first = _export(run, data, target, notes="")
-    known = read_bundle(target).manifest.info.familiar
+    known, _ = learn_familiarity(open_dataset(data), ())
     assert known is not None
     found = hits(known, root)
-    done = _export(run, data, target, notes=facts(name, record, found), int8=first[1])[0]
+    done = _export(run, data, target, facts(name, record, found))
     model, info = load_model(run)
     save_model(FOLDER / f"{name}.safetensors", model.half(), info)
     worst = sketch(target, data, record, PICTURES / f"{name}.png")
@@ -181,15 +185,13 @@ def ship(name: str, root: Path, runs: Path) -> None:
     )
 
 
-def _export(run: Path, data: Path, target: Path, *, notes: str, int8: bool = True) -> Any:
-    """In int8, or in float32 where that does not pass; and which it was."""
+def _export(run: Path, data: Path, target: Path, notes: str) -> Exported:
+    """In int8, or in float32 where that does not pass."""
     try:
-        return export_run(run, target, ExportOptions(int8=int8, notes=notes), data=data), int8
+        return export_run(run, target, ExportOptions(int8=True, notes=notes), data=data)
     except BundleError as error:
-        if not int8:
-            raise
         print(f"{target.stem}: {error}")
-        return _export(run, data, target, notes=notes, int8=False)
+        return export_run(run, target, ExportOptions(notes=notes), data=data)
 
 
 def page() -> str:
