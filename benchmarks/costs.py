@@ -19,6 +19,7 @@ from bmis import list_models, profile_model
 from bmis.errors import BmisError
 from bmis.files import atomic, write_json, write_text
 from bmis.models import find_method
+from bmis.report.scatter import Point, name_points
 
 ROOT = Path(__file__).parents[1]
 BATCH = 4  # of the training step: the largest networks take ten seconds an image
@@ -86,8 +87,9 @@ def table(result: dict[str, Any]) -> str:
 
 def draw(result: dict[str, Any], path: Path) -> None:
     """Time against parameters and against MACs, both logarithmic."""
-    figure = Figure(figsize=(12, 6), layout="constrained")
+    figure = Figure(figsize=(14, 9))
     axes = figure.subplots(1, 2, sharey=True)
+    figure.subplots_adjust(left=0.05, right=0.995, bottom=0.06, top=0.99, wspace=0.03)
     done = [cost for cost in result["costs"] if "failed" not in cost]
     for axis, key, label in zip(
         axes, ("parameters", "macs"), ("parameters", "MACs of one image"), strict=True
@@ -98,19 +100,14 @@ def draw(result: dict[str, Any], path: Path) -> None:
             y = [cost["latency_p50_ms"] for cost in chosen]
             if chosen:
                 axis.scatter(x, y, color=colour, label=group, s=22)
-        for cost in done:
-            axis.annotate(
-                cost["name"],
-                (cost[key], cost["latency_p50_ms"]),
-                textcoords="offset points",
-                xytext=(4, 3),
-                fontsize=6.5,
-                fontweight="bold" if cost["name"] == "bmis" else "normal",
-            )
         axis.set(xscale="log", yscale="log", xlabel=label)
+        axis.margins(0.09)
         axis.grid(alpha=0.25, which="both", linewidth=0.5)
+        points = [Point(cost["name"], cost[key], cost["latency_p50_ms"]) for cost in done]
+        bmis = [index for index, point in enumerate(points) if point.name == "bmis"]
+        name_points(axis, points, bmis, 7)
     axes[0].set_ylabel("one image, milliseconds")
-    axes[0].legend(frameon=False)
+    axes[0].legend(loc="upper left")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as temporary:
         figure.savefig(temporary, metadata={"Date": None})

@@ -57,7 +57,7 @@ def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, salt: str)
         ax.set_ylabel(quality)
         ax.grid(visible=True, axis="y")
         _limits(ax, points, show_intervals=not many)
-        _name_points(ax, points, front, 7.5 if many else 8.5)
+        name_points(ax, points, front, 7.5 if many else 8.5)
         return to_svg(drawn, salt)
 
 
@@ -106,8 +106,15 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks
 
 
-def _name_points(ax: Any, points: Sequence[Point], front: Sequence[int], size: float) -> None:
-    """Write each name where it covers the least; a thin line leads back from far away."""
+def name_points(ax: Any, points: Sequence[Point], front: Sequence[int], size: float) -> None:
+    """Write each name where it covers the least; a thin line leads back from far away.
+
+    Args:
+        ax: Axes of matplotlib whose limits and place in the figure will not change any more.
+        points: What is drawn there.
+        front: Indices of those to stand out.
+        size: Of the letters, in points.
+    """
     scale = 72.0 / ax.figure.dpi
     spots = [tuple(scale * ax.transData.transform((p.cost, p.quality))) for p in points]
     frame = ax.get_window_extent()
