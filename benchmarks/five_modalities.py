@@ -4,7 +4,7 @@
 
 DATA holds the data sets' folders (isic2018, busi, kvasir, drive, lung_xray, dsb2018), each with
 ``images/``, ``masks/`` and ``splits.csv``. The best epoch is chosen by the validation split; the
-test split is scored once, when a training has ended. Writes a record for each network into
+test split is scored when a training has ended. Writes a record for each network into
 ``results/five_modalities/<modality>/`` and keeps the trained networks in ``--runs``. Stopped at
 any moment, it goes on from there.
 """
