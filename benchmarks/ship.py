@@ -128,8 +128,8 @@ def facts(name: str, record: Record, found: dict[str, float]) -> str:
             f"{_commit()}: {record.data['train']} images, {modality.epochs} epochs, recipe "
             f"default, 224 x 224 {modality.resize}, seed 0; best of {record.data['val']} "
             f"validation images in epoch {record.training['best_epoch']}. No other weights.",
-            f"Test: {record.data['test']} images, which chose nothing; the trained network in torch, "
-            "mean over images and its 95 % interval:",
+            f"Test: {record.data['test']} images, which chose nothing; by the trained network in "
+            "torch, mean over images and its 95 % interval:",
             "",
             "| | mean | interval |",
             "|---|--:|---|",
