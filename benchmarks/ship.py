@@ -58,6 +58,11 @@ SOURCES = {
     "nuclei": "2018 Data Science Bowl, stage 1 (Caicedo et al., Nature Methods 2019), 664 images; "
     "touching nuclei are one region",
 }
+FAILURES = {  # what the sketches show
+    "chest-xray": "Dense or hidden lower parts of a lung are left out. Some reference masks "
+    "take in a part of the heart.",
+    "fundus-vessels": "The thinnest vessels, a pixel wide, are missed.",
+}
 
 
 def hits(known: Familiarity, root: Path) -> dict[str, float]:
@@ -221,6 +226,7 @@ def page() -> str:
             f"of the others' test images: {others}.",
             "",
             f"![the worst test cases](images/pretrained/{name}.png)",
+            *(("", FAILURES[name]) if name in FAILURES else ()),
             "",
         ]
     return "\n".join([*_HEAD, *rows, "", *_LEGEND, *parts]).rstrip() + "\n"
