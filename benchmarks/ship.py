@@ -35,7 +35,7 @@ from bmis.config import Familiarity
 from bmis.data.folder import load_case
 from bmis.errors import BundleError
 from bmis.export import Exported
-from bmis.familiarity import describe, strangeness
+from bmis.familiarity import Gauge, describe
 from bmis.files import output_folder, write_json, write_text
 from bmis.graphs.familiar import learn_familiarity
 from bmis.shipped import FOLDER
@@ -69,10 +69,10 @@ FAILURES = {  # what the sketches show
 
 def hits(known: Familiarity, root: Path) -> dict[str, float]:
     """Share of the test images of each set that look strange."""
-    found = {}
+    found, gauge = {}, Gauge(known)
     for name, modality in MODALITIES.items():
         cases = open_dataset(root / modality.data).split("test")
-        values = [strangeness(describe(read_image(case.image).pixels), known) for case in cases]
+        values = [gauge(describe(read_image(case.image).pixels)) for case in cases]
         found[name] = float(np.mean(np.array(values) > 1))
     return found
 

@@ -119,6 +119,7 @@ def test_an_unknown_name_is_answered_with_those_that_there_are():
 
 def test_what_really_comes_with_the_package_is_whole_and_small(monkeypatch):
     monkeypatch.undo()
+    assert "dermoscopy" in shipped_names()
     for name in shipped_names():
         info = read_bundle(bmis.shipped.FOLDER / f"{name}.bmis").manifest.info
         assert info.provenance["licence"]

@@ -69,10 +69,23 @@ def fit_familiarity(statistics: Sequence[NDArray[np.float64]]) -> Familiarity | 
     )
 
 
-def strangeness(statistics: NDArray[np.float64], known: Familiarity) -> float:
-    """How far an image is from the training images: above 1 it looks like none of them."""
-    place = (statistics - np.asarray(known.mean)) @ np.asarray(known.transform)
-    return float(_distances(place[None], np.asarray(known.examples)).min() / known.limit)
+class Gauge:
+    """Tells from the statistics of an image how far it is from the training images.
+
+    Args:
+        known: What was learnt of them.
+    """
+
+    def __init__(self, known: Familiarity) -> None:
+        self._limit = known.limit  # arrays are made here once: for each image it would take long
+        self._mean, self._transform, self._examples = (
+            np.asarray(values) for values in (known.mean, known.transform, known.examples)
+        )
+
+    def __call__(self, statistics: NDArray[np.float64]) -> float:
+        """The strangeness: above 1 the image looks like none of them."""
+        place = (statistics - self._mean) @ self._transform
+        return float(_distances(place[None], self._examples).min() / self._limit)
 
 
 def _shrunk(image: Pillow.Image, side: int) -> NDArray[np.float32]:

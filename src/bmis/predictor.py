@@ -14,7 +14,7 @@ from bmis.data.images import Image, read_image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.decisions import arg_max, class_probabilities
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
-from bmis.familiarity import describe, strangeness
+from bmis.familiarity import Gauge, describe
 from bmis.runtime import Runtime, load_runtime
 from bmis.tiling import tiled
 
@@ -96,6 +96,7 @@ class Predictor:
     ) -> None:
         self.info, self.keep_probabilities = info, keep_probabilities
         self._runtime = runtime
+        self._gauge = None if info.familiar is None else Gauge(info.familiar)
         self._window = _window(info.input, runtime.stride, tile)
         if self._window is not None and runtime.size not in (None, self._window):
             raise ConfigError(
@@ -126,8 +127,7 @@ class Predictor:
 
         An image in its own colours tells best whether it looks like those of the training.
         """
-        known = self.info.familiar
-        strange = None if known is None else strangeness(describe(image.pixels), known)
+        strange = None if self._gauge is None else self._gauge(describe(image.pixels))
         pixels = to_channels(image.pixels, self.info.input.channels)
         return Frame(*fit(pixels, self.info.input), image.spacing, strange)
 

@@ -9,7 +9,7 @@ from bmis.config import Familiarity
 from bmis.data.folder import Case, Dataset
 from bmis.data.images import read_image
 from bmis.errors import DataError
-from bmis.familiarity import describe, fit_familiarity, strangeness
+from bmis.familiarity import Gauge, describe, fit_familiarity
 from bmis.progress import track
 
 
@@ -31,8 +31,9 @@ def learn_familiarity(
     others = [case for case in proving if case.split not in ("train", "val")]
     if known is None or not others:
         return known, None
-    found = [strangeness(one, known) > 1 for one in _statistics(others)]
-    return known, sum(found) / max(len(found), 1)
+    gauge = Gauge(known)
+    strange = [gauge(one) > 1 for one in _statistics(others)]
+    return known, sum(strange) / len(strange) if strange else None
 
 
 def _statistics(cases: Sequence[Case]) -> list[NDArray[np.float64]]:
