@@ -33,6 +33,12 @@ def test_images_of_another_kind_look_strange(known, modality):
     assert min(strangeness(one, known) for one in drawn(modality, range(8))) > 1
 
 
+def test_every_statistic_tells_some_images_from_others():
+    modalities = ("dermoscopy", "ultrasound", "endoscopy", "fundus", "xray")
+    values = np.stack([one for modality in modalities for one in drawn(modality, range(3))])
+    assert (values.std(0) > 0.01).all()
+
+
 def test_an_example_is_not_strange_at_all(known):
     assert strangeness(drawn("dermoscopy", [0])[0], known) < 0.1  # but for rounded numbers
 
