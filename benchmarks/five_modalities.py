@@ -56,14 +56,14 @@ MODALITIES = {
         "ultrasound",
         "tumour",
         "not known: the publisher's article is CC BY 4.0, a copy of the images says CC0",
-        epochs=60,
+        epochs=100,
     ),
     "colonoscopy": Modality(
         "kvasir",
         "endoscopy",
         "polyp",
         "for research and education only, as far as known",
-        epochs=30,
+        epochs=60,
     ),
     "fundus-vessels": Modality(
         "drive",
