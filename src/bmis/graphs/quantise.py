@@ -3,7 +3,8 @@
 What multiplies activations with activations (attention) and what is small but delicate (sigmoids,
 means, softmax) stays in float. Where the rest does not pass as a whole, which of its parts stay in
 float too is measured: every part is quantised alone and ranked by what that does to the logits, and
-the worst go back to float: one, two, four, and so on.
+the worst go back to float: one, two, four, and so on. Their weights are stored in int8 all the same
+(see ``packing``).
 """
 
 import ast
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from bmis.engines import OnnxRuntimeEngine, load_onnxruntime
 from bmis.errors import require
 from bmis.graphs.foreign import foreign
+from bmis.graphs.packing import pack_weights
 from bmis.processor import usable_cores
 from bmis.progress import track
 
@@ -69,7 +71,7 @@ def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantise
     Raises:
         MissingExtraError: onnx is not installed.
     """
-    best = _int8(graph, images, ())
+    best = pack_weights(_int8(graph, images, ()))
     least = judge(best)
     kept: tuple[str, ...] = ()
     tries = [(0, least)]
@@ -81,7 +83,7 @@ def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantise
     count = 1
     while count < len(parts) and least > EASE:
         floats = [node for part in worst_first[:count] for node in parts[part]]
-        candidate = _int8(graph, images, floats)
+        candidate = pack_weights(_int8(graph, images, floats))
         used = judge(candidate)
         tries.append((count, used))
         if used < least:
