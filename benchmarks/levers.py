@@ -68,22 +68,17 @@ def render(name: str, done: dict[str, Any]) -> list[str]:
     rows = []
     for lever, seeds in done["values"].items():
         shared = sorted(set(seeds) & set(done["values"]["default"]))
-        ours, theirs = (
-            {f"{seed}/{case}": iou for seed in shared for case, iou in group[seed].items()}
-            for group in (seeds, done["values"]["default"])
-        )
+        ours, theirs = (_means(group, shared) for group in (seeds, done["values"]["default"]))
         mean = sum(ours.values()) / len(ours)
-        gain = "" if lever == "default" else _gain(_over_seeds(ours), _over_seeds(theirs))
+        gain = "" if lever == "default" else _gain(ours, theirs)
         rows.append(f"| {name} | {lever} | {len(shared)} | {mean:.3f} | {gain} |")
     return rows
 
 
-def _over_seeds(found: dict[str, float]) -> dict[str, float]:
-    """Mean of each image."""
-    images: dict[str, list[float]] = {}
-    for key, iou in found.items():
-        images.setdefault(key.partition("/")[2], []).append(iou)
-    return {case: sum(group) / len(group) for case, group in images.items()}
+def _means(group: dict[str, dict[str, float]], seeds: list[str]) -> dict[str, float]:
+    """Of each image, over the seeds; images that have no IoU in one of them are left out."""
+    images = set.intersection(*(set(group[seed]) for seed in seeds))
+    return {case: sum(group[seed][case] for seed in seeds) / len(seeds) for case in images}
 
 
 def _gain(ours: dict[str, float], theirs: dict[str, float]) -> str:

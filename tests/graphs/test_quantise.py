@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
+from bmis.graphs import packing
 from bmis.graphs.onnx_graph import to_onnx
 from bmis.graphs.quantise import quantise
 from bmis.models import build_model
@@ -77,3 +78,19 @@ def test_where_nothing_passes_the_nearest_comes_back_for_the_gate_to_judge(graph
     ranked = sorted(found.harm, key=lambda part: -found.harm[part])
     assert found.kept == tuple(ranked[:2])
     assert found.tries[:4] == ((0, 3.0), (1, 2.0), (2, 0.9), (4, 1.0))
+
+
+def test_parts_that_stay_in_float_are_judged_with_their_weights_packed(graph, images, monkeypatch):
+    monkeypatch.setattr(packing, "_LEAST", 1)
+    judged = []
+
+    def judge(candidate):
+        judged.append(candidate)
+        return 0.0 if len(judged) == 2 else 1.0
+
+    found = quantise(graph, images, judge)
+    assert len(found.kept) == 1
+    assert found.graph is judged[1]
+    makers = {name: node.op_type for node in found.graph.graph.node for name in node.output}
+    kinds = [makers.get(n.input[1]) for n in found.graph.graph.node if n.op_type == "Conv"]
+    assert {*kinds} == {"DequantizeLinear", "Mul"}  # Mul: one of int8 and its scale
