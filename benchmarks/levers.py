@@ -1,16 +1,20 @@
-"""Levers of training compared with the default recipe: same network, images, split and seeds.
+"""Levers of training compared with the recipe without them: same network, images, split, seeds.
 
-    python benchmarks/levers.py DATA [--seeds 3] [--runs RUNS]
+    python benchmarks/levers.py DATA --levers "twice the epochs" "inner supervision" [--seeds 3]
     python benchmarks/levers.py            # the table of what has been run so far
 
-At 96 x 96 pixels, so that many trainings fit into an hour of two cores. Scored on the validation
-images, which may choose between levers; the test images stay out of it. Writes
-``results/levers/<data>.json`` after each training; trainings stopped at any moment go on.
+At 96 x 96 pixels unless the lever is about the size, so that many trainings fit into an hour of
+two cores. Scored on the validation images, which may choose between levers; the test images stay
+out of it. Writes ``results/levers/<data>.json`` after each training; trainings stopped at any
+moment go on.
 """
 
 import argparse
 import json
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +24,56 @@ from bmis import TrainConfig, evaluate_model, paired_difference, train_model
 from bmis.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results" / "levers"
-SIDE, EPOCHS = 96, 30
+BASE = "default"
 
 
 @dataclass(frozen=True)
 class Lever:
-    """A training that differs from the default in one thing.
+    """A training, and the one that it differs from in one thing.
 
     Attributes:
-        epochs: Passes over the training images.
-        init: Weights to start from.
+        against: Name of the other one.
+        teacher: A network and its epochs: trained first, on the same images, to be learnt from.
+        changes: Of ``TrainConfig``.
     """
 
-    epochs: int = EPOCHS
-    init: str | None = None
+    against: str = BASE
+    teacher: tuple[str, int] | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
+_SMALL = {"size": (96, 96), "epochs": 30}
+_VESSELS = {"size": (224, 224), "epochs": 100}
+SQUASHED = "squashed, 224 x 224, 100 epochs"
 LEVERS = {
-    "default": Lever(),
-    "from dermoscopy": Lever(init="dermoscopy"),
-    "twice the epochs": Lever(epochs=2 * EPOCHS),
+    BASE: Lever(changes=_SMALL),
+    "from dermoscopy": Lever(changes={**_SMALL, "init": "dermoscopy"}),
+    "twice the epochs": Lever(changes={**_SMALL, "epochs": 60}),
+    "inner supervision": Lever(changes={**_SMALL, "options": {"inner_supervision": True}}),
+    "taught by smp_unet": Lever(teacher=("smp_unet", 30), changes=_SMALL),
+    SQUASHED: Lever(against=SQUASHED, changes=_VESSELS),
+    "crops at native scale": Lever(SQUASHED, changes={**_VESSELS, "resize": "native"}),
 }
+
+
+def train(data: Path, lever: str, seed: int, runs: Path) -> Path:
+    """The run folder of a training, and of its teacher's before it."""
+    said = LEVERS[lever]
+    config = TrainConfig(data=str(data), seed=seed, split_seed=0)
+    config = replace(config, **said.changes)
+    folder = runs / data.name
+    if said.teacher:
+        model, epochs = said.teacher
+        teacher = folder / f"{model}-seed0"
+        train_model(replace(config, model=model, epochs=epochs, seed=0), out=teacher)
+        config = replace(config, teacher=str(teacher))
+    run = folder / f"{re.sub('[ ,]+', '-', lever)}-seed{seed}"
+    return train_model(config, out=run).run
 
 
 def values(data: Path, lever: str, seed: int, runs: Path) -> dict[str, float]:
     """IoU of each validation image."""
-    config = TrainConfig(data=str(data), size=(SIDE, SIDE), seed=seed, split_seed=0)
-    config = replace(config, **asdict(LEVERS[lever]))
-    run = runs / data.name / f"{lever.replace(' ', '-')}-seed{seed}"
-    train_model(config, out=run)
-    found = evaluate_model(run, split="val").values("iou")
+    found = evaluate_model(train(data, lever, seed, runs), split="val").values("iou")
     return {case: value for case, value in found.items() if value is not None}
 
 
@@ -64,13 +88,15 @@ def add(data: Path, lever: str, seed: int, runs: Path) -> None:
 
 
 def render(name: str, done: dict[str, Any]) -> list[str]:
-    """A row for each lever: means over the seeds that it and the default have in common."""
+    """A row for each lever: means over the seeds that it and its other side have in common."""
     rows = []
     for lever, seeds in done["values"].items():
-        shared = sorted(set(seeds) & set(done["values"]["default"]))
-        ours, theirs = (_means(group, shared) for group in (seeds, done["values"]["default"]))
+        against = LEVERS[lever].against
+        other = done["values"][against]
+        shared = sorted(set(seeds) & set(other))
+        ours, theirs = (_means(group, shared) for group in (seeds, other))
         mean = sum(ours.values()) / len(ours)
-        gain = "" if lever == "default" else _gain(ours, theirs)
+        gain = "" if lever == against else _gain(ours, theirs)
         rows.append(f"| {name} | {lever} | {len(shared)} | {mean:.3f} | {gain} |")
     return rows
 
@@ -90,14 +116,14 @@ def _gain(ours: dict[str, float], theirs: dict[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", nargs="*", type=Path)
+    parser.add_argument("--levers", nargs="+", choices=LEVERS, default=[])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/levers"))
     args = parser.parse_args()
-    for data in args.data:
-        for seed in range(args.seeds):
-            for lever in LEVERS:
-                add(data, lever, seed, args.runs)
-    print("| data | lever | seeds | validation IoU | minus default [95 %] |")
+    wanted = [side for lever in args.levers for side in (LEVERS[lever].against, lever)]
+    for data, seed, lever in product(args.data, range(args.seeds), wanted):
+        add(data, lever, seed, args.runs)
+    print("| data | lever | seeds | validation IoU | minus the other side [95 %] |")
     print("|---|---|--:|--:|---|")
     for file in sorted(RESULTS.glob("*.json")):
         for row in render(file.stem, json.loads(file.read_text(encoding="utf-8"))):

@@ -20,7 +20,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
 TORCH = {  # the workshop: files, or packages all of whose files may import torch
     *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
     *("launch", "run_folder", "torch_runtime", "train", "profiling", "convert", "methods"),
-    *("graphs", "export", "warm_start"),
+    *("graphs", "export", "warm_start", "teacher"),
     *("data.augment", "data.store"),
 }
 LAZY_TORCH = {"runtime"}  # inside a function

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.losses import LOSSES, ce_dice, one_hot, published, soft_dice
+from bmis.losses import LOSSES, agreement, ce_dice, one_hot, published, soft_dice
 
 
 def case(classes=2, seed=0):
@@ -111,3 +111,21 @@ def test_the_loss_needs_no_operation_that_cuda_cannot_repeat(name, monkeypatch):
     for kernel in ("cross_entropy", "nll_loss"):
         monkeypatch.setattr(torch.nn.functional, kernel, refuse)
     assert LOSSES[name](*case()).isfinite()
+
+
+def test_agreement_word_by_word():
+    ours, _ = case(3)
+    theirs, _ = case(3, seed=1)
+    p, q = (np.exp(z.double().numpy() / 2) for z in (theirs, ours))  # both softened, temperature 2
+    p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
+    expected = 4 * (p * np.log(p / q)).sum(1).mean()
+    assert float(agreement(ours, theirs)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_who_agrees_with_the_teacher_is_left_alone():
+    logits, _ = case(3)
+    ours = (logits + 5).requires_grad_()  # the same for all classes: the same probabilities
+    found = agreement(ours, logits)
+    found.backward()
+    assert float(found.detach()) == pytest.approx(0, abs=1e-6)
+    assert ours.grad.abs().max() < 1e-6

@@ -246,6 +246,8 @@ class TrainConfig(Settings):
         tensorboard: Write TensorBoard files too.
         init: Run folder or ``.safetensors`` file whose weights are started from, those of the same
             network with the same options; None for random ones.
+        teacher: Run folder, ``.safetensors`` file or name of a trained network whose answers are
+            learnt from beside the masks; None for the masks alone.
     """
 
     data: str
@@ -268,9 +270,10 @@ class TrainConfig(Settings):
     deterministic: bool = False
     tensorboard: bool = False
     init: str | None = None
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("data", "fold", "init"):  # a Path is as good as its text, which YAML can hold
+        for name in ("data", "fold", "init", "teacher"):  # a Path is as good as its text
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
         check_size(self.size)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+_TEMPERATURE = 2.0  # of `agreement`
 
 
 def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -55,6 +56,25 @@ def published(logits: Tensor, labels: Tensor) -> Tensor:
     targets = one_hot(labels, logits.shape[1])
     cross_entropy = _cross_entropy(F.log_softmax(probabilities, dim=1), targets)
     return cross_entropy - soft_dice(probabilities, targets).mean()
+
+
+def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
+    """How far an answer is from a teacher's: Kullback-Leibler divergence, mean over pixels.
+
+    Both are softened first (G. Hinton et al., arXiv:1503.02531, section 2), so that it counts how
+    sure the teacher is and not only of what.
+
+    Args:
+        logits: (N, K, H, W), K >= 2.
+        teacher: (N, K, H, W), the teacher's logits for the same images.
+
+    Returns:
+        0 or more, times the temperature squared, for gradients of the size that those of the
+        labels have.
+    """
+    ours = F.log_softmax(logits.float() / _TEMPERATURE, dim=1)
+    theirs = F.log_softmax(teacher.float() / _TEMPERATURE, dim=1)
+    return (theirs.exp() * (theirs - ours)).sum(1).mean() * _TEMPERATURE**2
 
 
 def _cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:

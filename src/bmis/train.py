@@ -20,8 +20,10 @@ from bmis.models import build_model, size_options
 from bmis.progress import progress_bar
 from bmis.recipes import Recipe, find_recipe
 from bmis.run_folder import LAST, check_run, default_run, environment, write_epoch, write_settings
+from bmis.sources import settled
+from bmis.teacher import Teacher, read_teacher
 from bmis.trainer import Progress, Trainer, read_progress
-from bmis.warm_start import WarmStart, read_start, settled
+from bmis.warm_start import WarmStart, read_start
 
 _log = logging.getLogger("bmis")
 # how the allocators of CPU, CUDA, cuBLAS and cuDNN say it
@@ -61,6 +63,7 @@ class _Job:
     stores: Mapping[str, Store]
     run: Path
     start: WarmStart | None
+    teacher: Teacher | None
 
 
 def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainResult:
@@ -74,9 +77,9 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         out: Run folder; by default ``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``.
 
     Raises:
-        BundleError: The file of weights to start from is missing, damaged or foreign.
-        ConfigError: A setting is wrong, the folder holds a run with other settings, or the weights
-            to start from are of another network.
+        BundleError: The file of weights to start or to learn from is missing, damaged or foreign.
+        ConfigError: A setting is wrong, the folder holds a run with other settings, the weights
+            to start from are of another network, or the teacher sees other images or classes.
         DataError: The data set cannot be used.
         MissingExtraError: TensorBoard is asked for and not installed.
         TrainingError: The loss is not a number, or not even one image fits into memory.
@@ -88,6 +91,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     config = _absolute(_check_model(config))
     start = read_start(config)
     dataset = open_dataset(config.data, fold=config.fold, seed=_split_seed(config))
+    teacher = read_teacher(config, dataset)
     cases = _cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run(config, dataset.name))
     check_run(run, config)
@@ -95,6 +99,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if done.epoch >= config.epochs:
         return _result(run, done, images=0, seconds=0.0)
     fabric = launch(config, run)
+    if teacher:
+        teacher.model.to(fabric.device)
     spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
     stores = {
         split: Store(chosen, dataset, spec, fabric.device, scratch=run)
@@ -103,7 +109,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if fabric.is_global_zero:
         write_settings(run, config)
     begun = time.perf_counter()
-    done, images = _train(_Job(config, dataset, fabric, stores, run, start), recipe)
+    done, images = _train(_Job(config, dataset, fabric, stores, run, start, teacher), recipe)
     return _result(run, done, images=images, seconds=time.perf_counter() - begun)
 
 
@@ -132,8 +138,11 @@ def _absolute(config: TrainConfig) -> TrainConfig:
     fold = config.fold
     if isinstance(fold, str):
         fold = int(fold) if fold.isdecimal() else str(Path(fold).resolve())
-    init = None if config.init is None else settled(config.init)
-    return replace(config, data=str(Path(config.data).resolve()), fold=fold, init=init)
+    init, teacher = (
+        source if source is None else settled(source) for source in (config.init, config.teacher)
+    )
+    data = str(Path(config.data).resolve())
+    return replace(config, data=data, fold=fold, init=init, teacher=teacher)
 
 
 def _cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
@@ -186,7 +195,13 @@ def _attempt(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
     if job.start and not last.exists():
         job.start.apply(model)
     trainer = Trainer(
-        job.fabric, model, recipe, epochs=config.epochs, seed=config.seed, compiled=config.compile
+        job.fabric,
+        model,
+        recipe,
+        epochs=config.epochs,
+        seed=config.seed,
+        compiled=config.compile,
+        teacher=job.teacher,
     )
     if last.exists():
         trainer.load(last)
@@ -256,6 +271,7 @@ def _info(job: _Job, recipe: Recipe) -> ModelInfo:
             "seed": config.seed,
             "split_seed": _split_seed(config),
             "init": job.start.provenance if job.start else None,
+            "teacher": job.teacher.provenance if job.teacher else None,
             "precision": str(job.fabric.strategy.precision.precision),
             "environment": environment(),
         },

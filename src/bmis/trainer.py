@@ -15,7 +15,7 @@ from bmis.data.augment import apply, draw
 from bmis.data.store import Store
 from bmis.errors import TrainingError
 from bmis.files import atomic
-from bmis.losses import LOSSES, one_hot
+from bmis.losses import LOSSES, agreement, one_hot
 from bmis.models import SegmentationModel, TrainingView
 from bmis.models.gradients import keep_dilated_in_float32
 from bmis.optim import WeightAverage, learning_rate, make_optimizers
@@ -42,6 +42,8 @@ class Progress:
 class Trainer:
     """Trains one model on one store, an epoch at a time.
 
+    With a teacher (images (N, C, H, W), 0..1, to logits) its answers are learnt from too.
+
     Attributes:
         progress: What has been done so far.
         averaged: The weights to validate and keep.
@@ -56,6 +58,7 @@ class Trainer:
         epochs: int,
         seed: int,
         compiled: bool = False,
+        teacher: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
         self.progress = Progress()
@@ -66,7 +69,7 @@ class Trainer:
         network = cast(nn.Module, torch.compile(view)) if compiled else view
         self._network, *self._optimizers = fabric.setup(network, *make_optimizers(model, recipe))
         self._average = WeightAverage(self._model, recipe.average) if recipe.average else None
-        self._loss = LOSSES[recipe.loss]
+        self._loss, self._teacher = LOSSES[recipe.loss], teacher
 
     @property
     def averaged(self) -> SegmentationModel:
@@ -123,10 +126,14 @@ class Trainer:
         images, labels = store.crops(batch, chance)
         parameters = draw(settings, len(images), images.shape[1], chance)
         pixels, labels = apply(images.float() / 255, labels, parameters, settings)
-        answer, *others = self._network(_normalise(pixels, store.spec))
+        answer, *others = self._network(normalise(pixels, store.spec))
         loss = self._loss(answer, labels)
         for weight, logits in zip(self._model.auxiliary_weights, others, strict=True):
             loss = loss + weight * self._loss(logits, labels)
+        if self._teacher:
+            with self.fabric.autocast():
+                taught = self._teacher(pixels)
+            loss = loss + agreement(answer, taught)
         self.fabric.backward(loss)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self._model.parameters(), self.recipe.clip)
@@ -165,7 +172,7 @@ class Trainer:
             predicted = []
             for part in images.split(self.recipe.batch_size):  # type: ignore[no-untyped-call]
                 with self.fabric.autocast():
-                    predicted.append(model(_normalise(part.float() / 255, store.spec)).argmax(1))
+                    predicted.append(model(normalise(part.float() / 255, store.spec)).argmax(1))
             sums += _overlap(torch.cat(predicted), labels, model.num_classes)
         total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
         iou, dice, count = total.tolist()
@@ -238,7 +245,7 @@ def _mix(seed: int, epoch: int, stream: int) -> int:
     return (value ^ (value >> 29)) & (2**63 - 1)
 
 
-def _normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
+def normalise(pixels: Tensor, spec: InputSpec) -> Tensor:
     """0..1 -> the network's input, as ``data.preprocess.normalise`` does for one image."""
     mean, std = (pixels.new_tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
     return pixels.sub(mean).div(std).contiguous(memory_format=torch.channels_last)

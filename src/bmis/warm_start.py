@@ -17,13 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bmis.bundle import SUFFIX
-from bmis.checkpoint import find_model, load_model
+from bmis.checkpoint import load_model
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.bmis import ParallelDownsampling
-from bmis.shipped import find_model_file, find_weights, is_shipped
+from bmis.sources import find_source
 
 _log = logging.getLogger("bmis")
 _NAMED = 8  # new tensors named in the log
@@ -61,36 +60,6 @@ class WarmStart:
             self.source,
             ", ".join(new[:_NAMED]) + more or "none",
         )
-
-
-def settled(source: str) -> str:
-    """A source as ``config.yaml`` holds it.
-
-    The name of a network that comes with the package, or a path that holds from any working
-    directory.
-    """
-    return source if is_shipped(find_model_file(source)) else str(Path(source).resolve())
-
-
-def find_source(source: str) -> Path:
-    """The ``.safetensors`` file that is meant by a source.
-
-    Args:
-        source: A run folder, a ``.safetensors`` file of bmis, or the name of a network that comes
-            with the package.
-
-    Raises:
-        BundleError: There is no such file.
-        ConfigError: It is a bundle.
-    """
-    if is_shipped(find_model_file(source)):
-        return find_weights(source)
-    if Path(source).suffix.lower() == SUFFIX:
-        raise ConfigError(
-            f"{source}: a bundle holds no weights that can be trained on; name the run folder that "
-            "it was exported from"
-        )
-    return find_model(Path(source))
 
 
 def read_start(config: TrainConfig) -> WarmStart | None:

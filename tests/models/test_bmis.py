@@ -5,6 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from bmis.dryrun import peak_bytes
 from bmis.errors import ConfigError
 from bmis.models import build_model
 from bmis.models.blocks import attend, channel_affinity
@@ -60,6 +61,7 @@ def test_parameters_are_as_published():
         ({"depths": (5, 3)}, -(4 * (96 * 96 * 3 + 96) + 4 * 96 + 5)),
         ({"decoder_depth": 2}, 4 * (80**2 - 2 * 64 * 16) * 3 + 8 * 80 + 10),
         ({"decoder_depth": 0}, -(4 * (80**2 - 2 * 64 * 16) * 3 + 8 * 80 + 10)),
+        ({"inner_supervision": True}, 2 * (96 + 64) + 2 * 2),
         # 2 convolutions of 3x3 in place of 4 of length 3: 18 CC + 2 C against 12 CC + 4 C
         ({"asymmetric": False}, sum(6 * c * c - 2 * c for c in [64] * 6 + [96] * 4 + [16])),
     ],
@@ -117,6 +119,52 @@ def test_a_skip_connection_carries_detail_past_a_silenced_step(scale):
         )
         model(x)
         assert torch.equal(seen[0][0], seen[0][1]) is not skips
+
+
+def test_inner_guesses_are_corrected_where_they_are_made():
+    """The guess at 1/8 is none of the decoder's business, that at 1/4 none of the last step's."""
+    model = awake(inner_supervision=True)
+    x = torch.randn(2, 3, 32, 64)
+    answer, *guesses = model.training_logits(x)
+    assert [guess.shape for guess in guesses] == [answer.shape] * 2
+    assert len(model.auxiliary_weights) == 2
+    torch.testing.assert_close(answer, model(x))
+    for guess, reached in zip(guesses, ((False, False), (True, False)), strict=True):
+        model.zero_grad()
+        guess.square().sum().backward(retain_graph=True)
+        steps = (model.stage_2[0].conv_1[0], model.up_1[0], model.up_2[0])
+        found = [step.weight.grad is not None for step in steps]
+        assert found == [True, *reached]
+
+
+def test_without_inner_supervision_the_answer_alone_is_trained():
+    model = awake()
+    assert model.auxiliary_weights == ()
+    assert len(model.training_logits(torch.randn(1, 3, 32, 32))) == 1
+
+
+def live_bytes(**options):
+    """Of one image of 256 x 256 at inference, weights apart."""
+
+    def forward(model):
+        model.eval()
+        x = torch.empty(1, 3, 256, 256)
+
+        def step():
+            with torch.no_grad():
+                model(x)
+
+        return step
+
+    model = build_model("bmis", **options)
+    return peak_bytes(model, forward) - sum(4 * p.numel() for p in model.parameters())
+
+
+def test_features_are_held_only_where_they_are_used():
+    """1/2: 16 channels, 1/4: 64; a step that outlives its use would show as much."""
+    half, quarter = 4 * 16 * 128**2, 4 * 64 * 64**2
+    assert live_bytes() == live_bytes(inner_supervision=True)
+    assert live_bytes(skip_connections=True) - live_bytes() >= min(half, quarter)
 
 
 def test_attention_starts_as_three_times_its_input():

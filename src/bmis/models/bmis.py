@@ -26,6 +26,7 @@ _FACTS: dict[str, Any] = {
 }
 _EPS = 1e-3  # of every batch norm outside the attention, as published
 _DROPOUT = (0.03, 0.3)  # of the two encoder stages, as published
+_GUESS_WEIGHTS = (0.4, 0.4)  # of the losses of inner supervision; the answer's is 1
 
 
 class ParallelDownsampling(nn.Module):
@@ -170,6 +171,10 @@ class BMIS(SegmentationModel):
         attention: Channel and spatial attention at 1/8.
         skip_connections: Add the encoder's features at 1/4 and 1/2 to the decoder's.
         decoder_depth: Residual blocks after each upsampling.
+        inner_supervision: In training the features at 1/8 (after attention) and at 1/4 (of the
+            decoder) guess the answer too, each through a 1x1 convolution, and are corrected (not in
+            the paper; C.-Y. Lee et al., Deeply-Supervised Nets, arXiv:1409.5185). Costs nothing at
+            inference.
 
     Raises:
         ConfigError: Widths that do not grow, or another number of values than said above.
@@ -188,6 +193,7 @@ class BMIS(SegmentationModel):
         attention: bool = True,
         skip_connections: bool = False,
         decoder_depth: int = 1,
+        inner_supervision: bool = False,
     ) -> None:
         super().__init__(in_channels, num_classes, stride=8)
         _check(in_channels, widths, depths, dilations)
@@ -216,18 +222,48 @@ class BMIS(SegmentationModel):
         self.up_2 = Upsampling(quarter, half)
         self.decoder_2 = stage(half, 0.0, [1] * decoder_depth)
         self.head = TransposedConvolution(half, num_classes, 2, stride=2)
+        self.guesses = nn.ModuleList()
+        if inner_supervision:
+            self.guesses += [nn.Conv2d(width, num_classes, 1) for width in (eighth, quarter)]
+            self.auxiliary_weights = _GUESS_WEIGHTS
 
     def forward(self, x: Tensor) -> Tensor:
+        return self._logits(x, None)
+
+    def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The answer, and with inner supervision both guesses made as large by interpolation."""
+        inner: list[Tensor] | None = [] if self.guesses else None
+        answer = self._logits(x, inner)
+        guesses = (
+            F.interpolate(guess(y), x.shape[2:], mode="bilinear")
+            for guess, y in zip(self.guesses, inner or (), strict=True)
+        )
+        return (answer, *guesses)
+
+    def _logits(self, x: Tensor, inner: list[Tensor] | None) -> Tensor:
+        """The answer; with ``inner``, the features to guess from go into it.
+
+        One name for all features, and others only where they are used: each step frees the one
+        before, without which the first, largest features would be held to the end.
+        """
         self.check_input(x)
-        half = self.stem(x)  # (N, 16, H/2, W/2) at the default widths
-        quarter = self.stage_1(self.down_1(half))  # (N, 64, H/4, W/4)
-        y = self.stage_2(self.down_2(quarter))  # (N, 96, H/8, W/8)
+        y = self.stem(x)  # (N, 16, H/2, W/2) at the default widths
+        half = y if self.skip_connections else None
+        y = self.down_1(y)
+        y = self.stage_1(y)  # (N, 64, H/4, W/4)
+        quarter = y if self.skip_connections else None
+        y = self.down_2(y)
+        y = self.stage_2(y)  # (N, 96, H/8, W/8)
         if self.attention is not None:
             y = y + self.attention(y)
+        if inner is not None:
+            inner.append(y)
         y = self.up_1(y)
-        y = self.decoder_1(y + quarter if self.skip_connections else y)
+        y = self.decoder_1(y if quarter is None else y + quarter)
+        if inner is not None:
+            inner.append(y)
         y = self.up_2(y)
-        y = self.decoder_2(y + half if self.skip_connections else y)
+        y = self.decoder_2(y if half is None else y + half)
         return self.head(y)  # type: ignore[no-any-return]
 
 
