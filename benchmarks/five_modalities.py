@@ -49,7 +49,7 @@ MODALITIES = {
         "dermoscopy",
         "lesion",
         "CC BY-NC 4.0 as far as known: not for commercial use",
-        epochs=15,
+        epochs=30,
     ),
     "breast-ultrasound": Modality(
         "busi",
@@ -86,7 +86,7 @@ MODALITIES = {
         "microscopy",
         "nucleus",
         "CC0 1.0",
-        epochs=20,
+        epochs=40,
         resize="native",
     ),
 }

@@ -1,0 +1,76 @@
+"""Whether another threshold than one half would serve the trained networks better.
+
+    python benchmarks/thresholds.py DATA [--only nuclei ...] [--runs RUNS]
+
+The networks of five_modalities.py on their validation images, at the images' own size: mean IoU
+where a pixel counts as marked from a probability of 0.3, 0.4, ... on. The test images stay out of
+it. Writes ``results/thresholds.json``.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from five_modalities import MODALITIES, RESULTS, described
+from machine import describe
+from numpy.typing import NDArray
+
+from bmis import load, open_dataset, paired_difference
+from bmis.data.folder import load_case
+from bmis.files import write_json
+
+TARGET = RESULTS.parent / "thresholds.json"
+LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+def overlap(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
+    """IoU; 1 where nothing was to be found and nothing was."""
+    union = np.count_nonzero(ours | theirs)
+    return np.count_nonzero(ours & theirs) / union if union else 1.0
+
+
+def values(data: Path, run: Path) -> dict[float, dict[str, float]]:
+    """IoU of each validation image at each level."""
+    dataset, predictor = open_dataset(data), load(run, probabilities=True)
+    found: dict[float, dict[str, float]] = {level: {} for level in LEVELS}
+    for case in dataset.split("val"):
+        image, truth = load_case(case, dataset)
+        probabilities = predictor(image).probabilities
+        assert probabilities is not None
+        for level in LEVELS:
+            found[level][case.id] = overlap(probabilities[1] > level, truth > 0)
+    return found
+
+
+def compared(found: dict[float, dict[str, float]]) -> dict[str, object]:
+    """Mean IoU at each level, and what the best one gains over one half, image by image."""
+    means = {level: float(np.mean(list(each.values()))) for level, each in found.items()}
+    best = max(means, key=lambda level: means[level])
+    gain = paired_difference(found[best], found[0.5])
+    return {
+        "images": len(found[best]),
+        "iou": {str(level): mean for level, mean in means.items()},
+        "best": best,
+        "gain": gain.mean,
+        "ci95": gain.ci95,
+        "p": gain.p,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))
+    parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
+    args = parser.parse_args()
+    done = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+    for name in args.only:
+        run = args.runs / name / MODALITIES[name].data / "bmis-seed0"
+        done[name] = compared(values(described(name, args.data, args.runs), run))
+        print(name, done[name], flush=True)
+        write_json(TARGET, {**done, "machine": describe()})
+
+
+if __name__ == "__main__":
+    main()
