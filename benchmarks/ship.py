@@ -68,7 +68,7 @@ FAILURES = {  # what the sketches show
     "chest-xray": "Dense or hidden lower parts of a lung are left out. Some reference masks "
     "take in a part of the heart.",
     "dermoscopy": "Lesions that fill the picture are found in part only, and of two dark places "
-    "the wrong one may be marked. The reference mask of the fourth seems to be inverted.",
+    "the wrong one may be marked too. The reference mask of the second seems to be inverted.",
     "fundus-vessels": "The thinnest vessels, a pixel wide, are missed.",
 }
 
