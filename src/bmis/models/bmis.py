@@ -232,11 +232,13 @@ class BMIS(SegmentationModel):
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """The answer, and with inner supervision both guesses made as large by interpolation."""
-        inner: list[Tensor] | None = [] if self.guesses else None
+        if not self.guesses:
+            return super().training_logits(x)
+        inner: list[Tensor] = []
         answer = self._logits(x, inner)
         guesses = (
             F.interpolate(guess(y), x.shape[2:], mode="bilinear")
-            for guess, y in zip(self.guesses, inner or (), strict=True)
+            for guess, y in zip(self.guesses, inner, strict=True)
         )
         return (answer, *guesses)
 
