@@ -92,6 +92,11 @@ MODALITIES = {
 }
 
 
+def run_folder(name: str, runs: Path) -> Path:
+    """Where a comparison keeps the BMIS of a modality."""
+    return runs / name / MODALITIES[name].data / "bmis-seed0"
+
+
 def described(name: str, root: Path, runs: Path) -> Path:
     """The data set as a folder that says what it is: links to its parts, and ``dataset.yaml``."""
     modality = MODALITIES[name]
@@ -123,12 +128,18 @@ def train(name: str, root: Path, runs: Path, methods: tuple[str, ...]) -> None:
         print(f"{name}: {record.cell}: {describe(record)}", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def command_line(what: str) -> argparse.ArgumentParser:
+    """What every script on these networks is told."""
+    parser = argparse.ArgumentParser(description=what.partition("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))
-    parser.add_argument("--methods", default="bmis")
     parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
+    return parser
+
+
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("--methods", default="bmis")
     args = parser.parse_args()
     for name in args.only:
         train(name, args.data, args.runs, tuple(args.methods.split(",")))

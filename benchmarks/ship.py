@@ -8,14 +8,20 @@ half precision to start trainings from, a sketch of the worst test cases, and in
 strange to it. The sketches show outlines alone, no image.
 """
 
-import argparse
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from five_modalities import MODALITIES, RESULTS, Modality, described
+from five_modalities import (
+    MODALITIES,
+    RESULTS,
+    Modality,
+    command_line,
+    described,
+    run_folder,
+)
 from machine import describe as describe_machine
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -176,7 +182,7 @@ def _commit() -> str:
 
 def ship(name: str, root: Path, runs: Path) -> None:
     modality = MODALITIES[name]
-    run = runs / name / modality.data / "bmis-seed0"
+    run = run_folder(name, runs)
     data = described(name, root, runs)
     record = record_of(name, modality)
     target = output_folder(FOLDER) / f"{name}.bmis"
@@ -271,11 +277,7 @@ _LEGEND = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))
-    parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
-    args = parser.parse_args()
+    args = command_line(__doc__).parse_args()
     for name in args.only:
         ship(name, args.data, args.runs)
     write_text(DOCS / "pretrained.md", page())

@@ -7,12 +7,11 @@ where a pixel counts as marked from a probability of 0.3, 0.4, ... on. The test 
 it. Writes ``results/thresholds.json``.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
-from five_modalities import MODALITIES, RESULTS, described
+from five_modalities import RESULTS, command_line, described, run_folder
 from machine import describe
 from numpy.typing import NDArray
 
@@ -59,15 +58,11 @@ def compared(found: dict[float, dict[str, float]]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))
-    parser.add_argument("--runs", type=Path, default=Path("runs/five_modalities"))
-    args = parser.parse_args()
+    args = command_line(__doc__).parse_args()
     done = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
     for name in args.only:
-        run = args.runs / name / MODALITIES[name].data / "bmis-seed0"
-        done[name] = compared(values(described(name, args.data, args.runs), run))
+        data = described(name, args.data, args.runs)
+        done[name] = compared(values(data, run_folder(name, args.runs)))
         print(name, done[name], flush=True)
         write_json(TARGET, {**done, "machine": describe()})
 

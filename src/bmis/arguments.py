@@ -153,9 +153,7 @@ def _add_train(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     sub.add_argument("--out", help="run folder (runs/<data>-<model>-<recipe>-seed<S>)")
     sub.add_argument("--init", metavar="SOURCE", help="run, .safetensors or name to start from")
-    sub.add_argument(
-        "--teacher", metavar="SOURCE", help="trained network to learn from beside the masks"
-    )
+    sub.add_argument("--teacher", metavar="SOURCE", help="trained network to learn from too")
     sub.add_argument("--batch-size", type=int, help="images a step (the recipe's)")
     sub.add_argument("--learning-rate", type=float, help="the highest (the recipe's)")
     sub.add_argument(

@@ -138,9 +138,7 @@ def _absolute(config: TrainConfig) -> TrainConfig:
     fold = config.fold
     if isinstance(fold, str):
         fold = int(fold) if fold.isdecimal() else str(Path(fold).resolve())
-    init, teacher = (
-        source if source is None else settled(source) for source in (config.init, config.teacher)
-    )
+    init, teacher = (source and settled(source) for source in (config.init, config.teacher))
     data = str(Path(config.data).resolve())
     return replace(config, data=data, fold=fold, init=init, teacher=teacher)
 
