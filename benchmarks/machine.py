@@ -18,6 +18,7 @@ _FLAGS = (  # that decide the speed, on x86 and on ARM
     *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"),
     *("asimd", "asimddp", "i8mm", "bf16"),
 )
+_VECTORS = ("avx512f", "avx2", "asimd")  # widest first
 
 
 def describe() -> dict[str, Any]:
@@ -38,8 +39,12 @@ def describe() -> dict[str, Any]:
 
 
 def short_name() -> str:
-    """For a file's name: the GPU's, or the processor's with its number of cores."""
-    name = _gpu() or f"{processor_name()} {_cores()} cores"
+    """For a file's name: the GPU's, or the processor's, its vectors and number of cores.
+
+    In virtual machines processors of several generations go by one name; vectors tell them apart.
+    """
+    vectors = next((flag for flag in _VECTORS if flag in processor_flags()), "")
+    name = _gpu() or f"{processor_name()} {vectors} {_cores()} cores"
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 

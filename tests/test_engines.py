@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import bmis.engines
 from bmis.engines import (
@@ -135,6 +135,62 @@ def test_what_is_installed_is_told_with_its_version(monkeypatch):
     assert installed_engines()["onnxruntime"] == onnxruntime.__version__
     monkeypatch.setattr(bmis.engines, "ENGINES", ("onnxruntime", "nothing-of-that-name"))
     assert list(installed_engines()) == ["onnxruntime"]
+
+
+def int8_sums(channels=64):
+    """A 1 x 1 convolution in int8 whose products of two, summed, need more than 16 bits."""
+    weights = np.full((2, channels, 1, 1), 127, np.int8)
+    weights[1] = -127
+    constants = {
+        "one": np.float32(1),
+        "zero": np.uint8(0),
+        "wide": np.float32(channels * 127 * 255 / 127),  # of the sums: 0..255 steps from 128
+        "middle": np.uint8(128),
+        "weights": weights,
+        "bias": np.zeros(2, np.int32),
+        "none": np.int8(0),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "one", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "one", "zero"], ["x"]),
+        helper.make_node("DequantizeLinear", ["weights", "one", "none"], ["w"]),
+        helper.make_node("DequantizeLinear", ["bias", "one"], ["b"]),
+        helper.make_node("Conv", ["x", "w", "b"], ["y"]),
+        helper.make_node("QuantizeLinear", ["y", "wide", "middle"], ["z"]),
+        helper.make_node("DequantizeLinear", ["z", "wide", "middle"], ["logits"]),
+    ]
+    shapes = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, count, 8, 8))
+        for name, count in (("image", channels), ("logits", 2))
+    ]
+    found = [numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
+    graph = helper.make_graph(nodes, "sums", shapes[:1], shapes[1:], found)
+    opset = [helper.make_opsetid("", 17)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+
+
+def test_sums_of_int8_products_are_not_clipped():
+    """Fails without the remedy on x86 processors without VNNI, the only ones that clip."""
+    logits = OnnxRuntimeEngine(int8_sums(), threads=1)(np.full((1, 64, 8, 8), 255, np.float32))
+    largest = 64 * 127 * 255
+    np.testing.assert_allclose(logits[0, 0], largest, rtol=0.01)
+    np.testing.assert_allclose(logits[0, 1], -largest, rtol=0.01)
+
+
+@pytest.mark.parametrize(("flags", "asked"), [({"avx2"}, True), ({"avx2", "avx512_vnni"}, False)])
+def test_the_remedy_is_for_processors_that_clip_alone(flags, asked, monkeypatch):
+    entries = {}
+    runtime = bmis.engines.load_onnxruntime()
+
+    class Options(runtime.SessionOptions):
+        def add_session_config_entry(self, key, value):
+            entries[key] = value
+            super().add_session_config_entry(key, value)
+
+    monkeypatch.setattr(runtime, "SessionOptions", Options)
+    monkeypatch.setattr(bmis.engines, "processor_flags", lambda: frozenset(flags))
+    OnnxRuntimeEngine(onnx_bytes(), threads=1)
+    assert (entries.get("session.x64quantprecision") == "1") is asked
 
 
 @pytest.mark.parametrize(
