@@ -28,7 +28,10 @@ from bmis.shipped import FOLDER
 
 RESULTS = Path(__file__).parent / "results"
 CALLS = 30
-FLAGS = {"clipped": frozenset({"avx512_vnni"}), "exact": frozenset[str]()}  # that the engine is told
+FLAGS = {
+    "clipped": frozenset({"avx512_vnni"}),
+    "exact": frozenset[str](),
+}  # that the engine is told
 
 
 def measure(name: str, root: Path) -> dict[str, Any]:

@@ -79,18 +79,23 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.norm_1(self.conv_1(x)), inplace=True)
-        y = self.norm_2(self.conv_2(y))
-        return F.relu(self._scale(y).add_(x), inplace=True)
+        y, factors = self._factors(self.norm_2(self.conv_2(y)))
+        y = y + x if factors is None else torch.addcmul(x, y, factors)
+        return F.relu(y, inplace=True)
 
-    def _scale(self, y: Tensor) -> Tensor:
-        """Dropout and ECA, which both scale whole channels: joined, they cost one pass over y."""
+    def _factors(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What to use in place of y, and the channels' factors (N, C, 1, 1); None are all 1.
+
+        Dropout and ECA both scale whole channels: joined, and with the sum that follows, they cost
+        one pass over y.
+        """
         dropped = self.dropout(y.new_ones(*y.shape[:2], 1, 1)) if self.training else None
         if self.eca is None:
-            return y if dropped is None else y * dropped
+            return y, dropped
         y, means = with_means(y)
         if dropped is None:
-            return y * self.eca(means).to(y.dtype)  # type: ignore[no-any-return]
-        return y * (dropped * self.eca(dropped * means)).to(y.dtype)  # type: ignore[no-any-return]
+            return y, self.eca(means).to(y.dtype)
+        return y, (dropped * self.eca(dropped * means)).to(y.dtype)
 
 
 class SpatialAttention(nn.Module):
