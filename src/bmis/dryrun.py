@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -83,13 +84,16 @@ def _empty(model: SegmentationModel) -> Iterator[SegmentationModel]:
 
 @contextmanager
 def _published_attention() -> Iterator[None]:
-    """Have attention build its map: the kernel of large inputs also multiplies by zeros.
+    """Have attention build its map.
 
-    It takes queries and keys widened to the values' channels, which is no part of the method.
+    The kernel that ours takes for large inputs also multiplies by zeros: queries and keys are
+    widened to the values' channels, which is no part of the method. That of other libraries'
+    networks is not counted at all by torch up to 2.14.
     """
     before, blocks._SMALL = blocks._SMALL, sys.maxsize
     try:
-        yield
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     finally:
         blocks._SMALL = before
 
