@@ -2,17 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two workers of one thread each: what the tests compute is too small for more threads to help.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
 .PHONY: demo test unit check clean
 demo: $(VENV)/.train
 	$(BIN)/bmis demo --out demo
 
 test: check
-	$(BIN)/pytest
+	$(PYTEST)
 
 # The quick tests alone.
 unit: $(VENV)/.dev
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
