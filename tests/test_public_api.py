@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bmis
+from tiny import NETWORK
 
 SOURCE = Path(bmis.__file__).read_text(encoding="utf-8")
 README = Path(__file__).parents[1] / "README.md"
@@ -41,6 +42,30 @@ def test_a_public_name_is_what_its_module_has(name):
     assert value is getattr(import_module(f"bmis.{bmis._HOME[name]}"), name)
     assert callable(value)
     assert value.__name__ == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whoever_takes_a_path_takes_its_text(name):
+    value = getattr(bmis, name)
+    if inspect.isfunction(value):
+        takes = inspect.signature(value).parameters.values()
+        told = {p.name: str(p.annotation) for p in takes if "Path" in str(p.annotation)}
+        assert [name for name, said in told.items() if "str" not in said] == []
+
+
+def test_masks_by_text_alone(dataset, tmp_path):
+    model, out = str(tmp_path / "model.safetensors"), str(tmp_path / "masks")
+    network = bmis.build_model("bmis", **NETWORK)
+    info = bmis.ModelInfo(
+        bmis.ModelConfig("bmis", options=NETWORK), bmis.InputSpec(size=(32, 32)), ("back", "front")
+    )
+    bmis.save_model(model, network, info)
+    assert bmis.load_model(model)[1] == info
+    images = [str(path) for path in bmis.find_images(str(dataset / "images"))]
+    bmis.predict_masks(model, images, out)
+    shape = bmis.read_image(images[0]).pixels.shape[:2]
+    assert bmis.read_image(str(Path(out) / f"{Path(images[0]).stem}.png")).pixels.shape[:2] == shape
+    assert bmis.read_records(str(dataset)) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

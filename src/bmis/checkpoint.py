@@ -44,7 +44,7 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def save_model(path: Path, model: SegmentationModel, info: ModelInfo) -> None:
+def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> None:
     """Write weights and ``info`` into one file, whole or not at all.
 
     Args:
@@ -57,6 +57,7 @@ def save_model(path: Path, model: SegmentationModel, info: ModelInfo) -> None:
         ConfigError: ``info`` is of another network, or its provenance is not plain values.
         DataError: The file cannot be written.
     """
+    path = Path(path)
     shape, said = (model.in_channels, model.num_classes), info.model
     if shape != (said.in_channels, said.num_classes):
         raise ConfigError(
@@ -81,7 +82,7 @@ def save_model(path: Path, model: SegmentationModel, info: ModelInfo) -> None:
             raise OSError(None, str(error)) from error
 
 
-def load_model(path: Path, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
+def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
     """Build the network of a checkpoint again, with its weights, ready to predict.
 
     Args:
@@ -97,7 +98,7 @@ def load_model(path: Path, device: str = "cpu") -> tuple[SegmentationModel, Mode
         ConfigError: No such device.
     """
     target = choose_device(device)
-    path = find_model(path)
+    path = find_model(Path(path))
     metadata, state = _read(path)
     info = _read_info(path, metadata)
     try:

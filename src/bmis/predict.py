@@ -53,9 +53,9 @@ class Prediction:
 
 
 def predict_masks(
-    model: Path,
-    images: Sequence[Path],
-    out: Path,
+    model: Path | str,
+    images: Sequence[Path | str],
+    out: Path | str,
     *,
     overlay: bool = False,
     probabilities: bool = False,
@@ -88,7 +88,8 @@ def predict_masks(
     """
     runtime, info = load_runtime(model, options)
     predictor = Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
-    return write_masks(predictor, images, out, overlay=overlay, spacing=spacing)
+    files = [Path(image) for image in images]
+    return write_masks(predictor, files, Path(out), overlay=overlay, spacing=spacing)
 
 
 def write_masks(

@@ -178,7 +178,7 @@ def read_record(path: Path) -> Record:
         raise DataError(f"{path}: damaged record ({error}); {cure}") from error
 
 
-def read_records(folder: Path) -> list[Record]:
+def read_records(folder: Path | str) -> list[Record]:
     """All records of a folder and its subfolders, one for each cell, sorted by cell.
 
     Of a cell that failed and was done elsewhere, the one that is done counts.
@@ -190,6 +190,7 @@ def read_records(folder: Path) -> list[Record]:
         DataError: No such folder, a file that is no good record, two records of one cell that
             disagree, records under different conditions or of different splits of one data set.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name a results folder of `bmis compare`")
     found: dict[Cell, tuple[Path, Record]] = {}

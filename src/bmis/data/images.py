@@ -55,7 +55,7 @@ def image_size(path: Path) -> tuple[int, int]:
     return read_header(path).size
 
 
-def read_image(path: Path, *, channels: int | None = None) -> Image:
+def read_image(path: Path | str, *, channels: int | None = None) -> Image:
     """Read an image file as uint8 pixels, by the rules at the head of this module.
 
     Args:

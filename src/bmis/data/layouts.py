@@ -101,7 +101,7 @@ def image_files(folder: Path, *, below: bool = False) -> list[Path]:
     )
 
 
-def find_images(path: Path) -> list[Path]:
+def find_images(path: Path | str) -> list[Path]:
     """The image files of a folder, sorted by name; or the one file itself.
 
     Args:
