@@ -1,16 +1,19 @@
 """What the networks that come with the package score on this processor, in int8.
 
     python benchmarks/int8_sums.py DATA [--only chest-xray ...]
+    python benchmarks/int8_sums.py DATA --engines lung.bmis
 
 x86 processors without VNNI clip sums of products of int8 in ONNX Runtime unless it is told not to;
 ``bmis.engines`` tells it so there. Each network is scored on the test images of its data set with
 the remedy and without, and timed on one thread and on all; beside it the IoU of the same graph
-where it was exported. Writes ``results/int8_sums_<machine>.json``.
+where it was exported. With ``--engines`` float32 and int8 of one bundle by both engines, such as
+``bmis export --int8 --keep-float --formats onnx,openvino`` writes. Writes
+``results/int8_sums_<machine>.json``.
 """
 
+import json
 import statistics
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,19 +22,17 @@ import numpy as np
 from five_modalities import MODALITIES, command_line
 from machine import describe, short_name
 
-from bmis import RuntimeOptions, evaluate_model
-from bmis.bundle import read_bundle
+from bmis import RuntimeOptions, evaluate_model, profile_bundle
+from bmis.bundle import Bundle, read_bundle
 from bmis.engines import OnnxRuntimeEngine
 from bmis.files import output_folder, write_json
 from bmis.processor import usable_cores
 from bmis.shipped import FOLDER
+from bmis.stopwatch import time_calls
 
 RESULTS = Path(__file__).parent / "results"
-CALLS = 30
-FLAGS = {
-    "clipped": frozenset({"avx512_vnni"}),
-    "exact": frozenset[str](),
-}  # that the engine is told
+# what the engine is told that the processor has: without VNNI it asks for exact sums
+FLAGS = {"clipped": frozenset({"avx512_vnni"}), "exact": frozenset[str]()}
 
 
 def measure(name: str, root: Path) -> dict[str, Any]:
@@ -61,28 +62,38 @@ def score(path: Path, data: Path) -> float:
     return float(scores.summary["cases"]["iou"]["mean"])
 
 
-def milliseconds(graph: bytes, bundle: Any, threads: int) -> float:
+def milliseconds(graph: bytes, bundle: Bundle, threads: int) -> float:
     """Median time of one image."""
     spec = bundle.manifest.info.input
     image = np.random.default_rng(0).standard_normal((1, spec.channels, *spec.size))
     batch, run = image.astype(np.float32), OnnxRuntimeEngine(graph, threads=threads)
-    times = []
-    for number in range(CALLS + 3):
-        start = time.perf_counter()
-        run(batch)
-        if number >= 3:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
+    return statistics.median(time_calls(lambda: run(batch), seconds=1.0)) * 1e3
+
+
+def engines(bundle: Path) -> list[dict[str, Any]]:
+    """Every engine and precision of a bundle, on one thread and on all."""
+    return [
+        {
+            **profile_bundle(bundle, batches=(1,), threads=threads).to_dict(),
+            "bundle": bundle.name,
+        }
+        for threads in sorted({1, usable_cores()})
+    ]
 
 
 def main() -> None:
-    args = command_line(__doc__).parse_args()
+    parser = command_line(__doc__)
+    parser.add_argument("--engines", type=Path, metavar="BUNDLE", help="time this one instead")
+    args = parser.parse_args()
     out = output_folder(RESULTS) / f"int8_sums_{short_name()}.json"
-    found = {}
+    found = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"networks": {}}
+    if args.engines:
+        write_json(out, {**found, "engines": engines(args.engines), "machine": describe()})
+        return
     for name in args.only:
-        found[name] = measure(name, args.data)
-        print(name, found[name], flush=True)
-        write_json(out, {"networks": found, "machine": describe()})
+        found["networks"][name] = measure(name, args.data)
+        print(name, found["networks"][name], flush=True)
+        write_json(out, {**found, "machine": describe()})
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if processor_flags().isdisjoint(_EXACT_INT8):
             # x86 without VNNI clips the sum of two products of int8 at 16 bits unless told not to,
-            # which cost a lung network 0.04 IoU; to other processors the entry means nothing
+            # which cost a lung network 0.04 IoU. Where the flags are not known (elsewhere than on
+            # Linux) it is asked for too: right before quick
             options.add_session_config_entry("session.x64quantprecision", "1")
         if bf16:
             options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "1")

@@ -14,7 +14,9 @@ from torch import Tensor
 from bmis.recipes import Augmentation
 
 _CONTROL = 6  # control points a side of the elastic displacement
-_STEP = 4099  # numbers between the noise of one image and the next; a prime, so that no row fits
+_STEP = (
+    4099  # numbers between the noise of one image and the next: a prime, no whole number of rows
+)
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def _recolour(images: Tensor, parameters: Parameters, settings: Augmentation) ->
 def _grain(shape: torch.Size, generator: torch.Generator) -> Tensor:
     """Gaussian noise for a batch: each image looks at another place of one long strip of it.
 
-    Drawing it for every image takes as long as all else that is done to their colours.
+    A CPU draws such numbers on one thread, so few of them are quicker.
     """
     count, size = shape[0], shape[1:].numel()
     strip = torch.randn(size + (count - 1) * _STEP, generator=generator, device=generator.device)

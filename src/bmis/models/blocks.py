@@ -189,11 +189,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     positions = query.shape[2]
     if _exporting() or positions * positions <= _SMALL:
-        scores = query.transpose(1, 2) @ key
-        # Autocast would widen the map to float32 and back, forwards and backwards; the kernel's
-        # own sums are in float32 anyway.
-        with torch.autocast(scores.device.type, enabled=False):
-            weights = scores.softmax(-1)  # (N, P, P), rows sum to 1
+        weights = (query.transpose(1, 2) @ key).softmax(-1)  # (N, P, P), rows sum to 1
         return (weights @ value.transpose(1, 2)).transpose(1, 2)  # channels last, as maps are
     q, k, v = (t.transpose(1, 2).unsqueeze(1) for t in (query, key, value))  # (N, 1, P, D or C)
     widen = (0, v.shape[-1] - q.shape[-1])
