@@ -6,8 +6,9 @@ A turn is one pass over the same training images. The sides alternate, so that w
 machine meets them all; the first turn of each is not counted. The authors' side has its loader
 with and without worker processes, and the faster of both is what ours is compared with; ours runs
 the paper's recipe and the default one, each side in a process of its own. Without DATA, phantoms
-are drawn. Reading the images into memory, once per training on our side, is not counted. Writes
-``results/training_rate_<data>_<machine>.json``.
+are drawn. Reading the images into memory, once per training on our side, is not counted. How far
+either is from what the machine can do at most is told by a large matrix product, the quickest thing
+that it computes. Writes ``results/training_rate_<data>_<machine>.json``.
 """
 
 import argparse
@@ -28,14 +29,17 @@ from bmis.config import InputSpec, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
 from bmis.data.phantoms import write_phantoms
 from bmis.data.store import Store
+from bmis.dryrun import count_macs
 from bmis.files import output_folder, write_json
 from bmis.launch import launch
 from bmis.models import build_model, load_published
 from bmis.recipes import find_recipe
+from bmis.stopwatch import time_calls
 from bmis.timing import synchroniser
 from bmis.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
+_SIDE = 2048  # of the matrices multiplied
 Turn = Callable[[], int]  # trains on every image once and says on how many
 
 
@@ -94,6 +98,20 @@ def alternate(lines: dict[str, Connection], rounds: int) -> dict[str, list[float
     return rates
 
 
+def arithmetic(rates: dict[str, float], channels: int) -> dict[str, float]:
+    """Thousand millions of multiplications and additions a second, of each side and of a product.
+
+    A training takes those of a forward pass three times: for the answer, for the gradients of what
+    comes in, for those of the weights.
+    """
+    of_an_image = 3 * 2 * count_macs(build_model("bmis", in_channels=channels), SIZE) / 1e9
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    a, b = torch.randn(2, _SIDE, _SIDE, device=device).unbind()
+    times = time_calls(lambda: a @ b, seconds=1, synchronise=synchroniser(device))
+    done = {name: of_an_image * rate for name, rate in rates.items()}
+    return {**done, "float32 product": 2 * _SIDE**3 / min(times) / 1e9}
+
+
 def compare(data: Path, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Start all sides, let them take turns, and sum up."""
     names = [f"authors, {workers} workers" for workers in args.workers]
@@ -121,6 +139,7 @@ def compare(data: Path, args: argparse.Namespace, scratch: Path) -> dict[str, An
         "times_the_authors": {
             name: rate / authors for name, rate in medians.items() if name.startswith("ours")
         },
+        "gflops": arithmetic(medians, open_dataset(data).channels),
         "machine": describe(),
     }
 

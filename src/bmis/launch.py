@@ -57,11 +57,11 @@ def launch(config: TrainConfig, run: Path) -> Fabric:
         loggers=loggers,
     )
     fabric.launch()
-    _keep_freed_memory()
+    keep_freed_memory()
     return fabric
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep what is freed: each step asks for the same blocks again.
 
     Given back to the system and taken anew they cost a page fault every 4 KiB. Elsewhere than

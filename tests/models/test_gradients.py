@@ -10,7 +10,12 @@ from torch import nn
 
 from bmis.models import build_model, gradients
 from bmis.models.bmis import _max_pool
-from bmis.models.gradients import TransposedConvolution, keep_dilated_in_float32, with_means
+from bmis.models.gradients import (
+    TransposedConvolution,
+    keep_dilated_in_float32,
+    learn_by_products,
+    with_means,
+)
 from bmis.recipes import find_recipe
 from bmis.trainer import Trainer
 
@@ -190,3 +195,103 @@ def test_training_on_a_cpu_keeps_them():
         for m in model.modules()
         if isinstance(m, nn.Conv2d) and max(m.dilation) > 1
     )
+
+
+@pytest.fixture
+def avx2(monkeypatch):
+    """A processor on which dense kernels learn by products, and any number of channels is enough"""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr(gradients, "_DENSE", 1)
+
+
+def by_products(model):
+    return [
+        type(m).__name__ == "_ConvByProducts" for m in model.modules() if not list(m.children())
+    ]
+
+
+@pytest.mark.parametrize("kernel", [(3, 1), (1, 3), (3, 3), (5, 3), (1, 7)])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 3), (9, 9)])
+@pytest.mark.parametrize("layout", [LAST, FIRST])
+@pytest.mark.parametrize("bias", [True, False])
+def test_dense_kernels_learn_by_products_as_by_torch(avx2, kernel, dilation, layout, bias):
+    """Of 9 and more pixels the outer places of the kernel see nothing of a map of 7 x 6."""
+    padding = tuple(d * (k // 2) for d, k in zip(dilation, kernel, strict=True))
+    theirs = nn.Conv2d(4, 5, kernel, padding=padding, dilation=dilation, bias=bias).double()
+    ours = copy.deepcopy(theirs)
+    learn_by_products(ours)
+    assert by_products(ours) == [True]
+    results = []
+    for layer in (ours, theirs):
+        x = maps(2, 4, 7, 6, layout=layout)
+        y = layer(x)
+        assert (type(y.grad_fn).__name__ == "_ByProductsBackward") is (layer is ours)
+        results.append([y, *torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])])
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+def test_what_is_frozen_stays_so_by_products(avx2):
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    learn_by_products(layer)
+    layer.weight.requires_grad_(False)
+    x = torch.randn(1, 4, 5, 5, requires_grad=True)
+    layer(x).sum().backward()
+    assert layer.weight.grad is None
+    torch.testing.assert_close(layer.bias.grad, torch.full((4,), 25.0))
+
+
+def test_only_dense_kernels_learn_by_products(avx2, monkeypatch):
+    monkeypatch.setattr(gradients, "_DENSE", 48)
+    model = nn.Sequential(
+        nn.Conv2d(48, 64, 3, padding=1),
+        nn.Conv2d(48, 48, (1, 3), padding=(0, 4), dilation=4),
+        nn.Conv2d(48, 47, 3, padding=1),
+        nn.Conv2d(16, 64, 3, padding=1),
+        nn.Conv2d(48, 48, 1),
+        nn.Conv2d(48, 48, 2, padding=1),
+        nn.Conv2d(48, 48, 3),
+        nn.Conv2d(48, 48, 3, padding="same"),
+        nn.Conv2d(48, 48, 3, padding=1, dilation=2),
+        nn.Conv2d(48, 48, 3, padding=1, stride=2),
+        nn.Conv2d(48, 48, 3, padding=1, groups=2),
+        nn.Conv2d(48, 48, 3, padding=1, padding_mode="reflect"),
+        nn.ConvTranspose2d(48, 48, 3, padding=1),
+    )
+    learn_by_products(model)
+    assert by_products(model) == [True, True] + 11 * [False]
+
+
+@pytest.mark.parametrize("capability", ["DEFAULT", "AVX512", "NEON"])
+def test_on_other_processors_none_does(monkeypatch, capability):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    model = build_model("bmis")
+    learn_by_products(model)
+    assert not any(by_products(model))
+
+
+def test_in_half_precision_such_a_kernel_is_torchs_own(avx2):
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    learn_by_products(layer)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(torch.randn(1, 4, 8, 8, requires_grad=True))
+    assert "_ByProductsBackward" not in {type(node).__name__ for node in nodes(y.grad_fn)}
+
+
+def test_products_can_be_compiled(avx2):
+    layer = nn.Conv2d(4, 4, 3, padding=1).double()
+    learn_by_products(layer)
+    x = maps(2, 4, 7, 6)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    expected, got = (
+        torch.autograd.grad(called(x).square().sum(), [x, layer.weight, layer.bias])
+        for called in (layer, compiled)
+    )
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_training_on_such_a_processor_goes_by_products(avx2):
+    model = build_model("bmis", widths=(4, 8, 12))
+    Trainer(Fabric(accelerator="cpu"), model, find_recipe("fast"), epochs=1, seed=0)
+    assert any(by_products(model))

@@ -3,12 +3,15 @@
 The former step aside while a graph is being exported or compiled and where nothing is trained.
 """
 
+from itertools import product
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+_DENSE = 48  # channels from which on products are the quicker way
 
 
 def _trains(x: Tensor) -> bool:
@@ -78,6 +81,94 @@ class TransposedConvolution(nn.ConvTranspose2d):
             self.dilation,
         )
         return cast(Tensor, _BiasGradient.apply(y, bias))
+
+
+class _ByProducts(torch.autograd.Function):
+    """A convolution that leaves maps as large as they are; its weights learn by ``_products``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: tuple[int, int]
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.dilation, ctx.padding = dilation, _reach(weight, dilation)
+        return F.conv2d(x, weight, bias, padding=ctx.padding, dilation=dilation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        geometry = ((1, 1), ctx.padding, ctx.dilation, False, (0, 0), 1)
+        of_x, _, _ = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, *geometry, (True, False, False)
+        )
+        of_weight = _products(x, gradient, weight, ctx.dilation)
+        of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        return of_x, of_weight, of_bias, None
+
+
+def _reach(weight: Tensor, dilation: tuple[int, int]) -> tuple[int, int]:
+    """How many pixels a kernel (O, I, h, w) sees to either side, down and across."""
+    return dilation[0] * (weight.shape[2] // 2), dilation[1] * (weight.shape[3] // 2)
+
+
+def _products(x: Tensor, gradient: Tensor, weight: Tensor, dilation: tuple[int, int]) -> Tensor:
+    """Gradient of a kernel's weights (O, I, h, w): a matrix product for each place of the kernel.
+
+    An image's pixels are taken as one long list, along which each place looks a fixed number of
+    pixels ahead or back; zeros at the end of each row keep it from seeing the next row.
+    """
+    down, across = _reach(weight, dilation)
+    seen, answered = x.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)  # (N, H, W, channels)
+    if across:
+        seen, answered = (F.pad(t, (0, 0, 0, across)) for t in (seen, answered))
+    found = torch.empty_like(weight)
+    for i, j in product(range(weight.shape[2]), range(weight.shape[3])):
+        pixels = seen.shape[1] * seen.shape[2]
+        ahead = (i * dilation[0] - down) * seen.shape[2] + j * dilation[1] - across
+        ahead = max(-pixels, min(ahead, pixels))  # beyond the image there is nothing
+        low, high = max(0, -ahead), pixels - max(0, ahead)
+        by_image = torch.bmm(
+            answered.flatten(1, 2)[:, low:high].transpose(1, 2),
+            seen.flatten(1, 2)[:, low + ahead : high + ahead],
+        )
+        found[:, :, i, j] = by_image.sum(0)
+    return found
+
+
+class _ConvByProducts(nn.Conv2d):
+    """A convolution that learns by ``_products`` in float32."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(input.device.type):
+            return super().forward(input)
+        dilation = cast(tuple[int, int], self.dilation)
+        return cast(Tensor, _ByProducts.apply(input, self.weight, self.bias, dilation))
+
+
+def learn_by_products(model: nn.Module) -> None:
+    """Have a model train quicker in float32 on a processor with AVX2 and no wider vectors.
+
+    oneDNN's gradients of such weights are far slower than its other convolutions there, and slower
+    than products; of fewer channels products are the slower way (``benchmarks/products.py``).
+    """
+    if torch.backends.cpu.get_cpu_capability() != "AVX2":
+        return
+    for module in model.modules():
+        if type(module) is nn.Conv2d and _is_dense(module):
+            module.__class__ = _ConvByProducts
+
+
+def _is_dense(conv: nn.Conv2d) -> bool:
+    return (
+        conv.groups == 1
+        and conv.stride == (1, 1)
+        and max(conv.kernel_size) > 1
+        and all(side % 2 for side in conv.kernel_size)
+        and conv.padding == _reach(conv.weight, cast(tuple[int, int], conv.dilation))
+        and conv.padding_mode == "zeros"
+        and min(conv.in_channels, conv.out_channels) >= _DENSE
+    )
 
 
 class _DilatedConv2d(nn.Conv2d):
