@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.data.augment import Parameters, apply, draw
+from bmis.data.augment import _STEP, Parameters, apply, draw
 from bmis.recipes import RECIPES, Augmentation
 
 STILL = Augmentation(flip=0.0, rotate=0.0)
@@ -237,6 +237,13 @@ def test_noise_has_the_spread_that_was_drawn_and_differs_everywhere():
     assert noise.std().item() == pytest.approx(0.05, rel=0.05)
     assert not torch.equal(noise[0], noise[1])
     assert abs(float(np.corrcoef(noise[0, 0].flatten(), noise[0, 1].flatten())[0, 1])) < 0.1
+
+
+def test_noise_is_drawn_once_for_a_batch():
+    """A CPU draws on one thread: images look at places of one strip, `_STEP` numbers apart."""
+    images = torch.full((2, 1, 96, 96), 0.5)
+    first, second = (recoloured(images, noise=0.05) - images).flatten(1)
+    torch.testing.assert_close(second[:-_STEP], first[_STEP:])
 
 
 def test_grey_images_know_no_colour():

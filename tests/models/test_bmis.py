@@ -251,3 +251,12 @@ def test_answers_stay_finite_in_half_precision():
     x = torch.randn(1, 3, 64, 64).half() * 100
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.float16):
         assert model(x).isfinite().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_factors_and_sum_at_the_end_of_a_block_are_one_operation(training):
+    block = build_model("bmis").stage_1[0].train(training)
+    y = block(torch.randn(2, 64, 8, 8, requires_grad=True))
+    (before, _), *_ = y.grad_fn.next_functions
+    assert type(y.grad_fn).__name__ == "ReluBackward0"
+    assert type(before).__name__ == "AddcmulBackward0"
