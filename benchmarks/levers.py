@@ -43,7 +43,7 @@ class Lever:
 
 
 _SMALL = {"size": (96, 96), "epochs": 30}
-_VESSELS = {"size": (224, 224), "epochs": 100}
+_VESSELS = {"size": (224, 224), "epochs": 50}
 SQUASHED = "squashed to 224 x 224"
 LEVERS = {
     BASE: Lever(changes=_SMALL),
@@ -52,7 +52,7 @@ LEVERS = {
     "inner supervision": Lever(changes={**_SMALL, "options": {"inner_supervision": True}}),
     "taught by bmis": Lever(teacher=("bmis", 30), changes=_SMALL),
     "taught by smp_unet": Lever(teacher=("smp_unet", 30), changes=_SMALL),
-    SQUASHED: Lever(SQUASHED, changes={**_VESSELS, "epochs": 700}),  # as many passes: 7 crops each
+    SQUASHED: Lever(SQUASHED, changes={**_VESSELS, "epochs": 350}),  # as many passes: 7 crops each
     "crops at native scale": Lever(SQUASHED, changes={**_VESSELS, "resize": "native"}),
 }
 
