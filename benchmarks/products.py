@@ -1,15 +1,17 @@
-"""Training steps with and without ``learn_by_products``, in turns: what it brings each network.
+"""Gradients of kernels' weights, torch's own and by matrix products: layers and whole steps.
 
-    python benchmarks/products.py [--methods bmis unet] [--batch 4] [--rounds 5]
+    python benchmarks/products.py [--methods bmis unet] [--batch 4] [--rounds 4]
 
-Float32, 224 x 224: forward, cross-entropy, backward, AdamW. Only on processors with AVX2 and no
-wider vectors do the two differ. Writes ``results/products_<machine>.json``.
+Both ways take turns. Layers: the gradient of the weights alone, in float32 and, where the processor
+has it, bf16. Steps: forward, cross-entropy, backward, AdamW in float32 at 224 x 224, with and
+without ``learn_by_products``, which changes them on processors with AVX2 and no wider vectors only.
+Writes ``results/products_<machine>.json``.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,48 +21,97 @@ from machine import describe, short_name
 from bmis.files import output_folder, write_json
 from bmis.launch import keep_freed_memory
 from bmis.models import build_model
-from bmis.models.gradients import learn_by_products
+from bmis.models.gradients import _products, learn_by_products
+from bmis.processor import computes_bf16
 from bmis.timing import training
 
 RESULTS = Path(__file__).parent / "results"
 SIZE = (224, 224)
+WAYS = ("torch", "products")
+LAYERS = (  # channels in and out, side of the map, kernel, dilation
+    (16, 112, (3, 1), 1),
+    (16, 112, (1, 3), 1),
+    (32, 112, (3, 1), 1),
+    (32, 112, (1, 3), 1),
+    (48, 56, (3, 3), 1),
+    (64, 56, (3, 1), 1),
+    (64, 56, (1, 3), 1),
+    (96, 28, (3, 1), 1),
+    (96, 28, (1, 3), 5),
+    (64, 56, (3, 3), 1),
+    (256, 14, (3, 3), 1),
+    (64, 224, (3, 3), 1),
+)
 
 
-def make_step(name: str, batch: int, *, products: bool) -> Callable[[], object]:
+def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
+    """Seconds of each way's turns, and how many times as quick products are, by medians."""
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(rounds + 1):
+        for way, work in ways.items():
+            start = time.perf_counter()
+            work()
+            if number:  # the first one allocates
+                seconds[way].append(time.perf_counter() - start)
+    medians = {way: statistics.median(values) for way, values in seconds.items()}
+    return {
+        "seconds": seconds,
+        "medians": medians,
+        "times_as_quick": medians["torch"] / medians["products"],
+    }
+
+
+def layer(
+    channels: int, side: int, kernel: tuple[int, int], dilation: int, dtype: torch.dtype, batch: int
+) -> dict[str, Callable[[], object]]:
+    """Both ways to the gradient of one kernel's weights."""
+
+    def channels_last(*shape: int) -> torch.Tensor:
+        return torch.randn(shape).to(dtype, memory_format=torch.channels_last)
+
+    x, gradient = (channels_last(batch, channels, side, side) for _ in range(2))
+    weight = channels_last(channels, channels, *kernel)
+    spread = (dilation, dilation)
+    padding = [dilation * (k // 2) for k in kernel]
+    geometry = ((1, 1), padding, spread, False, (0, 0), 1)
+
+    def torchs() -> object:
+        return torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, *geometry, (False, True, False)
+        )
+
+    return {"torch": torchs, "products": lambda: _products(x, gradient, weight, spread)}
+
+
+def step(name: str, batch: int, *, products: bool) -> Callable[[], object]:
+    """One step of training a network."""
     model = build_model(name).to(memory_format=torch.channels_last)
     if products:
         learn_by_products(model)
     return training(model, batch, SIZE)
 
 
-def compare(name: str, batch: int, rounds: int) -> dict[str, Any]:
-    """Seconds of each counted step of both ways, which take turns."""
-    ways = {
-        way: make_step(name, batch, products=way == "products") for way in ("torch", "products")
-    }
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(rounds + 1):
-        for way, step in ways.items():
-            start = time.perf_counter()
-            step()
-            if number:  # the first one allocates
-                seconds[way].append(time.perf_counter() - start)
-    medians = {way: statistics.median(values) for way, values in seconds.items()}
-    times = medians["torch"] / medians["products"]
-    print(f"{name}: {medians['torch']:.2f} s, by products {medians['products']:.2f} s: {times:.2f}")
-    return {"seconds": seconds, "medians": medians, "times_as_quick": times}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--methods", nargs="+", default=["bmis", "smp_unet", "cmunext", "unet"])
+    parser.add_argument("--methods", nargs="*", default=["bmis", "smp_unet", "cmunext", "unet"])
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=4)
     args = parser.parse_args()
     keep_freed_memory()
-    found = {name: compare(name, args.batch, args.rounds) for name in args.methods}
+    kinds = [torch.float32, torch.bfloat16] if computes_bf16() else [torch.float32]
+    found = {}
+    for dtype in kinds:
+        for channels, side, kernel, dilation in LAYERS:
+            name = f"{dtype}, {channels} channels, {side} x {side}, {kernel}, dilation {dilation}"
+            ways = layer(channels, side, kernel, dilation, dtype, args.batch)
+            found[name] = alternate(ways, 5 * args.rounds)
+            print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+    for name in args.methods:
+        ways = {way: step(name, args.batch, products=way == "products") for way in WAYS}
+        found[name] = alternate(ways, args.rounds)
+        print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
     out = output_folder(RESULTS) / f"products_{short_name()}.json"
-    write_json(out, {"batch": args.batch, "methods": found, "machine": describe()})
+    write_json(out, {"batch": args.batch, "found": found, "machine": describe()})
     print(f"wrote {out}")
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import bmis.processor
-from bmis.processor import processor_flags, processor_name, usable_cores
+from bmis.processor import computes_bf16, processor_flags, processor_name, usable_cores
 
 
 @pytest.fixture
@@ -31,6 +31,15 @@ def test_arm(cpuinfo, monkeypatch):
 def test_elsewhere(cpuinfo, monkeypatch):
     monkeypatch.setattr("platform.processor", lambda: "arm")
     assert (processor_name(), processor_flags()) == ("arm", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [({"avx512_bf16"}, True), ({"amx_bf16"}, True), ({"avx512f"}, False), (set(), False)],
+)
+def test_bf16_is_computed_where_x86_says_so(monkeypatch, flags, expected):
+    monkeypatch.setattr(bmis.processor, "processor_flags", lambda: frozenset(flags))
+    assert computes_bf16() is expected
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError, require
-from bmis.processor import processor_flags
+from bmis.processor import computes_bf16
 
 
 def launch(config: TrainConfig, run: Path) -> Fabric:
@@ -82,5 +82,4 @@ def _bf16(precision: str, *, cuda: bool) -> bool:
         return precision == "bf16"
     if cuda:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # elsewhere than on Linux there are no flags: float32 is always right
-    return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+    return computes_bf16()

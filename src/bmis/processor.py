@@ -25,6 +25,14 @@ def processor_flags() -> frozenset[str]:
     return frozenset()
 
 
+def computes_bf16() -> bool:
+    """Whether an x86 processor has instructions for bfloat16; always False elsewhere than on Linux.
+
+    Where they are not known of, float32 is always right.
+    """
+    return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
 def usable_cores() -> int:
     """Cores that this process may use, at least 1.
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-_DENSE = 48  # channels from which on products are the quicker way
+_DENSE = 32  # channels from which on products are the quicker way
 
 
 def _trains(x: Tensor) -> bool:
