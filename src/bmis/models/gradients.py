@@ -1,6 +1,6 @@
-"""Layers whose gradients torch computes in more passes than are needed, or wrongly on CPUs.
+"""Layers whose gradients torch computes in more passes than are needed, slowly or wrongly on CPUs.
 
-The former step aside while a graph is being exported or compiled and where nothing is trained.
+The first step aside while a graph is being exported or compiled and where nothing is trained.
 """
 
 from itertools import product
@@ -122,15 +122,16 @@ def _products(x: Tensor, gradient: Tensor, weight: Tensor, dilation: tuple[int, 
     seen, answered = x.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)  # (N, H, W, channels)
     if across:
         seen, answered = (F.pad(t, (0, 0, 0, across)) for t in (seen, answered))
+    width = seen.shape[2]
+    seen, answered = seen.flatten(1, 2), answered.flatten(1, 2)
+    pixels = seen.shape[1]
     found = torch.empty_like(weight)
     for i, j in product(range(weight.shape[2]), range(weight.shape[3])):
-        pixels = seen.shape[1] * seen.shape[2]
-        ahead = (i * dilation[0] - down) * seen.shape[2] + j * dilation[1] - across
+        ahead = (i * dilation[0] - down) * width + j * dilation[1] - across
         ahead = max(-pixels, min(ahead, pixels))  # beyond the image there is nothing
         low, high = max(0, -ahead), pixels - max(0, ahead)
         by_image = torch.bmm(
-            answered.flatten(1, 2)[:, low:high].transpose(1, 2),
-            seen.flatten(1, 2)[:, low + ahead : high + ahead],
+            answered[:, low:high].transpose(1, 2), seen[:, low + ahead : high + ahead]
         )
         found[:, :, i, j] = by_image.sum(0)
     return found
