@@ -1,6 +1,7 @@
 """Layers whose gradients torch computes in more passes than are needed, slowly or wrongly on CPUs.
 
-The first step aside while a graph is being exported or compiled and where nothing is trained.
+Those of the first kind step aside while a graph is being exported or compiled and where nothing is
+trained.
 """
 
 from itertools import product
