@@ -268,3 +268,12 @@ def test_a_device_is_measured(device):
     assert cost.training_mb > cost.inference_mb > found.weights_mb
     assert cost.latency_p95_ms >= cost.latency_p50_ms > 0
     assert cost.step_ms > cost.latency_p50_ms
+
+
+def test_a_cpus_step_is_timed_as_a_training_takes_it(monkeypatch):
+    prepared = []
+    monkeypatch.setattr(timing, "learn_by_products", prepared.append)
+    model = build_model("bmis", widths=(4, 8, 12))
+    timing.measure(model, training, 2, (32, 32), device=torch.device("cpu"), seconds=0)
+    assert len(prepared) == 1
+    assert prepared[0] is not model

@@ -199,7 +199,7 @@ def test_training_on_a_cpu_keeps_them():
 
 @pytest.fixture
 def avx2(monkeypatch):
-    """A processor on which dense kernels learn by products, and any number of channels is enough"""
+    """A processor on which dense kernels learn by products, of however few channels."""
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     monkeypatch.setattr(gradients, "_DENSE", 1)
 
