@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 from bmis.dryrun import peak_bytes
 from bmis.errors import ConfigError
 from bmis.models import build_model
-from bmis.models.blocks import attend, channel_affinity
+from bmis.models.blocks import _softmax, attend, channel_affinity
 
 LARGE = 4160  # positions: one map of all pairs has 17 million entries, too many to be held
 
@@ -244,6 +244,39 @@ def test_channel_affinity_stays_in_float32_under_autocast(dtype):
         got = channel_affinity(x)
     assert got.dtype == torch.float32
     torch.testing.assert_close(got.double(), channel_formula(x), rtol=1e-4, atol=1e-4)
+
+
+class Products(TorchDispatchMode):
+    """Sees every matrix product of a thread, and counts the denormal numbers that go in."""
+
+    seen, denormal = 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func._schema.name in ("aten::bmm", "aten::mm"):
+            self.seen += 1
+            self.denormal += sum(
+                int(((t != 0) & (t.abs() < torch.finfo(t.dtype).tiny)).sum()) for t in args
+            )
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mixing", [channel_affinity, lambda x: attend(x, x, x)])
+def test_no_product_sees_a_denormal_number(mixing):
+    torch.manual_seed(0)
+    x = (3 * torch.randn(2, 32, 64)).requires_grad_()  # scores hundreds apart
+    with Products() as products:
+        mixing(x).square().mean().backward()
+    assert products.seen >= 4
+    assert products.denormal == 0
+
+
+def test_faint_weights_change_nothing_but_themselves():
+    scores = torch.tensor([[0.0, -1.0, -39.0, -41.0, -95.0]], requires_grad=True)
+    weights = _softmax(scores)
+    torch.testing.assert_close(weights, scores.softmax(-1), rtol=0, atol=1e-7)
+    (gradient,) = torch.autograd.grad(weights[0, 0], scores)
+    torch.testing.assert_close(gradient[0, :2], torch.tensor([0.1966, -0.1966]), atol=1e-4, rtol=0)
+    assert (gradient[0] != 0).tolist() == [True, True, True, False, False]
 
 
 def test_answers_stay_finite_in_half_precision():

@@ -12,8 +12,8 @@ from bmis.models import build_model, gradients
 from bmis.models.bmis import _max_pool
 from bmis.models.gradients import (
     TransposedConvolution,
-    keep_dilated_in_float32,
     learn_by_products,
+    learn_rightly_in_bf16,
     with_means,
 )
 from bmis.recipes import find_recipe
@@ -154,37 +154,55 @@ def test_of_equal_values_the_first_one_learns():
     assert gradient.flatten().tolist() == [1, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("channels", "groups"), [(6, 6), (16, 16), (24, 1), (64, 1)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_dilated_kernel_learns_rightly_in_half_precision(dtype, channels, groups):
-    """The sizes are those at which oneDNN's own bf16 gradient was seen to be wrong."""
+def check_bf16_gradient(conv, *, height, width, dtype=torch.float32):
+    """That of the weights, against float64's."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=2, dilation=2, groups=groups))
-    keep_dilated_in_float32(model)
-    x, gradient = torch.randn(2, 2, channels, 48, 32).to(dtype).unbind()
-    x, gradient = (t.contiguous(memory_format=torch.channels_last) for t in (x, gradient))
+    model = nn.Sequential(conv)
+    learn_rightly_in_bf16(model)
+    x = torch.randn(2, conv.in_channels, height, width).to(dtype, memory_format=LAST)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = model(x)
-    (got,) = torch.autograd.grad(y, model[0].weight, gradient.to(y.dtype))
-    weight = model[0].weight.double()
-    plain = F.conv2d(x.double(), weight, padding=2, dilation=2, groups=groups)
+    gradient = torch.randn(y.shape).to(y.dtype, memory_format=LAST)
+    (got,) = torch.autograd.grad(y, conv.weight, gradient)
+    weight = conv.weight.double()
+    geometry = (conv.stride, conv.padding, conv.dilation, conv.groups)
+    plain = F.conv2d(x.double(), weight, None, *geometry)
     (wanted,) = torch.autograd.grad(plain, weight, gradient.double())
     torch.testing.assert_close(
         got.double(), wanted, rtol=0.02, atol=0.02 * float(wanted.abs().max())
     )
 
 
-def test_only_the_dilated_kernels_concerned_leave_half_precision():
+@pytest.mark.parametrize(("channels", "groups"), [(6, 6), (16, 16), (24, 1), (64, 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_dilated_kernel_learns_rightly_in_half_precision(dtype, channels, groups):
+    """The sizes are those at which oneDNN's own bf16 gradient was seen to be wrong."""
+    conv = nn.Conv2d(channels, channels, 3, padding=2, dilation=2, groups=groups)
+    check_bf16_gradient(conv, height=48, width=32, dtype=dtype)
+
+
+def test_only_the_kernels_concerned_leave_half_precision():
     model = nn.Sequential(
-        nn.Conv2d(8, 8, 3),
+        nn.Conv2d(8, 8, 3, stride=(2, 1)),
         nn.Conv2d(8, 8, 3, dilation=2),
         nn.Conv2d(16, 16, 3, dilation=2),
         nn.Conv2d(16, 16, 3, dilation=2, groups=16),
     )
     before = model.state_dict()
-    keep_dilated_in_float32(model)
+    learn_rightly_in_bf16(model)
     assert [type(m) is nn.Conv2d for m in model] == [True, False, True, False]
     assert model.state_dict().keys() == before.keys()
+
+
+def test_what_strides_across_a_map_leaves_half_precision_over_one_pixel():
+    model = nn.Sequential(nn.Conv2d(16, 16, 3, stride=2, padding=1))
+    learn_rightly_in_bf16(model)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert [model(torch.randn(1, 16, 8, width)).dtype for width in (1, 2)] == [
+            torch.float32,
+            torch.bfloat16,
+        ]
+    check_bf16_gradient(nn.Conv2d(48, 64, 3, stride=2, padding=1), height=14, width=1)
 
 
 def test_training_on_a_cpu_keeps_them():

@@ -172,6 +172,7 @@ def init_convolutions(model: nn.Module) -> None:
 
 
 _SMALL = 2**22  # entries of a P x P map, over the batch, that are sooner held than recomputed
+_FAINTEST = -40.0  # e^-40 is 4e-18, far less than float32 tells apart in a sum of weights up to 1
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -189,7 +190,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """
     positions = query.shape[2]
     if _exporting() or positions * positions <= _SMALL:
-        weights = (query.transpose(1, 2) @ key).softmax(-1)  # (N, P, P), rows sum to 1
+        weights = _softmax(query.transpose(1, 2) @ key)  # (N, P, P), rows sum to 1
         return (weights @ value.transpose(1, 2)).transpose(1, 2)  # channels last, as maps are
     q, k, v = (t.transpose(1, 2).unsqueeze(1) for t in (query, key, value))  # (N, 1, P, D or C)
     widen = (0, v.shape[-1] - q.shape[-1])
@@ -197,6 +198,19 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         F.pad(q, widen).contiguous(), F.pad(k, widen).contiguous(), v.contiguous(), scale=1.0
     )
     return out.squeeze(1).transpose(1, 2)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Softmax of the rows, whose faintest weights are e^-40 of the largest and learn nothing.
+
+    Left alone, weights and gradients below 1e-38 become denormal numbers, with which some
+    processors multiply a hundred times slower (``benchmarks/denormals.py``). Products in bf16 take
+    them for 0, and other runtimes are told to (``engines``).
+    """
+    if _exporting() or not scores.is_cpu or scores.dtype != torch.float32:
+        return scores.softmax(-1)
+    below = scores - scores.detach().amax(-1, keepdim=True)
+    return below.clamp_(min=_FAINTEST).softmax(-1)
 
 
 def _exporting() -> bool:
@@ -216,7 +230,7 @@ def channel_affinity(x: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         x = x.float()
         affinity = x @ x.transpose(1, 2)  # (N, C, C)
-        weights = (affinity.amax(-1, keepdim=True) - affinity).softmax(-1)
+        weights = _softmax(-affinity)  # that of rowmax(A) - A, by a constant in each row
         if _exporting():  # runtimes keep maps as they like; some go wrong at the other way
             return weights @ x
         return (x.transpose(1, 2) @ weights.transpose(1, 2)).transpose(1, 2)  # channels last

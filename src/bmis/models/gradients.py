@@ -173,7 +173,7 @@ def _is_dense(conv: nn.Conv2d) -> bool:
     )
 
 
-class _DilatedConv2d(nn.Conv2d):
+class _Float32Conv2d(nn.Conv2d):
     """A convolution in float32, whatever autocast says."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -181,15 +181,32 @@ class _DilatedConv2d(nn.Conv2d):
             return super().forward(input.float()).to(input.dtype)
 
 
-def keep_dilated_in_float32(model: nn.Module) -> None:
+class _StridedConv2d(_Float32Conv2d):
+    """A convolution that is in float32 over maps one pixel wide."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) if input.shape[3] == 1 else nn.Conv2d.forward(self, input)
+
+
+def learn_rightly_in_bf16(model: nn.Module) -> None:
     """Have a model train rightly in bf16 on a CPU.
 
-    oneDNN's bf16 gradient of the weights is wrong for dilated kernels over maps that lie
-    channels-last: garbage without a word, or a crash of the process (seen with torch 2.15 on a
-    processor with avx512_bf16). Dense kernels whose channels are multiples of 16 are right.
+    Some of oneDNN's bf16 gradients of weights are garbage without a word, or a crash of the process
+    (oneDNN 3.12): where ``_is_wrong_in_bf16``, and, on processors with AMX, those of kernels that
+    stride across maps one pixel wide.
     """
     for module in model.modules():
-        if type(module) is nn.Conv2d and max(module.dilation) > 1:
-            channels = (module.in_channels, module.out_channels)
-            if module.groups > 1 or any(count % 16 for count in channels):
-                module.__class__ = _DilatedConv2d
+        if type(module) is nn.Conv2d:
+            if _is_wrong_in_bf16(module):
+                module.__class__ = _Float32Conv2d
+            elif module.stride[1] > 1:
+                module.__class__ = _StridedConv2d
+
+
+def _is_wrong_in_bf16(conv: nn.Conv2d) -> bool:
+    """Dilated kernels over maps that lie channels-last, on any processor with avx512_bf16.
+
+    Dense ones whose channels are multiples of 16 are right.
+    """
+    channels = (conv.in_channels, conv.out_channels)
+    return max(conv.dilation) > 1 and (conv.groups > 1 or any(count % 16 for count in channels))
