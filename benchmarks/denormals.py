@@ -1,0 +1,107 @@
+"""What denormal numbers, those below 1e-38, cost a processor, and BMIS on it.
+
+    python benchmarks/denormals.py DATA [--rounds 5]
+
+Attention's softmax gives every pixel and channel a weight, most of them next to nothing. With the
+plain softmax the faintest come out as denormal numbers; ``models.blocks`` keeps them out. Both ways
+take turns: a product of matrices with such numbers and without; the networks that come with the
+package, in torch and float32, on eight test images of their kind, one at a time; training, by the
+paper's recipe, on 48 images of Kvasir-SEG. DATA is as for five_modalities.py. Writes
+``results/denormals_<machine>.json``.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from five_modalities import MODALITIES
+from machine import describe, short_name
+from torch import Tensor
+from training_rate import ours
+
+from bmis import load, open_dataset, read_image
+from bmis.files import output_folder, write_json
+from bmis.models import blocks
+from bmis.shipped import FOLDER
+
+RESULTS = Path(__file__).parent / "results"
+IMAGES = 8  # of each kind
+TRAINED = 48  # images
+KEPT_OUT = blocks._softmax
+
+
+def plain(scores: Tensor) -> Tensor:
+    return scores.softmax(-1)
+
+
+def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
+    """Seconds of each way's turns, and how many times as quick the second is, by medians."""
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(rounds + 1):
+        for way, work in ways.items():
+            start = time.perf_counter()
+            work()
+            if number:  # the first one allocates
+                seconds[way].append(time.perf_counter() - start)
+    slow, quick = (statistics.median(values) for values in seconds.values())
+    return {"seconds": seconds, "times_as_quick": slow / quick}
+
+
+def both(work: Callable[[], object]) -> dict[str, Callable[[], object]]:
+    """The same work with denormal numbers and without."""
+
+    def by(way: Callable[[Tensor], Tensor]) -> Callable[[], object]:
+        def run() -> None:
+            with patch.object(blocks, "_softmax", way):
+                work()
+
+        return run
+
+    return {"plain": by(plain), "kept out": by(KEPT_OUT)}
+
+
+def product() -> dict[str, Callable[[], object]]:
+    """Of matrices of 6 x 784 x 96 and 6 x 96 x 96; all of the second are denormal, or none."""
+    a, b = torch.randn(6, 784, 96), torch.randn(6, 96, 96)
+    tiny = b.sign() * 1e-39
+
+    def times(what: Tensor) -> Callable[[], object]:
+        return lambda: [torch.bmm(a, what) for _ in range(20)]
+
+    return {"denormal": times(tiny), "normal": times(b)}
+
+
+def prediction(name: str, root: Path) -> Callable[[], object]:
+    cases = open_dataset(root / MODALITIES[name].data).split("test")[:IMAGES]
+    images = [read_image(case.image) for case in cases]
+    predictor = load(FOLDER / f"{name}.safetensors")
+    return lambda: [predictor(image) for image in images]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    dataset = open_dataset(args.data / "kvasir")
+    turn, _ = ours("paper", dataset, dataset.split("train")[:TRAINED], Path(tempfile.mkdtemp()))
+    work = {"product": product()}
+    work |= {name: both(prediction(name, args.data)) for name in MODALITIES}
+    work["training"] = both(turn)
+    found = {}
+    for name, ways in work.items():
+        found[name] = alternate(ways, args.rounds)
+        print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+    out = output_folder(RESULTS) / f"denormals_{short_name()}.json"
+    write_json(out, {"found": found, "machine": describe()})
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    main()
