@@ -19,6 +19,7 @@ _FLAGS = (  # that decide the speed, on x86 and on ARM
     *("asimd", "asimddp", "i8mm", "bf16"),
 )
 _VECTORS = ("avx512f", "avx2", "asimd")  # widest first
+_LIMIT = "ONEDNN_MAX_CPU_ISA"  # keeps torch's convolutions from newer instructions
 
 
 def describe() -> dict[str, Any]:
@@ -27,6 +28,7 @@ def describe() -> dict[str, Any]:
     return {
         "processor": processor_name(),
         "processor_flags": [flag for flag in _FLAGS if flag in processor_flags()],
+        "onednn_limit": os.environ.get(_LIMIT),
         "cores": _cores(),
         "threads": torch.get_num_threads() if torch else None,
         "memory_gb": _memory_gb(),
@@ -41,10 +43,11 @@ def describe() -> dict[str, Any]:
 def short_name() -> str:
     """For a file's name: the GPU's, or the processor's, its vectors and number of cores.
 
-    In virtual machines processors of several generations go by one name; vectors tell them apart.
+    In virtual machines processors of several generations go by one name; vectors tell them apart,
+    or the limit that the environment sets.
     """
     vectors = next((flag for flag in _VECTORS if flag in processor_flags()), "")
-    name = _gpu() or f"{processor_name()} {vectors} {_cores()} cores"
+    name = _gpu() or f"{processor_name()} {os.environ.get(_LIMIT, vectors)} {_cores()} cores"
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 

@@ -470,6 +470,19 @@ def test_a_missing_validation_split_says_what_to_do(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_images_that_cannot_be_used_leave_no_run_behind(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    mask = next((data / "masks").iterdir())
+    Image.new("L", (5, 7)).save(mask)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    for run in ("run", "mine"):
+        with pytest.raises(DataError, match="cannot be used; mend or remove them"):
+            train_model(config(data), out=tmp_path / run)
+    assert not (tmp_path / "run").exists()
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"
+
+
 def test_more_processes_than_images_are_refused(tmp_path):
     data = write_dataset(tmp_path / "data", splits=("train", "val"))
     with pytest.raises(ConfigError, match="1 training images cannot be shared by 2 processes"):

@@ -4,6 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,10 +103,15 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if teacher:
         teacher.model.to(fabric.device)
     spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
-    stores = {
-        split: Store(chosen, dataset, spec, fabric.device, scratch=run)
-        for split, chosen in cases.items()
-    }
+    try:
+        stores = {
+            split: Store(chosen, dataset, spec, fabric.device, scratch=run)
+            for split, chosen in cases.items()
+        }
+    except DataError:
+        with suppress(OSError):  # unless something is in it
+            run.rmdir()
+        raise
     if fabric.is_global_zero:
         write_settings(run, config)
     begun = time.perf_counter()

@@ -205,11 +205,11 @@ def _softmax(scores: Tensor) -> Tensor:
 
     Left alone, weights and gradients below 1e-38 become denormal numbers, with which some
     processors multiply a hundred times slower (``benchmarks/denormals.py``). Products in bf16 take
-    them for 0, and other runtimes are told to (``engines``).
+    them for 0; in exported graphs they stay. Overwrites the scores.
     """
     if _exporting() or not scores.is_cpu or scores.dtype != torch.float32:
         return scores.softmax(-1)
-    below = scores - scores.detach().amax(-1, keepdim=True)
+    below = scores.sub_(scores.detach().amax(-1, keepdim=True))
     return below.clamp_(min=_FAINTEST).softmax(-1)
 
 
