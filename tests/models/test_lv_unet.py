@@ -38,11 +38,11 @@ def test_parameters_and_macs_are_as_published():
 
 @pytest.mark.parametrize("size", [(64, 96), (224, 224)])
 def test_merged_blocks_answer_as_before_with_fewer_parameters(size):
-    model = used(linear=True)
-    x = torch.randn(1, 3, *size)
+    model = used(linear=True).double()  # in float32 rounding alone comes to 1e-4 on some processors
+    x = torch.randn(1, 3, *size, dtype=torch.float64)
     before, parameters = model(x).detach(), count(model)
     model.merge()
-    torch.testing.assert_close(model(x), before, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(model(x), before, rtol=1e-9, atol=1e-9)
     # of each pair i -> o: one of the convolutions, and the scale and shift of three norms less
     # the one bias that the depthwise convolution gets
     assert parameters - count(model) == sum(i * i + i + 2 * i + 3 * o for i, o in PAIRS)
