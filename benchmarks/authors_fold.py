@@ -9,8 +9,6 @@ stopped at any moment, they go on. Writes ``results/authors_fold/<recipe>-fold<K
 """
 
 import argparse
-import csv
-import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 from machine import describe
 
 from bmis import TrainConfig, evaluate_model, paired_difference, train_model
+from bmis.data.tables import read_table
 from bmis.files import output_folder, write_json, write_text
 
 RESULTS = Path(__file__).parent / "results" / "authors_fold"
@@ -26,14 +25,9 @@ TEST = {"honest": "test", "published": "val"}  # what the fold's test images are
 
 def flattering(fold: Path, target: Path) -> Path:
     """The fold with test and validation images exchanged, so that the test images choose."""
-    swap = {"test": "val", "val": "test"}
-    with fold.open(encoding="utf-8", newline="") as stream:
-        rows = [(row["id"], row["split"]) for row in csv.DictReader(stream)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("id", "split"))
-    writer.writerows((case, swap.get(split, split)) for case, split in rows)
-    write_text(target, text.getvalue())
+    swap = {"train": "train", "test": "val", "val": "test"}
+    rows = [f"{case},{swap[row.split or 'train']}" for case, row in read_table(fold).items()]
+    write_text(target, "\n".join(["id,split", *rows, ""]))
     return target
 
 

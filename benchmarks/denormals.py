@@ -11,12 +11,9 @@ paper's recipe, on 48 images of Kvasir-SEG. DATA is as for five_modalities.py. W
 """
 
 import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -24,6 +21,7 @@ from five_modalities import MODALITIES
 from machine import describe, short_name
 from torch import Tensor
 from training_rate import ours
+from turns import alternate
 
 from bmis import load, open_dataset, read_image
 from bmis.files import output_folder, write_json
@@ -38,19 +36,6 @@ KEPT_OUT = blocks._softmax
 
 def plain(scores: Tensor) -> Tensor:
     return scores.softmax(-1)
-
-
-def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
-    """Seconds of each way's turns, and how many times as quick the second is, by medians."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(rounds + 1):
-        for way, work in ways.items():
-            start = time.perf_counter()
-            work()
-            if number:  # the first one allocates
-                seconds[way].append(time.perf_counter() - start)
-    slow, quick = (statistics.median(values) for values in seconds.values())
-    return {"seconds": seconds, "times_as_quick": slow / quick}
 
 
 def both(work: Callable[[], object]) -> dict[str, Callable[[], object]]:

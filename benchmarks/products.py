@@ -9,14 +9,12 @@ Writes ``results/products_<machine>.json``.
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from machine import describe, short_name
+from turns import alternate
 
 from bmis.files import output_folder, write_json
 from bmis.launch import keep_freed_memory
@@ -42,23 +40,6 @@ LAYERS = (  # channels in and out, side of the map, kernel, dilation
     (256, 14, (3, 3), 1),
     (64, 224, (3, 3), 1),
 )
-
-
-def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
-    """Seconds of each way's turns, and how many times as quick products are, by medians."""
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(rounds + 1):
-        for way, work in ways.items():
-            start = time.perf_counter()
-            work()
-            if number:  # the first one allocates
-                seconds[way].append(time.perf_counter() - start)
-    medians = {way: statistics.median(values) for way, values in seconds.items()}
-    return {
-        "seconds": seconds,
-        "medians": medians,
-        "times_as_quick": medians["torch"] / medians["products"],
-    }
 
 
 def layer(

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,17 @@ def output_folder(path: Path) -> Path:
             f"{path}: cannot write here ({error.strerror}); choose another output folder"
         ) from error
     return path
+
+
+@contextmanager
+def not_left_empty(folder: Path) -> Iterator[None]:
+    """Remove a folder again if what was to fill it fails before anything is in it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # something is in it, or another process was first
+            folder.rmdir()
+        raise
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
 from bmis.data.store import Store
 from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
-from bmis.files import output_folder
+from bmis.files import not_left_empty, output_folder
 from bmis.launch import launch
 from bmis.models import build_model, size_options
 from bmis.progress import progress_bar
@@ -103,15 +102,11 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if teacher:
         teacher.model.to(fabric.device)
     spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
-    try:
+    with not_left_empty(run):
         stores = {
             split: Store(chosen, dataset, spec, fabric.device, scratch=run)
             for split, chosen in cases.items()
         }
-    except DataError:
-        with suppress(OSError):  # unless something is in it
-            run.rmdir()
-        raise
     if fabric.is_global_zero:
         write_settings(run, config)
     begun = time.perf_counter()
