@@ -243,6 +243,19 @@ def test_a_loss_that_is_no_number_stops_with_the_cure(dataset, weight):
         trainer.train_epoch(make_store(dataset), lambda count: None)
 
 
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_what_is_no_number_in_half_precision_is_noticed_in_the_same_epoch(tmp_path, recipe):
+    """ReLUs of bf16 may turn it into 0 on the way to the loss; the weights tell."""
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    recipe = find_recipe(recipe, batch_size=2)
+    trainer = Trainer(fabric, build_model("bmis", **NETWORK), recipe, epochs=4, seed=0)
+    store = make_store(write_dataset(tmp_path / "d", splits=("train",) * 2))
+    ruined = -torch.tensor(torch.nan)
+    trainer._model.stage_1[0].norm_1.register_forward_hook(lambda module, x, y: y * ruined)
+    with pytest.raises(TrainingError, match="not a number"):
+        trainer.train_epoch(store, lambda count: None)
+
+
 def test_weights_ruined_by_the_last_step_are_noticed_in_the_same_epoch(tmp_path, monkeypatch):
     trainer = make_trainer(Threshold())
     store = make_store(write_dataset(tmp_path / "d", splits=("train",) * 2))

@@ -17,7 +17,7 @@ from bmis.errors import TrainingError
 from bmis.files import atomic
 from bmis.losses import LOSSES, agreement, one_hot
 from bmis.models import SegmentationModel, TrainingView
-from bmis.models.gradients import learn_by_products, learn_rightly_in_bf16
+from bmis.models.gradients import prepare_for_cpu
 from bmis.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.recipes import Recipe
 
@@ -64,8 +64,7 @@ class Trainer:
         self.progress = Progress()
         self._model = model.to(memory_format=torch.channels_last)
         if fabric.device.type == "cpu":
-            learn_rightly_in_bf16(model)
-            learn_by_products(model)
+            prepare_for_cpu(model)
         view = TrainingView(self._model)
         network = cast(nn.Module, torch.compile(view)) if compiled else view
         self._network, *self._optimizers = fabric.setup(network, *make_optimizers(model, recipe))

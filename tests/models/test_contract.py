@@ -13,7 +13,7 @@ from bmis.engines import OnnxRuntimeEngine
 from bmis.errors import DataError
 from bmis.graphs.onnx_graph import serialised, to_onnx
 from bmis.models import SegmentationModel, build_model, list_models, takes_size
-from bmis.models.gradients import learn_rightly_in_bf16
+from bmis.models.gradients import prepare_for_cpu
 
 HEAVY = {
     "monai_dynunet",
@@ -145,7 +145,7 @@ def test_every_parameter_learns(changeable, images):
 
 def test_it_trains_at_its_least_size_in_mixed_precision(changeable):
     changeable.train().to(memory_format=torch.channels_last)
-    learn_rightly_in_bf16(changeable)  # as a training does
+    prepare_for_cpu(changeable)  # as a training does
     size = least(changeable)
     images = torch.randn(2, 1, *size).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -14,6 +14,7 @@ from bmis.models.gradients import (
     TransposedConvolution,
     learn_by_products,
     learn_rightly_in_bf16,
+    prepare_for_cpu,
     with_means,
 )
 from bmis.recipes import find_recipe
@@ -152,6 +153,39 @@ def test_of_equal_values_the_first_one_learns():
     x = torch.ones(1, 1, 2, 2, requires_grad=True)
     (gradient,) = torch.autograd.grad(_max_pool(x).sum(), x)
     assert gradient.flatten().tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("layout", [LAST, FIRST])
+def test_a_relu_in_half_precision_is_torchs(layout):
+    special = torch.tensor([0.0, -0.0, 1e-40, -1e-40, torch.inf, -torch.inf, 3e38, -3e38])
+    x = maps(2, 5, 4, 6, layout=layout).detach().bfloat16()
+    x[0, :, :, :4] = special.view(1, 2, 4).tile(5, 2, 1)
+    gradient = maps(2, 5, 4, 6, layout=layout).detach().bfloat16()
+    ours = nn.Sequential(nn.ReLU(inplace=True))
+    prepare_for_cpu(ours)
+    answers = []
+    for relu in (ours, nn.ReLU()):
+        leaf = x.clone().requires_grad_()
+        y = relu(leaf * 1)
+        (of_x,) = torch.autograd.grad(y, leaf, gradient)
+        answers.append((y.detach(), of_x))
+    assert "_IntegerReLU" in type(ours(x.clone().requires_grad_() * 1).grad_fn).__name__
+    for got, wanted in zip(*answers, strict=True):
+        assert torch.equal(got, wanted)
+        assert got.stride() == wanted.stride()
+
+
+def test_a_relu_stays_torchs_where_it_is_not_quicker():
+    relu, apart = (nn.ReLU(inplace=inplace) for inplace in (True, False))
+    prepare_for_cpu(nn.Sequential(relu, apart))
+    assert type(apart) is nn.ReLU
+    half = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    for x in (half.detach(), half.float() * 1):
+        assert "Integer" not in type(relu(x).grad_fn).__name__
+    called = set()
+    graph = torch.export.export(nn.Sequential(relu), (half.detach(),)).graph
+    called.update(str(node.target) for node in graph.nodes if node.op == "call_function")
+    assert called == {"aten.relu_.default"}
 
 
 def check_bf16_gradient(conv, *, height, width, dtype=torch.float32):

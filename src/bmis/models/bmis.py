@@ -36,11 +36,12 @@ class ParallelDownsampling(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels - in_channels, 3, stride=2, padding=1)
         self.norm = nn.BatchNorm2d(out_channels, eps=_EPS)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
         pooled = _max_pool(x).to(y.dtype)  # or autocast widens all that follows to float32
-        return F.relu(self.norm(torch.cat([y, pooled], dim=1)), inplace=True)
+        return self.relu(self.norm(torch.cat([y, pooled], dim=1)))  # type: ignore[no-any-return]
 
 
 def _max_pool(x: Tensor) -> Tensor:
@@ -76,12 +77,13 @@ class ResidualBlock(nn.Module):
         self.norm_2 = nn.BatchNorm2d(channels, eps=_EPS)
         self.dropout = nn.Dropout2d(dropout)
         self.eca = EfficientChannelAttention() if eca else None
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm_1(self.conv_1(x)), inplace=True)
+        y = self.relu(self.norm_1(self.conv_1(x)))
         y, factors = self._factors(self.norm_2(self.conv_2(y)))
         y = y + x if factors is None else torch.addcmul(x, y, factors)
-        return F.relu(y, inplace=True)
+        return self.relu(y)  # type: ignore[no-any-return]
 
     def _factors(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
         """What to use in place of y, and the channels' factors (N, C, 1, 1); None are all 1.

@@ -46,6 +46,38 @@ def with_means(x: Tensor) -> tuple[Tensor, Tensor]:
     return x, x.mean((2, 3), keepdim=True)
 
 
+class _IntegerReLU(torch.autograd.Function):
+    """ReLU of bf16, in place, as integers of 16 bits: their order is the same from 0 on.
+
+    Torch widens bf16 to float32 and rounds it back. Not-a-numbers may become 0 here; the weights'
+    gradients keep them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x)
+        x.view(torch.int16).clamp_(min=0)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        passes = y.view(torch.int16).clamp(max=1)  # 1 or 0
+        of_x: Tensor = passes.mul_(gradient.view(torch.int16)).view(torch.bfloat16)
+        return of_x
+
+
+class _QuickReLU(nn.ReLU):
+    """A ReLU in place that trains in bf16 by ``_IntegerReLU``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype == torch.bfloat16 and input.is_cpu and _trains(input):
+            return cast(Tensor, _IntegerReLU.apply(input))
+        return super().forward(input)
+
+
 class _BiasGradient(torch.autograd.Function):
     """A map to which a bias (C,) has been added already; sums up the bias's gradient."""
 
@@ -146,6 +178,19 @@ class _ConvByProducts(nn.Conv2d):
             return super().forward(input)
         dilation = cast(tuple[int, int], self.dilation)
         return cast(Tensor, _ByProducts.apply(input, self.weight, self.bias, dilation))
+
+
+def prepare_for_cpu(model: nn.Module) -> None:
+    """Have a model train quickly and rightly on a CPU; its answers and weights stay what they are.
+
+    In bf16 some convolutions are kept in float32 and ReLUs are integers'; in float32 some weights
+    learn by matrix products.
+    """
+    learn_rightly_in_bf16(model)
+    learn_by_products(model)
+    for module in model.modules():
+        if type(module) is nn.ReLU and module.inplace:
+            module.__class__ = _QuickReLU
 
 
 def learn_by_products(model: nn.Module) -> None:
