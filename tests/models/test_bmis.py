@@ -279,6 +279,21 @@ def test_faint_weights_change_nothing_but_themselves():
     assert (gradient[0] != 0).tolist() == [True, True, True, False, False]
 
 
+@pytest.mark.parametrize("mixing", [channel_affinity, lambda x: attend(x, x, x)])
+def test_exported_graphs_have_the_plain_softmax(mixing):
+    """Runtimes fuse and quantise that one; the bundles that ship were proved with it."""
+
+    class Mixing(torch.nn.Module):
+        def forward(self, x):
+            return mixing(x)
+
+    module = torch.export.export(Mixing(), (torch.randn(1, 6, 16),)).graph_module
+    graphs = [part.graph for part in module.modules() if isinstance(part, torch.fx.GraphModule)]
+    called = [str(node.target) for graph in graphs for node in graph.nodes]
+    assert "aten.softmax.int" in called
+    assert not any("clamp" in name for name in called)
+
+
 def test_answers_stay_finite_in_half_precision():
     model = awake().half()
     x = torch.randn(1, 3, 64, 64).half() * 100
