@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from bmis import CompareConfig, Conditions, compare_methods
+from bmis import CompareConfig, Conditions, Record, compare_methods, read_records
 from bmis.compare import describe
 from bmis.files import output_folder, write_text
 
@@ -95,6 +95,12 @@ MODALITIES = {
 def run_folder(name: str, runs: Path) -> Path:
     """Where a comparison keeps the BMIS of a modality."""
     return runs / name / MODALITIES[name].data / "bmis-seed0"
+
+
+def record_of(name: str) -> Record:
+    """What was found of the BMIS of a modality."""
+    records = read_records(RESULTS / name)
+    return next(one for one in records if one.cell.method == "bmis" and one.cell.seed == 0)
 
 
 def described(name: str, root: Path, runs: Path) -> Path:

@@ -17,9 +17,9 @@ import numpy as np
 from five_modalities import (
     MODALITIES,
     RESULTS,
-    Modality,
     command_line,
     described,
+    record_of,
     run_folder,
 )
 from machine import describe as describe_machine
@@ -34,7 +34,6 @@ from bmis import (
     load_model,
     open_dataset,
     read_image,
-    read_records,
     save_model,
 )
 from bmis.config import Familiarity
@@ -87,11 +86,6 @@ def hits(known: Familiarity, root: Path) -> dict[str, float]:
         values = [gauge(describe(read_image(case.image).pixels)) for case in cases]
         found[name] = float(np.mean(np.array(values) > 1))
     return found
-
-
-def record_of(name: str, modality: Modality) -> Record:
-    records = read_records(RESULTS / name)
-    return next(one for one in records if one.cell.method == "bmis" and one.cell.seed == 0)
 
 
 def sketch(bundle: Path, data: Path, record: Record, target: Path) -> list[tuple[str, float]]:
@@ -181,10 +175,9 @@ def _commit() -> str:
 
 
 def ship(name: str, root: Path, runs: Path) -> None:
-    modality = MODALITIES[name]
     run = run_folder(name, runs)
     data = described(name, root, runs)
-    record = record_of(name, modality)
+    record = record_of(name)
     target = output_folder(FOLDER) / f"{name}.bmis"
     known, _ = learn_familiarity(open_dataset(data), ())
     assert known is not None
@@ -221,7 +214,7 @@ def page() -> str:
         if not file.is_file():
             continue
         told = json.loads(file.read_text(encoding="utf-8"))
-        record = record_of(name, modality)
+        record = record_of(name)
         graph = told["export"]["graphs"][0]
         scores = [_interval(record.summary["cases"][metric]) for metric in ("iou", "dice")]
         rows.append(

@@ -6,10 +6,10 @@ A turn is one pass over the same training images. The sides alternate, so that w
 machine meets them all; the first turn of each is not counted. The authors' side has its loader
 with and without worker processes, and the faster of both is what ours is compared with; once more
 it has denormal numbers, which its attention meets and some processors multiply slowly, set to 0.
-Ours runs the paper's recipe and the default one, each side in a process of its own. Without DATA, phantoms
-are drawn. Reading the images into memory, once per training on our side, is not counted. How far
-either is from what the machine can do at most is told by a large matrix product, the quickest thing
-that it computes. Writes ``results/training_rate_<data>_<machine>.json``.
+Ours runs the paper's recipe and the default one, each side in a process of its own. Without DATA,
+phantoms are drawn. Reading the images into memory, once per training on our side, is not counted.
+How far either is from what the machine can do at most is told by a large matrix product, the
+quickest thing that it computes. Writes ``results/training_rate_<data>_<machine>.json``.
 """
 
 import argparse

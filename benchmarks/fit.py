@@ -1,0 +1,66 @@
+"""How well the networks that come with the package fit the very images that they learned from.
+
+    python benchmarks/fit.py DATA [--only nuclei ...]
+
+Their bundles score the training and the validation images, at the images' own size; the scores of
+the test images are those on record. Training images that are no better marked than others say that
+more of them, or a longer training, will not do much. Writes ``results/fit.json``.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from five_modalities import MODALITIES, RESULTS, command_line, record_of
+from machine import describe
+
+from bmis import evaluate_model
+from bmis.files import write_json
+
+TARGET = RESULTS.parent / "fit.json"
+LOST = 0.1  # Dice below which next to nothing was found
+
+
+def summed_up(ious: list[float], dices: list[float]) -> dict[str, float]:
+    return {
+        "images": len(dices),
+        "iou": float(np.mean(ious)),
+        "dice": float(np.mean(dices)),
+        "median_dice": float(np.median(dices)),
+        "lost": float(np.mean(np.array(dices) < LOST)),
+    }
+
+
+def scored(name: str, data: Path, split: str) -> dict[str, float]:
+    """A shipped bundle on one split."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = evaluate_model(name, data=data, split=split, out=folder)
+    return summed_up(*(known(found.values(metric)) for metric in ("iou", "dice")))
+
+
+def on_record(name: str) -> dict[str, float]:
+    """The test images, as ``five_modalities.py`` scored them."""
+    record = record_of(name)
+    return summed_up(*(known(record.values(metric)) for metric in ("iou", "dice")))
+
+
+def known(values: dict[str, float | None]) -> list[float]:
+    return [value for value in values.values() if value is not None]
+
+
+def main() -> None:
+    args = command_line(__doc__).parse_args()
+    done: dict[str, Any] = json.loads(TARGET.read_text("utf-8")) if TARGET.is_file() else {}
+    for name in args.only:
+        data = args.data / MODALITIES[name].data
+        done[name] = {split: scored(name, data, split) for split in ("train", "val")}
+        done[name]["test"] = on_record(name)
+        for split, values in done[name].items():
+            print(name, split, {key: round(value, 3) for key, value in values.items()}, flush=True)
+        write_json(TARGET, {**done, "machine": describe()})
+
+
+if __name__ == "__main__":
+    main()
