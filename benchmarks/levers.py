@@ -50,6 +50,7 @@ LEVERS = {
     "from dermoscopy": Lever(changes={**_SMALL, "init": "dermoscopy"}),
     "twice the epochs": Lever(changes={**_SMALL, "epochs": 60}),
     "inner supervision": Lever(changes={**_SMALL, "options": {"inner_supervision": True}}),
+    "no dropout": Lever(changes={**_SMALL, "options": {"dropout": [0.0, 0.0]}}),
     "taught by bmis": Lever(teacher=("bmis", 30), changes=_SMALL),
     "taught by smp_unet": Lever(teacher=("smp_unet", 30), changes=_SMALL),
     SQUASHED: Lever(SQUASHED, changes={**_VESSELS, "epochs": 350}),  # as many passes: 7 crops each

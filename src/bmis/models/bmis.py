@@ -25,7 +25,6 @@ _FACTS: dict[str, Any] = {
     "licence": "none stated",
 }
 _EPS = 1e-3  # of every batch norm outside the attention, as published
-_DROPOUT = (0.03, 0.3)  # of the two encoder stages, as published
 _GUESS_WEIGHTS = (0.4, 0.4)  # of the losses of inner supervision; the answer's is 1
 
 
@@ -178,13 +177,15 @@ class BMIS(SegmentationModel):
         attention: Channel and spatial attention at 1/8.
         skip_connections: Add the encoder's features at 1/4 and 1/2 to the decoder's.
         decoder_depth: Residual blocks after each upsampling.
+        dropout: Share of the channels that the blocks at 1/4 and at 1/8 leave out in training.
         inner_supervision: In training the features at 1/8 (after attention) and at 1/4 (of the
             decoder) guess the answer too, each through a 1x1 convolution, and are corrected (not in
             the paper; C.-Y. Lee et al., Deeply-Supervised Nets, arXiv:1409.5185). Costs nothing at
             inference.
 
     Raises:
-        ConfigError: Widths that do not grow, or another number of values than said above.
+        ConfigError: Widths that do not grow, values out of range, or another number of values than
+            said above.
     """
 
     def __init__(  # noqa: PLR0913  (every part that the paper's ablations vary)
@@ -200,17 +201,19 @@ class BMIS(SegmentationModel):
         attention: bool = True,
         skip_connections: bool = False,
         decoder_depth: int = 1,
+        dropout: Sequence[float] = (0.03, 0.3),
         inner_supervision: bool = False,
     ) -> None:
         super().__init__(in_channels, num_classes, stride=8)
         _check(in_channels, widths, depths, dilations)
+        _check_dropout(dropout)
         self.skip_connections = skip_connections
 
-        def stage(width: int, dropout: float, dilations: Sequence[int]) -> nn.Sequential:
+        def stage(width: int, dropped: float, dilations: Sequence[int]) -> nn.Sequential:
             return nn.Sequential(
                 *(
                     ResidualBlock(
-                        width, dilation=d, dropout=dropout, asymmetric=asymmetric, eca=eca
+                        width, dilation=d, dropout=dropped, asymmetric=asymmetric, eca=eca
                     )
                     for d in dilations
                 )
@@ -219,10 +222,10 @@ class BMIS(SegmentationModel):
         half, quarter, eighth = widths
         self.stem = ParallelDownsampling(in_channels, half)
         self.down_1 = ParallelDownsampling(half, quarter)
-        self.stage_1 = stage(quarter, _DROPOUT[0], [1] * depths[0])
+        self.stage_1 = stage(quarter, dropout[0], [1] * depths[0])
         self.down_2 = ParallelDownsampling(quarter, eighth)
         cycle = [dilations[i % len(dilations)] for i in range(depths[1])]
-        self.stage_2 = stage(eighth, _DROPOUT[1], cycle)
+        self.stage_2 = stage(eighth, dropout[1], cycle)
         self.attention = ChannelSpatialAttention(eighth) if attention else None
         self.up_1 = Upsampling(eighth, quarter)
         self.decoder_1 = stage(quarter, 0.0, [1] * decoder_depth)
@@ -290,3 +293,8 @@ def _check(
         raise ConfigError(f"bmis: depths must be 2 numbers of blocks, got {list(depths)}")
     if not dilations or min(dilations) < 1:
         raise ConfigError(f"bmis: dilations must be 1 or more, got {list(dilations)}")
+
+
+def _check_dropout(shares: Sequence[float]) -> None:
+    if len(shares) != 2 or not all(0 <= share < 1 for share in shares):
+        raise ConfigError(f"bmis: dropout must be 2 numbers from 0 to below 1, got {list(shares)}")
