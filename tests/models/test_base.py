@@ -135,6 +135,11 @@ def test_an_unknown_option_is_named():
         build_model("bmis", depht=3)
 
 
+def test_an_option_of_another_kind_is_named_with_its_value():
+    with pytest.raises(ConfigError, match=r"model 'bmis': .*; given: dropout=0\.1$"):
+        build_model("bmis", dropout=0.1)
+
+
 def test_a_name_is_given_once():
     with pytest.raises(ValueError, match="'bmis' is already taken by BMIS"):
         register("bmis")(SegmentationModel)

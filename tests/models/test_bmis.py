@@ -105,6 +105,16 @@ def test_dilations_begin_again_when_there_are_more_blocks():
     assert convolutions == [(1, 1), (2, 1), (1, 1), (2, 1), (1, 1)]
 
 
+@pytest.mark.parametrize(
+    ("options", "of_stages"), [({}, (0.03, 0.3)), ({"dropout": (0, 0.5)}, (0, 0.5))]
+)
+def test_dropout_is_as_published_or_as_told(options, of_stages):
+    model = build_model("bmis", **options)
+    for stage, share in zip((model.stage_1, model.stage_2), of_stages, strict=True):
+        assert {block.dropout.p for block in stage} == {share}
+    assert {block.dropout.p for block in (*model.decoder_1, *model.decoder_2)} == {0}
+
+
 @pytest.mark.parametrize("scale", [1, 2])
 def test_a_skip_connection_carries_detail_past_a_silenced_step(scale):
     """With the upsampling before a decoder silenced, only the skip can tell two images apart."""
@@ -183,6 +193,9 @@ def test_attention_starts_as_three_times_its_input():
         ({"depths": (5, -1)}, "depths must be 2 numbers of blocks"),
         ({"dilations": ()}, "dilations must be 1 or more"),
         ({"dilations": (0,)}, "dilations must be 1 or more"),
+        ({"dropout": (0.1,)}, "dropout must be 2 numbers"),
+        ({"dropout": (0.1, 1)}, "from 0 to below 1"),
+        ({"dropout": (-0.1, 0)}, "from 0 to below 1"),
         ({"num_classes": 0}, "must be at least 1"),
     ],
 )

@@ -208,4 +208,5 @@ def build_model(name: str, **args: Any) -> SegmentationModel:
     try:
         return method.cls(**{**method.preset, **args})
     except TypeError as error:
-        raise ConfigError(f"model {name!r}: {error}") from error
+        given = ", ".join(f"{key}={value!r}" for key, value in args.items())
+        raise ConfigError(f"model {name!r}: {error}; given: {given}") from error
