@@ -4,7 +4,7 @@
 
 Their bundles score the training and the validation images, at the images' own size; the scores of
 the test images are those on record. Training images that are no better marked than others say that
-more of them, or a longer training, will not do much. Writes ``results/fit.json``.
+more of them will not do much. Writes ``results/fit.json``.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from five_modalities import MODALITIES, RESULTS, command_line, record_of
+from five_modalities import RESULTS, command_line, described, record_of
 from machine import describe
 
 from bmis import evaluate_model
@@ -54,7 +54,7 @@ def main() -> None:
     args = command_line(__doc__).parse_args()
     done: dict[str, Any] = json.loads(TARGET.read_text("utf-8")) if TARGET.is_file() else {}
     for name in args.only:
-        data = args.data / MODALITIES[name].data
+        data = described(name, args.data, args.runs)
         done[name] = {split: scored(name, data, split) for split in ("train", "val")}
         done[name]["test"] = on_record(name)
         for split, values in done[name].items():

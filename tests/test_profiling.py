@@ -272,7 +272,7 @@ def test_a_device_is_measured(device):
 
 def test_a_cpus_step_is_timed_as_a_training_takes_it(monkeypatch):
     prepared = []
-    monkeypatch.setattr(timing, "prepare_for_cpu", prepared.append)
+    monkeypatch.setattr(timing, "learn_by_products", prepared.append)
     model = build_model("bmis", widths=(4, 8, 12))
     timing.measure(model, training, 2, (32, 32), device=torch.device("cpu"), seconds=0)
     assert len(prepared) == 1

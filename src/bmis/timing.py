@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from bmis.dryrun import peak_bytes
 from bmis.errors import says_no_memory
 from bmis.models import SegmentationModel
-from bmis.models.gradients import prepare_for_cpu
+from bmis.models.gradients import learn_by_products
 from bmis.processor import processor_name
 from bmis.stopwatch import Step, time_calls
 
@@ -107,7 +107,7 @@ def _measure(
         before = _allocated(device)
         network = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last)
         if device.type == "cpu":  # as in a training
-            prepare_for_cpu(network)
+            learn_by_products(network)
         step = make_step(network, batch, size)
         if device.type == "cuda":
             peak = _cuda_peak(step, device) - before

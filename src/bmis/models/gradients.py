@@ -73,7 +73,7 @@ class _QuickReLU(nn.ReLU):
     """A ReLU in place that trains in bf16 by ``_IntegerReLU``."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.dtype == torch.bfloat16 and input.is_cpu and _trains(input):
+        if input.dtype == torch.bfloat16 and _trains(input):
             return cast(Tensor, _IntegerReLU.apply(input))
         return super().forward(input)
 
