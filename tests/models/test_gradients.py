@@ -12,8 +12,8 @@ from bmis.models import build_model, gradients
 from bmis.models.bmis import _max_pool
 from bmis.models.gradients import (
     TransposedConvolution,
+    keep_in_float32,
     learn_by_products,
-    learn_rightly_in_bf16,
     prepare_for_cpu,
     with_means,
 )
@@ -192,7 +192,7 @@ def check_bf16_gradient(conv, *, height, width, dtype=torch.float32):
     """That of the weights, against float64's."""
     torch.manual_seed(0)
     model = nn.Sequential(conv)
-    learn_rightly_in_bf16(model)
+    keep_in_float32(model)
     x = torch.randn(2, conv.in_channels, height, width).to(dtype, memory_format=LAST)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = model(x)
@@ -223,14 +223,37 @@ def test_only_the_kernels_concerned_leave_half_precision():
         nn.Conv2d(16, 16, 3, dilation=2, groups=16),
     )
     before = model.state_dict()
-    learn_rightly_in_bf16(model)
+    keep_in_float32(model)
     assert [type(m) is nn.Conv2d for m in model] == [True, False, True, False]
     assert model.state_dict().keys() == before.keys()
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "groups", "leaves"),
+    [
+        (3, 1, 8, False),
+        (3, 2, 8, True),
+        ((3, 5), 1, 8, True),
+        ((7, 3), 1, 8, False),
+        (5, 1, 4, False),
+        (5, 1, 1, False),
+        (3, 2, 1, False),
+    ],
+)
+def test_depthwise_kernels_that_are_slow_in_half_precision_leave_it(kernel, stride, groups, leaves):
+    model = nn.Sequential(nn.Conv2d(8, 8, kernel, stride, groups=groups))
+    keep_in_float32(model)
+    x = torch.randn(1, 8, 16, 16)
+    plain = model(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        answer = model(x)
+        assert model(x.bfloat16()).dtype == torch.bfloat16  # as its map came
+    assert torch.equal(answer, plain) is leaves
+
+
 def test_what_strides_across_a_map_leaves_half_precision_over_one_pixel():
     model = nn.Sequential(nn.Conv2d(16, 16, 3, stride=2, padding=1))
-    learn_rightly_in_bf16(model)
+    keep_in_float32(model)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert [model(torch.randn(1, 16, 8, width)).dtype for width in (1, 2)] == [
             torch.float32,

@@ -186,7 +186,7 @@ def prepare_for_cpu(model: nn.Module) -> None:
     In bf16 some convolutions are kept in float32 and ReLUs are integers'; in float32 some weights
     learn by matrix products.
     """
-    learn_rightly_in_bf16(model)
+    keep_in_float32(model)
     learn_by_products(model)
     for module in model.modules():
         if type(module) is nn.ReLU and module.inplace:
@@ -233,16 +233,16 @@ class _StridedConv2d(_Float32Conv2d):
         return super().forward(input) if input.shape[3] == 1 else nn.Conv2d.forward(self, input)
 
 
-def learn_rightly_in_bf16(model: nn.Module) -> None:
-    """Have a model train rightly in bf16 on a CPU.
+def keep_in_float32(model: nn.Module) -> None:
+    """Have a model train in float32 where oneDNN's bf16 gradients are of no use (oneDNN 3.12).
 
-    Some of oneDNN's bf16 gradients of weights are garbage without a word, or a crash of the process
-    (oneDNN 3.12): where ``_is_wrong_in_bf16``, and, on processors with AMX, those of kernels that
-    stride across maps one pixel wide.
+    Some are garbage without a word, or a crash of the process: where ``_is_wrong_in_bf16``, and, on
+    processors with AMX, those of kernels that stride across maps one pixel wide. Some are slower
+    than float32: where ``_is_slow_in_bf16``.
     """
     for module in model.modules():
         if type(module) is nn.Conv2d:
-            if _is_wrong_in_bf16(module):
+            if _is_wrong_in_bf16(module) or _is_slow_in_bf16(module):
                 module.__class__ = _Float32Conv2d
             elif module.stride[1] > 1:
                 module.__class__ = _StridedConv2d
@@ -255,3 +255,12 @@ def _is_wrong_in_bf16(conv: nn.Conv2d) -> bool:
     """
     channels = (conv.in_channels, conv.out_channels)
     return max(conv.dilation) > 1 and (conv.groups > 1 or any(count % 16 for count in channels))
+
+
+def _is_slow_in_bf16(conv: nn.Conv2d) -> bool:
+    """Depthwise kernels that stride or are wider than 3 (``benchmarks/depthwise.py``).
+
+    The gradient of maps that are strided over, and that of a wider kernel's weights, are slow.
+    """
+    depthwise = conv.groups == conv.in_channels > 1
+    return depthwise and (max(conv.stride) > 1 or conv.kernel_size[1] > 3)
