@@ -113,7 +113,8 @@ def test_weights_to_start_from_are_found_by_name(folder):
 
 
 def test_an_unknown_name_is_answered_with_those_that_there_are():
-    with pytest.raises(BundleError, match=r"spott: no such file or folder;.* or one of spots"):
+    answer = r"spott: no such file or folder;.* \(did you mean 'spots'\?\); available: spots"
+    with pytest.raises(BundleError, match=answer):
         load_runtime("spott")
 
 

@@ -13,7 +13,7 @@ from bmis.bundle import SUFFIX
 from bmis.bundle_runtime import load_bundle
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.engines import installed_engines, require_engine
-from bmis.errors import BundleError, ConfigError, require
+from bmis.errors import BundleError, ConfigError, did_you_mean, require
 from bmis.shipped import find_model_file, is_shipped, shipped_names, tell_licence
 
 
@@ -59,7 +59,8 @@ def load_runtime(
     if not path.exists():  # before torch is loaded: a typing error is answered at once
         raise BundleError(
             f"{path}: no such file or folder; name a bundle ({SUFFIX}), a run folder of `bmis "
-            f"train` or its model.safetensors, or one of {', '.join(shipped_names())}"
+            f"train` or its model.safetensors, or a network that comes with bmis"
+            f"{did_you_mean(path.name, shipped_names())}"
         )
     if path.suffix.lower() == SUFFIX:
         runtime, bundle = load_bundle(path, options)
