@@ -49,7 +49,7 @@ MODALITIES = {
         "dermoscopy",
         "lesion",
         "CC BY-NC 4.0 as far as known: not for commercial use",
-        epochs=30,
+        epochs=60,
     ),
     "breast-ultrasound": Modality(
         "busi",
