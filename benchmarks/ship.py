@@ -72,8 +72,9 @@ FAILURES = {  # what the sketches show
     "Nuclei that touch come out as one region.",
     "chest-xray": "Dense or hidden lower parts of a lung are left out. Some reference masks "
     "take in a part of the heart.",
-    "dermoscopy": "Lesions that fill the picture are found in part only, and of two dark places "
-    "the wrong one may be marked too. The reference mask of the second seems to be inverted.",
+    "dermoscopy": "Of two reddish places the wrong one is marked, ink on the skin is marked with "
+    "the lesion, and of a faint lesion that takes up most of the picture only the middle is found. "
+    "The reference masks of the second and third are wrong: they mark the skin around the lesion.",
     "fundus-vessels": "The thinnest vessels, a pixel wide, are missed.",
 }
 
