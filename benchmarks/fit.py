@@ -59,7 +59,8 @@ def main() -> None:
         done[name]["test"] = on_record(name)
         for split, values in done[name].items():
             print(name, split, {key: round(value, 3) for key, value in values.items()}, flush=True)
-        write_json(TARGET, {**done, "machine": describe()})
+        done[name]["machine"] = describe()
+        write_json(TARGET, done)
 
 
 if __name__ == "__main__":

@@ -82,11 +82,13 @@ def values(data: Path, lever: str, seed: int, runs: Path) -> dict[str, float]:
 def add(data: Path, lever: str, seed: int, runs: Path) -> None:
     """Run one training, unless its values are there."""
     target = output_folder(RESULTS) / f"{data.name}.json"
-    done = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {"values": {}}
+    done = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
+    done = {"values": {}, "machines": {}} | done
     seeds = done["values"].setdefault(lever, {})
     if str(seed) not in seeds:
         seeds[str(seed)] = values(data, lever, seed, runs)
-        write_json(target, {**done, "machine": describe()})
+        done["machines"].setdefault(lever, {})[str(seed)] = describe()
+        write_json(target, done)
 
 
 def render(name: str, done: dict[str, Any]) -> list[str]:

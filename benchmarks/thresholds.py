@@ -62,9 +62,10 @@ def main() -> None:
     done = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
     for name in args.only:
         data = described(name, args.data, args.runs)
-        done[name] = compared(values(data, run_folder(name, args.runs)))
-        print(name, done[name], flush=True)
-        write_json(TARGET, {**done, "machine": describe()})
+        found = compared(values(data, run_folder(name, args.runs)))
+        print(name, found, flush=True)
+        done[name] = {**found, "machine": describe()}
+        write_json(TARGET, done)
 
 
 if __name__ == "__main__":
