@@ -56,6 +56,12 @@ def test_weights_and_info_come_back(model, saved, by_folder):
     assert not again.training
 
 
+def test_weights_may_be_read_by_whoever_may_read_other_files(saved):
+    other = saved.with_name("other")
+    other.touch()
+    assert saved.stat().st_mode == other.stat().st_mode
+
+
 def test_channels_last_and_shared_tensors_are_saved_right(model, tmp_path):
     x = torch.randn(1, 1, 32, 24)
     other = build_model("bmis", in_channels=1, num_classes=3, **OPTIONS)

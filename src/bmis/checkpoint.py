@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from bmis.config import ModelInfo
@@ -75,11 +75,8 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     _check_finite(state, path, "lower the learning rate and train again")
     # "format" is what other readers of safetensors look for
     metadata = {"format": "pt", "bmis_version": str(FORMAT_VERSION), "bmis_info": text}
-    with atomic(path) as temporary:
-        try:
-            save_file(state, temporary, metadata)
-        except SafetensorError as error:  # a full disk arrives as this
-            raise OSError(None, str(error)) from error
+    with atomic(path) as temporary:  # save_file would keep all others from reading it
+        temporary.write_bytes(save(state, metadata))
 
 
 def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
