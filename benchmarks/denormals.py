@@ -81,8 +81,7 @@ def main() -> None:
     work["training"] = both(turn)
     found = {}
     for name, ways in work.items():
-        found[name] = alternate(ways, args.rounds)
-        print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+        found[name] = alternate(name, ways, args.rounds)
     out = output_folder(RESULTS) / f"denormals_{short_name()}.json"
     write_json(out, {"found": found, "machine": describe()})
     print(f"wrote {out}")

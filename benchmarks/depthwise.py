@@ -109,12 +109,10 @@ def main() -> None:
             way: layer(channels, side, kernel, stride, args.batch, float32=float32)
             for way, float32 in WAYS.items()
         }
-        found[name] = alternate(ways, 5 * args.rounds)
-        print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+        found[name] = alternate(name, ways, 5 * args.rounds)
     for name in args.methods:
         ways = {way: step(name, args.batch, float32=float32) for way, float32 in WAYS.items()}
-        found[name] = alternate(ways, args.rounds)
-        print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+        found[name] = alternate(name, ways, args.rounds)
     out = output_folder(RESULTS) / f"depthwise_{short_name()}.json"
     write_json(out, {"batch": args.batch, "found": found, "machine": describe()})
     print(f"wrote {out}")

@@ -85,12 +85,10 @@ def main() -> None:
         for channels, side, kernel, dilation in LAYERS:
             name = f"{dtype}, {channels} channels, {side} x {side}, {kernel}, dilation {dilation}"
             ways = layer(channels, side, kernel, dilation, dtype, args.batch)
-            found[name] = alternate(ways, 5 * args.rounds)
-            print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+            found[name] = alternate(name, ways, 5 * args.rounds)
     for name in args.methods:
         ways = {way: step(name, args.batch, products=way == "products") for way in WAYS}
-        found[name] = alternate(ways, args.rounds)
-        print(f"{name}: {found[name]['times_as_quick']:.2f} times as quick", flush=True)
+        found[name] = alternate(name, ways, args.rounds)
     out = output_folder(RESULTS) / f"products_{short_name()}.json"
     write_json(out, {"batch": args.batch, "found": found, "machine": describe()})
     print(f"wrote {out}")

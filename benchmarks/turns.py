@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
-    """Seconds of each way's turns, and how many times as quick the second is, by medians."""
+def alternate(name: str, ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
+    """Seconds of each way's turns, and how many times as quick the second is, by medians: told."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(rounds + 1):
         for way, work in ways.items():
@@ -17,4 +17,5 @@ def alternate(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str
                 seconds[way].append(time.perf_counter() - start)
     medians = {way: statistics.median(values) for way, values in seconds.items()}
     slow, quick = medians.values()
+    print(f"{name}: {slow / quick:.2f} times as quick", flush=True)
     return {"seconds": seconds, "medians": medians, "times_as_quick": slow / quick}
