@@ -273,6 +273,9 @@ def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):
     with pytest.raises(DataError, match=r"none of 6 images can be scored; the first: .*a\.png"):
         evaluate_model(run)
     assert not (run / "metrics.json").exists()
+    with pytest.raises(DataError, match="none of 6 images"):
+        evaluate_model(run, out=run.parent / "apart")
+    assert not (run.parent / "apart").exists()
 
 
 def test_a_network_that_fails_stops_the_evaluation(run, monkeypatch):

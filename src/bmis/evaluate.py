@@ -15,7 +15,7 @@ from bmis.config import RuntimeOptions
 from bmis.data.folder import Case, Dataset, load_case, load_region
 from bmis.errors import DataError
 from bmis.extremes import draw_extremes
-from bmis.files import output_folder
+from bmis.files import not_left_empty, output_folder
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
 from bmis.origin import find_origin, home_of, open_origin
 from bmis.predictor import Frame, Mask, Predictor
@@ -71,7 +71,8 @@ def evaluate_model(
     chosen = dataset.cases if split == "all" else dataset.split(split)
     folder = output_folder(home_of(run) if out is None else Path(out))
     predictor = Predictor(runtime, info)
-    cases, failed = _score(predictor, dataset, chosen, tolerance)
+    with not_left_empty(folder):
+        cases, failed = _score(predictor, dataset, chosen, tolerance)
     scores = Scores(
         model=info.model.name,
         checkpoint=run,
