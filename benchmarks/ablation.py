@@ -20,7 +20,7 @@ from bmis import (
     paired_difference,
     read_records,
 )
-from bmis.methods import find_methods
+from bmis.compare.methods import find_methods
 from bmis.report.statistics import holm
 
 RESULTS = Path(__file__).parent / "results" / "ablation"

@@ -17,7 +17,7 @@ from machine import describe
 
 from bmis import TrainConfig, evaluate_model, paired_difference, train_model
 from bmis.data.tables import read_table
-from bmis.files import output_folder, write_json, write_text
+from bmis.system.files import output_folder, write_json, write_text
 
 RESULTS = Path(__file__).parent / "results" / "authors_fold"
 TEST = {"honest": "test", "published": "val"}  # what the fold's test images are called

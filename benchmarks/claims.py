@@ -16,7 +16,7 @@ import torch
 from machine import describe, short_name
 
 from bmis import paired_difference, profile_model, read_records
-from bmis.files import write_json
+from bmis.system.files import write_json
 
 HERE = Path(__file__).parent
 PAPER = {  # percent; "iou" in points

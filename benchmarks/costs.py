@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from bmis import list_models, profile_model
 from bmis.errors import BmisError
-from bmis.files import atomic, write_json, write_text
 from bmis.models import find_method
-from bmis.report.scatter import Point, name_points
+from bmis.report.figures.scatter import Point, name_points
+from bmis.system.files import atomic, write_json, write_text
 
 ROOT = Path(__file__).parents[1]
 BATCH = 4  # of the training step: the largest networks take ten seconds an image

@@ -13,12 +13,11 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from bmis.catalogue import count
 from bmis.errors import ConfigError
-from bmis.files import write_text
 from bmis.models import find_method, list_models
-from bmis.models.base import GROUPS
-from bmis.models.counts import TABLE, Counts, read_counts
+from bmis.models.catalogue import TABLE, Counts, count, read_counts
+from bmis.models.registry import GROUPS
+from bmis.system.files import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "models.md"
 BEGIN = "<!-- from here to the end: benchmarks/counts.py -->\n"

@@ -24,9 +24,9 @@ from training_rate import ours
 from turns import alternate
 
 from bmis import load, open_dataset, read_image
-from bmis.files import output_folder, write_json
-from bmis.models import blocks
-from bmis.shipped import FOLDER
+from bmis.models.layers import blocks
+from bmis.pretrained.lookup import FOLDER
+from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = 8  # of each kind

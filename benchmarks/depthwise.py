@@ -17,11 +17,12 @@ from machine import describe, short_name
 from torch import nn
 from turns import alternate
 
-from bmis.files import output_folder, write_json
-from bmis.launch import keep_freed_memory
-from bmis.models import build_model, gradients, size_options
-from bmis.processor import computes_bf16
-from bmis.timing import training
+from bmis.models import build_model, size_options
+from bmis.models.layers import cpu_gradients
+from bmis.profile.steps import training
+from bmis.system.files import output_folder, write_json
+from bmis.system.processor import computes_bf16
+from bmis.train.fabric import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results"
 SIZE = (224, 224)
@@ -66,7 +67,7 @@ def layer(
         bias=False,
     ).to(memory_format=torch.channels_last)
     if float32:
-        conv.__class__ = gradients._Float32Conv2d
+        conv.__class__ = cpu_gradients._Float32Conv2d
     x = torch.randn(batch, channels, side, side, dtype=torch.bfloat16)
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
 
@@ -81,9 +82,9 @@ def layer(
 def step(name: str, batch: int, *, float32: bool) -> Callable[[], object]:
     """One step of training a network in bf16."""
     model = build_model(name, **size_options(name, {}, SIZE)).to(memory_format=torch.channels_last)
-    slow = gradients._is_slow_in_bf16 if float32 else lambda conv: False
+    slow = cpu_gradients._is_slow_in_bf16 if float32 else lambda conv: False
     with patch.object(gradients, "_is_slow_in_bf16", slow):
-        gradients.prepare_for_cpu(model)
+        cpu_gradients.prepare_for_cpu(model)
     whole = training(model, batch, SIZE)
 
     def run() -> object:

@@ -23,7 +23,7 @@ from typing import Any
 
 from machine import describe, short_name
 
-from bmis.files import output_folder, write_json
+from bmis.system.files import output_folder, write_json
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"

@@ -25,12 +25,12 @@ from machine import describe, short_name
 import bmis
 from bmis.bundle import FILES, read_bundle
 from bmis.config import RuntimeOptions
-from bmis.data.phantoms import write_phantoms
-from bmis.export import ExportOptions, export_run
-from bmis.files import output_folder, write_json
-from bmis.graphs.proof import FIXED
-from bmis.processor import usable_cores
-from bmis.runtime import load_runtime
+from bmis.data.phantoms.write import write_phantoms
+from bmis.export.run import ExportOptions, export_run
+from bmis.export.validation import FIXED
+from bmis.runtime.load import load_runtime
+from bmis.system.files import output_folder, write_json
+from bmis.system.processor import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = {

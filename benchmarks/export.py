@@ -13,7 +13,7 @@ from pathlib import Path
 from machine import describe
 
 from bmis import ExportOptions, export_run
-from bmis.files import output_folder, write_json
+from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
 ALL = ExportOptions(int8=True, keep_float=True, formats=("onnx", "openvino"))

@@ -17,7 +17,7 @@ from five_modalities import RESULTS, command_line, described, record_of
 from machine import describe
 
 from bmis import evaluate_model
-from bmis.files import write_json
+from bmis.system.files import write_json
 
 TARGET = RESULTS.parent / "fit.json"
 LOST = 0.1  # Dice below which next to nothing was found

@@ -16,8 +16,8 @@ from pathlib import Path
 import yaml
 
 from bmis import CompareConfig, Conditions, Record, compare_methods, read_records
-from bmis.compare import describe
-from bmis.files import output_folder, write_text
+from bmis.compare.run import describe
+from bmis.system.files import output_folder, write_text
 
 RESULTS = Path(__file__).parent / "results" / "five_modalities"
 

@@ -41,10 +41,10 @@ def sides(run: Path, bundle: Path, threads: int) -> dict[str, Run]:
     import torch
     from authors import Network
 
-    from bmis.checkpoint import load_model
     from bmis.config import RuntimeOptions
-    from bmis.runtime import load_runtime
-    from bmis.torch_runtime import TorchRuntime
+    from bmis.models.checkpoint import load_model
+    from bmis.runtime.load import load_runtime
+    from bmis.runtime.torch_network import TorchRuntime
 
     torch.set_num_threads(threads)
     model, info = load_model(run)
@@ -87,7 +87,7 @@ def measure(run: Path, bundle: Path, count: int, rounds: int) -> dict[str, Any]:
     from bmis.bundle import read_bundle
     from bmis.data.folder import load_case
     from bmis.data.preprocess import fit, normalise
-    from bmis.origin import find_origin, open_origin
+    from bmis.evaluate.training_data import find_origin, open_origin
 
     info = read_bundle(bundle).manifest.info
     dataset = open_origin(find_origin(run, info), info)
@@ -129,9 +129,9 @@ def end_to_end(bundle: Path, folder: Path, engine: str, precision: str) -> dict[
     """``bmis predict`` over a folder, with a clock around the network."""
     from bmis.config import RuntimeOptions
     from bmis.data.folder import find_images
-    from bmis.predict import write_masks
-    from bmis.predictor import Predictor
-    from bmis.runtime import load_runtime
+    from bmis.predict.folder import write_masks
+    from bmis.predict.predictor import Predictor
+    from bmis.runtime.load import load_runtime
 
     runtime, info = load_runtime(bundle, RuntimeOptions(engine=engine, precision=precision))
     inside = 0.0
@@ -193,7 +193,7 @@ def report(args: argparse.Namespace) -> None:
     from machine import describe, short_name
 
     from bmis.bundle import read_bundle
-    from bmis.files import output_folder, write_json
+    from bmis.system.files import output_folder, write_json
 
     paths = [str(args.run), str(args.bundle)]
     amounts = ["--images", str(args.images), "--rounds", str(args.rounds)]

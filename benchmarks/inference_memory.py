@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from machine import describe, short_name
 
-from bmis.dryrun import peak_bytes
-from bmis.files import output_folder, write_json
 from bmis.models import build_model
-from bmis.timing import inference
+from bmis.models.complexity import peak_bytes
+from bmis.profile.steps import inference
+from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
 

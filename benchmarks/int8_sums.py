@@ -4,7 +4,7 @@
     python benchmarks/int8_sums.py DATA --engines lung.bmis
 
 x86 processors without VNNI clip sums of products of int8 in ONNX Runtime unless it is told not to;
-``bmis.engines`` tells it so there. Each network is scored on the test images of its data set with
+``bmis.runtime.engines`` tells it so there. Each network is scored on the test images of its data set with
 the remedy and without, and timed on one thread and on all; beside it the IoU of the same graph
 where it was exported. With ``--engines`` float32 and int8 of one bundle by both engines, such as
 ``bmis export --int8 --keep-float --formats onnx,openvino`` writes. Writes
@@ -24,11 +24,11 @@ from machine import describe, short_name
 
 from bmis import RuntimeOptions, evaluate_model, profile_bundle
 from bmis.bundle import Bundle, read_bundle
-from bmis.engines import OnnxRuntimeEngine
-from bmis.files import output_folder, write_json
-from bmis.processor import usable_cores
-from bmis.shipped import FOLDER
-from bmis.stopwatch import time_calls
+from bmis.pretrained.lookup import FOLDER
+from bmis.runtime.engines import OnnxRuntimeEngine
+from bmis.system.files import output_folder, write_json
+from bmis.system.processor import usable_cores
+from bmis.system.stopwatch import time_calls
 
 RESULTS = Path(__file__).parent / "results"
 # what the engine is told that the processor has: without VNNI it asks for exact sums
@@ -43,7 +43,7 @@ def measure(name: str, root: Path) -> dict[str, Any]:
     assert graph is not None, f"{name} holds no int8 graph"
     found: dict[str, Any] = {"exported": graph.check["iou"]}
     for way, flags in FLAGS.items():
-        with mock.patch("bmis.engines.processor_flags", lambda flags=flags: flags):
+        with mock.patch("bmis.runtime.engines.processor_flags", lambda flags=flags: flags):
             found[way] = {
                 "iou": score(path, root / MODALITIES[name].data),
                 "ms": {

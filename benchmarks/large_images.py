@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 import bmis
 from bmis.data.folder import Dataset, load_case, open_dataset
 from bmis.data.images import write_image
-from bmis.files import output_folder, write_json
+from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
 WHOLE = 16384  # a tile that no picture here exceeds

@@ -21,7 +21,7 @@ from typing import Any
 from machine import describe
 
 from bmis import TrainConfig, evaluate_model, paired_difference, train_model
-from bmis.files import output_folder, write_json
+from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results" / "levers"
 BASE = "default"

@@ -6,7 +6,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from bmis.processor import processor_flags, processor_name
+from bmis.system.processor import processor_flags, processor_name
 
 try:
     import torch

@@ -16,12 +16,12 @@ import torch
 from machine import describe, short_name
 from turns import alternate
 
-from bmis.files import output_folder, write_json
-from bmis.launch import keep_freed_memory
 from bmis.models import build_model
-from bmis.models.gradients import _products, learn_by_products
-from bmis.processor import computes_bf16
-from bmis.timing import training
+from bmis.models.layers.cpu_gradients import _products, learn_by_products
+from bmis.profile.steps import training
+from bmis.system.files import output_folder, write_json
+from bmis.system.processor import computes_bf16
+from bmis.train.fabric import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results"
 SIZE = (224, 224)

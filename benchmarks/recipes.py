@@ -16,7 +16,7 @@ from typing import Any
 from machine import describe
 
 from bmis import TrainConfig, evaluate_model, paired_difference, train_model
-from bmis.files import write_json
+from bmis.system.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 RECIPES = ("default", "paper")

@@ -36,13 +36,13 @@ def measure(name: str, size: int, rounds: int) -> dict[str, Any]:
     """One network, in this process."""
     import torch
 
-    from bmis.engines import OnnxRuntimeEngine, OpenVinoEngine
     from bmis.errors import BmisError
-    from bmis.graphs.onnx_graph import serialised, to_onnx
-    from bmis.graphs.openvino import to_openvino
-    from bmis.graphs.quantise import quantise
+    from bmis.export.onnx import serialised, to_onnx
+    from bmis.export.openvino import to_openvino
+    from bmis.export.quantise import quantise
     from bmis.models import build_model, find_method, size_options
-    from bmis.torch_runtime import TorchRuntime
+    from bmis.runtime.engines import OnnxRuntimeEngine, OpenVinoEngine
+    from bmis.runtime.torch_network import TorchRuntime
 
     torch.manual_seed(0)
     threads = len(os.sched_getaffinity(0))
@@ -88,7 +88,7 @@ def measure(name: str, size: int, rounds: int) -> dict[str, Any]:
 
 def phantoms(sides: tuple[int, int]) -> Batch:
     from bmis.config import InputSpec
-    from bmis.data.phantoms import draw_phantom
+    from bmis.data.phantoms.write import draw_phantom
     from bmis.data.preprocess import normalise
 
     spec = InputSpec(sides, 3)
@@ -175,8 +175,8 @@ def main() -> None:
 def run_all(args: argparse.Namespace) -> None:
     from machine import describe, short_name
 
-    from bmis.files import write_json, write_text
     from bmis.models import list_models
+    from bmis.system.files import write_json, write_text
 
     out = ROOT / "benchmarks" / "results" / f"runtimes_{short_name()}.json"
     result = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"networks": []}

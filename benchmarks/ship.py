@@ -39,11 +39,11 @@ from bmis import (
 from bmis.config import Familiarity
 from bmis.data.folder import load_case
 from bmis.errors import BundleError
-from bmis.export import Exported
-from bmis.familiarity import Gauge, describe
-from bmis.files import output_folder, write_json, write_text
-from bmis.graphs.familiar import learn_familiarity
-from bmis.shipped import FOLDER
+from bmis.export.ood import learn_familiarity
+from bmis.export.run import Exported
+from bmis.predict.ood import Gauge, describe
+from bmis.pretrained.lookup import FOLDER
+from bmis.system.files import output_folder, write_json, write_text
 
 SHIPPED = RESULTS.parent / "shipped"
 DOCS = Path(__file__).parent.parent / "docs"

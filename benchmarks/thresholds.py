@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bmis import load, open_dataset, paired_difference
 from bmis.data.folder import load_case
-from bmis.files import write_json
+from bmis.system.files import write_json
 
 TARGET = RESULTS.parent / "thresholds.json"
 LEVELS = (0.3, 0.4, 0.5, 0.6, 0.7)

@@ -28,16 +28,16 @@ from machine import describe, short_name
 
 from bmis.config import InputSpec, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
-from bmis.data.phantoms import write_phantoms
-from bmis.data.store import Store
-from bmis.dryrun import count_macs
-from bmis.files import output_folder, write_json
-from bmis.launch import launch
+from bmis.data.phantoms.write import write_phantoms
 from bmis.models import build_model, load_published
-from bmis.recipes import find_recipe
-from bmis.stopwatch import time_calls
-from bmis.timing import synchroniser
-from bmis.trainer import Trainer
+from bmis.models.complexity import count_macs
+from bmis.profile.steps import synchroniser
+from bmis.system.files import output_folder, write_json
+from bmis.system.stopwatch import time_calls
+from bmis.train.cached_dataset import Store
+from bmis.train.fabric import launch
+from bmis.train.recipes import find_recipe
+from bmis.train.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 FLUSHED = ", no denormals"  # what the authors' code would be without them

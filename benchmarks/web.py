@@ -21,9 +21,9 @@ from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
 from bmis.data.images import read_image
 from bmis.data.preprocess import fit, normalise
-from bmis.files import output_folder, write_json
-from bmis.runtime import load_runtime
-from bmis.stopwatch import time_calls
+from bmis.runtime.load import load_runtime
+from bmis.system.files import output_folder, write_json
+from bmis.system.stopwatch import time_calls
 
 RESULTS = Path(__file__).parent / "results"
 SCRIPT = """

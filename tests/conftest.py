@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tiny import write_dataset
+from helpers.tiny import write_dataset
 
 
 @pytest.fixture

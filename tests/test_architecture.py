@@ -13,7 +13,7 @@ import pytest
 import bmis
 from bmis.data.images import read_mask, write_image
 from bmis.models import find_method, list_models
-from bundles import write_tiny
+from helpers.bundles import write_tiny
 
 ROOT = Path(bmis.__file__).parent
 PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
@@ -114,14 +114,18 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 
 
 DEVICE = (
-    "bmis.bundle, bmis.predict, bmis.runtime, bmis.inspect, bmis.data.phantoms, bmis.cli, "
-    "bmis.evaluate, bmis.metrics, bmis.pretrained"
+    "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, bmis.data.phantoms.write, bmis.cli.main, "
+    "bmis.evaluate.run, bmis.metrics, bmis.pretrained.listing"
 )
 
 
 @pytest.mark.parametrize(
     "code",
-    ["import bmis; dir(bmis)", "import bmis.cli; bmis.cli.main(['--help'])", f"import {DEVICE}"],
+    [
+        "import bmis; dir(bmis)",
+        "import bmis.cli.main; bmis.cli.main.main(['--help'])",
+        f"import {DEVICE}",
+    ],
     ids=["the package", "the help", "the device side"],
 )
 def test_what_runs_on_a_device_loads_no_torch(code):
@@ -133,7 +137,7 @@ def test_a_bundle_is_used_without_torch(engine, tmp_path):
     write_tiny(tmp_path / "a.bmis")
     write_image(tmp_path / "one.png", np.zeros((40, 30, 3), np.uint8))
     argv = ["predict", "a.bmis", "one.png", "--out", "masks", "--engine", engine]
-    code = f"import os, bmis.cli; os.chdir({str(tmp_path)!r}); bmis.cli.main({argv})"
+    code = f"import os, bmis.cli.main; os.chdir({str(tmp_path)!r}); bmis.cli.main.main({argv})"
     assert loaded(code, {"torch", "lightning", "scipy", "onnx"}) == "loaded: []"
     assert read_mask(tmp_path / "masks" / "one.png").shape == (40, 30)
 

@@ -10,8 +10,8 @@ import pytest
 
 import bmis
 from bmis.data.images import read_mask
-from bmis.data.phantoms import write_phantoms
-from bundles import write_tiny
+from bmis.data.phantoms.write import write_phantoms
+from helpers.bundles import write_tiny
 
 ABSENT = ("torch", "lightning", "scipy", "onnx", "jinja2", "matplotlib")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bmis.cli import main
+from bmis.cli.main import main
 
 TINY = ["-o", "widths=[8,16,24]", "-o", "depths=[1,1]"]
 

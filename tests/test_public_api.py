@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import bmis
-from tiny import NETWORK
+from helpers.tiny import NETWORK
 
 SOURCE = Path(bmis.__file__).read_text(encoding="utf-8")
 README = Path(__file__).parents[1] / "README.md"

@@ -5,7 +5,7 @@ import pytest
 
 from bmis.errors import ConfigError, DataError
 from bmis.records import Cell, Conditions, Record, read_record, read_records, write_record
-from record_fakes import CONDITIONS, make_record, write_comparison
+from helpers.records import CONDITIONS, make_record, write_comparison
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):

@@ -9,11 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # "as" says to type checkers that the names are public
-    from bmis.bundle_profiling import profile_bundle as profile_bundle
-    from bmis.checkpoint import load_model as load_model
-    from bmis.checkpoint import save_model as save_model
-    from bmis.compare import CompareConfig as CompareConfig
-    from bmis.compare import compare_methods as compare_methods
+    from bmis.compare.run import CompareConfig as CompareConfig
+    from bmis.compare.run import compare_methods as compare_methods
     from bmis.config import InputSpec as InputSpec
     from bmis.config import ModelConfig as ModelConfig
     from bmis.config import ModelInfo as ModelInfo
@@ -22,13 +19,13 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.data.folder import find_images as find_images
     from bmis.data.folder import open_dataset as open_dataset
     from bmis.data.images import read_image as read_image
-    from bmis.data.phantoms import draw_phantom as draw_phantom
-    from bmis.data.phantoms import write_phantoms as write_phantoms
+    from bmis.data.phantoms.write import draw_phantom as draw_phantom
+    from bmis.data.phantoms.write import write_phantoms as write_phantoms
     from bmis.errors import BmisError as BmisError
-    from bmis.evaluate import evaluate_model as evaluate_model
-    from bmis.export import ExportOptions as ExportOptions
-    from bmis.export import export_run as export_run
-    from bmis.inspect import inspect_dataset as inspect_dataset
+    from bmis.evaluate.run import evaluate_model as evaluate_model
+    from bmis.export.run import ExportOptions as ExportOptions
+    from bmis.export.run import export_run as export_run
+    from bmis.inspect.dataset import inspect_dataset as inspect_dataset
     from bmis.metrics import paired_difference as paired_difference
     from bmis.metrics import score_case as score_case
     from bmis.models import SegmentationModel as SegmentationModel
@@ -36,38 +33,78 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.models import list_models as list_models
     from bmis.models import load_published as load_published
     from bmis.models import register as register
-    from bmis.predict import predict_masks as predict_masks
-    from bmis.predictor import Predictor as Predictor
-    from bmis.predictor import load as load
-    from bmis.profiling import profile_model as profile_model
+    from bmis.models.checkpoint import load_model as load_model
+    from bmis.models.checkpoint import save_model as save_model
+    from bmis.predict.folder import predict_masks as predict_masks
+    from bmis.predict.predictor import Predictor as Predictor
+    from bmis.predict.predictor import load as load
+    from bmis.profile.bundle import profile_bundle as profile_bundle
+    from bmis.profile.network import profile_model as profile_model
     from bmis.records import Conditions as Conditions
     from bmis.records import Record as Record
     from bmis.records import read_records as read_records
-    from bmis.report import write_report as write_report
-    from bmis.runtime import load_runtime as load_runtime
-    from bmis.train import train_model as train_model
+    from bmis.report.write import write_report as write_report
+    from bmis.runtime.load import load_runtime as load_runtime
+    from bmis.train.run import train_model as train_model
 
 _HOMES = {
-    "bundle_profiling": ("profile_bundle",),
-    "checkpoint": ("load_model", "save_model"),
-    "compare": ("CompareConfig", "compare_methods"),
-    "config": ("InputSpec", "ModelConfig", "ModelInfo", "RuntimeOptions", "TrainConfig"),
-    "data.folder": ("find_images", "open_dataset"),
+    "compare.run": (
+        "CompareConfig",
+        "compare_methods",
+    ),
+    "config": (
+        "InputSpec",
+        "ModelConfig",
+        "ModelInfo",
+        "RuntimeOptions",
+        "TrainConfig",
+    ),
+    "data.folder": (
+        "find_images",
+        "open_dataset",
+    ),
     "data.images": ("read_image",),
-    "data.phantoms": ("draw_phantom", "write_phantoms"),
+    "data.phantoms.write": (
+        "draw_phantom",
+        "write_phantoms",
+    ),
     "errors": ("BmisError",),
-    "evaluate": ("evaluate_model",),
-    "export": ("ExportOptions", "export_run"),
-    "inspect": ("inspect_dataset",),
-    "metrics": ("paired_difference", "score_case"),
-    "models": ("SegmentationModel", "build_model", "list_models", "load_published", "register"),
-    "predict": ("predict_masks",),
-    "predictor": ("Predictor", "load"),
-    "profiling": ("profile_model",),
-    "records": ("Conditions", "Record", "read_records"),
-    "report": ("write_report",),
-    "runtime": ("load_runtime",),
-    "train": ("train_model",),
+    "evaluate.run": ("evaluate_model",),
+    "export.run": (
+        "ExportOptions",
+        "export_run",
+    ),
+    "inspect.dataset": ("inspect_dataset",),
+    "metrics": (
+        "paired_difference",
+        "score_case",
+    ),
+    "models": (
+        "SegmentationModel",
+        "build_model",
+        "list_models",
+        "load_published",
+        "register",
+    ),
+    "models.checkpoint": (
+        "load_model",
+        "save_model",
+    ),
+    "predict.folder": ("predict_masks",),
+    "predict.predictor": (
+        "Predictor",
+        "load",
+    ),
+    "profile.bundle": ("profile_bundle",),
+    "profile.network": ("profile_model",),
+    "records": (
+        "Conditions",
+        "Record",
+        "read_records",
+    ),
+    "report.write": ("write_report",),
+    "runtime.load": ("load_runtime",),
+    "train.run": ("train_model",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

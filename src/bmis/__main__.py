@@ -2,6 +2,6 @@
 
 import sys
 
-from bmis.cli import main
+from bmis.cli.main import main
 
 sys.exit(main())

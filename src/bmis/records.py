@@ -15,7 +15,7 @@ from typing import Any
 
 from bmis.config import RESIZE_RULES, Settings, check_choice
 from bmis.errors import ConfigError, DataError
-from bmis.files import output_folder, write_json
+from bmis.system.files import output_folder, write_json
 
 FORMAT = "bmis-record"
 VERSION = 1

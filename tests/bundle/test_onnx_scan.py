@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bmis.bundle import onnx_scan, write_bundle
 from bmis.bundle.onnx_scan import Value, scan_onnx
 from bmis.errors import BundleError
-from bundles import CARD, manifest, onnx_bytes, onnx_model
+from helpers.bundles import CARD, manifest, onnx_bytes, onnx_model
 
 
 @pytest.fixture

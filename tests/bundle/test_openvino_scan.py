@@ -5,7 +5,7 @@ import pytest
 from bmis.bundle import Graph, openvino_scan, read_bundle, write_bundle
 from bmis.bundle.openvino_scan import scan_ir
 from bmis.errors import BundleError
-from bundles import CARD, IR, manifest, onnx_bytes
+from helpers.bundles import CARD, IR, manifest, onnx_bytes
 
 XML = IR
 QUANTISED = XML.replace('type="Convolution"', 'type="FakeQuantize"')

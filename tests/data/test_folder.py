@@ -7,7 +7,7 @@ import pytest
 
 from bmis.data.folder import load_case, load_region, open_dataset
 from bmis.errors import ConfigError, DataError
-from folders import blob, make_folder, picture, save, write_table
+from helpers.folders import blob, make_folder, picture, save, write_table
 
 
 @pytest.fixture

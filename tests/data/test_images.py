@@ -5,10 +5,10 @@ import pytest
 import tifffile
 from PIL import Image as Pillow
 
-from bmis.colours import palette
 from bmis.data.images import image_size, read_image, read_mask, to_channels, write_image, write_mask
+from bmis.data.palette import palette
 from bmis.errors import DataError
-from folders import picture, save
+from helpers.folders import picture, save
 
 RGB = picture(1)
 GREY = picture(2, grey=True)

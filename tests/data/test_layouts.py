@@ -6,7 +6,7 @@ import pytest
 
 from bmis.data.layouts import find_images, find_layout
 from bmis.errors import DataError
-from folders import blob, make_folder, picture, save
+from helpers.folders import blob, make_folder, picture, save
 
 
 def pairs(root):

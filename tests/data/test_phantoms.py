@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bmis.data import phantoms
 from bmis.data.folder import load_case, open_dataset
-from bmis.data.phantoms import MODALITIES, class_names, draw_phantom, write_phantoms
+from bmis.data.phantoms import write as phantoms
 from bmis.data.phantoms.canvas import Blob, Canvas, Stroke
+from bmis.data.phantoms.write import MODALITIES, class_names, draw_phantom, write_phantoms
 from bmis.errors import ConfigError, DataError
 
 KINDS = [(modality, 2) for modality in MODALITIES] + [("fundus", 3), ("xray", 3)]

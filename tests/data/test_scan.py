@@ -1,13 +1,9 @@
-"""Grey or colour, and work spread over threads."""
-
-import threading
+"""Grey or colour."""
 
 import numpy as np
-import pytest
 
-from bmis.data.scan import each, is_grey, scan_channels
-from bmis.errors import DataError
-from folders import picture, save
+from bmis.data.scan import is_grey, scan_channels
+from helpers.folders import picture, save
 
 
 def test_equal_channels_and_jpeg_noise_are_grey():
@@ -30,29 +26,3 @@ def test_one_coloured_image_makes_the_data_set_coloured(tmp_path):
     grey = [save(tmp_path / f"{i}.png", picture(i, grey=True)) for i in range(5)]
     assert scan_channels(grey) == 1
     assert scan_channels([*grey, save(tmp_path / "c.png", picture(9))]) == 3
-
-
-def test_results_keep_the_order_and_faults_come_through():
-    assert list(each(lambda x: x * x, range(100))) == [x * x for x in range(100)]
-
-    def fail(item):
-        if item == 7:
-            raise DataError("seven")
-        return item
-
-    with pytest.raises(DataError, match="seven"):
-        list(each(fail, range(100)))
-
-
-def test_work_does_not_run_far_ahead_of_its_use():
-    started = []
-    lock = threading.Lock()
-
-    def note(item):
-        with lock:
-            started.append(item)
-
-    work = each(note, range(1000))
-    next(work)
-    work.close()
-    assert len(started) < 100

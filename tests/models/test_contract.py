@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bmis.engines import OnnxRuntimeEngine
 from bmis.errors import DataError
-from bmis.graphs.onnx_graph import serialised, to_onnx
+from bmis.export.onnx import serialised, to_onnx
 from bmis.models import SegmentationModel, build_model, list_models, takes_size
-from bmis.models.gradients import prepare_for_cpu
+from bmis.models.layers.cpu_gradients import prepare_for_cpu
+from bmis.runtime.engines import OnnxRuntimeEngine
 
 HEAVY = {
     "monai_dynunet",

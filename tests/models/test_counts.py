@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bmis.catalogue import count
 from bmis.models import build_model, find_method, list_models
-from bmis.models.counts import TABLE, read_counts
+from bmis.models.catalogue import TABLE, count, read_counts
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "counts.py"))
 CURE = "run python benchmarks/counts.py, which writes counts.csv and docs/reference/models.md"

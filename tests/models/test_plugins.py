@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from bmis.errors import ConfigError
-from bmis.models import base, build_model, find_method
+from bmis.models import build_model, find_method
+from bmis.models import registry as base
 from bmis.models.plugins import load_plugins
 
 PLUGIN = """

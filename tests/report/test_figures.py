@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bmis.report.drawing import figure, for_page, shorten, to_svg
-from bmis.report.matrices import draw_curves, draw_ranks, draw_significance
-from bmis.report.scatter import Point, draw_scatter, log_ticks, place_labels
+from bmis.report.figures.matrices import draw_curves, draw_ranks, draw_significance
+from bmis.report.figures.scatter import Point, draw_scatter, log_ticks, place_labels
+from bmis.report.figures.style import figure, for_page, shorten, to_svg
 from bmis.report.statistics import bootstrap_ranks, compare_pairs
 
 NASTY = "a<b>&$x^2$\"'"

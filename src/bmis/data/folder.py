@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.description import Description, read_description
-from bmis.data.faults import Report, stop
 from bmis.data.images import Image, read_image, read_mask
 from bmis.data.labels import class_names, to_labels, wrong_size
 from bmis.data.layouts import Pair, find_images, find_layout
+from bmis.data.on_error import Report, stop
 from bmis.data.scan import scan_channels, scan_classes
 from bmis.data.splits import SPLITS, make_fold, make_split
 from bmis.data.tables import Row, check_ids, read_table

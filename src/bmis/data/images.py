@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.colours import palette
-from bmis.data.codecs import Stored, decode, read_header
+from bmis.data.formats.raster import Stored, decode, read_header
+from bmis.data.palette import palette
 from bmis.errors import DataError
-from bmis.files import atomic
+from bmis.system.files import atomic
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 _PERCENTILES = (0.1, 99.9)
@@ -164,7 +164,7 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
 def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
     """Write labels (H, W) uint8 in 0..num_classes-1 as a PNG, whole or not at all.
 
-    Two classes become grey 0 and 255; more become palette indices, coloured by ``bmis.colours``,
+    Two classes become grey 0 and 255; more become palette indices, coloured by ``bmis.data.palette``,
     so that any viewer shows them apart and ``read_mask`` gives the class numbers back.
 
     Raises:

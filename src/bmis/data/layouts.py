@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bmis.data.faults import Report, stop
 from bmis.data.images import IMAGE_SUFFIXES
+from bmis.data.on_error import Report, stop
 from bmis.errors import DataError
 
 # name_mask.png, name_mask_1.png (several are merged), name_segmentation.png, name_seg.png

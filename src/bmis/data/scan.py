@@ -1,22 +1,17 @@
 """What only a look at all files tells: the number of classes and of channels of a data set."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.codecs import read_header
+from bmis.data.formats.raster import read_header
 from bmis.data.images import read_image, read_mask
 from bmis.data.labels import count_classes, value_counts
-from bmis.progress import track
+from bmis.system.pipeline import each
+from bmis.system.progress import track
 
-_P = TypeVar("_P")
-_T = TypeVar("_T")
-_THREADS = 4  # decoding leaves the interpreter's lock
 _COLOURED = 24  # difference between channels that JPEG noise does not reach
 _MARKS = 0.02  # share of the pixels that burnt-in marks may colour
 
@@ -59,17 +54,3 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
         return True
     spread = pixels.max(axis=2) - pixels.min(axis=2)
     return bool((spread > _COLOURED).mean() <= _MARKS)
-
-
-def each(function: Callable[[_P], _T], items: Sequence[_P]) -> Iterator[_T]:
-    """``function`` of each item in order, by a few threads that never run far ahead."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = iter(items)
-        ahead = [pool.submit(function, item) for item in islice(waiting, 4 * _THREADS)]
-        try:
-            while ahead:
-                yield ahead.pop(0).result()
-                ahead += [pool.submit(function, item) for item in islice(waiting, 1)]
-        finally:
-            for future in ahead:
-                future.cancel()

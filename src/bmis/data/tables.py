@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bmis.data.faults import Report
+from bmis.data.on_error import Report
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError, did_you_mean
 

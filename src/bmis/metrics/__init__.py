@@ -12,7 +12,6 @@ from bmis.metrics.case import (
     CaseScore,
     score_case,
 )
-from bmis.metrics.student import student_quantile
 from bmis.metrics.summary import (
     PairedDifference,
     Summary,
@@ -20,6 +19,7 @@ from bmis.metrics.summary import (
     summarise,
     summarise_cases,
 )
+from bmis.metrics.t_quantile import student_quantile
 
 __all__ = [
     "DEFAULT_TOLERANCE",

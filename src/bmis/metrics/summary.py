@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bmis.errors import DataError, require
 from bmis.metrics.case import METRICS, CaseScore
-from bmis.metrics.student import student_quantile
+from bmis.metrics.t_quantile import student_quantile
 
 
 @dataclass(frozen=True)

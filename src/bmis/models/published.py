@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from bmis.errors import BundleError, ConfigError, did_you_mean
-from bmis.models.base import SegmentationModel, build_model
+from bmis.models.base import SegmentationModel
+from bmis.models.registry import build_model
 
 # What wraps the authors' names: DataParallel adds the first, a checkpoint flattened the second.
 _PREFIX = re.compile(r"^((module|state_dict)\.)+")

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.report.drawing import for_page
-from bmis.report.field import Field, Panel
-from bmis.report.lines import Line, overall_lines, panel_lines, score_lines
-from bmis.report.matrices import draw_curves, draw_ranks, draw_significance
-from bmis.report.pictures import Pictures, draw_pictures
+from bmis.report.case_pictures import Pictures, draw_pictures
+from bmis.report.figures.matrices import draw_curves, draw_ranks, draw_significance
+from bmis.report.figures.scatter import Point, draw_scatter
+from bmis.report.figures.style import for_page
 from bmis.report.quantities import COSTS, PLOTTED, QUALITY
-from bmis.report.scatter import Point, draw_scatter
+from bmis.report.results import Field, Panel
+from bmis.report.rows import Line, overall_lines, panel_lines, score_lines
 from bmis.report.statistics import Pair, bootstrap_ranks, compare_pairs, rank_shares
 from bmis.report.tables import Table, main_table, ranking_table
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bmis.errors import DataError
 from bmis.metrics import Summary, paired_difference, student_quantile
-from bmis.report.field import Values
+from bmis.report.results import Values
 
 ALPHA = 0.05
 SAMPLES = 2000  # of the bootstrap: a share is then known to about 0.01

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from bmis.metrics import METRICS, Summary
 from bmis.records import Record
-from bmis.report.field import Field, cost_median, plain
-from bmis.report.lines import Line, score_lines
 from bmis.report.quantities import COSTS, QUALITY, SECONDS, Quantity, metrics
+from bmis.report.results import Field, cost_median, plain
+from bmis.report.rows import Line, score_lines
 from bmis.report.statistics import Pair, Score
 
 MISSING = "missing"

@@ -1,0 +1,1 @@
+"""The command ``compare``: many networks under the same rules, a record a trial."""

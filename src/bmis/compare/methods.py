@@ -1,0 +1,91 @@
+"""Names of methods in a comparison: networks, networks with options, groups of networks."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import yaml
+
+from bmis.errors import ConfigError, did_you_mean
+from bmis.models import build_model, find_method, list_models
+from bmis.models.registry import GROUPS
+
+_OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A network as it takes part in a comparison.
+
+    Attributes:
+        text: Its name there: "bmis", or "bmis:eca=false" with options, in one spelling.
+        name: Of the network.
+        options: For its constructor.
+    """
+
+    text: str
+    name: str
+    options: dict[str, Any]
+
+
+def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
+    """The networks that are meant, each once, in the order given.
+
+    Args:
+        texts: Each a name, a name with options (``bmis:eca=false,attention=false``), a group
+            ("light", "classic", "transformer", "own"), "all", or several of these with commas.
+
+    Raises:
+        ConfigError: There is none of that name, or it refuses its options.
+        MissingExtraError: A library that one of them needs is not installed.
+    """
+    found: dict[str, Variant] = {}
+    for text in texts:
+        for variant in (v for part in _split(text) for v in _expand(part)):
+            found.setdefault(variant.text, variant)
+    if not found:
+        raise ConfigError("no methods were given; name networks, a group, or all")
+    for variant in found.values():
+        with torch.device("meta"):  # shapes only: a hundred million weights cost nothing
+            build_model(variant.name, **variant.options)
+    return tuple(found.values())
+
+
+def _split(text: str) -> list[str]:
+    """At commas, but not at those between the options of one network or inside brackets."""
+    parts: list[str] = []
+    for part in (piece.strip() for piece in _OUTSIDE_BRACKETS.split(text)):
+        if parts and "=" in part and ":" not in part and ":" in parts[-1]:
+            parts[-1] += f",{part}"
+        elif part:
+            parts.append(part)
+    return parts
+
+
+def _expand(text: str) -> list[Variant]:
+    names = list_models()
+    if text == "all":
+        return [Variant(name, name, {}) for name in names]
+    if text in GROUPS:
+        return [Variant(n, n, {}) for n in names if find_method(n).group == text]
+    name, _, settings = text.partition(":")
+    if name not in names:
+        raise ConfigError(f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}")
+    options = dict(_option(text, part) for part in _OUTSIDE_BRACKETS.split(settings) if part)
+    spelt = ",".join(
+        f"{key}={json.dumps(options[key], separators=(',', ':'))}" for key in sorted(options)
+    )
+    return [Variant(f"{name}:{spelt}" if spelt else name, name, options)]
+
+
+def _option(text: str, part: str) -> tuple[str, Any]:
+    key, found, value = part.partition("=")
+    try:
+        if found and key.strip().isidentifier():
+            return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise ConfigError(f"{text!r}: options are NAME:OPTION=VALUE, such as bmis:eca=false")

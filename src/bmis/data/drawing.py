@@ -1,0 +1,132 @@
+"""Labels drawn on images: contours, overlays and sheets of many pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from bmis.data.palette import palette
+from bmis.errors import DataError
+
+_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+_GAP = 8  # pixels between the tiles of a sheet
+
+
+def contours(labels: NDArray[np.uint8], width: int = 1) -> NDArray[np.uint8]:
+    """Keep the rim of each region and set its inside to 0.
+
+    Args:
+        labels: (H, W) class numbers, 0 = background.
+        width: Of the rim in pixels; it lies inside the region. The edge of the image is no rim.
+
+    Returns:
+        (H, W) uint8: the class number on the rim, 0 elsewhere.
+    """
+    rim = np.zeros_like(labels)
+    left = labels
+    for _ in range(width):
+        padded = np.pad(left, 1, mode="edge")
+        middle = padded[1:-1, 1:-1]
+        edge = np.zeros(labels.shape, np.bool_)
+        for neighbour in (
+            padded[:-2, 1:-1],
+            padded[2:, 1:-1],
+            padded[1:-1, :-2],
+            padded[1:-1, 2:],
+        ):
+            edge |= middle != neighbour
+        rim = np.where(edge & (left > 0), left, rim)
+        left = np.where(edge, np.uint8(0), left)
+    return rim
+
+
+def overlay(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    *,
+    truth: NDArray[np.uint8] | None = None,
+    alpha: float = 0.25,
+) -> NDArray[np.uint8]:
+    """Draw labels on an image: each class tinted and outlined in its colour.
+
+    Args:
+        pixels: (H, W, C) uint8, C = 1 or 3.
+        labels: (H, W) class numbers.
+        truth: (H, W) class numbers to compare with, outlined in black and white dashes.
+        alpha: Strength of the tint, from 0 (contour only) to 1.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        DataError: The sizes differ.
+    """
+    size = pixels.shape[:2]
+    for name, array in (("labels", labels), ("truth", truth)):
+        if array is not None and array.shape != size:
+            raise DataError(f"{name} of shape {array.shape} do not fit an image of shape {size}")
+    drawn = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
+    colours = palette(int(labels.max()) + 1)
+    inside = labels > 0
+    tint = colours[labels[inside]].astype(np.float32) * alpha
+    drawn[inside] = np.rint(drawn[inside] * np.float32(1 - alpha) + tint)
+    width = max(1, round(min(size) / 300))
+    rim = contours(labels, width)
+    drawn[rim > 0] = colours[rim[rim > 0]]
+    if truth is not None:
+        rows, columns = np.nonzero(contours(truth, width))
+        dash = 3 * width  # a chequered pattern gives dashes in every direction
+        light = (rows // dash + columns // dash) % 2 == 0
+        drawn[rows, columns] = np.where(light, np.uint8(255), np.uint8(0))[:, None]
+    return drawn
+
+
+def contact_sheet(
+    tiles: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 6, tile_size: int = 224
+) -> NDArray[np.uint8]:
+    """Many pictures on one white sheet, each above its caption.
+
+    Args:
+        tiles: Captions, cut in the middle where too long, and pictures (H, W, 3) uint8.
+        columns: Tiles side by side.
+        tile_size: Side of a tile in pixels; larger and smaller pictures are scaled to it, keeping
+            their aspect.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        DataError: There are no tiles.
+    """
+    if not tiles:
+        raise DataError("a contact sheet needs at least one picture")
+    font = ImageFont.load_default(size=max(11, tile_size // 16))
+    columns = min(columns, len(tiles))
+    line = sum(font.getmetrics()) + 4 if isinstance(font, ImageFont.FreeTypeFont) else 15
+    across, down = tile_size + _GAP, tile_size + line + _GAP
+    rows = -(-len(tiles) // columns)
+    sheet = Pillow.new("RGB", (columns * across + _GAP, rows * down + _GAP), _PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for index, (caption, rgb) in enumerate(tiles):
+        left, top = _GAP + index % columns * across, _GAP + index // columns * down
+        picture = Pillow.fromarray(rgb)
+        scale = tile_size / max(picture.size)
+        if scale != 1:
+            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+            picture = picture.resize(size, Pillow.Resampling.LANCZOS)
+        spare_x, spare_y = (tile_size - picture.width) // 2, (tile_size - picture.height) // 2
+        sheet.paste(picture, (left + spare_x, top + spare_y))
+        pen.text((left, top + tile_size + 2), _shortened(caption, font, tile_size), _INK, font)
+    return np.asarray(sheet)
+
+
+def _shortened(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
+    """The caption, its middle left out until it fits: both ends of file names tell them apart."""
+    keep = len(caption)
+    text = caption
+    while font.getlength(text) > room and keep > 2:
+        keep -= 1
+        text = caption[: -(-keep // 2)] + "..." + caption[len(caption) - keep // 2 :]
+    return text

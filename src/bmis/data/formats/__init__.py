@@ -1,0 +1,1 @@
+"""Readers of file formats: bytes of a file in, an array out."""

@@ -1,0 +1,1 @@
+"""The command ``evaluate``: scores of a network on the images of a data set."""

@@ -1,0 +1,156 @@
+"""The verb ``evaluate``: a trained network and labelled images in, scores and pictures out.
+
+What the numbers mean stands in ``docs/reference/metrics.md``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.config import RuntimeOptions
+from bmis.data.folder import Case, Dataset, load_case, load_region
+from bmis.errors import DataError
+from bmis.evaluate.examples import draw_extremes
+from bmis.evaluate.scores import Scores, read_case_values, render, write_scores
+from bmis.evaluate.training_data import find_origin, home_of, open_origin
+from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
+from bmis.predict.predictor import Frame, Mask, Predictor
+from bmis.pretrained.lookup import find_model_file
+from bmis.runtime.load import load_runtime
+from bmis.system.files import not_left_empty, output_folder
+from bmis.system.pipeline import stream
+from bmis.system.progress import progress_bar
+
+__all__ = ["Scores", "evaluate_model", "read_case_values", "render"]
+
+
+def evaluate_model(
+    run: Path | str,
+    *,
+    data: Path | str | None = None,
+    split: str = "test",
+    fold: int | str | None = None,
+    out: Path | str | None = None,
+    options: RuntimeOptions | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> Scores:
+    """Score a trained network on the images of a split, at their own size.
+
+    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. Where an image has a
+    field of view, it is scored inside it. Images, masks and fields of view that cannot be used
+    are listed in the answer's ``failed``; the others are scored. A network that
+    cannot judge an image stops the evaluation: what it fails on must not drop out of its mean.
+
+    Args:
+        run: Bundle, run folder of ``bmis train``, or ``.safetensors`` file.
+        data: Dataset folder; the one of the training by default. The fold and the seed of the
+            training hold for it too, so that no training image gets into the test split of a
+            data set that was moved.
+        split: "train", "val", "test", or "all" for every image of the data set.
+        fold: Another fold than the training's: a number or the path of a CSV file.
+        out: By default the run folder; for a bundle a folder beside it with its name, so that it
+            does not take the place of the run's own scores.
+        options: How the network is run; the defaults where left out.
+        tolerance: Of ``nsd``, in millimetres where the data set tells its spacing, else pixels.
+
+    Raises:
+        ConfigError: A setting is wrong, or the data set has other classes than the network.
+        DataError: The data set cannot be used, none of its images can be scored, or ``out``
+            cannot be written to.
+        BundleError: See ``runtime.load_runtime``.
+        MissingExtraError: See ``runtime.load_runtime``.
+    """
+    run = find_model_file(run)
+    runtime, info = load_runtime(run, options)
+    origin = find_origin(run, info, data=data, fold=fold)
+    dataset = open_origin(origin, info)
+    chosen = dataset.cases if split == "all" else dataset.split(split)
+    folder = output_folder(home_of(run) if out is None else Path(out))
+    predictor = Predictor(runtime, info)
+    with not_left_empty(folder):
+        cases, failed = _score(predictor, dataset, chosen, tolerance)
+    scores = Scores(
+        model=info.model.name,
+        checkpoint=run,
+        data=origin.root,
+        split=split,
+        fold=origin.fold,
+        seed=origin.seed,
+        classes=dataset.classes,
+        unit="px" if dataset.spacing is None else "mm",
+        tolerance=tolerance,
+        cases=cases,
+        failed=failed,
+        regions=sum(case.region is not None for case in chosen if case.id in cases),
+        summary=summarise_cases(list(cases.values()), dataset.classes),
+        out=folder,
+        overlays=draw_extremes(predictor, dataset, cases, folder / "overlays"),
+    )
+    write_scores(scores)
+    return scores
+
+
+_Score = Callable[[NDArray[np.uint8]], CaseScore]  # of the labels predicted
+
+
+@dataclass
+class _Scoring:
+    """The three stages for one evaluation, and what they found out."""
+
+    predictor: Predictor
+    dataset: Dataset
+    tolerance: float
+    advance: Callable[[], None]
+    cases: dict[str, CaseScore] = field(default_factory=dict)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+    def read(self, case: Case) -> tuple[Case, Frame, _Score] | None:
+        """In the reader's thread; None where a file is bad."""
+        try:
+            image, truth = load_case(case, self.dataset)
+            score = partial(
+                score_case,
+                truth=truth,
+                num_classes=self.dataset.num_classes,
+                spacing=self.dataset.spacing,
+                tolerance=self.tolerance,
+                region=load_region(case, truth.shape),
+            )
+            return case, self.predictor.prepare(image), score
+        except (DataError, MemoryError) as error:
+            why = str(error) or f"{case.image}: not enough memory; use a larger machine"
+            self.failed.append((case.image, why))
+            self.advance()
+            return None
+
+    def judge(
+        self, group: Sequence[tuple[Case, Frame, _Score] | None]
+    ) -> list[tuple[Case, Callable[[], Mask], _Score]]:
+        """In the caller's thread."""
+        good = [one for one in group if one is not None]
+        finishes = self.predictor.judge([frame for _, frame, _ in good]) if good else []
+        return [
+            (case, finish, score) for (case, _, score), finish in zip(good, finishes, strict=True)
+        ]
+
+    def score(self, judged: tuple[Case, Callable[[], Mask], _Score]) -> None:
+        """In a third thread, so that the distances overlap with the network."""
+        case, finish, score = judged
+        self.cases[case.id] = score(finish().labels)
+        self.advance()
+
+
+def _score(
+    predictor: Predictor, dataset: Dataset, cases: Sequence[Case], tolerance: float
+) -> tuple[dict[str, CaseScore], tuple[tuple[Path, str], ...]]:
+    with progress_bar() as bar:
+        task = bar.add_task("evaluate", total=len(cases))
+        job = _Scoring(predictor, dataset, tolerance, partial(bar.advance, task))
+        stream(cases, job.read, job.judge, job.score, batch=predictor.batch)
+    if not job.cases:
+        raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")
+    return job.cases, tuple(job.failed)

@@ -1,0 +1,161 @@
+"""The scores of one network on one set of images: as a value, a table, CSV and JSON."""
+
+import csv
+import io
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from bmis.errors import DataError
+from bmis.metrics import DISTANCES, METRICS, RULES_VERSION, CaseScore
+from bmis.system.files import write_json, write_text
+
+MEAN_ROW = "(mean)"  # in the column "class" of cases.csv: the mean over the classes of that image
+_PACKAGES = ("bmis", "numpy", "pillow", "torch", "onnxruntime", "openvino")  # that scores rest on
+COLUMNS = ("id", "class", "state", *METRICS)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What ``evaluate_model`` found.
+
+    Attributes:
+        model: Name of the network.
+        checkpoint: Where its weights came from.
+        data: The data set's folder.
+        split: Which of its images, "all" for all of them.
+        fold: Number or file of the fold, None for the data set's own split.
+        seed: Of a split that had to be made.
+        classes: Names, background first.
+        unit: "mm" or "px": of ``hd95``, ``assd`` and ``tolerance``.
+        tolerance: Of ``nsd``.
+        cases: The scores of each image by its id, in the order of the ids.
+        failed: Images that could not be scored, each with one line that says why.
+        regions: How many of ``cases`` were counted inside a field of view; the others whole.
+        summary: See ``metrics.summarise_cases``.
+        out: Folder with ``cases.csv``, ``metrics.json`` and ``overlays/``.
+        overlays: The pictures drawn.
+    """
+
+    model: str
+    checkpoint: Path
+    data: Path
+    split: str
+    fold: int | str | None
+    seed: int
+    classes: tuple[str, ...]
+    unit: str
+    tolerance: float
+    cases: Mapping[str, CaseScore]
+    failed: tuple[tuple[Path, str], ...]
+    regions: int
+    summary: Mapping[str, Any]
+    out: Path
+    overlays: tuple[Path, ...] = ()
+
+    def values(self, metric: str) -> dict[str, float | None]:
+        """The case values of one metric by id, as ``metrics.paired_difference`` takes them."""
+        return {case: score.mean[metric] for case, score in self.cases.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in ``metrics.json``; the single cases are in ``cases.csv``."""
+        return {
+            "rules_version": RULES_VERSION,
+            "model": self.model,
+            "checkpoint": str(self.checkpoint),
+            "data": str(self.data),
+            "split": self.split,
+            "fold": self.fold,
+            "seed": self.seed,
+            "classes": list(self.classes),
+            "unit": self.unit,
+            "tolerance": self.tolerance,
+            "images": len(self.cases),
+            "regions": self.regions,
+            "summary": dict(self.summary),
+            "failed": [{"file": str(path), "why": why} for path, why in self.failed],
+            "overlays": [f"overlays/{path.name}" for path in self.overlays],
+            "environment": _environment(),
+        }
+
+
+def write_scores(scores: Scores) -> None:
+    """Write ``cases.csv`` and ``metrics.json`` into ``scores.out``, each whole or not at all."""
+    write_text(scores.out / "cases.csv", _table(scores))
+    write_json(scores.out / "metrics.json", scores.to_dict())
+
+
+def read_case_values(path: Path, metric: str) -> dict[str, float | None]:
+    """The case values of one metric by id, from a ``cases.csv``.
+
+    Raises:
+        DataError: The file is not a table of cases, or has no such metric.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.DictReader(stream) if row["class"] == MEAN_ROW]
+        return {row["id"]: float(row[metric]) if row[metric] else None for row in rows}
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{path}: no table of cases with {metric!r} ({error}); name a cases.csv of "
+            f"`bmis evaluate` and one of {', '.join(METRICS)}"
+        ) from error
+
+
+def render(scores: Scores) -> Table:
+    """The scores as a table for the terminal; the mean of each class where there are several."""
+    summary, foreground = scores.summary, scores.classes[1:]
+    counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
+    inside = f"\n{scores.regions} of {len(scores.cases)} images counted inside their field of view"
+    table = Table(
+        title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
+        caption=f"foreground {', '.join(counts)}\nhd95 and assd in {scores.unit}, "
+        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.regions else ''}",
+    )
+    several = foreground if len(foreground) > 1 else ()
+    for name in ("metric", "mean", "std", "95 % interval", "n", *several):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for metric in METRICS:
+        row = summary["cases"][metric]
+        digits = 2 if metric in DISTANCES else 4
+        low_high = row["ci95"] and " to ".join(f"{side:.{digits}f}" for side in row["ci95"])
+        of_classes = [summary["classes"][name][metric]["mean"] for name in several]
+        numbers = [
+            "-" if value is None else f"{value:.{digits}f}"
+            for value in (row["mean"], row["std"], *of_classes)
+        ]
+        table.add_row(metric, *numbers[:2], low_high or "-", str(row["n"]), *numbers[2:])
+    return table
+
+
+def _table(scores: Scores) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for case, score in scores.cases.items():
+        for index, name in enumerate(scores.classes[1:], start=1):
+            row = score.classes[index]
+            writer.writerow((case, name, score.states[index], *(row[m] for m in METRICS)))
+        writer.writerow((case, MEAN_ROW, score.outcome, *(score.mean[m] for m in METRICS)))
+    return text.getvalue()
+
+
+def _environment() -> dict[str, str | None]:
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        **{name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed, as torch on a device."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

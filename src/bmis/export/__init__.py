@@ -1,0 +1,1 @@
+"""The command ``export``: a trained network in, a bundle for devices out."""

@@ -1,0 +1,64 @@
+"""Real images to read int8 ranges from."""
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.config import InputSpec
+from bmis.data.folder import Dataset, load_case
+from bmis.data.images import to_channels
+from bmis.data.preprocess import fit, normalise
+from bmis.errors import DataError
+from bmis.system.progress import track
+
+COUNT = 100  # images; more hardly move the ranges
+LEAST = 8
+_SMOOTH = 0.5  # least correlation of neighbouring pixels; photographs and scans have above 0.9
+_SEED = 0
+
+
+def read_calibration(dataset: Dataset, spec: InputSpec) -> NDArray[np.float32]:
+    """Images of the training split as the network gets them: (n, C, H, W) normalised.
+
+    At most ``COUNT``, drawn by chance with a fixed seed; of an image that comes in tiles, one tile.
+
+    Raises:
+        DataError: There are too few, or they are noise or of one colour: no ranges of real use
+            could be read from them.
+    """
+    cases = list(dataset.split("train"))
+    chance = random.Random(_SEED)  # noqa: S311  (no secret)
+    chance.shuffle(cases)
+    height, width = spec.size
+    images = []
+    for case in track(cases[:COUNT], "reading images to calibrate with", total=len(cases[:COUNT])):
+        pixels = fit(to_channels(load_case(case, dataset)[0].pixels, spec.channels), spec)[0]
+        top, left = (
+            chance.randint(0, have - want)
+            for have, want in zip(pixels.shape, spec.size, strict=False)
+        )
+        images.append(normalise(pixels[top : top + height, left : left + width], spec))
+    if len(images) < LEAST:
+        raise DataError(
+            f"{dataset.root}: int8 needs {LEAST} training images or more to read ranges from, "
+            f"got {len(images)}; calibrate with the training images"
+        )
+    batch = np.stack(images)
+    _check_real(dataset, batch)
+    return batch
+
+
+def _check_real(dataset: Dataset, images: NDArray[np.float32]) -> None:
+    flat = images - images.mean((2, 3), keepdims=True)
+    power = float(np.square(flat).mean())
+    if power < 1e-6:
+        raise DataError(
+            f"{dataset.root}: its images are of one colour; calibrate with the training images"
+        )
+    likeness = float((flat[..., 1:] * flat[..., :-1]).mean()) / power
+    if likeness < _SMOOTH:
+        raise DataError(
+            f"{dataset.root}: its images look like noise (neighbouring pixels correlate by "
+            f"{likeness:.2f}, in real images by 0.9 or more); calibrate with the training images"
+        )

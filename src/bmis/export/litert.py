@@ -1,0 +1,71 @@
+"""Graphs for LiteRT, once TensorFlow Lite: phones, boards and microcontrollers."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bmis.errors import require
+from bmis.export.library_calls import foreign, silence_stderr
+from bmis.export.rewrite import rewrite
+from bmis.models import SegmentationModel
+from bmis.system.processor import usable_cores
+
+_KIND = "a LiteRT model"
+
+
+def to_litert(model: SegmentationModel, size: tuple[int, int]) -> bytes:
+    """The ``.tflite`` of a network: one input (1, C, H, W), one output (1, K, H, W), float32.
+
+    Args:
+        model: Left as it is.
+        size: Height and width, the only ones that it will take.
+
+    Raises:
+        ConfigError: LiteRT has no way to write this network.
+        MissingExtraError: LiteRT's converter is not installed.
+    """
+    plain = rewrite(model).to(memory_format=torch.contiguous_format)
+    image = torch.zeros(1, model.in_channels, *size)
+    with foreign(_KIND), silence_stderr():
+        converter: Any = require("litert_torch", extra="litert")
+        return bytes(converter.convert(plain, (image,)).model_content())
+
+
+class LitertRuntime:
+    """A ``.tflite`` run by LiteRT's interpreter; see ``runtime.Runtime`` for what it promises.
+
+    Args:
+        graph: From ``to_litert``.
+        size: That it was made for.
+        stride: Of the network.
+
+    Raises:
+        ConfigError: LiteRT lacks a kernel for the network.
+        MissingExtraError: LiteRT's interpreter is not installed.
+    """
+
+    batch = 1
+
+    def __init__(self, graph: bytes, size: tuple[int, int], stride: int) -> None:
+        self.size: tuple[int, int] | None = size
+        self.stride = stride
+        with foreign(_KIND), silence_stderr():
+            module: Any = require("ai_edge_litert.interpreter", extra="litert")
+            self._interpreter: Any = module.Interpreter(
+                model_content=graph, num_threads=usable_cores()
+            )
+            self._interpreter.allocate_tensors()
+        self._image = self._interpreter.get_input_details()[0]["index"]
+        self._logits = self._interpreter.get_output_details()[0]["index"]
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.concatenate([self._run(image[None]) for image in batch])
+
+    def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        with foreign(_KIND):
+            self._interpreter.set_tensor(self._image, image)
+            self._interpreter.invoke()
+            logits: NDArray[np.float32] = self._interpreter.get_tensor(self._logits)
+            return logits

@@ -1,0 +1,104 @@
+"""From a torch network to the ONNX graph of a bundle."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.export import Dim
+
+from bmis.errors import ConfigError, require
+from bmis.export.library_calls import foreign
+from bmis.export.rewrite import rewrite
+from bmis.models import SegmentationModel
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 18  # the oldest that has all that is needed: old runtimes on devices read it too
+
+
+def to_onnx(
+    model: SegmentationModel, size: tuple[int, int], *, any_size: bool = False
+) -> "onnx.ModelProto":
+    """The graph of a network: "image" (N, C, H, W) float32 -> "logits" (N, K, H, W) float32.
+
+    Batch norms are folded, layers rewritten (see ``rewrite``). Nodes carry the names of their
+    modules, for ``quantise``; ``serialised`` takes them out.
+
+    Args:
+        model: Left as it is.
+        size: Height and width.
+        any_size: Take every multiple of the model's stride, not ``size`` alone.
+
+    Raises:
+        ConfigError: torch or ONNX has no way to write this network as a graph.
+        DataError: The model does not take this size.
+        MissingExtraError: onnx or onnxscript is not installed.
+    """
+    require("onnx", extra="export")
+    require("onnxscript", extra="export")
+    import onnx_ir
+    from onnxscript.optimizer import optimize
+
+    from bmis.export.batch_norm import fold_norms
+
+    images = torch.zeros(2, model.in_channels, *size)  # one alone would fix the batch at one
+    model.check_input(images)
+    shapes = _shapes(model, any_size=any_size)
+    with foreign("an ONNX graph"):
+        exported = _export(rewrite(model), images, shapes)
+        graph = exported.graph
+        fold_norms(graph)
+        optimize(exported)
+    graph.outputs[0].name = "logits"  # a norm that was the last word took its name with it
+    sides: tuple[str | int, ...] = ("H", "W") if any_size else size
+    for value, channels in (
+        (graph.inputs[0], model.in_channels),
+        (graph.outputs[0], model.num_classes),
+    ):
+        value.shape = onnx_ir.Shape(["N", channels, *sides])
+    return onnx_ir.to_proto(exported)  # type: ignore[no-any-return]
+
+
+def serialised(graph: "onnx.ModelProto") -> bytes:
+    """The graph's bytes without what only its making needed, paths of source files among it."""
+    import onnx
+
+    plain = onnx.ModelProto()
+    plain.CopyFrom(graph)
+    for part in (plain, plain.graph, *plain.graph.node, *plain.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    del plain.graph.value_info[:]
+    for node in plain.graph.node:
+        node.name = ""
+    return bytes(plain.SerializeToString(deterministic=True))
+
+
+def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]]:
+    sides: dict[int, Any] = {0: Dim("N", min=1)}
+    if any_size and model.only_size:
+        raise ConfigError(
+            f"this network takes {'x'.join(map(str, model.only_size))} pixels only; "
+            "export it without --size any"
+        )
+    if any_size:
+        least = -(-model.smallest // model.stride)
+        for axis, name in ((2, "rows"), (3, "columns")):
+            side = Dim(name, min=least)
+            sides[axis] = model.stride * side if model.stride > 1 else side
+    return (sides,)
+
+
+def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
+    """The exporter's own model (onnx_ir)."""
+    program = torch.export.export(model, (images,), dynamic_shapes=shapes)
+    exported = torch.onnx.export(
+        program,
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=["image"],
+        output_names=["logits"],
+        verbose=False,
+    )
+    assert exported is not None  # for the type checker: only the old exporter answers None
+    return exported.model

@@ -1,0 +1,206 @@
+"""An ONNX graph in int8: static, weights per channel, ranges from real images.
+
+What multiplies activations with activations (attention) and what is small but delicate (sigmoids,
+means, softmax) stays in float. Where the rest does not pass as a whole, which of its parts stay in
+float too is measured: every part is quantised alone and ranked by what that does to the logits, and
+the worst go back to float: one, two, four, and so on. Their weights are stored in int8 all the same
+(see ``packing``).
+"""
+
+import ast
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import require
+from bmis.export.library_calls import foreign
+from bmis.export.weight_packing import pack_weights
+from bmis.runtime.engines import OnnxRuntimeEngine, load_onnxruntime
+from bmis.system.processor import usable_cores
+from bmis.system.progress import track
+
+if TYPE_CHECKING:
+    import onnx
+
+Images = NDArray[np.float32]
+Judge = Callable[["onnx.ModelProto"], float]
+
+EASE = 0.5  # of the gate's allowances, on other images than the gate's
+
+_OPERATORS = (
+    "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "MatMul",
+    "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Transpose",
+)  # fmt: skip
+_TURNS = ("Reshape", "Transpose")
+_BETWEEN = "(between modules)"
+_RANKING = 8  # images that parts are ranked by
+_MOST_PARTS = 32  # more are ranked by the module above them
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """An int8 graph and what was found on the way.
+
+    Attributes:
+        graph: QDQ form: each quantised operator between DequantizeLinear and QuantizeLinear.
+        harm: For each part of the network what quantising it alone does to the logits: root mean
+            square error over root mean square. Empty where all passed at once.
+        kept: The parts that went back to float.
+        tries: Each try's number of parts in float, and what the judge said of it.
+    """
+
+    graph: "onnx.ModelProto"
+    harm: Mapping[str, float]
+    kept: tuple[str, ...]
+    tries: tuple[tuple[int, float], ...]
+
+
+def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantised:
+    """Make an int8 graph that passes with few parts in float; if none does, the nearest.
+
+    Args:
+        graph: As ``to_onnx`` gives it, with the names of its modules.
+        images: (n, C, H, W) normalised; see ``calibration``.
+        judge: How much a candidate uses of what is allowed; up to ``EASE`` it is good enough.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+    """
+    best = pack_weights(_int8(graph, images, ()))
+    least = judge(best)
+    kept: tuple[str, ...] = ()
+    tries = [(0, least)]
+    if least <= EASE:
+        return Quantised(best, {}, kept, tuple(tries))
+    parts = _parts(graph)
+    harm = _rank_parts(graph, images[:_RANKING], parts)
+    worst_first = sorted(harm, key=lambda part: -harm[part])
+    count = 1
+    while count < len(parts) and least > EASE:
+        floats = [node for part in worst_first[:count] for node in parts[part]]
+        candidate = pack_weights(_int8(graph, images, floats))
+        used = judge(candidate)
+        tries.append((count, used))
+        if used < least:
+            best, least, kept = candidate, used, tuple(worst_first[:count])
+        count *= 2  # each try takes as long as a hundred images
+    return Quantised(best, harm, kept, tuple(tries))
+
+
+def _rank_parts(
+    graph: "onnx.ModelProto", images: Images, parts: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """What quantising each part alone does to the logits, relative."""
+    exact = _logits(graph, images)
+    scale = float(np.sqrt(np.square(exact).mean())) or 1.0
+    every = {node for nodes in parts.values() for node in nodes}
+    harm = {}
+    for part, nodes in track(parts.items(), "ranking parts for int8", total=len(parts)):
+        others = sorted(every - set(nodes))
+        off = _logits(_int8(graph, images, others), images) - exact
+        harm[part] = float(np.sqrt(np.square(off).mean())) / scale
+    return harm
+
+
+def _parts(graph: "onnx.ModelProto") -> dict[str, list[str]]:
+    """Nodes that can be quantised, by the module they came from; two levels deep, if few."""
+    named = [(node.name, _scope(node)) for node in _candidates(graph)]
+    for depth in (2, 1):
+        parts: dict[str, list[str]] = {}
+        for name, scope in named:
+            part = scope[min(depth, len(scope)) - 1] if scope else _BETWEEN
+            parts.setdefault(part, []).append(name)
+        if len(parts) <= _MOST_PARTS:
+            break
+    return parts
+
+
+def _scope(node: "onnx.NodeProto") -> list[str]:
+    """Modules around a node, outermost first: ["stage_1", "stage_1.0", ...]."""
+    text = next((p.value for p in node.metadata_props if p.key.endswith("name_scopes")), "[]")
+    scope = ast.literal_eval(text)
+    return [name for name in scope[1:-1] if name]
+
+
+def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
+    constants = {tensor.name: tensor for tensor in graph.graph.initializer}
+    attention = _attention(graph, set(constants))
+    for node in graph.graph.node:
+        if node.op_type not in _OPERATORS or node.name in attention:
+            continue
+        weights = [constants[name] for name in node.input if name in constants]
+        if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
+            continue  # along the channels' means: few numbers, and a sigmoid follows
+        if node.op_type == "Conv" and weights and _multiplies(weights[0], node):
+            continue  # slower in int8 than in float
+        if node.op_type in ("Add", "Mul") and weights:
+            continue  # a norm's factors, which one range for all channels would spoil
+        yield node
+
+
+def _multiplies(weight: "onnx.TensorProto", node: "onnx.NodeProto") -> bool:
+    """Whether a convolution has several filters for each channel by itself."""
+    groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+    return bool(weight.dims[1] == 1 and 1 < groups < weight.dims[0])
+
+
+def _attention(graph: "onnx.ModelProto", constants: set[str]) -> set[str]:
+    """Products of activations with activations, and what only turns their factors."""
+    makers = {name: node for node in graph.graph.node for name in node.output}
+    found: set[str] = set()
+    waiting = [
+        node
+        for node in graph.graph.node
+        if node.op_type in ("MatMul", "Gemm") and not constants & {*node.input}
+    ]
+    while waiting:
+        node = waiting.pop()
+        found.add(node.name)
+        behind = (makers[name] for name in node.input if name in makers)
+        waiting += [n for n in behind if n.op_type in _TURNS and n.name not in found]
+    return found
+
+
+def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "onnx.ModelProto":
+    """The graph in QDQ form, but for the nodes named."""
+    import onnx
+
+    load_onnxruntime()
+    quantization: Any = require("onnxruntime.quantization", extra="export")
+    chosen = {node.name for node in _candidates(graph)} - set(floats)
+    with tempfile.TemporaryDirectory() as folder, foreign("an int8 graph"):
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        onnx.save(graph, source)  # a graph in memory would be changed
+        quantization.quantize_static(
+            source,
+            target,
+            _Reader(images),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=list(_OPERATORS),
+            nodes_to_quantize=sorted(chosen),
+        )
+        return onnx.load(target)
+
+
+class _Reader:
+    """The images one by one, as ONNX Runtime's calibration asks for them."""
+
+    def __init__(self, images: Images) -> None:
+        self._waiting = iter(images)
+
+    def get_next(self) -> dict[str, Images] | None:
+        image = next(self._waiting, None)
+        return None if image is None else {"image": image[None]}
+
+
+def _logits(graph: "onnx.ModelProto", images: Images) -> Images:
+    run = OnnxRuntimeEngine(graph.SerializeToString(), threads=usable_cores())
+    return np.concatenate([run(image[None]) for image in images])

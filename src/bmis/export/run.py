@@ -1,0 +1,259 @@
+"""The verb ``export``: a trained network in, a bundle out that devices run without torch.
+
+Nothing is written unless the graphs' masks are the network's masks (see ``graphs.gate``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from bmis.bundle import SUFFIX, Manifest, write_bundle
+from bmis.config import ModelInfo, check_choice
+from bmis.data.folder import Dataset
+from bmis.errors import ConfigError
+from bmis.evaluate.training_data import find_origin, open_origin
+from bmis.export.calibration import read_calibration
+from bmis.export.gate import check_float, check_int8
+from bmis.export.model_card import told_regions, write_card
+from bmis.export.onnx import serialised, to_onnx
+from bmis.export.ood import learn_familiarity
+from bmis.export.openvino import quantise_by_nncf, to_openvino
+from bmis.export.quantise import EASE, Images, Quantised, quantise
+from bmis.export.validation import FIXED, FORMATS, Made, Proof
+from bmis.models import SegmentationModel
+from bmis.models.checkpoint import load_model
+from bmis.system.files import output_folder
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a bundle shall hold.
+
+    Attributes:
+        int8: The network in int8 in place of float32.
+        keep_float: Both.
+        formats: "onnx" and any of "openvino", "executorch" and "litert" beside it. The last two
+            hold float32 and at the size of the training only.
+        size: Height and width that the graphs take: None for those of the training, "any" for every
+            multiple of the network's stride.
+        notes: Markdown to end the model card with.
+    """
+
+    int8: bool = False
+    keep_float: bool = False
+    formats: tuple[str, ...] = ("onnx",)
+    size: tuple[int, int] | str | None = None
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            check_choice("format", name, FORMATS)
+        if "onnx" not in self.formats:
+            raise ConfigError(f"a bundle always holds onnx, got {', '.join(self.formats)}; add it")
+        if self.keep_float and not self.int8:
+            raise ConfigError("float is left out only where int8 is asked for; add --int8")
+        fixed = [name for name in self.formats if name in FIXED]
+        if self.int8 and not self.keep_float and fixed:
+            raise ConfigError(
+                f"no int8 in {' or '.join(fixed)}, only float32; add --keep-float or drop --int8"
+            )
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A bundle and what was found on the way.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        manifest: What it says about itself.
+        harm: For int8, what quantising each part alone does to the logits (relative).
+        kept: For int8, the parts that went back to float, besides what always stays in it.
+        tries: For int8, each try's number of parts in float, and how much of the gate's allowances
+            it used on validation images.
+    """
+
+    path: Path
+    bytes: int
+    manifest: Manifest
+    harm: Mapping[str, float]
+    kept: tuple[str, ...]
+    tries: tuple[tuple[int, float], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "graphs": [graph.to_dict() for graph in self.manifest.graphs],
+            "quality": self.manifest.quality,
+            "harm": dict(self.harm),
+            "kept": list(self.kept),
+            "tries": [{"in_float": count, "allowance_used": used} for count, used in self.tries],
+        }
+
+
+def export_run(
+    run: Path | str,
+    out: Path | str,
+    options: ExportOptions | None = None,
+    *,
+    data: Path | str | None = None,
+    calibrate: Path | str | None = None,
+) -> Exported:
+    """Write a trained network as a bundle.
+
+    Args:
+        run: Run folder of ``bmis train``, or a ``.safetensors`` file.
+        out: The bundle, ``.bmis``; replaced if it is there.
+        options: What it shall hold; by default float32 in ONNX.
+        data: Dataset folder whose test split proves the graphs, and whose validation split the
+            parts that stay in float are chosen by; by default the one of the training.
+        calibrate: Dataset folder whose training split int8 ranges are read from; by default
+            ``data``.
+
+    Raises:
+        ConfigError: An option is wrong, or the network cannot be written as a graph.
+        DataError: The images cannot be used, or ``out`` cannot be written.
+        BundleError: The run cannot be read, or a graph did not pass the gate.
+        MissingExtraError: What a format needs is not installed.
+    """
+    run, out, options = Path(run), Path(out), options or ExportOptions()
+    if out.suffix.lower() != SUFFIX:
+        raise ConfigError(f"{out}: a bundle's name ends in {SUFFIX}; name it {out.stem}{SUFFIX}")
+    output_folder(out.parent)
+    model, info = load_model(run)
+    dataset = _dataset(run, info, data)
+    proof = Proof(model, info, dataset)
+    size = _size(options, info)
+    graph = to_onnx(model, info.input.size, any_size=size is None)
+    made, found = [], None
+    if options.keep_float or not options.int8:
+        made += _make_float(graph, options.formats, size)
+        made += _make_fixed(model, options.formats, info.input.size)
+    if options.int8:
+        ranges = dataset if calibrate is None else _dataset(run, info, calibrate)
+        images = read_calibration(ranges, info.input)
+        found = quantise(graph, images, lambda int8: proof.allowance_used(_onnx_int8(int8, size)))
+        made.append(_onnx_int8(found.graph, size))
+        if "openvino" in options.formats:
+            made.append(_openvino_int8(graph, made[-1], images, proof))
+    proven = [_prove(proof, part) for part in made]
+    return _write(out, proof, proven, found, options.notes)
+
+
+def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:
+    """The one that the graphs take, None for any."""
+    own = info.input.size
+    if options.size not in (None, "any", own):
+        raise ConfigError(
+            f"size {options.size}: the network was trained at {own[0]}x{own[1]} and is right only "
+            "there; leave --size out, give any, or train at the other size"
+        )
+    return None if options.size == "any" else own
+
+
+def _dataset(run: Path, info: ModelInfo, data: Path | str | None) -> Dataset:
+    return open_origin(find_origin(run, info, data=data), info)
+
+
+def _make_float(
+    graph: "onnx.ModelProto", formats: Sequence[str], size: tuple[int, int] | None
+) -> list[Made]:
+    content = serialised(graph)
+    made = [Made.of("onnx", "float32", size, (content,))]
+    if "openvino" in formats:
+        made.append(Made.of("openvino", "float32", size, to_openvino(content)))
+    return made
+
+
+def _make_fixed(
+    model: SegmentationModel, formats: Sequence[str], size: tuple[int, int]
+) -> list[Made]:
+    """What takes one size whatever the others take, written straight from the network."""
+    return [
+        Made.of(name, "float32", size, (kind.write(model, size),))
+        for name, kind in FIXED.items()
+        if name in formats
+    ]
+
+
+def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Made:
+    return Made.of("onnx", "int8", size, (serialised(graph),))
+
+
+def _openvino_int8(graph: "onnx.ModelProto", ours: Made, images: Images, proof: Proof) -> Made:
+    """Ours or NNCF's in OpenVINO's form: the quicker if both pass with ease, else the nearer."""
+    makers = (to_openvino(ours.contents[0]), quantise_by_nncf(serialised(graph), images))
+    made = [Made.of("openvino", "int8", ours.graph.size, files) for files in makers]
+    used = [proof.allowance_used(one) for one in made]
+    costs = used if max(used) > EASE else [proof.seconds(one, images[:1]) for one in made]
+    return made[costs.index(min(costs))]
+
+
+def _prove(proof: Proof, made: Made) -> Made:
+    """The same with the figures of the gate; raises if it does not pass."""
+    found = proof.compare(made)
+    check = check_float if made.graph.precision == "float32" else check_int8
+    check(found, made.graph.file)
+    return replace(made, graph=replace(made.graph, check=found.to_dict()))
+
+
+def _write(
+    out: Path, proof: Proof, proven: Sequence[Made], found: Quantised | None, notes: str
+) -> Exported:
+    dataset = proof.dataset
+    familiar, false_alarms = learn_familiarity(dataset, proof.cases)
+    manifest = proof.manifest(
+        [made.graph for made in proven],
+        data=dataset.name,
+        split=proof.split,
+        images=len(proof.cases),
+        regions=sum(case.region is not None for case in proof.cases),
+        false_alarms=false_alarms,
+    )
+    manifest = replace(manifest, info=replace(manifest.info, familiar=familiar))
+    members = {
+        name: content
+        for made in proven
+        for name, content in zip(made.graph.files, made.contents, strict=True)
+    }
+    write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset, notes))
+    size = out.stat().st_size
+    if found is None:
+        return Exported(out, size, manifest, {}, (), ())
+    return Exported(out, size, manifest, found.harm, found.kept, found.tries)
+
+
+def render(done: Exported) -> Table:
+    """The graphs of a bundle and how they passed the gate, as a table for the terminal."""
+    quality = done.manifest.quality
+    caption = (
+        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"
+        f"{told_regions(quality['regions'])}; "
+        "agreement: Dice between the graph's masks and the network's"
+    )
+    if done.kept:
+        caption += f"\nkept in float, besides attention: {', '.join(done.kept)}"
+    table = Table(title=f"{done.path}: {done.bytes / 1e6:.2f} MB", caption=caption)
+    for name in (
+        "graph",
+        "precision",
+        "IoU",
+        "network's IoU",
+        "Dice",
+        "agreement",
+        "logits off by",
+    ):
+        table.add_column(name, justify="left" if name in ("graph", "precision") else "right")
+    for graph in done.manifest.graphs:
+        check = graph.check
+        scores = (f"{check[name]:.4f}" for name in ("iou", "iou_torch", "dice", "agreement"))
+        table.add_row(graph.file, graph.precision, *scores, f"{check['logits_error']:.1e}")
+    return table

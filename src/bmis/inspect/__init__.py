@@ -1,0 +1,1 @@
+"""The command ``inspect``: what a dataset folder holds and what is wrong with it."""

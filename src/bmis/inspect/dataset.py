@@ -1,0 +1,251 @@
+"""Look through a whole data set before training on it, and say everything that is wrong with it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from bmis.config import InputSpec
+from bmis.data.drawing import contact_sheet, overlay
+from bmis.data.folder import Case, Dataset, find_cases, load_case
+from bmis.data.images import write_image
+from bmis.data.preprocess import fit, fit_labels
+from bmis.data.splits import SPLITS
+from bmis.errors import DataError
+from bmis.inspect.survey import (
+    ClassCount,
+    Duplicate,
+    Look,
+    agree_on_classes,
+    class_counts,
+    find_duplicates,
+    survey,
+)
+from bmis.system.files import output_folder, write_json
+
+SHEET, RECORD = "contact_sheet.png", "inspection.json"
+_TILES, _COLUMNS, _TILE = 24, 6, 256
+_PAIRS, _PROBLEMS = 12, 50  # lines of each on the terminal; the record holds them all
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What ``inspect_dataset`` found.
+
+    Attributes:
+        root: The data set.
+        name: Its name.
+        about: What it says of itself besides: modality, licence, spacing; None where it does not.
+        images: Number of images, unreadable ones included.
+        splits: Number of images per split; "none" counts those without one.
+        strata: Number of images per stratum.
+        channels: 1 (grey) or 3 (RGB).
+        sizes: Smallest, median and largest image by area, (height, width) in pixels.
+        different_sizes: Number of different sizes.
+        classes: How common each class is, in each split and in all.
+        regions: Number of images with a field of view, for ``evaluate``.
+        duplicates: Pairs of equal and of alike images, those that cross a split first.
+        problems: (file or folder, what is wrong with it and how to mend it).
+        contact_sheet: The contact sheet, if one was written.
+    """
+
+    root: Path
+    name: str
+    about: dict[str, Any]
+    images: int
+    splits: dict[str, int]
+    strata: dict[str, int]
+    channels: int
+    sizes: tuple[tuple[int, int], ...]
+    different_sizes: int
+    classes: tuple[ClassCount, ...]
+    regions: int
+    duplicates: tuple[Duplicate, ...]
+    problems: tuple[tuple[str, str], ...]
+    contact_sheet: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as written to ``inspection.json``."""
+        sheet = None if self.contact_sheet is None else str(self.contact_sheet)
+        return {**asdict(self), "root": str(self.root), "contact_sheet": sheet}
+
+
+def inspect_dataset(
+    root: str | Path,
+    *,
+    out: str | Path | None = None,
+    fold: int | str | Path | None = None,
+    seed: int = 0,
+) -> Inspection:
+    """Read all images and masks of a data set and report what there is and what is wrong.
+
+    Fields of view are read too. Damaged files, wrong tables and wrong masks are collected, not
+    raised.
+
+    Args:
+        root: The data set, in any layout that ``open_dataset`` reads.
+        out: Folder for ``contact_sheet.png`` (24 images with their contours, from the one with
+            the least foreground to the one with the most) and ``inspection.json``.
+        fold: As in ``open_dataset``.
+        seed: As in ``open_dataset``.
+
+    Raises:
+        DataError: There is no such folder, nothing in it, or ``out`` cannot be written to.
+        ConfigError: There is no such fold.
+    """
+    root = Path(root)
+    folder = None if out is None else output_folder(Path(out))
+    faults: list[DataError] = []
+    found = find_cases(root, fold=fold, seed=seed, report=faults.append)
+    faults += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.strays]
+    looks = survey(found.cases)
+    told = found.description
+    names, wrong = agree_on_classes(looks, told.classes)
+    faults += [fault for look in looks for fault in look.faults] + wrong
+    faults += _divided_groups(root, found.cases)
+    channels = told.channels or (1 if all(look.grey for look in looks) else 3)
+    sizes = sorted((look.size for look in looks if look.size), key=lambda size: size[0] * size[1])
+    inspection = Inspection(
+        root=root,
+        name=told.name or root.resolve().name,
+        about={"modality": told.modality, "licence": told.licence, "spacing": told.spacing},
+        images=len(looks),
+        splits=_split_counts(found.cases),
+        strata=dict(sorted(Counter(c.stratum for c in found.cases if c.stratum).items())),
+        channels=channels,
+        sizes=(sizes[0], sizes[len(sizes) // 2], sizes[-1]) if sizes else (),
+        different_sizes=len(set(sizes)),
+        classes=class_counts(looks, names),
+        regions=sum(case.region is not None for case in found.cases),
+        duplicates=find_duplicates(looks),
+        problems=tuple(_problem(fault) for fault in faults),
+    )
+    if folder is None:
+        return inspection
+    dataset = Dataset(root, inspection.name, found.cases, names, channels)
+    if _write_sheet(folder / SHEET, dataset, looks):
+        inspection = replace(inspection, contact_sheet=folder / SHEET)
+    write_json(folder / RECORD, inspection.to_dict())
+    return inspection
+
+
+def _divided_groups(root: Path, cases: Sequence[Case]) -> list[DataError]:
+    splits: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        if case.group and case.split:
+            splits[case.group].add(case.split)
+    divided = {group: sorted(sides) for group, sides in splits.items() if len(sides) > 1}
+    if not divided:
+        return []
+    group, sides = next(iter(divided.items()))
+    return [
+        DataError(
+            f"{root}: {len(divided)} groups are divided between splits, such as {group!r} between "
+            f"{' and '.join(sides)}; keep a group on one side, or scores come out too good"
+        )
+    ]
+
+
+def _split_counts(cases: Sequence[Case]) -> dict[str, int]:
+    counts = Counter(case.split or "none" for case in cases)
+    return {name: counts[name] for name in (*SPLITS, "none") if counts[name] or name != "none"}
+
+
+def _problem(fault: DataError) -> tuple[str, str]:
+    """(path, text): every message about data begins with the path and a colon."""
+    path, _, text = str(fault).partition(": ")
+    return path, text
+
+
+def _write_sheet(path: Path, dataset: Dataset, looks: Sequence[Look]) -> bool:
+    """Draw sound cases from the least foreground to the most; False if there are none."""
+    shares = [(look.foreground, look.case) for look in looks if look.values]
+    shares.sort(key=lambda pair: (pair[0], pair[1].id))
+    count = min(_TILES, len(shares))
+    tiles = []
+    for index in range(count):
+        share, case = shares[index * (len(shares) - 1) // max(1, count - 1)]
+        spec = InputSpec((_TILE, _TILE), dataset.channels, resize="letterbox")
+        image, labels = load_case(case, dataset)
+        pixels, _ = fit(image.pixels, spec)
+        caption = f"{case.id}  {case.split or 'no split'}  {100 * share:.3g} %"
+        tiles.append((caption, overlay(pixels, fit_labels(labels, spec), alpha=0.15)))
+    if tiles:
+        write_image(path, contact_sheet(tiles, _COLUMNS, _TILE))
+    return bool(tiles)
+
+
+def render(inspection: Inspection) -> RenderableType:
+    """The inspection as tables for a terminal; long lists are cut, the record holds them all."""
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(inspection):
+        facts.add_row(f"[bold]{name}[/]", escape(value))
+    parts: list[RenderableType] = [facts, "", _class_table(inspection)]
+    crossing = sum(pair.crosses for pair in inspection.duplicates)
+    if inspection.duplicates:
+        table = Table("images", "splits", "likeness", title_justify="left")
+        table.title = (
+            f"pairs that look the same: {len(inspection.duplicates)}; across splits: {crossing}"
+        )
+        for pair in inspection.duplicates[:_PAIRS]:
+            kind = "same pixels" if pair.exact else f"{pair.similarity:.3f}"
+            kind += ", masks differ" if pair.masks_differ else ""
+            style = "yellow" if pair.crosses else None
+            sides = " / ".join(split or "none" for split in pair.splits)
+            table.add_row(escape(" / ".join(pair.ids)), sides, kind, style=style)
+        parts += ["", table, *_rest(len(inspection.duplicates) - _PAIRS)]
+    if inspection.problems:
+        table = Table("file", "problem", title_justify="left")
+        table.title = f"problems: {len(inspection.problems)}"
+        for path, text in inspection.problems[:_PROBLEMS]:
+            table.add_row(escape(_below(path, inspection.root)), escape(text), style="red")
+        parts += ["", table, *_rest(len(inspection.problems) - _PROBLEMS)]
+    else:
+        parts += ["", "[green]No problems found.[/]"]
+    return Group(*parts)
+
+
+def _facts(inspection: Inspection) -> list[tuple[str, str]]:
+    sizes = " .. ".join(dict.fromkeys(f"{height} x {width}" for height, width in inspection.sizes))
+    splits = ", ".join(f"{name} {count}" for name, count in inspection.splits.items())
+    facts = [
+        ("data set", f"{inspection.name} ({inspection.root})"),
+        ("images", f"{inspection.images} ({splits})"),
+        ("sizes", f"{sizes} (height x width), {inspection.different_sizes} different"),
+        ("channels", "1, grey" if inspection.channels == 1 else "3, colour"),
+    ]
+    if inspection.strata:
+        counts = (f"{name} {count}" for name, count in inspection.strata.items())
+        facts.append(("strata", ", ".join(counts)))
+    if inspection.regions:
+        facts.append(("fields of view", f"{inspection.regions} of {inspection.images} images"))
+    facts += [(name, str(value)) for name, value in inspection.about.items() if value]
+    if inspection.contact_sheet:
+        facts.append(("pictures", str(inspection.contact_sheet)))
+    return facts
+
+
+def _class_table(inspection: Inspection) -> Table:
+    """Images and mean share of the pixels per class, a column for each split."""
+    splits = list(dict.fromkeys(count.split for count in inspection.classes))
+    table = Table("class", *splits, title="images that show it, mean share of the pixels")
+    rows: dict[str, list[str]] = defaultdict(list)
+    for count in inspection.classes:
+        rows[count.name].append(f"{count.images}, {100 * count.share:.3g} %")
+    for name, cells in rows.items():
+        table.add_row(escape(name), *cells)
+    return table
+
+
+def _rest(count: int) -> list[RenderableType]:
+    return [f"... and {count} more; --out DIR lists them all"] if count > 0 else []
+
+
+def _below(path: str, root: Path) -> str:
+    """The path as seen from the data set, for short tables."""
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

@@ -1,0 +1,203 @@
+"""A network and all that is needed to use it, in one safetensors file; never a pickle.
+
+The metadata of the file hold ``bmis_version`` (of this format) and ``bmis_info`` (``ModelInfo`` as
+JSON); the tensors are the network's state under its own names.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from bmis.config import ModelInfo
+from bmis.errors import BundleError, ConfigError
+from bmis.models import SegmentationModel, build_model
+from bmis.system.files import atomic
+
+FORMAT_VERSION = 1
+MODEL_FILE = "model.safetensors"  # its name in a run folder
+_PICKLES = (b"PK\x03\x04", b"\x80")  # how torch's two pickle formats begin
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" is the first GPU where there is one, else the CPU.
+
+    Raises:
+        ConfigError: There is no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"no device {name!r} here ({reason}); use auto, cpu, cuda or mps"
+        ) from error
+    if device.type == "meta":
+        raise ConfigError("device 'meta' holds no numbers; use auto, cpu, cuda or mps")
+    return device
+
+
+def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> None:
+    """Write weights and ``info`` into one file, whole or not at all.
+
+    Args:
+        path: Ends in ``.safetensors``.
+        model: On any device, in any memory format; tensors that share memory are written each.
+        info: Must describe ``model``, or the file could not be read back.
+
+    Raises:
+        BundleError: Weights that are not finite.
+        ConfigError: ``info`` is of another network, or its provenance is not plain values.
+        DataError: The file cannot be written.
+    """
+    path = Path(path)
+    shape, said = (model.in_channels, model.num_classes), info.model
+    if shape != (said.in_channels, said.num_classes):
+        raise ConfigError(
+            f"the model has {shape[0]} channels and {shape[1]} classes, its info says "
+            f"{said.in_channels} and {said.num_classes}; save it with its own ModelInfo"
+        )
+    try:
+        text = json.dumps(info.to_dict(), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"ModelInfo must hold plain finite values: {error}") from error
+    state = {  # copies: the format holds neither strides nor shared memory
+        name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
+    _check_finite(state, path, "lower the learning rate and train again")
+    # "format" is what other readers of safetensors look for
+    metadata = {"format": "pt", "bmis_version": str(FORMAT_VERSION), "bmis_info": text}
+    with atomic(path) as temporary:  # save_file would keep all others from reading it
+        temporary.write_bytes(save(state, metadata))
+
+
+def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
+    """Build the network of a checkpoint again, with its weights, ready to predict.
+
+    Args:
+        path: A ``.safetensors`` file of ``save_model``, or a run folder that holds one.
+        device: See ``choose_device``.
+
+    Returns:
+        The network in eval mode on ``device``, and what the file says about it.
+
+    Raises:
+        BundleError: No such file, or one that is damaged, foreign, of a newer version, or whose
+            weights do not fit its own network.
+        ConfigError: No such device.
+    """
+    target = choose_device(device)
+    path = find_model(Path(path))
+    metadata, state = _read(path)
+    info = _read_info(path, metadata)
+    try:
+        model = build_model(
+            info.model.name,
+            **{
+                **info.model.options,
+                "in_channels": info.model.in_channels,
+                "num_classes": info.model.num_classes,
+            },
+        )
+    except (ConfigError, ValueError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(
+            f"{path}: its network cannot be built ({reason}); update bmis, or train again"
+        ) from error
+    _check_state(path, state, model.state_dict())
+    model.load_state_dict(state, strict=True)
+    return model.to(target).eval(), info
+
+
+def find_model(path: Path) -> Path:
+    """The model file that is meant by a run folder, or by the file itself.
+
+    Raises:
+        BundleError: There is none, or it is a pickle.
+    """
+    file = path / MODEL_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise BundleError(
+            f"{file}: no such file; name a run folder of `bmis train` or a .safetensors file"
+        )
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise BundleError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
+    if start.startswith(_PICKLES) and file.suffix != ".safetensors":
+        raise BundleError(
+            f"{file}: a pickle, which may run any code and is never loaded; name the run folder, "
+            "or convert the authors' checkpoint with `bmis convert FILE --model NAME --out OUT`"
+        )
+    return file
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(
+            f"{path}: not a whole safetensors file ({error}); copy or train it again"
+        ) from error
+
+
+def _read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    version, text = metadata.get("bmis_version"), metadata.get("bmis_info")
+    if version is None or text is None:
+        raise BundleError(
+            f"{path}: a safetensors file, but not of bmis; a foreign network's weights come in "
+            "by `bmis convert FILE --model NAME --out OUT`"
+        )
+    if version.isdecimal() and int(version) > FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format version {version}, this bmis reads up to {FORMAT_VERSION}; update bmis"
+        )
+    try:
+        return ModelInfo.from_dict(json.loads(text))
+    except (ConfigError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(
+            f"{path}: its description cannot be read ({error}); copy it again, or update bmis"
+        ) from error
+
+
+def _check_state(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ``BundleError`` unless names, shapes and kinds of numbers agree, all finite."""
+    faults = (
+        [f"{name} is missing" for name in wanted if name not in found]
+        + [f"{name} is unknown" for name in found if name not in wanted]
+        + [
+            f"{name} is {_shape(found[name])}, not {_shape(tensor)}"
+            for name, tensor in wanted.items()
+            if name in found and _shape(found[name]) != _shape(tensor)
+        ]
+    )
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise BundleError(
+            f"{path}: its weights do not fit its network: {'; '.join(faults[:3])}{more}; "
+            "use the bmis that saved it, or train again"
+        )
+    _check_finite(found, path, "use an earlier checkpoint, or train again")
+
+
+def _shape(tensor: Tensor) -> str:
+    kind = "" if tensor.is_floating_point() else " integers"
+    return f"{'x'.join(map(str, tensor.shape)) or 'a number'}{kind}"
+
+
+def _check_finite(state: Mapping[str, Tensor], path: Path, cure: str) -> None:
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise BundleError(f"{path}: {name} is not finite; {cure}")

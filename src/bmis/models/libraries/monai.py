@@ -1,0 +1,219 @@
+"""Networks of MONAI, in two dimensions.
+
+The MONAI Consortium, "MONAI: Medical Open Network for AI". U-Net with residual units
+(doi:10.1007/978-3-030-12029-0_40), Attention U-Net (arXiv:1804.03999), U-Net++ (arXiv:1807.10165),
+the network of nnU-Net (DynUNet, arXiv:1809.10486), SegResNet (arXiv:1810.11654), Swin UNETR
+(arXiv:2201.01266), UNETR (arXiv:2103.10504), and a U-Net over EfficientNet-B0 (FlexibleUNet).
+
+Departures from the library's defaults: widths and depths where the library has none, as said at
+each name; no pretrained weights; parts that the library makes but does not use are left out. There
+is no deep supervision of U-Net++ and DynUNet, as in the library.
+DynUNet halves an image six times, yet takes multiples of 32: it is padded with zeros at the bottom
+and at the right to the next multiple of 64, and the logits there are cut off.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bmis.config import check_choice
+from bmis.errors import ConfigError, require
+from bmis.models.base import SegmentationModel
+from bmis.models.layers.unused import drop_idle
+from bmis.models.registry import register
+
+_FACTS: dict[str, Any] = {"licence": "Apache-2.0", "extra": "zoo"}
+_PATCH = 16  # side of the image's piece that UNETR makes one token of
+
+
+class _Plan(NamedTuple):
+    """How the library builds one: its class there, and arguments besides the channels'."""
+
+    name: str
+    stride: int
+    smallest: int  # twice the stride where an instance norm stands at the coarsest scale
+    options: dict[str, Any]
+
+
+_FIVE_SCALES = {"channels": (16, 32, 64, 128, 256), "strides": (2, 2, 2, 2)}
+_SEVEN_SCALES = {
+    "kernel_size": [3] * 7,
+    "strides": [1] + [2] * 6,
+    "upsample_kernel_size": [2] * 6,
+}
+_PLANS = {
+    "unet": _Plan("UNet", 16, 32, {**_FIVE_SCALES, "num_res_units": 2}),
+    "attention_unet": _Plan("AttentionUnet", 16, 16, _FIVE_SCALES),
+    "basic_unetplusplus": _Plan("BasicUNetPlusPlus", 16, 32, {}),
+    "dynunet": _Plan("DynUNet", 64, 96, _SEVEN_SCALES),
+    "segresnet": _Plan("SegResNet", 8, 8, {}),
+    "swin_unetr": _Plan("SwinUNETR", 32, 64, {}),
+}
+
+
+class _MonaiNetwork(SegmentationModel):
+    """A network of the library behind the check of its input."""
+
+    network: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        return self.network(x)  # type: ignore[no-any-return]
+
+
+@register(
+    "monai_unet",
+    group="light",
+    source="doi:10.1007/978-3-030-12029-0_40",
+    **_FACTS,
+    architecture="unet",
+)
+@register(
+    "monai_attention_unet",
+    group="light",
+    source="arXiv:1804.03999",
+    **_FACTS,
+    architecture="attention_unet",
+)
+@register(
+    "monai_basic_unetplusplus",
+    group="light",
+    source="arXiv:1807.10165",
+    **_FACTS,
+    architecture="basic_unetplusplus",
+)
+@register(
+    "monai_dynunet",
+    group="classic",
+    source="arXiv:1809.10486",
+    **_FACTS,
+    architecture="dynunet",
+)
+@register(
+    "monai_segresnet",
+    group="light",
+    source="arXiv:1810.11654",
+    **_FACTS,
+    architecture="segresnet",
+)
+@register(
+    "monai_swin_unetr",
+    group="transformer",
+    source="arXiv:2201.01266",
+    **_FACTS,
+    architecture="swin_unetr",
+)
+class MonaiNetwork(_MonaiNetwork):
+    """One of the library's networks for images of many sizes, untrained.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        architecture: "unet" (widths 16 to 256, two convolutions in each residual unit),
+            "attention_unet" (the same widths), "basic_unetplusplus", "dynunet" (nnU-Net's plain
+            network of 7 stages, widths 32 to 512), "segresnet" (8 channels at the finest scale)
+            or "swin_unetr" (24).
+
+    Raises:
+        ConfigError: There is no such architecture.
+        MissingExtraError: The library is not installed.
+    """
+
+    def __init__(
+        self, in_channels: int = 3, num_classes: int = 2, *, architecture: str = "unet"
+    ) -> None:
+        check_choice("architecture", architecture, tuple(_PLANS))
+        plan = _PLANS[architecture]
+        super().__init__(
+            in_channels, num_classes, stride=min(plan.stride, 32), smallest=plan.smallest
+        )
+        self.padded_to = plan.stride
+        self.network = _build(
+            plan.name, in_channels=in_channels, out_channels=num_classes, **plan.options
+        )
+        if architecture == "basic_unetplusplus":  # makes the heads of its deep supervision
+            drop_idle(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        height, width = x.shape[2:]
+        missing = (0, -width % self.padded_to, 0, -height % self.padded_to)
+        logits = self.network(F.pad(x, missing) if any(missing) else x)
+        if isinstance(logits, list):  # of U-Net++, whose deep supervision is off
+            logits = logits[0]
+        return logits[..., :height, :width]  # type: ignore[no-any-return]
+
+
+@register("monai_flexible_unet", group="classic", source="arXiv:1905.11946", **_FACTS)
+class MonaiFlexibleUNet(_MonaiNetwork):
+    """A U-Net's decoder over an encoder of the library, untrained.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        encoder: "efficientnet-b0" to "efficientnet-b8", "efficientnet-l2", "resnet10" to
+            "resnet200".
+
+    Raises:
+        ConfigError: There is no such encoder.
+        MissingExtraError: The library is not installed.
+    """
+
+    def __init__(
+        self, in_channels: int = 3, num_classes: int = 2, *, encoder: str = "efficientnet-b0"
+    ) -> None:
+        super().__init__(in_channels, num_classes, stride=32)
+        known = require("monai.networks.nets.flexible_unet", extra="zoo").FLEXUNET_BACKBONE
+        check_choice("encoder", encoder, tuple(known.register_dict))
+        self.network = _build(
+            "FlexibleUNet", in_channels=in_channels, out_channels=num_classes, backbone=encoder
+        )
+        drop_idle(self)  # the encoder's classifier
+
+
+@register("monai_unetr", group="transformer", source="arXiv:2103.10504", **_FACTS)
+class MonaiUNETR(_MonaiNetwork):
+    """A vision transformer on pieces of 16 x 16 pixels and a convolutional decoder, untrained.
+
+    It learns an embedding for each position, so it is built for one size of image.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        size: Height and width of the images, multiples of 16.
+
+    Raises:
+        ConfigError: A size that is not two such numbers.
+        MissingExtraError: The library is not installed.
+    """
+
+    def __init__(
+        self, in_channels: int = 3, num_classes: int = 2, *, size: Sequence[int] = (224, 224)
+    ) -> None:
+        if len(size) != 2 or any(side < 1 or side % _PATCH for side in size):
+            raise ConfigError(
+                f"monai_unetr: size must be height and width, multiples of {_PATCH}, "
+                f"got {list(size)}"
+            )
+        height, width = size
+        super().__init__(in_channels, num_classes, stride=_PATCH, only_size=(height, width))
+        network = _build(
+            "UNETR", in_channels=in_channels, out_channels=num_classes, img_size=(height, width)
+        )
+        for block in network.vit.blocks:  # made for cross-attention, which UNETR has none of
+            del block.norm_cross_attn, block.cross_attn
+        self.network = network
+
+
+def _build(name: str, **options: Any) -> Any:
+    """A network of the library for images, that is, in two dimensions."""
+    require("einops", extra="zoo")  # the library asks for it late, in its own words
+    build = getattr(require("monai.networks.nets", extra="zoo"), name)
+    # Swin UNETR reads values while it is built, which the meta device has none of.
+    with torch.device("cpu") if name == "SwinUNETR" else nullcontext():
+        network = build(spatial_dims=2, **options)
+    return network.to(torch.get_default_device())

@@ -1,0 +1,176 @@
+"""Networks of segmentation-models-pytorch (``smp``), with an encoder of its many.
+
+Iakubovskii, "Segmentation Models Pytorch", 2019. Each name's paper is that of its decoder: U-Net
+(arXiv:1505.04597), U-Net++ (arXiv:1807.10165), MA-Net (doi:10.1109/ACCESS.2020.3025372), LinkNet
+(arXiv:1707.03718), FPN (arXiv:1901.02446), PSPNet (arXiv:1612.01105), PAN (arXiv:1805.10180),
+DeepLabv3+ (arXiv:1802.02611), UPerNet (arXiv:1807.10221), SegFormer (arXiv:2105.15203), DPT
+(arXiv:2103.13413).
+
+Departures from the library's defaults: no pretrained weights are loaded (nothing is downloaded);
+LinkNet and DeepLabv3+ stand on MobileNetV2 and SegFormer on its own MiT-B0, the others on the
+library's ResNet-34 (DPT on ViT-B/16); the vision transformer of DPT takes images of any size, to
+which it interpolates its position embedding; parts of the encoder that take no part in the answer
+(the last stages under PSPNet, the classifier under DPT) are left out. U-Net++ has no deep
+supervision and no network a classifying head, as in the library.
+
+The library is MIT-licensed, but its Mix Transformers (encoders "mit_b0" to "mit_b5") are under the
+NVIDIA Source Code License, which allows research only.
+"""
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bmis.config import check_choice
+from bmis.errors import ConfigError, require
+from bmis.models.base import SegmentationModel
+from bmis.models.layers.unused import drop_idle
+from bmis.models.registry import register
+
+_FACTS: dict[str, Any] = {"licence": "MIT", "extra": "zoo"}
+_NVIDIA = {**_FACTS, "licence": "MIT, encoder: NVIDIA non-commercial"}
+_ARCHITECTURES = (
+    *("Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3Plus"),
+    *("UPerNet", "Segformer", "DPT"),
+)
+_SIZES = {  # stride and smallest, where they are not the encoder's
+    "PAN": (16, 128),  # three more halvings after the encoder
+    "DPT": (32, 32),  # one more halving after the encoder
+}
+
+
+@register(
+    "smp_unet",
+    group="classic",
+    source="arXiv:1505.04597",
+    **_FACTS,
+    architecture="Unet",
+)
+@register(
+    "smp_unetplusplus",
+    group="classic",
+    source="arXiv:1807.10165",
+    **_FACTS,
+    architecture="UnetPlusPlus",
+)
+@register(
+    "smp_manet",
+    group="classic",
+    source="doi:10.1109/ACCESS.2020.3025372",
+    **_FACTS,
+    architecture="MAnet",
+)
+@register(
+    "smp_linknet",
+    group="light",
+    source="arXiv:1707.03718",
+    **_FACTS,
+    architecture="Linknet",
+    encoder="mobilenet_v2",
+)
+@register(
+    "smp_fpn",
+    group="classic",
+    source="arXiv:1901.02446",
+    **_FACTS,
+    architecture="FPN",
+)
+@register(
+    "smp_pspnet",
+    group="light",
+    source="arXiv:1612.01105",
+    **_FACTS,
+    architecture="PSPNet",
+)
+@register(
+    "smp_pan",
+    group="classic",
+    source="arXiv:1805.10180",
+    **_FACTS,
+    architecture="PAN",
+)
+@register(
+    "smp_deeplabv3plus",
+    group="light",
+    source="arXiv:1802.02611",
+    **_FACTS,
+    architecture="DeepLabV3Plus",
+    encoder="mobilenet_v2",
+)
+@register(
+    "smp_upernet",
+    group="classic",
+    source="arXiv:1807.10221",
+    **_FACTS,
+    architecture="UPerNet",
+)
+@register(
+    "smp_segformer",
+    group="transformer",
+    source="arXiv:2105.15203",
+    **_NVIDIA,
+    architecture="Segformer",
+    encoder="mit_b0",
+)
+@register(
+    "smp_dpt",
+    group="transformer",
+    source="arXiv:2103.13413",
+    **_FACTS,
+    architecture="DPT",
+    encoder="tu-vit_base_patch16_224",
+)
+class SMPNetwork(SegmentationModel):
+    """One of the library's architectures, untrained.
+
+    H and W are multiples of the encoder's output stride: 8 for PSPNet, 16 for PAN (128 or more)
+    and DeepLabv3+, 32 for the others.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        architecture: As the library calls it: Unet, UnetPlusPlus, MAnet, Linknet, FPN, PSPNet,
+            PAN, DeepLabV3Plus, UPerNet, Segformer or DPT.
+        encoder: As the library calls it: "resnet34", ..., or "tu-" and a name of timm's. DPT
+            takes vision transformers only.
+
+    Raises:
+        ConfigError: There is no such architecture or encoder, or the one does not take the other.
+        MissingExtraError: The library is not installed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        num_classes: int = 2,
+        *,
+        architecture: str = "Unet",
+        encoder: str = "resnet34",
+    ) -> None:
+        check_choice("architecture", architecture, _ARCHITECTURES)
+        library = require("segmentation_models_pytorch", extra="zoo")
+        if not encoder.startswith("tu-"):
+            check_choice("encoder", encoder, tuple(library.encoders.get_encoder_names()))
+        # A Mix Transformer reads values while it is built, which the meta device has none of.
+        values = torch.device("cpu") if encoder.startswith("mit_") else nullcontext()
+        try:
+            with values:
+                network = getattr(library, architecture)(
+                    encoder_name=encoder,
+                    encoder_weights=None,
+                    in_channels=in_channels,
+                    classes=num_classes,
+                    **({"dynamic_img_size": True} if architecture == "DPT" else {}),
+                )
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            raise ConfigError(f"{architecture} on encoder {encoder!r}: {error}") from error
+        stride, smallest = _SIZES.get(architecture, (int(network.encoder.output_stride), 0))
+        super().__init__(in_channels, num_classes, stride=stride, smallest=smallest)
+        self.network = network.to(torch.get_default_device())
+        drop_idle(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        return self.network(x)  # type: ignore[no-any-return]

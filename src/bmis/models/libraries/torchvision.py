@@ -1,0 +1,100 @@
+"""Networks of torchvision.
+
+LR-ASPP (arXiv:1905.02244), FCN (arXiv:1411.4038) and DeepLabv3 (arXiv:1706.05587).
+
+Departures from the library's defaults: no pretrained weights are loaded (nothing is downloaded);
+the first convolution takes the image's channels, whatever their number, where the library takes
+three only; the answer is the tensor of logits, not a dictionary. There are no auxiliary heads, as
+in the library for networks without pretrained weights.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from bmis.config import check_choice
+from bmis.errors import require
+from bmis.models.base import SegmentationModel
+from bmis.models.registry import register
+
+_FACTS: dict[str, Any] = {"licence": "BSD-3-Clause", "extra": "zoo"}
+_STRIDES = {  # of the encoder, whose last stages are dilated in place of strided
+    ("lraspp", "mobilenet_v3_large"): 16,
+    ("fcn", "resnet50"): 8,
+    ("fcn", "resnet101"): 8,
+    ("deeplabv3", "mobilenet_v3_large"): 16,
+    ("deeplabv3", "resnet50"): 8,
+    ("deeplabv3", "resnet101"): 8,
+}
+
+
+@register("tv_lraspp", group="light", source="arXiv:1905.02244", **_FACTS, architecture="lraspp")
+@register(
+    "tv_fcn",
+    group="classic",
+    source="arXiv:1411.4038",
+    **_FACTS,
+    architecture="fcn",
+    encoder="resnet50",
+)
+@register(
+    "tv_deeplabv3",
+    group="classic",
+    source="arXiv:1706.05587",
+    **_FACTS,
+    architecture="deeplabv3",
+)
+class TorchvisionNetwork(SegmentationModel):
+    """One of the library's networks, untrained.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+        architecture: "lraspp", "fcn" or "deeplabv3".
+        encoder: "mobilenet_v3_large" (not of fcn), "resnet50" or "resnet101" (not of lraspp).
+
+    Raises:
+        ConfigError: There is no such architecture, or not on that encoder.
+        MissingExtraError: The library is not installed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        num_classes: int = 2,
+        *,
+        architecture: str = "lraspp",
+        encoder: str = "mobilenet_v3_large",
+    ) -> None:
+        check_choice(
+            "architecture", architecture, tuple(dict.fromkeys(name for name, _ in _STRIDES))
+        )
+        encoders = tuple(on for name, on in _STRIDES if name == architecture)
+        check_choice(f"encoder of {architecture}", encoder, encoders)
+        super().__init__(in_channels, num_classes, stride=_STRIDES[architecture, encoder])
+        library = require("torchvision.models.segmentation", extra="zoo")
+        self.network = getattr(library, f"{architecture}_{encoder}")(
+            weights=None, weights_backbone=None, num_classes=num_classes
+        )
+        if in_channels != 3:
+            _take_channels(self.network.backbone, in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        return self.network(x)["out"]  # type: ignore[no-any-return]
+
+
+def _take_channels(backbone: nn.Module, channels: int) -> None:
+    """Put a new convolution for this many channels where the image comes in."""
+    name, old = next((n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
+    new = nn.Conv2d(
+        channels,
+        old.out_channels,
+        old.kernel_size,  # type: ignore[arg-type]
+        stride=old.stride,  # type: ignore[arg-type]
+        padding=old.padding,  # type: ignore[arg-type]
+        bias=False,
+    )
+    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
+    parent, _, leaf = name.rpartition(".")
+    setattr(backbone.get_submodule(parent), leaf, new)

@@ -1,0 +1,272 @@
+"""DSU-Net: Zhong et al., "Dual-Stage U-Net based on CNN and Transformer", 2025.
+
+"DSU-Net: Dual-Stage U-Net based on CNN and Transformer for skin lesion segmentation", Biomedical
+Signal Processing and Control 100 (2025) 107090. Two networks in a row: a Swin transformer with a
+decoder finds the lesion coarsely; a convolutional network with attention to positions and to
+channels then sees only the pixels that the first one kept, and draws the mask. Both are trained.
+
+Departures: logits come out (the authors apply a sigmoid inside), the fine ones as the answer, the
+coarse ones beside it in training with weight 1, where the paper balances the two by a scheme of its
+own. The paper has one class; with more, background included, a pixel is kept where the foreground
+classes together are likelier than not. Any sides that are multiples of 32 are taken, where the
+authors' network takes 224 x 224 (see ``swin``). Swin-T starts from chance, not from ImageNet.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bmis.errors import ConfigError
+from bmis.models.base import SegmentationModel
+from bmis.models.layers.blocks import attend
+from bmis.models.layers.swin import SwinEncoder
+from bmis.models.networks.bmis import ChannelAttention
+from bmis.models.registry import register
+
+_INNER_EPS = 1e-6  # of the layer norms inside the feature extractors, as published
+_HEAD_WIDTH = 32
+_KEYS = 8  # one channel of query and key for so many of the features
+_SWIN_WIDTH, _SWIN_DEPTHS = 96, (2, 2, 6, 2)  # Swin-T
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of (N, C, H, W), each position by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _depthwise(channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+
+
+def _asymmetric(channels: int, d: int) -> nn.Sequential:
+    """Depthwise 1x3 then 3x1, each dilated by ``d`` along its long axis."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, (1, 3), padding=(0, d), dilation=(1, d), groups=channels),
+        nn.Conv2d(channels, channels, (3, 1), padding=(d, 0), dilation=(d, 1), groups=channels),
+        nn.GELU(),
+    )
+
+
+class MultiDilation(nn.Module):
+    """Surroundings of three sizes, summed and mixed by a 3x3 convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(_asymmetric(channels, d) for d in (1, 2, 3))
+        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third = (branch(x) for branch in self.branches)
+        return F.gelu(self.mix(first + second + third))
+
+
+class LocalBranch(nn.Module):
+    """A gate from three depthwise convolutions, then surroundings of three sizes."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.ModuleList(_depthwise(channels) for _ in range(3))
+        self.gate = nn.Conv2d(channels, channels, 1)
+        self.norm = ChannelNorm(channels, eps=_INNER_EPS)
+        self.surroundings = MultiDilation(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        for conv in self.depthwise:
+            y = y + F.gelu(conv(y))
+        z = self.norm(torch.addcmul(x, x, self.gate(y).sigmoid().to(x.dtype)))
+        return self.surroundings(z) + z  # type: ignore[no-any-return]
+
+
+class GlobalBranch(nn.Module):
+    """Every position looks at every other one (gamma, from 0, lets it in), then surroundings."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        keys = channels // _KEYS
+        self.query = nn.Conv2d(channels, keys, 3, padding=1, groups=keys)
+        self.key = nn.Conv2d(channels, keys, 3, padding=1, groups=keys)
+        self.value = _depthwise(channels)
+        self.gamma = nn.Parameter(torch.zeros(1))
+        self.norm = ChannelNorm(channels, eps=_INNER_EPS)
+        self.surroundings = MultiDilation(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = attend(self.query(x).flatten(2), self.key(x).flatten(2), self.value(x).flatten(2))
+        y = self.gamma * seen.view_as(x) + x
+        return self.surroundings(self.norm(y)) + y  # type: ignore[no-any-return]
+
+
+class FeatureExtractor(nn.Module):
+    """Channel attention, then a local and a global branch side by side; residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channel = ChannelAttention()
+        self.near = LocalBranch(channels)
+        self.far = GlobalBranch(channels)
+        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.channel(x)
+        return x + self.mix(self.near(y) + self.far(y))  # type: ignore[no-any-return]
+
+
+class Stem(nn.Module):
+    """To a quarter of the image's size: strided convolution, norm, max-pool."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 7, stride=2, padding=3)
+        self.norm = ChannelNorm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(F.relu(self.norm(self.conv(x))), 3, stride=2, padding=1)
+
+
+class Downsampling(nn.Module):
+    """Halves H and W: norm, convolution, max-pool."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(in_channels)
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(F.relu(self.conv(self.norm(x))), 3, stride=2, padding=1)
+
+
+class ConvolutionalEncoder(nn.Module):
+    """Features of an image at 1/4, 1/8, 1/16 and 1/32 of its size, by feature extractors."""
+
+    def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.stem = Stem(in_channels, widths[0])
+        self.downs = nn.ModuleList(Downsampling(i, o) for i, o in pairwise(widths))
+        self.extractors = nn.ModuleList(FeatureExtractor(width) for width in widths)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """An image (N, I, H, W) -> features (N, C, h, w), finest first."""
+        features = [self.extractors[0](self.stem(x))]
+        for down, extract in zip(self.downs, list(self.extractors)[1:], strict=True):
+            features.append(extract(down(features[-1])))
+        return features
+
+
+def _doubling(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    """A transposed 4x4 convolution that doubles H and W, normalised."""
+    return (
+        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _projection(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+class UpsamplingBottleneck(nn.Module):
+    """Doubles H and W at a quarter of the channels."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        inner = in_channels // 4
+        self.reduce = _projection(in_channels, inner)
+        self.up = nn.Sequential(*_doubling(inner, inner))
+        self.expand = _projection(inner, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.expand(self.up(self.reduce(x)))  # type: ignore[no-any-return]
+
+
+class Decoder(nn.Module):
+    """Features of four scales, finest first -> logits (N, K, H, W); skips are added."""
+
+    def __init__(self, widths: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.ups = nn.ModuleList(
+            UpsamplingBottleneck(i, o) for i, o in pairwise(reversed(list(widths)))
+        )
+        self.head = nn.Sequential(
+            *_doubling(widths[0], _HEAD_WIDTH),
+            *_doubling(_HEAD_WIDTH, _HEAD_WIDTH),
+            nn.Conv2d(_HEAD_WIDTH, _HEAD_WIDTH, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(_HEAD_WIDTH, num_classes, 3, padding=1),
+        )
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        *skips, y = features
+        for up, skip in zip(self.ups, reversed(skips), strict=True):
+            y = up(y) + skip
+        return self.head(y)  # type: ignore[no-any-return]
+
+
+def foreground(logits: Tensor) -> Tensor:
+    """Where the foreground classes together are likelier than not.
+
+    Args:
+        logits: (N, K, H, W). One class: its sigmoid counts. More: the softmax of all but the first.
+
+    Returns:
+        (N, 1, H, W), boolean.
+    """
+    if logits.shape[1] == 1:
+        return logits > 0
+    return logits[:, 1:].float().logsumexp(1, keepdim=True) > logits[:, :1]
+
+
+@register(
+    "dsu_net",
+    group="transformer",
+    source="doi:10.1016/j.bspc.2024.107090",
+    licence="none stated",
+)
+class DSUNet(SegmentationModel):
+    """A coarse network, and a fine one for the pixels that the coarse one kept.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included; 1 for foreground alone.
+        widths: Feature channels of the fine network at 1/4 to 1/32 of the image's size.
+
+    Raises:
+        ConfigError: Widths that are not 4 multiples of 8.
+    """
+
+    auxiliary_weights = (1.0,)
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        num_classes: int = 2,
+        *,
+        widths: Sequence[int] = (72, 144, 256, 320),
+    ) -> None:
+        super().__init__(in_channels, num_classes, stride=32)
+        if len(widths) != 4 or any(width < 1 or width % _KEYS for width in widths):
+            raise ConfigError(f"widths must be 4 multiples of {_KEYS}, got {list(widths)}")
+        self.coarse_encoder = SwinEncoder(in_channels, _SWIN_WIDTH, _SWIN_DEPTHS)
+        self.coarse_decoder = Decoder(self.coarse_encoder.widths, num_classes)
+        self.fine_encoder = ConvolutionalEncoder(in_channels, widths)
+        self.fine_decoder = Decoder(widths, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.training_logits(x)[0]
+
+    def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The fine logits, which are the answer, and the coarse ones, each (N, K, H, W)."""
+        self.check_input(x)
+        coarse = self.coarse_decoder(self.coarse_encoder(x))
+        fine = self.fine_decoder(self.fine_encoder(x * foreground(coarse)))
+        return fine, coarse

@@ -1,0 +1,92 @@
+"""Fast-SCNN (Poudel et al., "Fast-SCNN: Fast Semantic Segmentation Network", arXiv:1902.04502).
+
+ContextNet's two branches with their first layers in common: three halvings are computed once, and
+from there detail goes straight to the fusion, context through inverted bottlenecks and averages
+over the image's regions.
+
+Departures: the auxiliary losses of the paper, whose heads are not in the 1,135,858 parameters that
+comparisons quote, are left out. The implementation counted there loses a row and a column at the
+first convolution; here it is padded, so that sizes halve as in the paper.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bmis.models.base import SegmentationModel
+from bmis.models.layers.blocks import ConvNormAct, DepthwiseSeparable
+from bmis.models.networks.contextnet import Classifier, FeatureFusion, bottlenecks
+from bmis.models.registry import register
+
+# Expansion, channels, number and stride of the first bottleneck of each group.
+_CONTEXT = ((6, 64, 3, 2), (6, 96, 3, 2), (6, 128, 3, 1))
+_REGIONS = (1, 2, 3, 6)
+
+
+def _shares(parts: int, size: int, like: Tensor) -> Tensor:
+    """What each of ``size`` positions adds to the mean of each part: (parts, size), rows sum to 1.
+
+    Parts overlap by a position where they do not divide the size.
+    """
+    part = torch.arange(parts, device=like.device).unsqueeze(1)
+    position = torch.arange(size, device=like.device)
+    inside = (position >= part * size // parts) & (position < -(-(part + 1) * size // parts))
+    return (inside / inside.sum(1, keepdim=True)).to(like.dtype)
+
+
+def region_means(x: Tensor, parts: int) -> Tensor:
+    """Means over the image cut into parts: (N, C, H, W) -> (N, C, parts, parts).
+
+    torch's own pooling has no deterministic gradient on GPUs. Where determinism is asked for, two
+    products with small matrices give the same.
+    """
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.adaptive_avg_pool2d(x, parts)
+    rows, columns = (_shares(parts, side, x) for side in x.shape[2:])
+    return rows @ x @ columns.T
+
+
+class PyramidPooling(nn.Module):
+    """Averages over the image cut into 1, 2, 3 and 6 parts a side, joined to every position."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(ConvNormAct(channels, channels // 4, 1) for _ in _REGIONS)
+        self.join = ConvNormAct(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = [x]
+        for regions, level in zip(_REGIONS, self.levels, strict=True):
+            y = level(region_means(x, regions))
+            seen.append(F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True))
+        return self.join(torch.cat(seen, dim=1))  # type: ignore[no-any-return]
+
+
+@register("fast_scnn", group="light", source="arXiv:1902.04502", licence="none stated")
+class FastSCNN(SegmentationModel):
+    """Three halvings in common, then a branch for detail and one for context; logits at 1/8.
+
+    Args:
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits, background included.
+
+    Raises:
+        ConfigError: Channels or classes below 1.
+    """
+
+    def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:
+        super().__init__(in_channels, num_classes, stride=32)
+        self.stem = nn.Sequential(
+            ConvNormAct(in_channels, 32, stride=2),
+            DepthwiseSeparable(32, 48, stride=2),
+            DepthwiseSeparable(48, 64, stride=2),
+        )
+        self.context = nn.Sequential(bottlenecks(64, _CONTEXT), PyramidPooling(128))
+        self.fusion = FeatureFusion(64, 128)
+        self.head = Classifier(128, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check_input(x)
+        detail = self.stem(x)  # (N, 64, H/8, W/8)
+        y = self.fusion(detail, self.context(detail))  # context: (N, 128, H/32, W/32)
+        return F.interpolate(self.head(y), size=x.shape[2:], mode="bilinear", align_corners=True)

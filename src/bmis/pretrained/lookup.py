@@ -1,0 +1,67 @@
+"""The trained networks that come with the package, by their names: ``dermoscopy``, ``nuclei``, ...
+
+Each is a bundle to use and a file of weights to start a training from. Whatever takes the path of
+a model takes such a name too.
+"""
+
+import logging
+from pathlib import Path
+
+from bmis.errors import BundleError, did_you_mean
+from bmis.system.cache import recall, remember
+
+FOLDER = Path(__file__).parent / "weights"
+_TOLD = "licences.json"
+_RUN = "model.safetensors"
+_log = logging.getLogger("bmis")
+
+
+def shipped_names() -> tuple[str, ...]:
+    """All names, in their order."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.bmis")))
+
+
+def find_model_file(model: Path | str) -> Path:
+    """The path that is meant: that of a network that comes with the package, or as given.
+
+    A bare name means the network of that name, unless a run folder or a file lies there under it;
+    a folder of results does not count.
+    """
+    path = Path(model)
+    bundle = FOLDER / f"{path.name}.bmis"
+    if str(path) != path.name or not bundle.is_file() or path.is_file() or (path / _RUN).exists():
+        return path
+    return bundle
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a bundle came with the package."""
+    return path.parent == FOLDER
+
+
+def find_weights(name: str) -> Path:
+    """The ``.safetensors`` file to start a training from.
+
+    Raises:
+        BundleError: No network of that name comes with the package.
+    """
+    path = FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        raise BundleError(
+            f"{name}: no network of that name comes with bmis{did_you_mean(name, shipped_names())}"
+        )
+    return path
+
+
+def tell_licence(name: str, licence: str) -> None:
+    """Say, the first time that this user uses a network, what may be done with it."""
+    told = recall(_TOLD)
+    if told.get(name) == licence:
+        return
+    _log.warning(
+        "bmis: %s: not a medical device; licence of the images it was trained on: %s "
+        "(this is said once)",
+        name,
+        licence,
+    )
+    remember(_TOLD, {**told, name: licence})

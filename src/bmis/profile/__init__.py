@@ -1,0 +1,1 @@
+"""The command ``profile``: what a network or a bundle costs."""

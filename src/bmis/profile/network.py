@@ -1,0 +1,241 @@
+"""The verb ``profile``: what a network costs to hold, to train and to run.
+
+Times are of the network alone on tensors that lie on the device: float32 (no TF32), channels-last,
+as ``predict`` runs it. On a GPU the clock is read only when all work given to it is done. Memory
+is the peak of live tensors, weights included: on the CPU by a dry run (see ``dryrun``), so that it
+is the same everywhere; on a GPU as measured by torch's allocator. MB are 10^6 bytes.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bmis.errors import ConfigError, did_you_mean
+from bmis.models import SegmentationModel, build_model, list_models
+from bmis.models.checkpoint import choose_device, load_model
+from bmis.models.complexity import count_macs
+from bmis.profile.steps import (
+    NotEnoughMemoryError,
+    TooFewImagesError,
+    device_name,
+    inference,
+    measure,
+    training,
+)
+
+
+@dataclass(frozen=True)
+class BatchCost:
+    """The costs at one batch size.
+
+    Attributes:
+        batch: Images at once.
+        latency_p50_ms: Median time of a forward pass of the batch.
+        latency_p95_ms: 95th percentile of it.
+        images_per_second: Of forward passes, from their mean time.
+        inference_mb: Peak memory of a forward pass.
+        step_ms: Median time of a training step: forward, cross-entropy, backward, AdamW. None
+            where there is not enough memory for one, or where the norms need more images.
+        training_mb: Peak memory of a training step, gradients and optimiser included, or None.
+    """
+
+    batch: int
+    latency_p50_ms: float
+    latency_p95_ms: float
+    images_per_second: float
+    inference_mb: float
+    step_ms: float | None
+    training_mb: float | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The costs of one network at one image size on one device.
+
+    Attributes:
+        model: Its name, or the path of the run it is from.
+        in_channels: Channels of the image.
+        num_classes: Channels of the logits.
+        size: Height and width of the image in pixels.
+        parameters: Trained numbers.
+        macs: Multiply-accumulates of one image, attention included.
+        weights_mb: Parameters and norm statistics.
+        device: "cpu" or "cuda".
+        device_name: Of the processor or GPU.
+        threads: That torch computes with on the CPU.
+        precision: Of the computation.
+        torch: Its version.
+        batches: One entry for each batch size.
+    """
+
+    model: str
+    in_channels: int
+    num_classes: int
+    size: tuple[int, int]
+    parameters: int
+    macs: int
+    weights_mb: float
+    device: str
+    device_name: str
+    threads: int
+    precision: str
+    torch: str
+    batches: tuple[BatchCost, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = asdict(self)
+        return {**values, "size": list(self.size), "batches": list(values["batches"])}
+
+
+def profile_model(
+    model: str | Path | SegmentationModel,
+    *,
+    size: int | tuple[int, int] | None = None,
+    batches: Sequence[int] = (1, 8),
+    device: str = "cpu",
+    threads: int | None = None,
+    seconds: float = 1.0,
+) -> Profile:
+    """Count and measure what a network costs.
+
+    Args:
+        model: A registered name, a run folder or ``.safetensors`` file, or a model (left as it is).
+        size: Side, or height and width, of the image in pixels; by default that of the run, or 224.
+        batches: Batch sizes to measure.
+        device: "cpu" or "cuda" (or "auto").
+        threads: For torch on the CPU during the measurement; by default as many as it has.
+        seconds: Least time for each measurement; ten calls are counted at least.
+
+    Raises:
+        ConfigError: No such model or device, a value out of range, or not enough memory.
+        BundleError: The run's weights cannot be read.
+        DataError: The model does not take that size.
+    """
+    if not batches or min(batches) < 1 or seconds < 0 or (threads is not None and threads < 1):
+        raise ConfigError(
+            f"batches and threads must be 1 or more and seconds 0 or more, "
+            f"got {list(batches)}, {threads} and {seconds}"
+        )
+    target = choose_device(device)
+    if target.type not in ("cpu", "cuda"):
+        raise ConfigError(f"costs are measured on cpu and cuda only, got {device!r}")
+    name, network, own_size = _find(model)
+    shape = own_size if size is None else (size, size) if isinstance(size, int) else size
+    macs = count_macs(network, shape)
+    state = [*network.parameters(), *network.buffers()]
+    with (
+        _threads(threads),
+        torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False),
+    ):
+        return Profile(
+            model=name,
+            in_channels=network.in_channels,
+            num_classes=network.num_classes,
+            size=shape,
+            parameters=sum(p.numel() for p in network.parameters()),
+            macs=macs,
+            weights_mb=sum(t.nbytes for t in state) / 1e6,
+            device=target.type,
+            device_name=device_name(target),
+            threads=torch.get_num_threads(),
+            precision="float32",
+            torch=torch.__version__,
+            batches=tuple(_batch_cost(network, shape, b, target, seconds) for b in batches),
+        )
+
+
+def render(profile: Profile) -> RenderableType:
+    """Show a profile as text for the terminal."""
+    height, width = profile.size
+    device = profile.device_name
+    if profile.device == "cpu":
+        device += f", {profile.threads} thread{'s'[: profile.threads - 1]}"
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("parameters", f"{profile.parameters:,}")
+    facts.add_row("MACs", f"{profile.macs / 1e9:.3f} G at {height} x {width}")
+    facts.add_row("weights", f"{profile.weights_mb:.2f} MB, {profile.precision}")
+    facts.add_row("device", Text(f"{device}, torch {profile.torch}"))
+    table = Table()
+    columns = ("batch", "p50 ms", "p95 ms", "images/s", "MB", "training step ms", "training MB")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for cost in profile.batches:
+        trained = [
+            "not possible" if value is None else f"{value:.1f}"
+            for value in (cost.step_ms, cost.training_mb)
+        ]
+        table.add_row(
+            str(cost.batch),
+            f"{cost.latency_p50_ms:.1f}",
+            f"{cost.latency_p95_ms:.1f}",
+            f"{cost.images_per_second:.1f}",
+            f"{cost.inference_mb:.1f}",
+            *trained,
+        )
+    return Group(Text(profile.model, style="bold"), facts, table)
+
+
+def _find(
+    model: str | Path | SegmentationModel,
+) -> tuple[str, SegmentationModel, tuple[int, int]]:
+    """Name, model on the CPU that is ours to change, and its own size."""
+    if isinstance(model, SegmentationModel):
+        return type(model).__name__, copy.deepcopy(model).cpu(), (224, 224)
+    if str(model) in list_models():
+        with torch.random.fork_rng(devices=()):  # the caller's random numbers stay as they are
+            return str(model), build_model(str(model)), (224, 224)
+    if not Path(model).exists():
+        known = did_you_mean(str(model), list_models())
+        raise ConfigError(f"{model}: neither a run folder nor a model{known}")
+    network, info = load_model(Path(model))
+    return str(model), network, info.input.size
+
+
+def _batch_cost(
+    model: SegmentationModel,
+    size: tuple[int, int],
+    batch: int,
+    device: torch.device,
+    seconds: float,
+) -> BatchCost:
+    try:
+        peak, forward = measure(model, inference, batch, size, device=device, seconds=seconds)
+    except NotEnoughMemoryError:
+        raise ConfigError(
+            f"not enough memory on {device.type} for {batch} x {size[0]}x{size[1]} pixels; "
+            "use a smaller --batch or --size"
+        ) from None
+    step_ms, training_mb = None, None
+    with suppress(NotEnoughMemoryError, TooFewImagesError):
+        held, steps = measure(model, training, batch, size, device=device, seconds=seconds)
+        step_ms, training_mb = float(np.median(steps)) * 1e3, held / 1e6
+    return BatchCost(
+        batch=batch,
+        latency_p50_ms=float(np.percentile(forward, 50)) * 1e3,
+        latency_p95_ms=float(np.percentile(forward, 95)) * 1e3,
+        images_per_second=batch / float(np.mean(forward)),
+        inference_mb=peak / 1e6,
+        step_ms=step_ms,
+        training_mb=training_mb,
+    )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads for torch's operations, for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,160 @@
+"""How long a step of a network takes on a device, and how much memory."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from bmis.errors import says_no_memory
+from bmis.models import SegmentationModel
+from bmis.models.complexity import peak_bytes
+from bmis.models.layers.cpu_gradients import learn_by_products
+from bmis.system.processor import processor_name
+from bmis.system.stopwatch import Step, time_calls
+
+MakeStep = Callable[[SegmentationModel, int, tuple[int, int]], Step]
+
+
+class NotEnoughMemoryError(Exception):
+    """A step does not fit on the device."""
+
+
+class TooFewImagesError(Exception):
+    """A training step needs more images: some norm sees one value per channel."""
+
+
+def inference(model: SegmentationModel, batch: int, size: tuple[int, int]) -> Step:
+    """A forward pass as ``predict`` does it, in float32, on the device where the model lies."""
+    model.eval()
+    images = _images(model, batch, size)
+
+    def step() -> object:
+        with torch.inference_mode():
+            return model(images)
+
+    return step
+
+
+def training(model: SegmentationModel, batch: int, size: tuple[int, int]) -> Step:
+    """A training step in float32: forward, cross-entropy of all heads, backward, fused AdamW."""
+    model.train()
+    images = _images(model, batch, size)
+    labels = torch.randint(model.num_classes, (batch, *size), device=images.device)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+
+    def step() -> object:
+        losses = [F.cross_entropy(logits, labels) for logits in model.training_logits(images)]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+        return None
+
+    return step
+
+
+def measure(
+    model: SegmentationModel,
+    make_step: MakeStep,
+    batch: int,
+    size: tuple[int, int],
+    *,
+    device: torch.device,
+    seconds: float,
+) -> tuple[int, list[float]]:
+    """Peak memory and times of a step.
+
+    Args:
+        model: Left as it is.
+        make_step: ``inference`` or ``training``.
+        batch: Images at once.
+        size: Height and width of the images in pixels.
+        device: CPU or CUDA.
+        seconds: Least sum of the times.
+
+    Returns:
+        Bytes of all tensors that live at one time (see the module ``profiling``), and seconds of
+        each call.
+
+    Raises:
+        NotEnoughMemoryError: The step does not fit.
+        TooFewImagesError: The step needs more than one image.
+    """
+    try:
+        return _measure(model, make_step, batch, size, device=device, seconds=seconds)
+    except ValueError as error:  # as torch's norms say it
+        if "more than 1 value per channel" in str(error):
+            raise TooFewImagesError from error
+        raise
+
+
+def _measure(
+    model: SegmentationModel,
+    make_step: MakeStep,
+    batch: int,
+    size: tuple[int, int],
+    *,
+    device: torch.device,
+    seconds: float,
+) -> tuple[int, list[float]]:
+    peak = 0
+    if device.type == "cpu":  # before, because a system out of memory kills without a word
+        peak = peak_bytes(model, lambda empty: make_step(empty, batch, size))
+        if peak > _free_memory():
+            raise NotEnoughMemoryError
+    try:
+        before = _allocated(device)
+        network = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last)
+        if device.type == "cpu":  # as in a training
+            learn_by_products(network)
+        step = make_step(network, batch, size)
+        if device.type == "cuda":
+            peak = _cuda_peak(step, device) - before
+        return peak, time_calls(step, seconds=seconds, synchronise=synchroniser(device))
+    except (RuntimeError, MemoryError) as error:
+        if says_no_memory(error):
+            raise NotEnoughMemoryError from error
+        raise
+
+
+def device_name(device: torch.device) -> str:
+    """The name of the GPU, or of this machine's processor."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return processor_name()
+
+
+def synchroniser(device: torch.device) -> Step:
+    """What waits until the device has done all that it was given."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None  # a CPU call comes back when it is done
+
+
+def _images(model: SegmentationModel, batch: int, size: tuple[int, int]) -> torch.Tensor:
+    device = next(model.parameters()).device
+    shape = (batch, model.in_channels, *size)
+    return torch.empty(shape, device=device, memory_format=torch.channels_last).normal_()
+
+
+def _allocated(device: torch.device) -> int:
+    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+
+
+def _cuda_peak(step: Step, device: torch.device) -> int:
+    """The most bytes of live tensors in a step that is not the first."""
+    step()
+    torch.cuda.reset_peak_memory_stats(device)
+    step()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device)
+
+
+def _free_memory() -> float:
+    """Bytes that this machine has left; infinite where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:  # not Linux
+        return float("inf")
+    return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))

@@ -1,0 +1,1 @@
+"""A batch of floats in, logits out, on any engine."""

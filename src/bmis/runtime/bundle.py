@@ -1,0 +1,154 @@
+"""Runs a bundle on the processor: which of its graphs, by which engine."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.bundle import Bundle, Graph, read_bundle
+from bmis.config import RuntimeOptions
+from bmis.errors import ConfigError, DataError
+from bmis.runtime.autotune import quickest
+from bmis.runtime.engines import (
+    Engine,
+    OnnxRuntimeEngine,
+    OpenVinoEngine,
+    computes_bf16,
+    installed_engines,
+    require_engine,
+)
+from bmis.system.processor import processor_name, usable_cores
+
+_FORMATS = {  # that an engine runs in a precision, best first
+    ("onnxruntime", "float32"): ("onnx",),
+    ("onnxruntime", "int8"): ("onnx",),
+    ("openvino", "float32"): ("openvino", "onnx"),
+    # int8 in its own format alone: OpenVINO 2026.4 brings the process down on ONNX graphs that
+    # concatenate in int8
+    ("openvino", "int8"): ("openvino",),
+}
+_PRECISIONS = {  # of the graphs that an answer to --precision means, best first
+    "auto": ("int8", "float32"),
+    "fp32": ("float32",),
+    "bf16": ("float32",),
+    "int8": ("int8",),
+}
+
+
+class BundleRuntime:
+    """A graph out of a bundle, run by an engine; see ``runtime.Runtime`` for what it promises.
+
+    Args:
+        engine: What holds the graph.
+        bundle: Where it is from.
+        graph: Which it is.
+    """
+
+    batch = 1  # a processor gains nothing from more
+
+    def __init__(self, engine: Engine, bundle: Bundle, graph: Graph) -> None:
+        self.engine, self.graph = engine, graph
+        self.stride, self.size = bundle.manifest.stride, graph.size
+        self._channels = bundle.manifest.info.input.channels
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        sides = batch.shape[2:]
+        fits = sides == self.size if self.size else not any(side % self.stride for side in sides)
+        if batch.ndim != 4 or batch.shape[1] != self._channels or not fits or not batch.size:
+            sizes = "{}x{}".format(*self.size) if self.size else f"multiples of {self.stride}"
+            raise DataError(
+                f"this bundle takes batches of shape (N, {self._channels}, H, W), H and W {sizes}; "
+                f"got {batch.shape}"
+            )
+        return self.engine(batch)
+
+
+def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bundle]:
+    """Load a bundle to run it, by the engine and in the precision that are asked for.
+
+    What an int8 graph leaves in float is computed in float32, as when the graph was checked.
+
+    With ``engine="auto"`` and several engines installed they are timed against each other, well
+    below a second each, and the answer is remembered; see ``quickest``.
+
+    Raises:
+        BundleError: See ``bundle.read_bundle``; or no engine can run the graph.
+        ConfigError: The bundle has no graph of this precision, the processor has no bf16, or a
+            device other than the processor is asked for.
+        MissingExtraError: The engine that was asked for is not installed.
+    """
+    if options.device not in ("auto", "cpu"):
+        raise ConfigError(
+            f"{path}: bundles run on the processor, not on {options.device!r}; leave the device out"
+        )
+    bundle = read_bundle(path)
+    installed = installed_engines()
+    graphs = _graphs(bundle, options, tuple(installed))
+    threads = options.threads or usable_cores()
+    bf16 = options.precision == "bf16"
+    starts = {
+        name: partial(_start, bundle, graph, name, threads=threads, bf16=bf16)
+        for name, graph in graphs.items()
+    }
+    if len(starts) == 1:
+        return next(iter(starts.values()))(), bundle
+    machine = (processor_name(), threads, *(f"{name} {installed[name]}" for name in starts))
+    precision = "bf16" if bf16 else next(iter(graphs.values())).precision
+    question = " | ".join(map(str, (bundle.digest, precision, *machine)))
+    spec = bundle.manifest.info.input
+    image = np.zeros((1, spec.channels, *spec.size), np.float32)
+    return quickest(question, starts, image), bundle
+
+
+def runnable(bundle: Bundle) -> tuple[tuple[str, str], ...]:
+    """Engines that are installed, each with the precisions that it has for a bundle here."""
+    found = []
+    for engine in installed_engines():
+        for precision, (kind, *_) in _PRECISIONS.items():
+            if precision == "auto" or (precision == "bf16" and not computes_bf16(engine)):
+                continue
+            if _graph(bundle, engine, kind) is not None:
+                found.append((engine, precision))
+    return tuple(found)
+
+
+def _graphs(
+    bundle: Bundle, options: RuntimeOptions, installed: tuple[str, ...]
+) -> Mapping[str, Graph]:
+    """For each engine that will do, the graph that it would run; at least one."""
+    if options.engine != "auto":
+        require_engine(options.engine)
+    names = installed if options.engine == "auto" else (options.engine,)
+    for precision in _PRECISIONS[options.precision]:
+        found = {name: _graph(bundle, name, precision) for name in names}
+        graphs = {name: graph for name, graph in found.items() if graph is not None}
+        if graphs:
+            break
+    else:
+        held = ", ".join(f"{graph.format} {graph.precision}" for graph in bundle.manifest.graphs)
+        raise ConfigError(
+            f"{bundle.path}: has no {_PRECISIONS[options.precision][-1]} graph for "
+            f"{' or '.join(names)}, only {held}; choose another engine or precision, or "
+            "export it again"
+        )
+    if options.precision == "bf16":
+        graphs = {name: graph for name, graph in graphs.items() if computes_bf16(name)}
+        if not graphs:
+            raise ConfigError(
+                f"no bf16 by {' or '.join(names)} on this processor ({processor_name()}); use fp32 "
+                "or int8, or OpenVINO on a processor with AVX-512 bf16"
+            )
+    return graphs
+
+
+def _graph(bundle: Bundle, engine: str, precision: str) -> Graph | None:
+    found = (bundle.find(format_, precision) for format_ in _FORMATS[engine, precision])
+    return next((graph for graph in found if graph is not None), None)
+
+
+def _start(bundle: Bundle, graph: Graph, engine: str, *, threads: int, bf16: bool) -> BundleRuntime:
+    start = OnnxRuntimeEngine if engine == "onnxruntime" else OpenVinoEngine
+    files = [bundle.read(file) for file in graph.files]
+    return BundleRuntime(start(*files, threads=threads, bf16=bf16), bundle, graph)

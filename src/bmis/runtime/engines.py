@@ -1,0 +1,190 @@
+"""What runs an exported graph without torch: ONNX Runtime, and OpenVINO where it is installed.
+
+Both take the graph as bytes that ``bundle.read_bundle`` has checked, and answer every fault of
+theirs with one line of ours.
+"""
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import BmisError, BundleError, NoMemoryError, require, says_no_memory
+from bmis.system.processor import processor_flags
+
+ENGINES = ("onnxruntime", "openvino")
+_SILENT = 4  # ONNX Runtime's highest level: only what ends the process is said on stderr
+_SHAPES = 2  # that OpenVINO keeps a compiled network for
+_EXACT_INT8 = {"avx_vnni", "avx512_vnni"}  # sum products of int8 in 32 bits
+
+
+class Engine(Protocol):
+    """A graph that is ready to run.
+
+    Attributes:
+        name: One of ``ENGINES``.
+    """
+
+    name: str
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Normalised images (N, C, H, W) float32 -> what the graph answers.
+
+        Raises:
+            BundleError: The graph cannot be run.
+            NoMemoryError: There is not enough memory for the batch.
+        """
+
+
+class OnnxRuntimeEngine:
+    """ONNX Runtime on the processor.
+
+    Args:
+        graph: An ONNX file with the input "image" and the output "logits".
+        threads: Threads that share one call, at least 1.
+        bf16: Multiply matrices in bf16; see ``computes_bf16``.
+
+    Raises:
+        BundleError: The graph cannot be loaded.
+        NoMemoryError: There is not enough memory for it.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, graph: bytes, *, threads: int, bf16: bool = False) -> None:
+        runtime = load_onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        # between two calls the cores belong to reading and writing, not to waiting threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if processor_flags().isdisjoint(_EXACT_INT8):
+            # x86 without VNNI clips the sum of two products of int8 at 16 bits unless told not to,
+            # which cost a lung network 0.04 IoU. Where the flags are not known (elsewhere than on
+            # Linux) it is asked for too: right before quick
+            options.add_session_config_entry("session.x64quantprecision", "1")
+        if bf16:
+            options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "1")
+        try:
+            self._session: Any = runtime.InferenceSession(
+                graph, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no base of their own
+            raise _fault(self.name, "cannot load the graph", error) from error
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            return self._session.run(["logits"], {"image": batch})[0]  # type: ignore[no-any-return]
+        except Exception as error:
+            raise _fault(self.name, _cannot_run(batch), error) from error
+
+
+class OpenVinoEngine:
+    """OpenVINO on the processor; compiles the graph for each size of image that comes.
+
+    Args:
+        graph: An ONNX file, or the XML of an OpenVINO model.
+        weights: What belongs to the XML; None for ONNX.
+        threads: Threads that share one call, at least 1.
+        bf16: Compute in bf16 what is not int8; see ``computes_bf16``.
+
+    Raises:
+        BundleError: The graph cannot be loaded.
+        NoMemoryError: There is not enough memory for it.
+        MissingExtraError: OpenVINO is not installed.
+    """
+
+    name = "openvino"
+
+    def __init__(
+        self, graph: bytes, weights: bytes | None = None, *, threads: int, bf16: bool = False
+    ) -> None:
+        self._core: Any = _openvino().Core()
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+        }
+        self._requests: dict[tuple[int, ...], Any] = {}
+        try:
+            self._model = self._core.read_model(graph, weights or b"")
+        except Exception as error:  # RuntimeError, or whatever its own classes are
+            raise _fault(self.name, "cannot load the graph", error) from error
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            request = self._request((1, *batch.shape[1:]))
+            # image by image: batches gain nothing here, and each size costs a compilation
+            answers = [request.infer({0: image[None]}, share_inputs=True)[0] for image in batch]
+        except Exception as error:
+            raise _fault(self.name, _cannot_run(batch), error) from error
+        return np.concatenate(answers) if len(answers) > 1 else answers[0]
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        """The network compiled for one size: quicker than for any, above all in bf16."""
+        if shape not in self._requests:
+            while len(self._requests) >= _SHAPES:
+                self._requests.pop(next(iter(self._requests)))
+            self._model.reshape(list(shape))
+            compiled = self._core.compile_model(self._model, "CPU", self._settings)
+            self._requests[shape] = compiled.create_infer_request()
+        return self._requests[shape]
+
+
+def installed_engines() -> dict[str, str]:
+    """Names of the engines that are installed, with their versions; none of them is loaded."""
+    found = {}
+    for name in ENGINES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def require_engine(name: str) -> None:
+    """Load an engine's package, or raise ``MissingExtraError`` with the install line."""
+    _openvino() if name == "openvino" else load_onnxruntime()
+
+
+def computes_bf16(engine: str) -> bool:
+    """Whether an installed engine has bf16 on this processor."""
+    if engine == "openvino":
+        return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" in processor_flags()  # as ARM calls it; on x86 ONNX Runtime has none
+
+
+def load_onnxruntime() -> ModuleType:
+    """The package, silent towards the terminal and the network."""
+    # from 1.29 on it marks the machine and reports each use over the network; nothing of medical
+    # work leaves the device. Read when the library is loaded, so set before
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_SILENT)
+    onnxruntime.disable_telemetry_events()  # of Windows' own builds, which do not read it
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def _openvino() -> ModuleType:
+    return require("openvino", extra="openvino")
+
+
+def _cannot_run(batch: NDArray[np.float32]) -> str:
+    count, _, height, width = batch.shape
+    return f"cannot run the graph on {count} x {height}x{width} pixels"
+
+
+def _fault(engine: str, what: str, error: Exception) -> BmisError:
+    """One line of ours for whatever an engine says."""
+    if isinstance(error, BmisError):
+        return error
+    if says_no_memory(error):
+        return NoMemoryError(
+            f"not enough memory: {engine} {what}; use smaller tiles, a smaller image or a larger "
+            "limit"
+        )
+    said = " ".join(str(error).split())
+    return BundleError(f"{engine} {what} ({said[:200]}); export the bundle again")

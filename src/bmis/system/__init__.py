@@ -1,0 +1,1 @@
+"""What bmis asks of the machine: files, memory, processor, time, progress."""

@@ -1,0 +1,73 @@
+"""Read, work and write at the same time, with a fixed number of items in memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+_THREADS = 4  # decoding releases the interpreter's lock
+_Item = TypeVar("_Item")
+_Read = TypeVar("_Read")
+_Done = TypeVar("_Done")
+
+
+def stream(
+    items: Iterable[_Item],
+    read: Callable[[_Item], _Read],
+    work: Callable[[list[_Read]], Sequence[_Done]],
+    write: Callable[[_Done], None],
+    *,
+    batch: int,
+) -> None:
+    """Take items through three stages, in order.
+
+    ``read`` runs in a thread of its own and keeps one batch ahead, ``work`` runs in the caller's
+    thread, ``write`` in a third. At most ``2 * batch`` items are read and not yet worked on, and
+    as many wait to be written, however many there are in all.
+
+    Args:
+        items: What ``read`` gets, one by one.
+        read: Item -> what ``work`` gets.
+        work: A list of at most ``batch`` of them -> any number of results.
+        write: Called with every result.
+        batch: At least 1.
+
+    Raises:
+        BaseException: Whatever a stage raises, or an interrupt: the items in hand are finished,
+            all that wait are dropped, both threads have ended, then it is raised.
+    """
+    reader, writer = ThreadPoolExecutor(1, "bmis-reader"), ThreadPoolExecutor(1, "bmis-writer")
+    reading: deque[Future[_Read]] = deque()
+    writing: deque[Future[None]] = deque()
+    waiting = iter(items)
+    try:
+        while True:
+            for item in islice(waiting, 2 * batch - len(reading)):
+                reading.append(reader.submit(read, item))
+            if not reading:
+                break
+            group = [reading.popleft().result() for _ in range(min(batch, len(reading)))]
+            for done in work(group):
+                while len(writing) >= 2 * batch:
+                    writing.popleft().result()
+                writing.append(writer.submit(write, done))
+        while writing:
+            writing.popleft().result()
+    finally:
+        for pool in (reader, writer):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def each(function: Callable[[_Item], _Done], items: Sequence[_Item]) -> Iterator[_Done]:
+    """``function`` of each item in order, by a few threads that never run far ahead."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting = iter(items)
+        ahead = [pool.submit(function, item) for item in islice(waiting, 4 * _THREADS)]
+        try:
+            while ahead:
+                yield ahead.pop(0).result()
+                ahead += [pool.submit(function, item) for item in islice(waiting, 1)]
+        finally:
+            for future in ahead:
+                future.cancel()

@@ -1,0 +1,1 @@
+"""The command ``train``: a dataset folder in, a run folder out."""

@@ -1,0 +1,202 @@
+"""A whole split as uint8 in one place: on the device, in memory, or mapped from a file.
+
+There are no worker processes: a batch is a few indexing operations on tensors that are there.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bmis.config import InputSpec
+from bmis.data.folder import Case, Dataset, load_case
+from bmis.data.images import image_size
+from bmis.data.preprocess import fit, fit_labels
+from bmis.errors import DataError
+from bmis.system.progress import track
+
+_SHARE = 0.5  # of the free memory that the data may take
+_NAMED = 10  # bad files named in full
+
+
+class Store:
+    """Images and labels of some cases, at the size the network is trained at.
+
+    Attributes:
+        shapes: Height and width of each case.
+        uniform: Whether all shapes are ``spec.size`` (always, but for "native").
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        dataset: Dataset,
+        spec: InputSpec,
+        device: torch.device,
+        *,
+        scratch: Path,
+    ) -> None:
+        """Read everything once.
+
+        Args:
+            cases: At least one.
+            dataset: Where they come from.
+            spec: Size, channels and resize rule.
+            device: Where the tensors go if they fit there.
+            scratch: Folder for the mapped file, used only if they do not fit into memory.
+
+        Raises:
+            DataError: Some files cannot be used; all of them are named.
+        """
+        self.spec, self.device = spec, device
+        self.uniform = spec.resize != "native"
+        self.shapes = _shapes(cases, spec)
+        areas = np.array([h * w for h, w in self.shapes], dtype=np.int64)
+        self._starts = np.concatenate([[0], areas.cumsum()])
+        total = int(self._starts[-1])
+        pixels, labels = _allocate(total, spec.channels, scratch)
+        self._fill(cases, dataset, pixels, labels)
+        self._pixels, self._labels = torch.from_numpy(pixels), torch.from_numpy(labels)
+        if device.type == "cuda" and total * (spec.channels + 1) < _SHARE * _free(device):
+            self._pixels, self._labels = self._pixels.to(device), self._labels.to(device)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def _fill(
+        self,
+        cases: Sequence[Case],
+        dataset: Dataset,
+        pixels: np.ndarray,
+        labels: np.ndarray,
+    ) -> None:
+        def read(number: int) -> str | None:
+            try:
+                image, marks = load_case(cases[number], dataset)
+            except DataError as error:
+                return str(error)
+            span = slice(*self._starts[number : number + 2])
+            fitted, _ = fit(image.pixels, self.spec)
+            pixels[span] = fitted.reshape(-1, self.spec.channels)
+            labels[span] = fit_labels(marks, self.spec).reshape(-1)
+            return None
+
+        with ThreadPoolExecutor() as pool:
+            faults = [
+                fault
+                for fault in track(
+                    pool.map(read, range(len(cases))), "reading images", total=len(cases)
+                )
+                if fault
+            ]
+        if faults:
+            more = f"\nand {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+            raise DataError(
+                "\n".join(faults[:_NAMED]) + more + f"\n{len(faults)} of {len(cases)} cases "
+                "cannot be used; mend or remove them (`bmis inspect` lists all)"
+            )
+
+    def crops_per_image(self) -> int:
+        """How many crops of ``spec.size`` it takes to cover the mean image once."""
+        crop = self.spec.size[0] * self.spec.size[1]
+        return max(1, round(int(self._starts[-1]) / len(self) / crop))
+
+    def crops(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """One crop of ``spec.size`` from each named case: everything where the store is uniform.
+
+        Args:
+            index: (N,) int64 on the CPU.
+            generator: Draws the places; on the CPU.
+
+        Returns:
+            uint8 images (N, C, h, w) and labels (N, h, w) on the device.
+        """
+        height, width = self.spec.size
+        if self.uniform:
+            return self._whole(index)
+        places = torch.rand(len(index), 2, generator=generator).tolist()
+        boxes = []
+        for number, (y, x) in zip(index.tolist(), places, strict=True):
+            tall, wide = self.shapes[number]
+            top, left = int(y * (tall - height + 1)), int(x * (wide - width + 1))
+            boxes.append((number, top, left))
+        return self._boxes(boxes)
+
+    def windows(self, number: int) -> tuple[Tensor, Tensor]:
+        """The windows of ``spec.size`` that cover one case, the last ones moved to fit."""
+        if self.uniform:
+            return self._whole(torch.tensor([number]))
+        (tall, wide), (height, width) = self.shapes[number], self.spec.size
+        return self._boxes(
+            [
+                (number, min(top, tall - height), min(left, wide - width))
+                for top in range(0, tall, height)
+                for left in range(0, wide, width)
+            ]
+        )
+
+    def _whole(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (len(self), *self.spec.size)
+        index = index.to(self._pixels.device)
+        images = self._pixels.view(*shape, self.spec.channels)[index].permute(0, 3, 1, 2)
+        return images.to(self.device), self._labels.view(shape)[index].to(self.device)
+
+    def _boxes(self, boxes: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
+        height, width = self.spec.size
+        images, labels = [], []
+        for number, top, left in boxes:
+            span = slice(*self._starts[number : number + 2].tolist())
+            area = (slice(top, top + height), slice(left, left + width))
+            shape = self.shapes[number]
+            images.append(self._pixels[span].view(*shape, self.spec.channels)[area])
+            labels.append(self._labels[span].view(shape)[area])
+        stack = torch.stack(images).permute(0, 3, 1, 2)
+        return stack.to(self.device), torch.stack(labels).to(self.device)
+
+
+def _shapes(cases: Sequence[Case], spec: InputSpec) -> list[tuple[int, int]]:
+    """Sizes after ``fit``, from the headers alone; a header that cannot be read counts as small."""
+    if spec.resize != "native":
+        return [spec.size] * len(cases)
+    shapes = []
+    for case in cases:
+        try:
+            height, width = image_size(case.image)
+        except DataError:  # named, with all others, when it is read
+            height, width = spec.size
+        shapes.append((max(height, spec.size[0]), max(width, spec.size[1])))
+    return shapes
+
+
+def _allocate(total: int, channels: int, scratch: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Room for ``total`` pixels: memory if it fits, else a file that is gone with the process."""
+    if total * (channels + 1) < _SHARE * _free(torch.device("cpu")):
+        return np.empty((total, channels), np.uint8), np.empty(total, np.uint8)
+    size = total * (channels + 1)
+    if size > shutil.disk_usage(scratch).free:  # asked first: a full disk kills who writes to a map
+        raise DataError(
+            f"{scratch}: no room for {size / 2**30:.1f} GiB of images; free memory or disk, "
+            "or choose a smaller --size"
+        )
+    with tempfile.TemporaryFile(dir=scratch) as file:  # the mapping outlives it
+        mapped = np.memmap(file, np.uint8, "w+", shape=(size,))
+    split = total * channels
+    return mapped[:split].reshape(total, channels), mapped[split:]
+
+
+def _free(device: torch.device) -> int:
+    """Bytes that can be had."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux: count all memory, half of it is used at most
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,78 @@
+import sys
+
+import pytest
+
+from bmis.compare.cluster import _share
+from bmis.compare.run import CompareConfig, compare_methods
+from bmis.errors import ConfigError, MissingExtraError
+from bmis.records import Conditions
+from helpers import tiny
+
+PLUGIN = """
+import os, signal
+from pathlib import Path
+from torch import nn
+from bmis import SegmentationModel, register
+
+@register("fragile")
+class Fragile(SegmentationModel):
+    def __init__(self, in_channels=3, num_classes=2, deaths=1):
+        super().__init__(in_channels, num_classes, stride=1)
+        self.deaths = deaths
+        self.head = nn.Conv2d(in_channels, num_classes, 3, padding=1)
+
+    def training_logits(self, x):
+        log = Path(__file__).with_suffix(".log")
+        died = log.read_text().count("died") if log.exists() else 0
+        if x.device.type != "meta" and type(x).__name__ == "Tensor" and died < self.deaths:
+            with log.open("a") as stream:
+                stream.write("died ")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return (self(x),)
+
+    def forward(self, x):
+        return self.head(x)
+"""
+CONDITIONS = Conditions(recipe="fast", epochs=2, size=(32, 32))
+
+
+@pytest.mark.slow
+def test_two_workers_share_the_cells_and_a_killed_one_is_replaced(tmp_path):
+    data = tiny.write_dataset(tmp_path / "squares")
+    plugin = tmp_path / "fragile.py"
+    plugin.write_text(PLUGIN)
+    config = CompareConfig(
+        (str(data),),
+        ("fragile", "bmis_tiny"),
+        seeds=2,
+        conditions=CONDITIONS,
+        device="cpu",
+        plugins=(str(plugin),),
+    )
+    done = compare_methods(config, out=tmp_path / "out", ray="local")
+    assert plugin.with_suffix(".log").read_text() == "died "
+    assert [record.status for record in done.records] == ["done"] * 4
+    assert all(record.costs["alone"] is False for record in done.records)
+    assert len(list((tmp_path / "out").rglob("*.json"))) == 4
+    assert not (tmp_path / "out" / ".work").exists()
+
+
+@pytest.mark.slow
+def test_no_cluster_at_the_address_is_one_line(tmp_path):
+    data = tiny.write_dataset(tmp_path / "squares")
+    config = CompareConfig((str(data),), ("bmis_tiny",), conditions=CONDITIONS)
+    with pytest.raises(ConfigError, match=r"no Ray cluster at 'auto' .*`ray start --head`"):
+        compare_methods(config, out=tmp_path / "out", ray="auto")
+
+
+def test_without_ray_the_install_line_is_said(tmp_path, monkeypatch):
+    data = tiny.write_dataset(tmp_path / "squares")
+    config = CompareConfig((str(data),), ("bmis_tiny",), conditions=CONDITIONS)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "bmis\[cluster\]"'):
+        compare_methods(config, out=tmp_path / "out", ray="local")
+
+
+def test_a_cell_takes_a_gpu_with_its_share_of_cores_or_one_core():
+    assert _share({"CPU": 16, "GPU": 4}) == {"num_cpus": 4, "num_gpus": 1}
+    assert _share({"CPU": 2}) == {"num_cpus": 1}

@@ -1,0 +1,51 @@
+import pytest
+
+from bmis.compare.methods import find_methods
+from bmis.errors import ConfigError
+from bmis.models import find_method, list_models
+
+
+def names(*texts):
+    return [variant.text for variant in find_methods(texts)]
+
+
+def test_names_keep_their_order_and_come_once():
+    assert names("unet,bmis", "bmis_tiny,unet") == ["unet", "bmis", "bmis_tiny"]
+
+
+def test_a_group_stands_for_its_networks():
+    classic = names("classic")
+    assert "unet" in classic
+    assert "bmis" not in classic
+    assert all(find_method(name).group == "classic" for name in classic)
+
+
+def test_all_means_all():
+    assert names("all") == list_models()
+
+
+@pytest.mark.parametrize(
+    "text", ["bmis:eca=false,depths=[1,2],unet", "bmis: eca=False,depths=[1, 2] , unet"]
+)
+def test_options_belong_to_their_network_in_one_spelling(text):
+    first, second = find_methods([text])
+    assert first.text == "bmis:depths=[1,2],eca=false"
+    assert (first.name, first.options) == ("bmis", {"depths": [1, 2], "eca": False})
+    assert second.text == "unet"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("unett", r"unknown method 'unett' \(did you mean 'unet'"),
+        ("lihgt", "did you mean 'light'"),
+        ("bmis:eka=false", "model 'bmis': .*eka"),
+        ("bmis:eca", "options are NAME:OPTION=VALUE"),
+        ("bmis:eca=[", "options are NAME:OPTION=VALUE"),
+        ("bmis:widths=[1]", "widths"),
+        (" , ", "no methods were given"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_at_once(text, message):
+    with pytest.raises(ConfigError, match=message):
+        find_methods([text])

@@ -1,0 +1,286 @@
+import os
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from bmis.cli.main import main
+from bmis.compare import trial as cell_module
+from bmis.compare.run import CompareConfig, compare_methods
+from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
+from bmis.models.networks.bmis import BMIS
+from bmis.records import Cell, Conditions, read_records
+from bmis.train.trainer import Trainer
+from helpers import tiny
+
+TINY = "bmis:widths=[4,8,12],depths=[1,1],dilations=[2]"
+OTHER = TINY + ",eca=false"
+SPELT = "bmis:depths=[1,1],dilations=[2],widths=[4,8,12]"
+CONDITIONS = Conditions(recipe="fast", epochs=1, size=(32, 32))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    profile = cell_module.profile_model
+    monkeypatch.setattr(
+        cell_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
+    )
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tiny.write_dataset(tmp_path / "squares")
+
+
+def settings(data, *methods, **values):
+    base = {"conditions": CONDITIONS, "device": "cpu", "precision": "32"}
+    return CompareConfig((str(data),), methods or (TINY,), **{**base, **values})
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_cell_leaves_one_record_and_nothing_else(data, tmp_path):
+    out = tmp_path / "out"
+    done = compare_methods(settings(data), out=out)
+    assert done.ran == 1
+    assert done.failed == ()
+    assert len(files(out)) == 1
+    assert list(out.iterdir()) == [out / "squares"]
+    (record,) = read_records(out)
+    assert record == done.records[0]
+    assert record.cell == Cell("squares", SPELT, None, 0)
+    assert record.conditions == CONDITIONS
+    assert (record.data["train"], record.data["val"], record.data["test"]) == (4, 1, 1)
+    assert record.cases["id"] == ["case5"]
+    assert record.summary["cases"]["iou"]["mean"] == pytest.approx(record.cases["iou"][0], abs=1e-6)
+    assert list(record.masks) == ["case5"]
+    assert len(record.training["log"]) == 1
+    assert record.training["precision"] == "32-true"
+    costs = record.costs
+    assert 0 < costs["latency_p50_ms"] <= costs["latency_p95_ms"]
+    assert 0 < costs["inference_mb"] < costs["training_mb"]
+    assert (costs["batch"], costs["alone"], costs["device"]) == (8, True, "cpu")
+    assert record.model["options"]["widths"] == [4, 8, 12]
+    assert record.model["family"] == "bmis"
+
+
+def test_what_is_there_is_not_run_again_and_more_can_be_asked_for(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    compare_methods(settings(data), out=out)
+    before = {name: (out / name).read_bytes() for name in files(out)}
+    wider = compare_methods(settings(data, TINY, OTHER, seeds=2), out=out)
+    assert wider.ran == 3
+    assert [(r.cell.method != SPELT, r.cell.seed) for r in wider.records] == [
+        *((False, 0), (True, 0), (False, 1), (True, 1))
+    ]
+    assert all((out / name).read_bytes() == content for name, content in before.items())
+    monkeypatch.setattr("bmis.compare.run.run_cell", None)  # would fail
+    assert compare_methods(settings(data, TINY, OTHER, seeds=2), out=out).ran == 0
+
+
+def test_seeds_share_a_split_that_had_to_be_made(tmp_path):
+    data = tiny.write_dataset(tmp_path / "squares", splits=("train",) * 20)
+    (data / "splits.csv").unlink()
+    done = compare_methods(settings(data, seeds=2), out=tmp_path / "out")
+    first, second = done.records
+    assert first.cases["id"] == second.cases["id"]
+    assert first.data["fingerprint"] == second.data["fingerprint"]
+    assert first.training["log"][0]["loss"] != second.training["log"][0]["loss"]
+
+
+@pytest.mark.slow
+def test_five_folds_test_each_image_once(tmp_path):
+    data = tiny.write_dataset(tmp_path / "squares", splits=("train",) * 20)
+    done = compare_methods(settings(data, folds=5), out=tmp_path / "out")
+    assert [record.cell.fold for record in done.records] == [1, 2, 3, 4, 5]
+    tested = [case for record in done.records for case in record.cases["id"]]
+    assert sorted(tested) == sorted(set(tested))
+    assert len(tested) == 20
+
+
+def test_a_failed_cell_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    init = BMIS.__init__
+
+    def broken(self, *args, eca=True, **options):
+        init(self, *args, eca=eca, **options)
+        if not eca and threading.current_thread().name == "MainThread" and broken.armed:
+            raise RuntimeError("this network\ncannot be")
+
+    broken.armed = False
+    run = cell_module._run
+
+    def armed(job):
+        broken.armed = True
+        try:
+            return run(job)
+        finally:
+            broken.armed = False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BMIS, "__init__", broken)
+        patch.setattr(cell_module, "_run", armed)
+        done = compare_methods(settings(data, OTHER, TINY), out=out)
+        assert [record.status for record in done.records] == ["failed", "done"]
+        assert done.failed[0].reason == "RuntimeError: this network cannot be"
+        assert done.failed[0].environment["torch"]
+        assert compare_methods(settings(data, OTHER, TINY), out=out).ran == 0
+    again = compare_methods(settings(data, OTHER, TINY), out=out, retry=True)
+    assert again.ran == 1
+    assert again.failed == ()
+
+
+def test_a_cell_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    asked = settings(data, conditions=Conditions("fast", 3, (32, 32)))
+    whole = compare_methods(asked, out=tmp_path / "whole").records[0]
+    epochs = []
+    train_epoch = Trainer.train_epoch
+
+    def counted(self, *args):
+        epochs.append(self.progress.epoch)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return train_epoch(self, *args)
+
+    monkeypatch.setattr(Trainer, "train_epoch", counted)
+    with pytest.raises(TrainingInterrupted):
+        compare_methods(asked, out=out)
+    assert read_records(out) == []
+    record = compare_methods(asked, out=out).records[0]
+    assert epochs == [0, 1, 2, 2]
+    assert record.cases == whole.cases
+    assert len(files(out)) == 1
+
+
+def test_costs_are_measured_again_and_nothing_else(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    before = compare_methods(settings(data), out=out).records[0]
+    monkeypatch.setattr(cell_module, "_costs", lambda job, dataset: {"parameters": 7})
+    monkeypatch.setattr("bmis.compare.run.run_cell", None)  # would fail
+    done = compare_methods(settings(data), out=out, again=True)
+    assert done.ran == 0
+    assert done.records[0] == replace(before, costs={"parameters": 7})
+    assert read_records(out) == list(done.records)
+
+
+def test_networks_are_kept_where_asked(data, tmp_path):
+    compare_methods(settings(data), out=tmp_path / "out", keep=tmp_path / "runs")
+    assert len(files(tmp_path / "out")) == 1
+    assert any(name.endswith("model.safetensors") for name in files(tmp_path / "runs"))
+
+
+def test_pictures_are_small_label_images(tmp_path):
+    data = tiny.write_dataset(tmp_path / "squares", size=(600, 300))
+    record = compare_methods(settings(data), out=tmp_path / "out").records[0]
+    import base64
+    import io
+
+    mask = Image.open(io.BytesIO(base64.b64decode(record.masks["case5"])))
+    assert mask.size == (128, 256)
+    assert set(mask.tobytes()) <= {0, 1}
+
+
+def bad_data(tmp_path):
+    folder = tiny.write_dataset(tmp_path / "bad")
+    shutil.rmtree(folder / "masks")
+    return folder
+
+
+def without_test(tmp_path):
+    return tiny.write_dataset(tmp_path / "no_test", splits=("train",) * 4 + ("val",))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(bad_data, "mask"), (without_test, "has no test images; a comparison needs")],
+)
+def test_a_data_set_that_cannot_be_compared_on_is_refused_first(tmp_path, make, message):
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match=message):
+        compare_methods(settings(make(tmp_path)), out=out)
+    assert files(out) == []
+
+
+def test_two_data_sets_of_one_name_are_refused(data, tmp_path):
+    other = tiny.write_dataset(tmp_path / "elsewhere" / "squares")
+    config = CompareConfig((str(data), str(other)), (TINY,))
+    with pytest.raises(ConfigError, match="'squares' is there already; give it another name"):
+        compare_methods(config, out=tmp_path / "out")
+
+
+def test_results_under_other_conditions_are_not_added_to(data, tmp_path):
+    out = tmp_path / "out"
+    compare_methods(settings(data), out=out)
+    before = files(out)
+    with pytest.raises(ConfigError, match=r"records of recipe fast, 1 epochs, .* now .*2 epochs"):
+        compare_methods(settings(data, conditions=Conditions("fast", 2, (32, 32))), out=out)
+    (data / "splits.csv").write_text(
+        (data / "splits.csv").read_text().replace("case3,train", "case3,test")
+    )
+    with pytest.raises(DataError, match="squares was divided otherwise then"):
+        compare_methods(settings(data), out=out)
+    assert files(out) == before
+
+
+def test_scores_inside_fields_of_view_are_told_and_not_mixed_with_others(data, tmp_path):
+    out = tmp_path / "out"
+    before = compare_methods(settings(data), out=out).records[0].data
+    shutil.copytree(data / "masks", data / "fov")
+    with pytest.raises(DataError, match="or had other images or fields of view; choose another"):
+        compare_methods(settings(data), out=out)
+    (inside,) = compare_methods(settings(data), out=tmp_path / "inside").records
+    assert (before["regions"], inside.data["regions"]) == (0, 1)
+    assert inside.cases["specificity"] == [None]  # nothing but truth is seen
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(data, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    compare_methods(settings(data), out=out)
+    before = (out / files(out)[0]).read_bytes()
+    fsync = os.fsync
+
+    def full(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".json":
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BmisError, match="No space left on device"):
+        compare_methods(settings(data, TINY, OTHER), out=out)
+    monkeypatch.undo()
+    (name,) = [name for name in files(out) if ".work" not in name]
+    assert (out / name).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"folds": 3}, "folds must be 5"),
+        ({"seeds": 0}, "seeds must be 1 or more"),
+        ({"data": ()}, "no data sets"),
+        ({"conditions": Conditions(recipe="paperr")}, "unknown recipe 'paperr'"),
+    ],
+)
+def test_wrong_settings_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        CompareConfig(**{"data": ("d",), "methods": ("bmis",), **values})
+
+
+def test_from_the_command_line(data, tmp_path, capsys):
+    (data / "dataset.yaml").write_text(yaml.safe_dump({"name": "my squares"}))
+    out = tmp_path / "out"
+    command = ["compare", str(data), "--methods", TINY, "--epochs", "1", "--size", "32"]
+    command += ["--recipe", "fast", "--precision", "32", "--device", "cpu", "--out", str(out)]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "my squares" in said
+    assert f"bmis report {out}" in said.replace("\n", "")
+    assert main([*command, "--json"]) == 0
+    assert '"ran": 0' in capsys.readouterr().out

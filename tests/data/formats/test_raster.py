@@ -1,0 +1,168 @@
+"""Damaged, foreign and oversized files: one line that names the file, the problem and the cure."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image as Pillow
+
+from bmis.data.formats.raster import read_header
+from bmis.data.images import image_size, read_image, read_mask
+from bmis.errors import DataError
+from helpers.folders import picture, save
+
+READERS = [image_size, read_image, read_mask]
+NOISE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+
+
+def png_header(width, height):
+    """The start of a PNG file that claims to be this large."""
+    chunks = b"\x89PNG\r\n\x1a\n"
+    claimed = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    for kind, body in ((b"IHDR", claimed), (b"IDAT", zlib.compress(b"\0" * 99)), (b"IEND", b"")):
+        chunks += struct.pack(">I", len(body)) + kind + body
+        chunks += struct.pack(">I", zlib.crc32(kind + body))
+    return chunks
+
+
+def encoded(form, **options):
+    stream = io.BytesIO()
+    Pillow.fromarray(NOISE).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def refused(read, path):
+    with pytest.raises(DataError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("text.png", b"just some words", "not an image .* wanted are PNG, JPEG, BMP, TIFF or NPY"),
+        ("short.png", b"a", "not an image"),
+        ("zero.jpg", b"", "the file is empty .0 bytes.; copy it again"),
+        ("huge.png", png_header(60000, 60000), "60000 x 60000 .* limit of 268 million"),
+        ("long.png", png_header(1, 2**31 - 1), "limit of 268 million"),
+        ("stub.png", encoded("PNG")[:20], "truncated or damaged .*; copy it again or remove it"),
+        ("stub.jpg", encoded("JPEG")[:50], "truncated or damaged"),
+        ("stub.tif", encoded("TIFF")[:9], "truncated or damaged"),
+        ("stub.bmp", encoded("BMP")[:20], "truncated or damaged"),
+        ("stub.npy", b"\x93NUMPY\1\0", "truncated or damaged"),
+        ("a.gif", encoded("GIF"), "not an image"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
+def test_what_is_no_image_is_refused_in_one_line(tmp_path, read, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    refused(read, path)
+    with pytest.raises(DataError, match=message):
+        read(path)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_missing_files_and_folders(tmp_path, read):
+    assert "No such file" in refused(read, tmp_path / "none.png")
+    (tmp_path / "folder.png").mkdir()
+    assert "cannot be read" in refused(read, tmp_path / "folder.png")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("PNG", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+    ],
+)
+def test_truncated_pixels_are_never_filled_in(tmp_path, form, options, share):
+    content = encoded(form, **options)
+    path = tmp_path / f"cut.{form.lower()}"
+    path.write_bytes(content[: int(len(content) * share)])
+    assert "truncated or damaged" in refused(read_image, path)
+
+
+def test_a_truncated_array_file(tmp_path):
+    np.save(tmp_path / "a.npy", NOISE)
+    path = tmp_path / "cut.npy"
+    path.write_bytes((tmp_path / "a.npy").read_bytes()[:5000])
+    assert "truncated or damaged" in refused(read_image, path)
+
+
+def test_a_pickle_is_not_opened(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("code ran",))
+
+    np.save(tmp_path / "a.npy", np.array([Bomb()], object), allow_pickle=True)
+    for read in READERS:
+        message = refused(read, tmp_path / "a.npy")
+        assert "Python objects, which are not read because they can run code" in message
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([[0.5, np.nan], [np.inf, 1]]), "2 values are NaN or infinite; replace them"),
+        (np.zeros((3, 24, 32), np.uint8), r"shape \(3, 24, 32\); wanted is \(H, W\)"),
+        (np.zeros((4, 4), complex), "holds complex128; wanted are integers"),
+        (np.zeros(9, np.uint8), r"shape \(9,\)"),
+        (np.zeros((0, 9), np.uint8), "has no pixels"),
+    ],
+)
+def test_arrays_that_are_no_images(tmp_path, array, message):
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match=message):
+        read_image(tmp_path / "a.npy")
+
+
+def test_nan_in_a_float_tiff(tmp_path):
+    pixels = np.ones((8, 8), np.float32)
+    pixels[2, 3] = np.nan
+    assert "1 values are NaN" in refused(read_image, save(tmp_path / "a.tif", pixels))
+
+
+def test_many_pages_and_many_channels_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "p.tif", np.zeros((4, 9, 9), np.uint8), photometric="minisblack")
+    assert "has 4 pages; save each" in refused(read_image, tmp_path / "p.tif")
+    tifffile.imwrite(
+        tmp_path / "c.tif",
+        np.zeros((9, 9, 5), np.uint8),
+        photometric="minisblack",
+        planarconfig="contig",
+    )
+    assert "shape (9, 9, 5)" in refused(read_image, tmp_path / "c.tif")
+
+
+def test_a_large_header_within_the_limit_passes_without_a_warning(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_header(16000, 16000))  # Pillow itself warns from 89 million pixels
+    assert image_size(path) == (16000, 16000)
+
+
+def test_the_content_counts_not_the_name(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded("BMP"))
+    np.testing.assert_array_equal(read_image(path).pixels, NOISE)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "grey"), [(picture(0), False), (picture(0, grey=True), True), (NOISE > 99, None)]
+)
+def test_the_header_tells_grey_from_colour(tmp_path, pixels, grey):
+    if grey is None:
+        pixels, grey = pixels[..., 0], True
+    assert read_header(save(tmp_path / "a.png", pixels)).grey is grey

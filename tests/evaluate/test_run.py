@@ -1,0 +1,452 @@
+"""The verb evaluate, with a network that knows bright from dark."""
+
+import csv
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from rich.console import Console
+
+import bmis.evaluate.run
+from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
+from bmis.data.folder import open_dataset
+from bmis.data.images import read_image
+from bmis.errors import BmisError, BundleError, ConfigError, DataError
+from bmis.evaluate.run import evaluate_model, read_case_values, render
+from bmis.metrics import METRICS, paired_difference, score_case
+from bmis.models import build_model
+from bmis.models.checkpoint import save_model
+from helpers.fakes import Brightness, info
+
+
+def square(top, left, side=16, size=(40, 56), label=1):
+    labels = np.zeros(size, np.uint8)
+    labels[top : top + side, left : left + side] = label
+    return labels
+
+
+OWN_SIZE = info(resize="native", size=(64, 64))
+EMPTY = np.zeros((40, 56), np.uint8)
+CASES = {  # what the network will see, and the truth
+    "a": (square(4, 4), square(4, 4)),
+    "b": (square(4, 8), square(4, 4)),
+    "c": (square(4, 20), square(4, 4)),
+    "d": (EMPTY, square(4, 4)),
+    "e": (square(4, 4), EMPTY),
+    "f": (EMPTY, EMPTY),
+}
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_data(tmp_path / "data", CASES)
+
+
+def write_data(root, cases, *, classes=2, splits=True, **description):
+    """A data set whose images show ``Brightness`` the masks that it shall predict."""
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True)
+    for case, (seen, truth) in cases.items():
+        pixels = np.rint((seen + 0.5) / classes * 255).astype(np.uint8)
+        Image.fromarray(pixels).convert("RGB").save(root / "images" / f"{case}.png")
+        Image.fromarray(truth).save(root / "masks" / f"{case}.png")
+    if splits:
+        rows = "".join(f"{case},test\n" for case in cases)
+        (root / "splits.csv").write_text(f"id,split\n{rows}")
+    names = ["background", "cup", "disc"][:classes]
+    told = {"classes": names, "channels": 3, **description}
+    (root / "dataset.yaml").write_text(yaml.safe_dump(told))
+    return root
+
+
+@pytest.fixture
+def run(tmp_path, data, monkeypatch):
+    """A run folder of a network that was trained on ``data``."""
+    use(monkeypatch, Brightness(), OWN_SIZE)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(yaml.safe_dump({"data": str(data), "seed": 0}))
+    return folder
+
+
+def use(monkeypatch, runtime, its_info):
+    monkeypatch.setattr(
+        bmis.evaluate.run, "load_runtime", lambda path, options: (runtime, its_info)
+    )
+
+
+def configure(run, **values):
+    file = run / "config.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | values))
+
+
+def test_each_image_is_scored_as_score_case_does(run):
+    scores = evaluate_model(run, tolerance=1.0)
+    assert list(scores.cases) == list(CASES)
+    for case, (seen, truth) in CASES.items():
+        assert scores.cases[case] == score_case(seen, truth, 2, None, 1.0)
+    assert scores.summary["outcomes"] == {
+        "present": 3,
+        "missed": 1,
+        "false_alarm": 1,
+        "correctly_empty": 1,
+    }
+    expected = (1 + 0.75 + 0 + 0 + 0 + 1) / 6
+    assert scores.summary["cases"]["dice"]["mean"] == pytest.approx(expected)
+    assert (scores.unit, scores.tolerance, scores.failed) == ("px", 1.0, ())
+
+
+def test_scores_are_taken_at_the_images_own_size(tmp_path, run, monkeypatch):
+    """The network sees 32 x 32; the shift of 16 pixels in the image stays 16 pixels."""
+    seen = square(16, 32, 64, size=(96, 128))
+    truth = square(16, 16, 64, size=(96, 128))
+    data = write_data(tmp_path / "large", {"a": (seen, truth)})
+    use(monkeypatch, Brightness(), info(resize="squash"))
+    scores = evaluate_model(run, data=data)
+    assert scores.cases["a"].mean["hd95"] == pytest.approx(16, abs=2)
+    assert scores.cases["a"].mean["iou"] == pytest.approx(48 / 80, abs=0.05)
+
+
+def test_known_spacing_gives_millimetres(tmp_path, run):
+    data = write_data(tmp_path / "mm", CASES, spacing=[0.5, 0.25])
+    scores = evaluate_model(run, data=data)
+    assert scores.unit == "mm"
+    assert scores.cases["b"].mean["hd95"] == pytest.approx(4 * 0.25)
+    assert scores.cases["d"].mean["hd95"] == pytest.approx(math.hypot(40 * 0.5, 56 * 0.25))
+
+
+def test_the_table_of_cases_is_read_back(tmp_path, run, monkeypatch):
+    both = np.maximum(square(4, 4), square(4, 30, label=2))
+    data = write_data(tmp_path / "three", {"a": (both, both), "b": (square(4, 4), both)}, classes=3)
+    use(monkeypatch, Brightness(3), info(3, resize="native", size=(64, 64)))
+    scores = evaluate_model(run, data=data)
+    with (run / "cases.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["id", "class", "state", *METRICS]
+    assert [(row["id"], row["class"], row["state"]) for row in rows] == [
+        ("a", "cup", "present"),
+        ("a", "disc", "present"),
+        ("a", "(mean)", "present"),
+        ("b", "cup", "present"),
+        ("b", "disc", "missed"),
+        ("b", "(mean)", "present"),
+    ]
+    for metric in METRICS:
+        assert read_case_values(run / "cases.csv", metric) == scores.values(metric)
+    result = paired_difference(scores.values("dice"), {"a": 0.5, "b": 0.5})
+    assert result.mean == 0.25
+
+
+def test_an_undefined_value_is_an_empty_cell_and_none_again(run):
+    scores = evaluate_model(run)
+    assert scores.values("sensitivity")["e"] is None
+    assert read_case_values(run / "cases.csv", "sensitivity") == scores.values("sensitivity")
+
+
+@pytest.mark.parametrize("text", ["", "id,class\na,(mean)\n", "id,class,dice\na,(mean),high\n"])
+def test_a_foreign_table_is_refused(tmp_path, text):
+    (tmp_path / "x.csv").write_text(text or "id\n1\n")
+    with pytest.raises(DataError, match=r"x\.csv: no table of cases with 'dice'"):
+        read_case_values(tmp_path / "x.csv", "dice")
+
+
+def test_the_json_says_what_was_scored_and_how(run, data):
+    configure(run, seed=4)
+    scores = evaluate_model(run, tolerance=3)
+    found = json.loads((run / "metrics.json").read_text())
+    assert found == scores.to_dict()
+    assert found["summary"]["cases"]["iou"]["n"] == found["images"] == 6
+    expected = {"data": str(data), "split": "test", "fold": None, "seed": 4, "unit": "px"}
+    expected |= {"tolerance": 3, "rules_version": 2, "failed": [], "regions": 0}
+    assert {name: found[name] for name in expected} == expected
+    assert found["environment"]["numpy"] == np.__version__
+
+
+def test_best_median_and_worst_are_drawn(run):
+    (run / "overlays").mkdir()
+    for name in ("worst_1_old_dice0.000.png", "mine.png"):
+        (run / "overlays" / name).write_bytes(b"")
+    scores = evaluate_model(run)
+    names = sorted(path.name for path in (run / "overlays").iterdir())
+    assert names == [  # "f", correctly empty, shows nothing; no image is drawn twice
+        "best_1_a_dice1.000.png",
+        "best_2_b_dice0.750.png",
+        "median_1_e_dice0.000.png",
+        "mine.png",
+        "worst_1_c_dice0.000.png",
+        "worst_2_d_dice0.000.png",
+    ]
+    assert sorted(path.name for path in scores.overlays) == [n for n in names if n != "mine.png"]
+
+
+def test_a_picture_shows_the_bare_image_beside_prediction_and_truth(run, data):
+    evaluate_model(run)
+    picture = read_image(run / "overlays" / "best_2_b_dice0.750.png").pixels
+    bare = read_image(data / "images" / "b.png").pixels
+    assert picture.shape == (40, 2 * 56 + 6, 3)
+    np.testing.assert_array_equal(picture[:, :56], bare)
+    drawn = picture[:, -56:]
+    seen, truth = CASES["b"]
+    outside = (seen | truth) == 0
+    np.testing.assert_array_equal(drawn[outside], bare[outside])
+    assert (drawn[4:20, 4] != bare[4:20, 4]).any()  # truth's left edge, outside the prediction
+    assert (drawn[10, 22] != bare[10, 22]).any()  # inside the prediction, outside the truth
+
+
+def test_a_large_image_is_drawn_smaller(tmp_path, run, monkeypatch):
+    use(monkeypatch, Brightness(), info(resize="squash"))
+    large = np.ones((1000, 2500), np.uint8)
+    evaluate_model(run, data=write_data(tmp_path / "large", {"a": (large, large)}))
+    picture = read_image(run / "overlays" / "best_1_a_dice1.000.png").pixels
+    assert picture.shape == (334, 2 * 834 + 6, 3)
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_bad_files_are_listed_and_the_others_scored(run, data, described):
+    if not described:  # then classes and channels are looked for in the files
+        (data / "dataset.yaml").unlink()
+    (data / "images" / "a.png").write_text("no image")
+    (data / "masks" / "f.png").write_bytes(b"")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(data / "masks" / "c.png")
+    scores = evaluate_model(run)
+    assert list(scores.cases) == ["b", "d", "e"]
+    assert [path.name for path, _ in scores.failed] == ["a.png", "c.png", "f.png"]
+    assert "f.png: the file is empty" in scores.failed[2][1]
+    assert "mask of 8 x 8 pixels for an image of 40 x 56" in scores.failed[1][1]
+    found = json.loads((run / "metrics.json").read_text())
+    assert [entry["file"] for entry in found["failed"]] == [str(p) for p, _ in scores.failed]
+
+
+def see(data, case, region):
+    (data / "fov").mkdir(exist_ok=True)
+    Image.fromarray(region).save(data / "fov" / f"{case}.png")
+
+
+def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
+    assert "field of view" not in shown(render(evaluate_model(run)))
+    right, below = EMPTY.copy(), EMPTY.copy()
+    right[:, 12:], below[30:] = 255, 7
+    see(data, "b", right)
+    see(data, "e", below)
+    scores = evaluate_model(run)
+    regions = {"b": right > 0, "e": below > 0}
+    for case, (seen, truth) in CASES.items():
+        assert scores.cases[case] == score_case(seen, truth, 2, region=regions.get(case))
+    assert scores.cases["b"].mean["dice"] == pytest.approx(2 * 8 / (8 + 12))
+    assert scores.cases["e"].outcome == "correctly_empty"
+    assert scores.regions == json.loads((run / "metrics.json").read_text())["regions"] == 2
+    assert "2 of 6 images counted inside their field of view" in shown(render(scores))
+
+
+def test_bad_fields_of_view_are_listed_and_the_others_scored(run, data):
+    see(data, "a", EMPTY)
+    see(data, "b", np.ones((8, 8), np.uint8))
+    see(data, "c", EMPTY + 1)
+    (data / "fov" / "d.png").write_bytes(b"")
+    scores = evaluate_model(run)
+    assert list(scores.cases) == ["c", "e", "f"]
+    assert scores.regions == 1
+    whole = "inside to 255, or remove the file"
+    for (path, why), file, end in zip(
+        scores.failed,
+        ("a.png", "b.png", "d.png"),
+        (
+            f"an empty field of view; set what is {whole}",
+            "export both at one size",
+            "file is empty",
+        ),
+        strict=True,
+    ):
+        assert path.name == file
+        assert f"fov/{file}: " in why
+        assert end in why
+    assert "field of view of 8 x 8 pixels for an image of 40 x 56" in scores.failed[1][1]
+
+
+def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):
+    (data / "dataset.yaml").unlink()
+    for file in [*data.glob("images/*"), *data.glob("masks/*")]:
+        file.write_text("no image")
+    with pytest.raises(DataError, match=r"none of 6 images can be scored; the first: .*a\.png"):
+        evaluate_model(run)
+    assert not (run / "metrics.json").exists()
+    with pytest.raises(DataError, match="none of 6 images"):
+        evaluate_model(run, out=run.parent / "apart")
+    assert not (run.parent / "apart").exists()
+
+
+def test_a_network_that_fails_stops_the_evaluation(run, monkeypatch):
+    """Otherwise the images that it cannot judge would drop out of its mean."""
+
+    class Broken(Brightness):
+        def __call__(self, batch):
+            return super().__call__(batch) * np.float32(math.nan)
+
+    use(monkeypatch, Broken(), OWN_SIZE)
+    with pytest.raises(BmisError, match="not finite"):
+        evaluate_model(run)
+
+
+def test_other_classes_than_the_networks_are_refused(run, monkeypatch):
+    use(monkeypatch, Brightness(3), info(3, resize="native", size=(64, 64)))
+    with pytest.raises(ConfigError, match=r"has 2 classes \(background, cup\), the network 3"):
+        evaluate_model(run)
+
+
+def test_classes_are_counted_in_the_masks_where_nobody_names_them(tmp_path, run):
+    both = np.maximum(square(4, 4), square(4, 30, label=2))
+    data = write_data(tmp_path / "three", {"a": (square(4, 4), square(4, 4)), "b": (both, both)})
+    (data / "dataset.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"has 3 classes .* the network 2"):
+        evaluate_model(run, data=data)
+
+
+def test_one_logit_tells_two_classes_apart(run, monkeypatch):
+    use(monkeypatch, Brightness(1), info(1, resize="native", size=(64, 64)))
+    scores = evaluate_model(run)
+    assert scores.cases["b"] == score_case(*CASES["b"], 2)
+
+
+def test_the_split_of_the_training_holds_for_moved_data_too(tmp_path, run):
+    """Or images of the training would be scored as if they were new."""
+    many = {f"case{i:02}": CASES["a"] for i in range(15)}
+    data = write_data(tmp_path / "many", many, splits=False)
+    moved = shutil.copytree(data, tmp_path / "elsewhere")
+    configure(run, data=str(data), seed=5, fold=2)
+    expected = [case.id for case in open_dataset(data, fold=2, seed=5).split("test")]
+    assert expected != [case.id for case in open_dataset(data).split("test")]
+    assert list(evaluate_model(run).cases) == expected
+    assert list(evaluate_model(run, data=moved).cases) == expected
+    other = [case.id for case in open_dataset(data, fold=3, seed=5).split("test")]
+    assert list(evaluate_model(run, fold=3).cases) == other
+    assert len(evaluate_model(run, split="all").cases) == 15
+
+
+def test_without_config_the_weights_tell_fold_and_seed(tmp_path, run, monkeypatch):
+    many = {f"case{i:02}": CASES["a"] for i in range(15)}
+    data = write_data(tmp_path / "many", many, splits=False)
+    (run / "config.yaml").unlink()
+    with pytest.raises(ConfigError, match="does not tell its data set; name one with --data"):
+        evaluate_model(run)
+    known = info(resize="native", size=(64, 64))
+    known.provenance.update(fold=2, seed=5, data="many")
+    use(monkeypatch, Brightness(), known)
+    expected = [case.id for case in open_dataset(data, fold=2, seed=5).split("test")]
+    assert list(evaluate_model(run, data=data).cases) == expected
+
+
+def test_a_bundle_tells_fold_and_seed_and_is_scored_beside_itself(tmp_path, run, monkeypatch):
+    many = {f"case{i:02}": CASES["a"] for i in range(15)}
+    data = write_data(tmp_path / "many", many, splits=False)
+    configure(run, data="/elsewhere", fold=1, seed=9)  # of the run, in whose folder it may lie
+    bundle = run / "lesion.bmis"
+    known = info(resize="native", size=(64, 64))
+    known.provenance.update(fold=2, seed=7, split_seed=5, data="many")
+    use(monkeypatch, Brightness(), known)
+    with pytest.raises(ConfigError, match=r"lesion\.bmis: does not tell its data set"):
+        evaluate_model(bundle)
+    expected = [case.id for case in open_dataset(data, fold=2, seed=5).split("test")]
+    scores = evaluate_model(bundle, data=data)
+    assert list(scores.cases) == expected
+    assert scores.out == run / "lesion"
+    assert not (run / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("told", [{"seed": "x"}, {"seed": -1}, {"seed": [1]}, {"fold": [1]}])
+def test_a_bundle_whose_split_cannot_be_is_named(tmp_path, data, monkeypatch, told):
+    known = info(resize="native", size=(64, 64))
+    known.provenance.update(told)
+    use(monkeypatch, Brightness(), known)
+    with pytest.raises(DataError, match=r"lesion\.bmis: (cannot be read|tells of the seed)"):
+        evaluate_model(tmp_path / "lesion.bmis", data=data)
+
+
+def test_data_that_is_gone_is_named(run):
+    configure(run, data="/nowhere/at/all")
+    with pytest.raises(DataError, match=r"/nowhere/at/all: the data set of the training is not"):
+        evaluate_model(run)
+
+
+@pytest.mark.parametrize("text", ["seed: x", "{", "seed"])
+def test_a_broken_config_is_named(run, text):
+    (run / "config.yaml").write_text(text)
+    with pytest.raises(BmisError, match=r"config\.yaml: cannot be read|does not tell its data"):
+        evaluate_model(run)
+
+
+def test_a_missing_split_is_named(run):
+    with pytest.raises(DataError, match=r"no images in split 'val'; there are: test \(6\)"):
+        evaluate_model(run, split="val")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_before_the_work(tmp_path, run, monkeypatch):
+    runtime = Brightness()
+    use(monkeypatch, runtime, OWN_SIZE)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file: cannot write here"):
+        evaluate_model(run, out=tmp_path / "file")
+    assert runtime.shapes == []
+
+
+def test_results_go_where_they_are_wanted(tmp_path, run):
+    scores = evaluate_model(run, out=tmp_path / "new" / "folder")
+    assert (scores.out / "cases.csv").is_file()
+    assert (scores.out / "metrics.json").is_file()
+    assert not (run / "cases.csv").exists()
+
+
+def shown(table):
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def in_one_line(text):
+    return " ".join(text.split())
+
+
+def test_the_terminal_table_tells_numbers_intervals_and_units(run):
+    text = shown(render(evaluate_model(run)))
+    assert "bmis on data, test: 6 images" in text
+    outcomes = "3 present, 1 missed, 1 false alarm, 1 correctly empty"
+    assert f"{outcomes} hd95 and assd in px, nsd within 2 px" in in_one_line(text)
+    line = next(line for line in text.splitlines() if " dice " in line)
+    assert "0.4583" in line
+    assert "0.5103" in line
+    assert "-0.0772 to 0.9939" in line
+
+
+def test_the_terminal_table_shows_each_class_where_there_are_several(tmp_path, run, monkeypatch):
+    both = np.maximum(square(4, 4), square(4, 30, label=2))
+    data = write_data(tmp_path / "three", {"a": (square(4, 4), both)}, classes=3)
+    use(monkeypatch, Brightness(3), info(3, resize="native", size=(64, 64)))
+    text = shown(render(evaluate_model(run, data=data)))
+    assert "cup" in text
+    assert "disc" in text
+    line = next(line for line in text.splitlines() if " dice " in line)
+    assert [cell.strip() for cell in line.strip("│ ").split("│")] == [
+        "dice", "0.5000", "-", "-", "1", "1.0000", "0.0000",
+    ]  # fmt: skip
+
+
+def test_a_saved_network_is_evaluated_from_its_file(tmp_path, data):
+    options = {"widths": (4, 8, 12)}
+    torch.manual_seed(0)
+    model = build_model("bmis", in_channels=3, num_classes=2, **options)
+    spec = InputSpec(size=(32, 32))
+    config = ModelConfig("bmis", 3, 2, options)
+    file = tmp_path / "tiny.safetensors"
+    save_model(file, model, ModelInfo(config, spec, ("background", "cup")))
+    scores = evaluate_model(
+        file, data=data, options=RuntimeOptions(device="cpu"), out=tmp_path / "out"
+    )
+    assert len(scores.cases) == 6
+    assert scores.checkpoint == file
+    with pytest.raises(BundleError, match="no such file"):
+        evaluate_model(tmp_path / "missing", data=data)

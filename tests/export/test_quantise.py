@@ -1,0 +1,96 @@
+"""int8 where it does no harm: attention stays in float, and so do the parts that harm most."""
+
+import numpy as np
+import onnx
+import pytest
+
+from bmis.export import weight_packing as packing
+from bmis.export.onnx import to_onnx
+from bmis.export.quantise import quantise
+from bmis.models import build_model
+from helpers.tiny import NETWORK
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return to_onnx(build_model("bmis", **NETWORK).eval(), (32, 32))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).normal(size=(8, 3, 32, 32)).astype(np.float32)
+
+
+def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(graph, images):
+    found = quantise(graph, images, lambda _: 0.0)
+    assert found.kept == () == tuple(found.harm)
+    assert found.tries == ((0, 0.0),)
+    makers = {name: node for node in found.graph.graph.node for name in node.output}
+    constants = {tensor.name: tensor for tensor in found.graph.graph.initializer}
+    large = 0
+    for node in found.graph.graph.node:
+        if node.op_type == "Conv":
+            weight = makers.get(node.input[1])
+            if weight is None:  # the small one of ECA
+                assert list(constants[node.input[1]].dims)[:2] == [1, 1]
+                continue
+            assert weight.op_type == "DequantizeLinear"
+            scale = onnx.numpy_helper.to_array(constants[weight.input[1]])
+            assert scale.shape == (constants[weight.input[0]].dims[0],)
+            assert constants[weight.input[0]].data_type == onnx.TensorProto.INT8
+            large += 1
+        if node.op_type in ("MatMul", "Softmax"):
+            assert not any("Linear" in makers[name].op_type for name in node.input)
+    assert large > 20
+
+
+def test_several_filters_for_each_channel_alone_stay_in_float(images):
+    model = build_model("tinyu_net", widths=(8, 16), cascade=1).eval()
+    found = quantise(to_onnx(model, (32, 32)), images, lambda _: 0.0).graph.graph
+    constants = {tensor.name: tensor for tensor in found.initializer}
+    exact = [
+        constants[n.input[1]] for n in found.node if n.op_type == "Conv" and n.input[1] in constants
+    ]
+    # its two enlargements, of 16 channels each
+    assert [list(tensor.dims) for tensor in exact] == [[64, 1, 5, 5], [64, 1, 5, 5]]
+    assert sum(tensor.data_type == onnx.TensorProto.INT8 for tensor in constants.values()) > 10
+
+
+def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images):
+    asked = []
+
+    def judge(candidate):
+        asked.append(len(candidate.graph.node))
+        return 0.5 if len(asked) == 4 else 0.6  # the whole and two tries fail
+
+    found = quantise(graph, images, judge)
+    ranked = sorted(found.harm, key=lambda part: -found.harm[part])
+    assert found.kept == tuple(ranked[:4])  # one, two, four
+    assert found.tries == ((0, 0.6), (1, 0.6), (2, 0.6), (4, 0.5))
+    assert min(found.harm.values()) >= 0 < max(found.harm.values())
+    assert asked == sorted(asked, reverse=True)  # each time fewer Quantize and Dequantize
+    assert asked[0] > asked[3]
+
+
+def test_where_nothing_passes_the_nearest_comes_back_for_the_gate_to_judge(graph, images):
+    used = iter([3.0, 2.0, 0.9, 1.0, 1.1, 1.2, 1.3])
+    found = quantise(graph, images, lambda _: next(used))
+    ranked = sorted(found.harm, key=lambda part: -found.harm[part])
+    assert found.kept == tuple(ranked[:2])
+    assert found.tries[:4] == ((0, 3.0), (1, 2.0), (2, 0.9), (4, 1.0))
+
+
+def test_parts_that_stay_in_float_are_judged_with_their_weights_packed(graph, images, monkeypatch):
+    monkeypatch.setattr(packing, "_LEAST", 1)
+    judged = []
+
+    def judge(candidate):
+        judged.append(candidate)
+        return 0.0 if len(judged) == 2 else 1.0
+
+    found = quantise(graph, images, judge)
+    assert len(found.kept) == 1
+    assert found.graph is judged[1]
+    makers = {name: node.op_type for node in found.graph.graph.node for name in node.output}
+    kinds = [makers.get(n.input[1]) for n in found.graph.graph.node if n.op_type == "Conv"]
+    assert {*kinds} == {"DequantizeLinear", "Mul"}  # Mul: one of int8 and its scale

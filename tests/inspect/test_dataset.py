@@ -1,0 +1,155 @@
+"""A sound data set, and one with every fault at once."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from bmis.data.images import read_image
+from bmis.errors import DataError
+from bmis.inspect.dataset import inspect_dataset, render
+from helpers.folders import blob, make_folder, picture, save, write_table
+
+
+def shown(inspection):
+    """What a terminal 120 characters wide would show."""
+    stream = io.StringIO()
+    Console(file=stream, width=120).print(render(inspection))
+    return stream.getvalue()
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Ten cases, nearly each with a fault of its own, and a table with two."""
+    root = make_folder(tmp_path / "data")
+    images, masks = root / "images", root / "masks"
+    (images / "c00.png").write_bytes(b"")
+    (images / "c01.png").write_text("not a picture")
+    save(masks / "c02.png", blob(0, (9, 9)))
+    save(masks / "c03.png", blob(0, value=77))
+    (masks / "c04.png").unlink()
+    save(masks / "stray.png", blob(0))
+    save(images / "c05.bmp", picture(30))
+    save(images / "c07.png", picture(6))
+    lines = [f"c{i:02},{'train' if i % 2 else 'test'},g{i // 2}" for i in range(9)]
+    write_table(root / "splits.csv", "id,split,group", *lines, "ghost,val,g9")
+    return root
+
+
+def test_what_there_is(tmp_path):
+    root = make_folder(tmp_path / "data")
+    (root / "dataset.yaml").write_text("name: mine\nspacing: [0.5, 0.25]\n")
+    found = inspect_dataset(root)
+    assert (found.name, found.images, found.channels) == ("mine", 10, 3)
+    assert found.splits == {"train": 7, "val": 1, "test": 2}
+    assert found.sizes == ((24, 32),) * 3
+    assert found.different_sizes == 1
+    assert found.about["spacing"] == (0.5, 0.25)
+    assert found.problems == ()
+    assert found.duplicates == ()
+    assert found.contact_sheet is None
+    everywhere = {c.name: c for c in found.classes if c.split == "all"}
+    share = sum((blob(i) > 0).mean() for i in range(10)) / 10
+    assert everywhere["foreground"].images == 10
+    assert everywhere["foreground"].share == pytest.approx(share)
+    text = shown(found)
+    assert "10 (train 7, val 1, test 2)" in text
+    assert "No problems found" in text
+    assert "[0.5" not in text.split("mine")[0]
+
+
+def test_every_fault_is_reported_and_none_stops_the_rest(damaged):
+    found = inspect_dataset(damaged)
+    problems = [(path.rsplit("/", 1)[-1], text) for path, text in found.problems]
+    for name, start in (
+        ("c05.png", "has the same id 'c05'"),
+        ("splits.csv", "no image for id 'ghost'"),
+        ("splits.csv", "image 'c09' stands in no split"),
+        ("c04.png", "has no mask"),
+        ("stray.png", "goes with no image"),
+        ("c00.png", "the file is empty"),
+        ("c01.png", "not an image"),
+        ("c02.png", "mask of 9 x 9 pixels for an image of 24 x 32"),
+        ("c03.png", "mask values 0 77, wanted 0/1 or 0/255"),
+        ("data", "4 groups are divided between splits, such as 'g0' between test and train"),
+    ):
+        assert any(file == name and text.startswith(start) for file, text in problems), name
+    assert len(problems) == 10
+    assert found.splits["none"] == 1
+    assert [pair.ids for pair in found.duplicates if pair.exact] == [("c06", "c07")]
+    text = shown(found)
+    assert "problems: 10" in text
+    assert "masks/c03.png" in text
+    assert "same pixels, masks differ" in text
+
+
+def test_fields_of_view_are_counted_and_their_faults_listed(tmp_path):
+    root = make_folder(tmp_path / "data")
+    for index in range(4):
+        save(root / "fov" / f"c{index:02}.png", blob(index))
+    assert inspect_dataset(root).problems == ()
+    save(root / "fov" / "c00.png", blob(0, value=0))
+    save(root / "fov" / "stray.png", blob(0))
+    found = inspect_dataset(root)
+    assert found.regions == found.to_dict()["regions"] == 4
+    assert [(path.rsplit("/", 2)[-2:], text[:18]) for path, text in found.problems] == [
+        (["fov", "stray.png"], "goes with no image"),
+        (["fov", "c00.png"], "an empty field of "),
+    ]
+    assert "4 of 10 images" in shown(found)
+
+
+def test_a_table_that_cannot_be_read_is_one_problem(tmp_path):
+    root = make_folder(tmp_path / "data")
+    write_table(root / "splits.csv", "id,split", "c00,nonsense")
+    found = inspect_dataset(root)
+    assert [text[:8] for _, text in found.problems] == ["line 2: "]
+    assert found.images == 10
+
+
+def test_the_sheet_and_the_record_are_written(damaged, tmp_path):
+    found = inspect_dataset(damaged, out=tmp_path / "out")
+    assert found.contact_sheet == tmp_path / "out" / "contact_sheet.png"
+    sheet = read_image(found.contact_sheet).pixels
+    assert sheet.shape[1] == 5 * 264 + 8  # the five sound cases side by side
+    record = json.loads((tmp_path / "out" / "inspection.json").read_text())
+    assert record["problems"] == [list(problem) for problem in found.problems]
+    assert record["duplicates"][0]["crosses"] is True
+    assert record == json.loads(json.dumps(found.to_dict()))
+
+
+def test_nothing_sound_no_sheet(tmp_path):
+    root = make_folder(tmp_path / "data", 3)
+    for file in (root / "images").iterdir():
+        file.write_bytes(b"")
+    found = inspect_dataset(root, out=tmp_path / "out")
+    assert found.contact_sheet is None
+    assert (found.sizes, len(found.problems)) == ((), 3)
+    assert not (tmp_path / "out" / "contact_sheet.png").exists()
+    assert "problems: 3" in shown(found)
+
+
+def test_long_lists_are_cut_on_the_terminal_only(tmp_path):
+    root = make_folder(tmp_path / "data", 3)
+    for index in range(60):
+        save(root / "masks" / f"stray{index:02}.png", blob(0))
+    found = inspect_dataset(root)
+    assert len(found.problems) == 60
+    assert "... and 10 more; --out DIR lists them all" in shown(found)
+
+
+def test_folds_are_inspected_as_they_will_be_used(tmp_path):
+    root = make_folder(tmp_path / "data")
+    lines = [f"c{i:02},{'val' if i < 4 else 'test'}" for i in range(10)]
+    write_table(root / "folds" / "fold3.csv", "id,split", *lines)
+    assert inspect_dataset(root, fold=3).splits == {"train": 0, "val": 4, "test": 6}
+
+
+def test_a_missing_folder_and_an_output_that_is_a_file(tmp_path):
+    with pytest.raises(DataError, match="there is no such folder"):
+        inspect_dataset(tmp_path / "none")
+    root = make_folder(tmp_path / "data", 3)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="cannot write here"):
+        inspect_dataset(root, out=tmp_path / "file")

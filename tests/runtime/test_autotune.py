@@ -1,0 +1,107 @@
+"""The quickest engine is taken, and not looked for twice; no file can make it fail."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+import bmis.system.cache
+from bmis.errors import BundleError, ConfigError
+from bmis.runtime.autotune import quickest
+
+IMAGE = np.zeros((1, 3, 8, 8), np.float32)
+
+
+class Engine:
+    def __init__(self, seconds, fault=None):
+        self.seconds, self.fault, self.calls = seconds, fault, 0
+
+    def __call__(self, batch):
+        self.calls += 1
+        time.sleep(self.seconds)
+        if self.fault:
+            raise self.fault
+        return batch
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "bmis"
+
+
+def ask(question="q", **engines):
+    chosen = quickest(question, {n: (lambda e=e: e) for n, e in engines.items()}, IMAGE)
+    return next(name for name, engine in engines.items() if engine is chosen)
+
+
+def test_the_quickest_is_taken_and_remembered(folder):
+    engines = {"slow": Engine(0.02), "quick": Engine(0.0)}
+    assert ask(**engines) == "quick"
+    assert json.loads((folder / "engines.json").read_text()) == {"q": "quick"}
+    called = [engine.calls for engine in engines.values()]
+    assert ask(**engines) == "quick"
+    assert [engine.calls for engine in engines.values()] == called  # not measured again
+
+
+def test_what_is_remembered_holds_for_its_own_question(folder):
+    assert ask("one", a=Engine(0.02), b=Engine(0.0)) == "b"
+    assert ask("other", a=Engine(0.0), b=Engine(0.02)) == "a"
+    assert json.loads((folder / "engines.json").read_text()) == {"one": "b", "other": "a"}
+
+
+def test_the_first_is_kept_where_none_is_clearly_quicker():
+    assert ask(a=Engine(0.0205), b=Engine(0.02)) == "a"
+
+
+def test_measuring_takes_well_below_a_second():
+    slow = Engine(0.15)
+    ask(a=slow, b=Engine(0.0))
+    assert slow.calls <= 4
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"q": 3}', '{"q": "gone"}', "\x00", "[" * 10**5])
+def test_a_damaged_file_is_measured_again_and_mended(folder, text):
+    folder.mkdir()
+    (folder / "engines.json").write_text(text)
+    assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
+    assert json.loads((folder / "engines.json").read_text())["q"] == "b"
+
+
+def test_a_file_that_cannot_be_written_is_no_error(folder):
+    folder.write_text("a file where the folder should be")
+    assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
+
+
+def test_a_user_without_a_home_is_no_error(monkeypatch):
+    def homeless():
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(bmis.system.cache.Path, "home", homeless)
+    assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
+
+
+def test_windows_keeps_it_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(bmis.system.cache.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    ask(a=Engine(0.0))
+    assert (tmp_path / "local" / "bmis" / "engines.json").is_file()
+
+
+def test_only_so_many_answers_are_kept(folder, monkeypatch):
+    monkeypatch.setattr(bmis.system.cache, "_KEPT", 2)
+    for question in ("one", "two", "three"):
+        ask(question, a=Engine(0.0))
+    assert list(json.loads((folder / "engines.json").read_text())) == ["two", "three"]
+
+
+def test_an_engine_that_fails_is_passed_over_and_asked_again_next_time(folder):
+    assert ask(a=Engine(0, ConfigError("full")), b=Engine(0.0)) == "b"
+    assert not folder.exists()
+
+
+def test_where_all_fail_the_first_one_says_why():
+    with pytest.raises(BundleError, match="odd graph"):
+        ask(a=Engine(0, BundleError("odd graph")), b=Engine(0, ConfigError("full")))

@@ -1,0 +1,87 @@
+"""Distillation: what the teacher sees, what is learnt from it, and who is refused as one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import yaml
+
+from bmis.config import InputSpec
+from bmis.data.folder import open_dataset
+from bmis.errors import BundleError, ConfigError
+from bmis.models import SegmentationModel
+from bmis.models.checkpoint import load_model
+from bmis.train.distillation import Teacher, read_teacher
+from bmis.train.run import train_model
+from helpers.tiny import config, write_dataset
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A run folder: 32 x 32, colour, two classes."""
+    root = tmp_path_factory.mktemp("teacher")
+    train_model(config(write_dataset(root / "first", seed=1), seed=7), out=root / "run")
+    return root / "run"
+
+
+class Echo(SegmentationModel):
+    def __init__(self):
+        super().__init__(3, 3, stride=1)
+        self.factor = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def test_a_teacher_sees_its_own_normalisation_and_learns_nothing():
+    spec = InputSpec(size=(8, 8), mean=(0.25, 0.5, 0.75), std=(0.5, 0.25, 0.125))
+    pixels = torch.rand(2, 3, 8, 8)
+    found = Teacher(Echo(), spec, {})(pixels)
+    for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
+        torch.testing.assert_close(found[:, channel], (pixels[:, channel] - mean) / std)
+    assert not found.requires_grad
+
+
+def test_no_teacher_unless_asked(dataset):
+    assert read_teacher(config(dataset), open_dataset(dataset)) is None
+
+
+def weights(run):
+    return torch.cat([t.flatten() for t in load_model(run)[0].state_dict().values()])
+
+
+def test_a_teacher_changes_the_weights_and_is_told_of(source, dataset, tmp_path):
+    """What it changes them to: see ``test_trainer``."""
+    before = (source / "model.safetensors").read_bytes()
+    settings = config(dataset, epochs=1, deterministic=True)
+    train_model(settings, out=tmp_path / "alone")
+    train_model(replace(settings, teacher=str(source)), out=tmp_path / "taught")
+    assert not torch.equal(weights(tmp_path / "alone"), weights(tmp_path / "taught"))
+    assert (source / "model.safetensors").read_bytes() == before
+    told = load_model(tmp_path / "taught")[1].provenance["teacher"]
+    assert told == {"source": "run", "model": "bmis", "data": "first"}
+    assert load_model(tmp_path / "alone")[1].provenance["teacher"] is None
+    said = yaml.safe_load((tmp_path / "taught" / "config.yaml").read_text())
+    assert said["teacher"] == str(source)
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "problem"),
+    [
+        ({"channels": 1}, {}, "has grey images of 32x32 .squash. and 2 classes"),
+        ({"classes": 3}, {}, "and 3 classes"),
+        ({}, {"size": (64, 64)}, "has colour images of 64x64"),
+        ({}, {"resize": "native"}, "has colour images of 32x32 .native."),
+    ],
+)
+def test_a_teacher_of_other_images_is_refused(source, tmp_path, data, settings, problem):
+    given = config(write_dataset(tmp_path / "data", **data), teacher=source, **settings)
+    with pytest.raises(ConfigError, match=problem):
+        train_model(given, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_that_is_not_there(dataset, tmp_path):
+    with pytest.raises(BundleError, match="no such file"):
+        train_model(config(dataset, teacher=tmp_path / "none"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,131 @@
+"""Losses against a plain re-computation in float64 and against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bmis.train.losses import LOSSES, agreement, ce_dice, one_hot, published, soft_dice
+
+
+def case(classes=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(3, classes, 6, 5, generator=generator)
+    labels = torch.randint(classes, (3, 6, 5), generator=generator, dtype=torch.uint8)
+    return logits, labels
+
+
+def certain(labels, classes=2, height=30.0):
+    """Logits of a network that is sure of the labels."""
+    return (2 * one_hot(labels, classes) - 1) * height
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_published_is_the_papers_recipe_word_by_word(classes):
+    logits, labels = case(classes)
+    z, y = logits.double().numpy(), labels.numpy()
+    crosses, dices = [], []
+    for n in range(3):
+        for i in range(6):
+            for j in range(5):
+                p = [1 / (1 + math.exp(-v)) for v in z[n, :, i, j]]  # sigmoid outputs ...
+                crosses.append(math.log(sum(map(math.exp, p))) - p[y[n, i, j]])  # ... as logits
+        for k in range(classes):
+            p, t = 1 / (1 + np.exp(-z[n, k])), (y[n] == k).astype(float)
+            tp, fp, fn = (p * t).sum(), (p * (1 - t)).sum(), ((1 - p) * t).sum()
+            dices.append((2 * tp + 1) / (2 * tp + fp + fn + 1))
+    expected = np.mean(crosses) - np.mean(dices)
+    assert float(published(logits, labels)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_ce_dice_word_by_word(classes):
+    logits, labels = case(classes)
+    z, y = logits.double().numpy(), labels.numpy()
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    cross = -np.mean([np.log(p[n, y[n, i, j], i, j]) for n, i, j in np.ndindex(y.shape)])
+    dices = [
+        (2 * (p[n, k] * (y[n] == k)).sum() + 1) / (p[n, k].sum() + (y[n] == k).sum() + 1)
+        for n in range(3)
+        for k in range(1, classes)  # the background has no Dice
+    ]
+    assert float(ce_dice(logits, labels)) == pytest.approx(cross + 1 - np.mean(dices), abs=1e-6)
+
+
+def test_a_perfect_prediction_costs_nothing():
+    _, labels = case(3)
+    assert float(ce_dice(certain(labels, 3), labels)) == pytest.approx(0, abs=1e-6)
+
+
+def test_an_image_rightly_found_empty_costs_nothing():
+    labels = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    assert float(ce_dice(certain(labels), labels)) == pytest.approx(0, abs=1e-6)
+
+
+def test_every_image_counts_the_same_however_small_its_foreground():
+    """One image all wrong, one all right: mean Dice near 1/2 by image, near 1 by pixel."""
+    labels = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    labels[0, 0, 0], labels[1] = 1, 1
+    wrong = labels.clone()
+    wrong[0, 0, 0] = 0
+    dice = soft_dice(one_hot(wrong, 2), one_hot(labels, 2))[:, 1]
+    assert dice.tolist() == [0.5, 1.0]  # (0 + 1) / (1 + 1) with the smoothing
+    cross = 60 / labels.numel()  # one pixel missed, by 2 x 30
+    assert float(ce_dice(certain(wrong), labels)) == pytest.approx(cross + 1 - 0.75, abs=1e-5)
+
+
+def test_soft_dice_of_probabilities():
+    probabilities, targets = torch.full((1, 1, 2, 2), 0.5), torch.ones(1, 1, 2, 2)
+    assert float(soft_dice(probabilities, targets)) == pytest.approx((2 * 2 + 1) / (2 + 4 + 1))
+
+
+def test_one_hot_by_index():
+    marks = one_hot(torch.tensor([[[0, 2], [1, 1]]], dtype=torch.uint8), 3)
+    assert marks.dtype == torch.float32
+    assert marks[0].tolist() == [[[1, 0], [0, 0]], [[0, 0], [1, 1]], [[0, 1], [0, 0]]]
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_gradients_are_finite_and_point_downhill_under_bfloat16(name):
+    logits, labels = case(3)
+    logits = (logits * 40).bfloat16().requires_grad_()  # far out, where exp overflows if written so
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = LOSSES[name](logits, labels)
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert logits.grad.isfinite().all()
+    assert logits.grad.any()
+    with torch.no_grad():
+        lower = LOSSES[name](logits.float() - 5 * logits.grad.float(), labels)
+    assert lower < loss
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_loss_needs_no_operation_that_cuda_cannot_repeat(name, monkeypatch):
+    """Cross-entropy by labels has no deterministic kernel for images on CUDA."""
+
+    def refuse(*_, **__):
+        raise RuntimeError("does not have a deterministic implementation")
+
+    for kernel in ("cross_entropy", "nll_loss"):
+        monkeypatch.setattr(torch.nn.functional, kernel, refuse)
+    assert LOSSES[name](*case()).isfinite()
+
+
+def test_agreement_word_by_word():
+    ours, _ = case(3)
+    theirs, _ = case(3, seed=1)
+    p, q = (np.exp(z.double().numpy() / 2) for z in (theirs, ours))  # both softened, temperature 2
+    p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
+    expected = 4 * (p * np.log(p / q)).sum(1).mean()
+    assert float(agreement(ours, theirs)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_who_agrees_with_the_teacher_is_left_alone():
+    logits, _ = case(3)
+    ours = (logits + 5).requires_grad_()  # the same for all classes: the same probabilities
+    found = agreement(ours, logits)
+    found.backward()
+    assert float(found.detach()) == pytest.approx(0, abs=1e-6)
+    assert ours.grad.abs().max() < 1e-6

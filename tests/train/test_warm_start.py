@@ -1,0 +1,261 @@
+"""A training that starts from trained weights: what is taken over, and what is refused."""
+
+import logging
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import bmis.pretrained.lookup
+from bmis.config import TrainConfig
+from bmis.errors import BmisError, ConfigError, TrainingInterrupted
+from bmis.models import SegmentationModel, build_model
+from bmis.models.checkpoint import load_model, save_model
+from bmis.train import run as module
+from bmis.train.run import train_model
+from bmis.train.trainer import Trainer
+from bmis.train.warm_start import WarmStart, take_over
+from helpers.tiny import NETWORK, config, write_dataset
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A run folder: colour, two classes."""
+    root = tmp_path_factory.mktemp("source")
+    train_model(config(write_dataset(root / "first", seed=1), seed=7), out=root / "run")
+    return root / "run"
+
+
+def network(name="bmis", *, channels=3, classes=2, seed=0, **options):
+    """As after a training: weights, norms and their statistics are anything. In float64."""
+    torch.manual_seed(seed)
+    model = build_model(name, in_channels=channels, num_classes=classes, **options).double().eval()
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():  # variances and scales above 0 among them
+            nn.init.uniform_(tensor, 0.1, 1.0) if tensor.ndim == 1 else nn.init.normal_(tensor)
+    return model
+
+
+def starting_weights(monkeypatch, settings, out):
+    """What is trained and what is averaged, before the first step."""
+    seen = []
+    train_epoch = Trainer.train_epoch
+
+    def spy(self, *args):
+        for model in (self._model, self.averaged):
+            seen.append({name: t.clone() for name, t in model.state_dict().items()})
+        return train_epoch(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", spy)
+        train_model(settings, out=out)
+    return seen[:2]
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_first_step_starts_from_the_source(source, dataset, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "bmis")
+    settings = config(dataset, init=source)
+    weights = load_model(source)[0].state_dict()
+    for found in starting_weights(monkeypatch, settings, tmp_path / "run"):
+        assert same(weights, found)
+    assert f"starting from {source}; random start: none" in caplog.messages
+    assert not same(weights, load_model(tmp_path / "run")[0].state_dict())
+
+
+def test_a_file_of_weights_is_as_good_as_its_folder(source, dataset, tmp_path, monkeypatch):
+    settings = config(dataset, init=source / "model.safetensors", epochs=1)
+    found = starting_weights(monkeypatch, settings, tmp_path / "run")[0]
+    assert same(load_model(source)[0].state_dict(), found)
+
+
+def test_a_network_that_comes_with_the_package_is_named(source, dataset, tmp_path, monkeypatch):
+    """Its weights are shipped in half precision; the name is recorded, no path."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "spots.bmis").touch()
+    model, info = load_model(source)
+    save_model(folder / "spots.safetensors", model.half(), info)
+    monkeypatch.setattr(bmis.pretrained.lookup, "FOLDER", folder)
+    start, _ = starting_weights(monkeypatch, config(dataset, init="spots"), tmp_path / "run")
+    for name, tensor in load_model(source)[0].state_dict().items():
+        torch.testing.assert_close(start[name], tensor, rtol=1e-3, atol=1e-6, check_dtype=True)
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
+    assert settings["init"] == "spots"
+    assert load_model(tmp_path / "run")[1].provenance["init"]["source"] == "spots"
+
+
+def test_settings_and_checkpoint_tell_where_it_started(source, dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(source.parent)
+    train_model(config(dataset, init="run", epochs=1), out=tmp_path / "run")
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings["init"] == str(source)
+    told = load_model(tmp_path / "run")[1].provenance["init"]
+    assert told == {"source": "run", "data": "first"}
+    assert load_model(source)[1].provenance["init"] is None
+
+
+def test_other_channels_and_classes(source, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "bmis")
+    data = write_dataset(tmp_path / "data", channels=1, classes=3)
+    given = load_model(source)[0].state_dict()
+    fresh = starting_weights(monkeypatch, config(data, epochs=1), tmp_path / "fresh")[0]
+    settings = config(data, epochs=1, init=source)
+    for found in starting_weights(monkeypatch, settings, tmp_path / "run"):
+        assert found["head.weight"].shape[1] == 3
+        for name, tensor in found.items():
+            if name.startswith("head."):
+                assert torch.equal(tensor, fresh[name])
+            elif not name.startswith("stem."):
+                assert torch.equal(tensor, given[name])
+        assert torch.equal(found["stem.norm.running_var"], given["stem.norm.running_var"])
+    assert f"starting from {source}; random start: head.weight, head.bias" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "old", "new"),
+    [
+        ("unet", {"widths": (4, 8)}, 3, 1),
+        ("unet", {"widths": (4, 8)}, 1, 3),
+        ("cmunext_s", {}, 3, 1),
+        ("cmunext_s", {}, 1, 3),
+        ("bmis", NETWORK, 3, 1),  # but for the image's 2x2 pixels, which are alike here
+    ],
+)
+def test_grey_images_get_the_answer_of_the_source(name, options, old, new):
+    source = network(name, channels=old, **options)
+    model = network(name, channels=new, seed=1, **options)
+    assert take_over(source, model) == []
+    blocks = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    grey = blocks.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    torch.testing.assert_close(
+        model(grey.repeat(1, new, 1, 1)), source(grey.repeat(1, old, 1, 1)), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_two_filters_of_bmis_make_room_for_two_colours():
+    """From 1 to 3 channels: 1 filter and 3 colours in place of 3 filters and 1 grey."""
+    source, model = (network(channels=c, seed=c, **NETWORK) for c in (1, 3))
+    bias, scale = source.stem.norm.bias, source.stem.norm.weight
+    assert take_over(source, model) == []
+    grey = torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    before, after = source.stem(grey), model.stem(grey.repeat(1, 3, 1, 1))
+    torch.testing.assert_close(after[:, [0, 3]], before[:, [0, 3]], rtol=1e-9, atol=1e-9)
+    normal = torch.randn(200_000, 1, dtype=torch.float64)
+    usual = (bias + scale * normal).relu().mean(0)[1:3]  # of what a filter gives, normalised
+    torch.testing.assert_close(after[0, 1:3, 0, 0], usual, rtol=0.02, atol=0.01)
+    assert after[:, 1:3].std((0, 2, 3)).max() == 0
+    for name in ("running_mean", "running_var"):  # of all colours those of grey
+        colours, grey = (getattr(net.stem.norm, name) for net in (model, source))
+        assert torch.equal(colours[1:], grey[3:].expand(3))
+    model.train()  # and the colours can come in
+    model.stem(torch.rand(2, 3, 16, 16, dtype=torch.float64)).square().sum().backward()
+    assert model.stem.norm.weight.grad[1:3].abs().min() > 0
+
+
+def test_layers_that_hold_the_image_among_features_start_at_random():
+    source, model = (network("dabnet", channels=c, classes=3, seed=c) for c in (3, 1))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fresh = take_over(source, model)
+    found, given = model.state_dict(), source.state_dict()
+    assert {"norm_1.0.weight", "head.weight"} < set(fresh) < set(found)
+    for name, tensor in found.items():
+        if name in fresh:
+            assert tensor.shape != given[name].shape
+            assert torch.equal(tensor, before[name])
+        elif tensor.shape == given[name].shape:
+            assert torch.equal(tensor, given[name])
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    source, dataset, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "bmis")
+    settings = config(dataset, epochs=3, init=source, deterministic=True)
+    train_model(settings, out=tmp_path / "whole")
+    train_epoch = Trainer.train_epoch
+
+    def interrupted(self, *args):
+        if self.progress.epoch == 1:
+            raise KeyboardInterrupt
+        return train_epoch(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", interrupted)
+        with pytest.raises(TrainingInterrupted):
+            train_model(settings, out=tmp_path / "parts")
+    caplog.clear()
+    train_model(settings, out=tmp_path / "parts")
+    assert not [said for said in caplog.messages if said.startswith("starting from")]
+    whole, parts = (torch.load(tmp_path / run / "last.ckpt") for run in ("whole", "parts"))
+    assert same(whole["model"], parts["model"])
+    assert same(whole["average"]["model"], parts["average"]["model"])
+    kept = [load_model(tmp_path / run) for run in ("whole", "parts")]
+    assert same(*(model.state_dict() for model, _ in kept))
+    assert kept[1][1].provenance["init"] == {"source": "run", "data": "first"}
+
+
+def test_another_source_is_another_training(source, dataset, tmp_path):
+    train_model(config(dataset, init=source, epochs=1), out=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"other settings \(init '.*run', now None\)"):
+        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "said"),
+    [
+        (None, {}, r"nothing: no such file; name a run folder of `bmis train` or a .safetensors"),
+        ("lesion.bmis", {}, r"lesion.bmis: a bundle holds no weights .* name the run folder"),
+        ("weights.safetensors", {}, r"weights.safetensors: not a whole safetensors file"),
+        ("run", {"model": "bmis_tiny"}, r"holds weights of `--model bmis -o 'depths=\[1,1\]' .*`, "
+         r"this training is of `--model bmis_tiny -o .*`; give --model bmis -o"),
+        ("run", {"options": {}}, r"widths=\[4,8,12\]'`, this training is of `--model bmis`; give"),
+    ],
+    ids=["missing", "bundle", "damaged", "another network", "other options"],
+)  # fmt: skip
+def test_refused_before_any_image_is_read(
+    source, dataset, tmp_path, monkeypatch, make, values, said
+):
+    start = source if make == "run" else tmp_path / (make or "nothing")
+    if make and make != "run":
+        start.write_bytes(b"PK\x03\x04 and so on")
+    monkeypatch.setattr(module, "open_dataset", None)
+    settings = TrainConfig(**{**vars(config(dataset, init=start)), **values})
+    with pytest.raises(BmisError, match=said) as caught:
+        train_model(settings, out=tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_size_of_a_network_that_is_built_for_one_is_an_argument_of_its_own(
+    dataset, tmp_path, source
+):
+    from bmis.train.warm_start import _arguments
+
+    options = {"size": [64, 32], "encoder": "resnet18", "deep": False}
+    assert _arguments("net", options) == (
+        "--model net -o deep=false -o encoder=resnet18 --size 64,32"
+    )
+
+
+class OneLayer(SegmentationModel):
+    """All of it sees the classes."""
+
+    def __init__(self, in_channels, num_classes):
+        super().__init__(in_channels, num_classes, stride=1)
+        self.head = nn.Conv2d(in_channels, num_classes, 1)
+
+
+def test_a_source_of_which_nothing_fits_is_refused():
+    start = WarmStart("runs/old", OneLayer(3, 2), {})
+    with pytest.raises(
+        ConfigError, match=r"runs/old: none of its weights fits .* 1 channels and 4"
+    ):
+        start.apply(OneLayer(1, 4))
+    model = OneLayer(1, 2)
+    start.apply(model)
+    torch.testing.assert_close(model.head.weight, start.model.head.weight.sum(1, keepdim=True))
