@@ -54,13 +54,13 @@ def render(records: list[Record]) -> str:
         "| data | variant | parameters | GMACs | IoU | minus published [95 %] | p (Holm) |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
-    cells = defaultdict(list)
+    trials = defaultdict(list)
     for record in records:
-        cells[record.cell.dataset, record.cell.method].append(record)
+        trials[record.trial.dataset, record.trial.method].append(record)
     spelt = [variant.text for variant in find_methods(VARIANTS.values())]
-    for dataset in sorted({dataset for dataset, _ in cells}):
+    for dataset in sorted({dataset for dataset, _ in trials}):
         names = dict(zip(spelt, VARIANTS, strict=True))
-        groups = {text: cells[dataset, text] for text in spelt if (dataset, text) in cells}
+        groups = {text: trials[dataset, text] for text in spelt if (dataset, text) in trials}
         values = {text: case_means(group) for text, group in groups.items()}
         others = [text for text in groups if text != "bmis"]
         gains = {text: paired_difference(values[text], values["bmis"]) for text in others}
@@ -102,7 +102,7 @@ def main() -> None:
     )
     done = compare_methods(config, out=RESULTS)
     for record in done.failed:
-        raise SystemExit(f"{record.cell}: {record.reason}")
+        raise SystemExit(f"{record.trial}: {record.reason}")
     print(render(list(done.records)))
 
 

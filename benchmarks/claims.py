@@ -50,9 +50,9 @@ def costs(device: str) -> dict[str, dict[str, float]]:
 def differences(folder: Path) -> list[dict[str, Any]]:
     """IoU of BMIS minus that of DSU-Net, image by image, on each data set with both."""
     done = {
-        (record.cell.dataset, record.cell.method): record
+        (record.trial.dataset, record.trial.method): record
         for record in read_records(folder)
-        if record.status == "done" and record.cell.seed == 0
+        if record.status == "done" and record.trial.seed == 0
     }
     found = []
     for dataset in sorted({dataset for dataset, _ in done}):

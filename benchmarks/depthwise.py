@@ -83,7 +83,7 @@ def step(name: str, batch: int, *, float32: bool) -> Callable[[], object]:
     """One step of training a network in bf16."""
     model = build_model(name, **size_options(name, {}, SIZE)).to(memory_format=torch.channels_last)
     slow = cpu_gradients._is_slow_in_bf16 if float32 else lambda conv: False
-    with patch.object(gradients, "_is_slow_in_bf16", slow):
+    with patch.object(cpu_gradients, "_is_slow_in_bf16", slow):
         cpu_gradients.prepare_for_cpu(model)
     whole = training(model, batch, SIZE)
 

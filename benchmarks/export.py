@@ -40,7 +40,9 @@ def main() -> None:
             )
         for count, used in found.tries:
             print(f"{data}: {count} parts in float use {used:.2f} of the gate's allowance")
-        print(f"{data}: taken: {len(found.kept)} of {len(found.harm)}: {', '.join(found.kept)}")
+        print(
+            f"{data}: taken: {len(found.kept)} of {len(found.sensitivity)}: {', '.join(found.kept)}"
+        )
         print(f"{data}: with int8 alone {small.bytes / 1e6:.2f} MB", flush=True)
         plain = [{**one.to_dict(), "path": one.path.name} for one in (found, small)]
         write_json(RESULTS / f"export_{data}.json", {"exports": plain, "machine": describe()})

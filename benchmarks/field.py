@@ -27,9 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("records", nargs="?", type=Path, default=FOLDER)
     done = {
-        (record.cell.dataset, record.cell.method): record
+        (record.trial.dataset, record.trial.method): record
         for record in read_records(parser.parse_args().records)
-        if record.status == "done" and record.cell.seed == 0
+        if record.status == "done" and record.trial.seed == 0
     }
     heads = "".join(f" {name} IoU [95 %] | Dice |" for name in DATASETS.values())
     print(f"| method | parameters | GMACs | one image, ms |{heads}")
@@ -37,11 +37,11 @@ def main() -> None:
     first = next(iter(DATASETS))
     ranked = [record for (dataset, _), record in done.items() if dataset == first]
     for record in sorted(ranked, key=lambda r: -r.summary["cases"]["iou"]["mean"]):
-        costs, method = record.costs, record.cell.method
-        cells = " | ".join(scores(done.get((dataset, method))) for dataset in DATASETS)
+        costs, method = record.costs, record.trial.method
+        trials = " | ".join(scores(done.get((dataset, method))) for dataset in DATASETS)
         print(
             f"| `{method}` | {costs['parameters']:,} | {costs['macs'] / 1e9:.3f} "
-            f"| {costs['latency_p50_ms']:.1f} | {cells} |"
+            f"| {costs['latency_p50_ms']:.1f} | {trials} |"
         )
 
 

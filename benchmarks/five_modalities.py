@@ -1,4 +1,4 @@
-"""BMIS on five modalities and cells: trained, scored and compared, one command for each.
+"""BMIS on five modalities and trials: trained, scored and compared, one command for each.
 
     python benchmarks/five_modalities.py DATA [--only dermoscopy nuclei ...] [--methods bmis,unet]
 
@@ -100,7 +100,7 @@ def run_folder(name: str, runs: Path) -> Path:
 def record_of(name: str) -> Record:
     """What was found of the BMIS of a modality."""
     records = read_records(RESULTS / name)
-    return next(one for one in records if one.cell.method == "bmis" and one.cell.seed == 0)
+    return next(one for one in records if one.trial.method == "bmis" and one.trial.seed == 0)
 
 
 def described(name: str, root: Path, runs: Path) -> Path:
@@ -131,7 +131,7 @@ def train(name: str, root: Path, runs: Path, methods: tuple[str, ...]) -> None:
     )
     done = compare_methods(config, out=RESULTS / name, keep=runs / name)
     for record in done.records:
-        print(f"{name}: {record.cell}: {describe(record)}", flush=True)
+        print(f"{name}: {record.trial}: {describe(record)}", flush=True)
 
 
 def command_line(what: str) -> argparse.ArgumentParser:

@@ -4,10 +4,10 @@
     python benchmarks/int8_sums.py DATA --engines lung.bmis
 
 x86 processors without VNNI clip sums of products of int8 in ONNX Runtime unless it is told not to;
-``bmis.runtime.engines`` tells it so there. Each network is scored on the test images of its data set with
-the remedy and without, and timed on one thread and on all; beside it the IoU of the same graph
-where it was exported. With ``--engines`` float32 and int8 of one bundle by both engines, such as
-``bmis export --int8 --keep-float --formats onnx,openvino`` writes. Writes
+``bmis.runtime.engines`` tells it so there. Each network is scored on the test images of its data
+set with the remedy and without, and timed on one thread and on all; beside it the IoU of the same
+graph where it was exported. With ``--engines`` float32 and int8 of one bundle by both engines, such
+as ``bmis export --int8 --keep-float --formats onnx,openvino`` writes. Writes
 ``results/int8_sums_<machine>.json``.
 """
 

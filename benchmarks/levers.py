@@ -49,7 +49,7 @@ LEVERS = {
     BASE: Lever(changes=_SMALL),
     "from dermoscopy": Lever(changes={**_SMALL, "init": "dermoscopy"}),
     "twice the epochs": Lever(changes={**_SMALL, "epochs": 60}),
-    "inner supervision": Lever(changes={**_SMALL, "options": {"inner_supervision": True}}),
+    "inner supervision": Lever(changes={**_SMALL, "options": {"deep_supervision": True}}),
     "no dropout": Lever(changes={**_SMALL, "options": {"dropout": [0.0, 0.0]}}),
     "taught by bmis": Lever(teacher=("bmis", 30), changes=_SMALL),
     "taught by smp_unet": Lever(teacher=("smp_unet", 30), changes=_SMALL),

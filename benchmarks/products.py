@@ -4,7 +4,8 @@
 
 Both ways take turns. Layers: the gradient of the weights alone, in float32 and, where the processor
 has it, bf16. Steps: forward, cross-entropy, backward, AdamW in float32 at 224 x 224, with and
-without ``learn_by_products``, which changes them on processors with AVX2 and no wider vectors only.
+without ``use_matmul_weight_gradient``, which changes them only on processors with AVX2 and no
+wider vectors.
 Writes ``results/products_<machine>.json``.
 """
 
@@ -17,7 +18,7 @@ from machine import describe, short_name
 from turns import alternate
 
 from bmis.models import build_model
-from bmis.models.layers.cpu_gradients import _products, learn_by_products
+from bmis.models.layers.cpu_gradients import _products, use_matmul_weight_gradient
 from bmis.profile.steps import training
 from bmis.system.files import output_folder, write_json
 from bmis.system.processor import computes_bf16
@@ -68,7 +69,7 @@ def step(name: str, batch: int, *, products: bool) -> Callable[[], object]:
     """One step of training a network."""
     model = build_model(name).to(memory_format=torch.channels_last)
     if products:
-        learn_by_products(model)
+        use_matmul_weight_gradient(model)
     return training(model, batch, SIZE)
 
 

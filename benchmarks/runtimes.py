@@ -47,7 +47,7 @@ def measure(name: str, size: int, rounds: int) -> dict[str, Any]:
     torch.manual_seed(0)
     threads = len(os.sched_getaffinity(0))
     model = build_model(name, **size_options(name, {}, (size, size))).eval()
-    sides = model.fitting_size(size, size)
+    sides = model.valid_size(size, size)
     images = phantoms(sides)
     facts: dict[str, Any] = {"name": name, "group": find_method(name).group, "size": sides}
     try:

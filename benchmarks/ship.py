@@ -36,12 +36,12 @@ from bmis import (
     read_image,
     save_model,
 )
-from bmis.config import Familiarity
+from bmis.config import OodReference
 from bmis.data.folder import load_case
 from bmis.errors import BundleError
-from bmis.export.ood import learn_familiarity
+from bmis.export.ood import learn_ood_reference
 from bmis.export.run import Exported
-from bmis.predict.ood import Gauge, describe
+from bmis.predict.ood import OodDetector, describe
 from bmis.pretrained.lookup import FOLDER
 from bmis.system.files import output_folder, write_json, write_text
 
@@ -61,7 +61,7 @@ SOURCES = {
     "chest-xray": "Shenzhen chest X-rays (Jaeger et al. 2014), 566 images; masks of Stirenko et "
     "al. 2018, arXiv:1803.01199",
     "nuclei": "2018 Data Science Bowl, stage 1 (Caicedo et al., Nature Methods 2019), 664 images; "
-    "touching nuclei are one region",
+    "touching nuclei are one field_of_view",
 }
 FAILURES = {  # what the sketches show
     "breast-ultrasound": "Of 16 of the 129 test tumours next to nothing is found: Dice below 0.1, "
@@ -69,7 +69,7 @@ FAILURES = {  # what the sketches show
     "colonoscopy": "In one image a fold many times as large as the polyp is marked. Some large "
     "polyps are found in part.",
     "nuclei": "In sections through whole embryos the dense tissue between the nuclei is marked. "
-    "Nuclei that touch come out as one region.",
+    "Nuclei that touch come out as one field_of_view.",
     "chest-xray": "Dense or hidden lower parts of a lung are left out. Some reference masks "
     "take in a part of the heart.",
     "dermoscopy": "Of two reddish places the wrong one is marked, ink on the skin is marked with "
@@ -79,12 +79,12 @@ FAILURES = {  # what the sketches show
 }
 
 
-def hits(known: Familiarity, root: Path) -> dict[str, float]:
+def hits(known: OodReference, root: Path) -> dict[str, float]:
     """Share of the test images of each set that look strange."""
-    found, gauge = {}, Gauge(known)
+    found, detector = {}, OodDetector(known)
     for name, modality in MODALITIES.items():
         cases = open_dataset(root / modality.data).split("test")
-        values = [gauge(describe(read_image(case.image).pixels)) for case in cases]
+        values = [detector(describe(read_image(case.image).pixels)) for case in cases]
         found[name] = float(np.mean(np.array(values) > 1))
     return found
 
@@ -180,7 +180,7 @@ def ship(name: str, root: Path, runs: Path) -> None:
     data = described(name, root, runs)
     record = record_of(name)
     target = output_folder(FOLDER) / f"{name}.bmis"
-    known, _ = learn_familiarity(open_dataset(data), ())
+    known, _ = learn_ood_reference(open_dataset(data), ())
     assert known is not None
     found = hits(known, root)
     done = _export(run, data, target, facts(name, record, found))

@@ -9,7 +9,7 @@ it has denormal numbers, which its attention meets and some processors multiply 
 Ours runs the paper's recipe and the default one, each side in a process of its own. Without DATA,
 phantoms are drawn. Reading the images into memory, once per training on our side, is not counted.
 How far either is from what the machine can do at most is told by a large matrix product, the
-quickest thing that it computes. Writes ``results/training_rate_<data>_<machine>.json``.
+fastest thing that it computes. Writes ``results/training_rate_<data>_<machine>.json``.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from bmis.models.complexity import count_macs
 from bmis.profile.steps import synchroniser
 from bmis.system.files import output_folder, write_json
 from bmis.system.stopwatch import time_calls
-from bmis.train.cached_dataset import Store
+from bmis.train.cached_dataset import CachedDataset
 from bmis.train.fabric import launch
 from bmis.train.recipes import find_recipe
 from bmis.train.trainer import Trainer
@@ -50,7 +50,7 @@ def ours(recipe: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> t
     config = TrainConfig(data=str(dataset.root), recipe=recipe, size=SIZE)
     fabric, settings = launch(config, run), find_recipe(recipe)
     spec = InputSpec(size=SIZE, channels=dataset.channels)
-    store = Store(cases, dataset, spec, fabric.device, scratch=run)
+    store = CachedDataset(cases, dataset, spec, fabric.device, scratch=run)
     model = build_model("bmis", in_channels=dataset.channels, num_classes=dataset.num_classes)
     trainer = Trainer(fabric, model, settings, epochs=1000, seed=0)
 

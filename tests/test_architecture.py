@@ -16,26 +16,18 @@ from bmis.models import find_method, list_models
 from helpers.bundles import write_tiny
 
 ROOT = Path(bmis.__file__).parent
-PICTURE = Path(__file__).parents[1] / "docs" / "architecture.md"
-TORCH = {  # the workshop: files, or packages all of whose files may import torch
-    *("models", "losses", "optim", "checkpoint", "dryrun", "timing", "trainer"),
-    *("launch", "run_folder", "torch_runtime", "train", "profiling", "convert", "methods"),
-    *("graphs", "export", "warm_start", "teacher"),
-    *("data.augment", "data.store"),
-}
-LAZY_TORCH = {"runtime"}  # inside a function
+DOCS = Path(__file__).parents[1] / "docs" / "architecture.md"
+LAZY_TORCH = {"runtime.load"}  # inside a function
 
 
-def layers(text: str) -> list[set[str]]:
-    """The numbered lines of the picture, ``2  config  files``, highest first."""
-    return [set(names.split()) for names in re.findall(r"^ ?\d+ ((?: +\w+)+)$", text, re.MULTILINE)]
+def blocks(text: str) -> list[str]:
+    """The blocks between ``` of a Markdown page."""
+    return re.findall(r"```\n(.*?)```", text, re.DOTALL)
 
 
-RANK = {
-    name: rank
-    for rank, names in enumerate(layers(PICTURE.read_text(encoding="utf-8")))
-    for name in names
-}
+*_, LAYERS, TORCH_HOMES = blocks(DOCS.read_text(encoding="utf-8"))
+RANK = {name: rank for rank, line in enumerate(LAYERS.splitlines()) for name in line.split()[1:]}
+TORCH = set(TORCH_HOMES.split())
 FILES = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
     for file in sorted(ROOT.rglob("*.py"))
@@ -63,7 +55,7 @@ def packages(tree: ast.AST) -> set[str]:
     return {name.split(".")[0] for name in imported(tree)}
 
 
-def test_the_picture_shows_every_module_and_no_other():
+def test_the_docs_show_every_package_and_no_other():
     assert {name.split(".")[0] for name in FILES} == set(RANK)
 
 
@@ -76,15 +68,28 @@ def test_no_module_imports_from_its_own_layer_or_above():
     assert wrong == []
 
 
-def test_torch_stays_in_the_workshop():
-    found = {name for name, file in FILES.items() if "torch" in packages(parse(file))}
-    wrong = {n for n in found if n not in TORCH and n.split(".")[0] not in TORCH}
-    assert wrong - LAZY_TORCH == set()
+def test_torch_stays_where_it_lives():
+    users = {name for name, file in FILES.items() if "torch" in packages(parse(file))}
+    outside = {name for name in users if not {name, name.split(".")[0]} & TORCH}
+    assert outside == LAZY_TORCH
     for name in LAZY_TORCH:
         statements = [
             n for n in parse(FILES[name]).body if isinstance(n, ast.Import | ast.ImportFrom)
         ]
         assert all("torch" not in packages(statement) for statement in statements)
+
+
+def test_package_doors_only_hand_names_on():
+    for file in ROOT.glob("*/**/__init__.py"):
+        for node in parse(file).body:
+            is_list = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+            is_docstring = isinstance(node, ast.Expr)
+            assert is_list or is_docstring or isinstance(node, ast.ImportFrom), file
+
+
+def test_the_top_level_holds_packages_and_a_few_modules():
+    modules = {file.stem for file in ROOT.glob("*.py")}
+    assert modules == {"__init__", "__main__", "config", "errors", "records"}
 
 
 ZOO = {"monai", "segmentation_models_pytorch", "timm", "torchvision", "einops"}
@@ -93,7 +98,8 @@ ZOO = {"monai", "segmentation_models_pytorch", "timm", "torchvision", "einops"}
 def test_networks_that_need_another_library_say_so():
     users = {name for name, file in FILES.items() if packages(parse(file)) & ZOO}
     methods = [find_method(name) for name in list_models()]
-    assert users == {f"models.{method.family}" for method in methods if method.extra == "zoo"}
+    needing = {m.cls.__module__ for m in methods if m.extra == "zoo"}
+    assert {f"bmis.{name}" for name in users} == needing
 
 
 @pytest.mark.parametrize(
@@ -102,9 +108,9 @@ def test_networks_that_need_another_library_say_so():
         ("scipy", {"metrics"}),
         ("matplotlib", {"report"}),
         ("jinja2", {"report"}),
-        ("onnxruntime", {"engines", "graphs"}),
-        ("openvino", {"engines", "graphs"}),
-        ("lightning", {"verbs", "launch", "train", "trainer"}),
+        ("onnxruntime", {"runtime", "export"}),
+        ("openvino", {"runtime", "export"}),
+        ("lightning", {"cli", "train"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -114,7 +120,8 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 
 
 DEVICE = (
-    "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, bmis.data.phantoms.write, bmis.cli.main, "
+    "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
+    "bmis.data.phantoms.write, bmis.cli.main, "
     "bmis.evaluate.run, bmis.metrics, bmis.pretrained.listing"
 )
 

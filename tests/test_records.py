@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from bmis.errors import ConfigError, DataError
-from bmis.records import Cell, Conditions, Record, read_record, read_records, write_record
+from bmis.records import Conditions, Record, Trial, read_record, read_records, write_record
 from helpers.records import CONDITIONS, make_record, write_comparison
 
 
@@ -19,10 +19,10 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 def test_records_are_read_in_one_order_wherever_they_lie(tmp_path):
     write_comparison(tmp_path / "a", datasets=("polyps",))
     write_comparison(tmp_path / "b" / "deeper", datasets=("lesions",))
-    cells = [record.cell for record in read_records(tmp_path)]
-    assert cells == sorted(cells, key=lambda cell: (cell.dataset, cell.method, cell.seed))
-    assert cells[0] == Cell("lesions", "bmis", None, 0)
-    assert len(cells) == 14
+    trials = [record.trial for record in read_records(tmp_path)]
+    assert trials == sorted(trials, key=lambda trial: (trial.dataset, trial.method, trial.seed))
+    assert trials[0] == Trial("lesions", "bmis", None, 0)
+    assert len(trials) == 14
 
 
 def test_values_are_those_of_the_cases():
@@ -37,7 +37,7 @@ def test_other_methods_get_other_files_and_none_outside(tmp_path, methods):
     paths = {write_record(tmp_path, make_record(method)) for method in methods}
     assert len(paths) == 2
     assert {path.parent for path in paths} == {tmp_path / "polyps"}
-    assert {read_record(path).cell.method for path in paths} == set(methods)
+    assert {read_record(path).trial.method for path in paths} == set(methods)
 
 
 def damage(path, **changes):
@@ -51,8 +51,8 @@ def damage(path, **changes):
         ({"format": "other"}, "no record of `bmis compare`"),
         ({"surprise": 1}, "damaged record .*unknown setting 'surprise'"),
         ({"status": "half"}, "damaged record .*unknown status 'half'"),
-        ({"cell": 7}, "damaged record .*cell must hold names"),
-        ({"cell": {"dataset": "x"}}, "damaged record .*method"),
+        ({"trial": 7}, "damaged record .*trial must hold names"),
+        ({"trial": {"dataset": "x"}}, "damaged record .*method"),
         ({"cases": {}}, "damaged record .*needs cases"),
         ({"cases": {"id": ["a"], "iou": []}}, "damaged record .*differ in length"),
         ({"conditions": {**CONDITIONS.to_dict(), "epochs": 0}}, "damaged record .*epochs"),
@@ -83,7 +83,7 @@ def test_a_huge_file_is_not_read(tmp_path):
         read_records(tmp_path)
 
 
-def test_two_records_of_a_cell_that_disagree_are_refused(tmp_path):
+def test_two_records_of_a_trial_that_disagree_are_refused(tmp_path):
     write_record(tmp_path / "a", make_record())
     other = make_record()
     other.cases["iou"][0] = 0.123
@@ -92,7 +92,7 @@ def test_two_records_of_a_cell_that_disagree_are_refused(tmp_path):
         read_records(tmp_path)
 
 
-def test_two_records_of_a_cell_that_agree_are_one(tmp_path):
+def test_two_records_of_a_trial_that_agree_are_one(tmp_path):
     write_record(tmp_path / "a", make_record())
     later = replace(make_record(), created="2026-02-02T00:00:00+00:00")
     write_record(tmp_path / "b", later)
@@ -100,8 +100,8 @@ def test_two_records_of_a_cell_that_agree_are_one(tmp_path):
 
 
 @pytest.mark.parametrize("folders", [("a", "b"), ("b", "a")])
-def test_of_a_cell_that_failed_once_the_one_done_counts(tmp_path, folders):
-    failed = Record(make_record().cell, CONDITIONS, "failed", "x", created="2027-01-01T00:00:00")
+def test_of_a_trial_that_failed_once_the_one_done_counts(tmp_path, folders):
+    failed = Record(make_record().trial, CONDITIONS, "failed", "x", created="2027-01-01T00:00:00")
     write_record(tmp_path / folders[0], failed)
     write_record(tmp_path / folders[1], make_record())
     assert [record.status for record in read_records(tmp_path)] == ["done"]

@@ -127,7 +127,7 @@ class ModelConfig(Settings):
 
 
 @dataclass(frozen=True)
-class Familiarity(Settings):
+class OodReference(Settings):
     """What training images look like, to tell others from them; see ``familiarity``.
 
     Attributes:
@@ -167,17 +167,17 @@ class ModelInfo(Settings):
         input: Its input.
         classes: Names of the classes, background first.
         provenance: What was trained on what, when and with which versions, for people to read.
-        familiar: What the training images look like, where it is known.
+        ood: What the training images look like, where it is known.
     """
 
     model: ModelConfig
     input: InputSpec
     classes: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
-    familiar: Familiarity | None = None
+    ood: OodReference | None = None
 
     def __post_init__(self) -> None:
-        kinds = (("model", ModelConfig), ("input", InputSpec), ("familiar", Familiarity))
+        kinds = (("model", ModelConfig), ("input", InputSpec), ("ood", OodReference))
         for name, kind in kinds:
             value = getattr(self, name)
             if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Result records: all that is known of one cell of a comparison, one JSON file each.
+"""Result records: all that is known of one trial of a comparison, one JSON file each.
 
 Records are the only thing that ``compare`` writes and ``report`` reads, so that comparisons are
 stopped, resumed, widened and merged by nothing but files. The format is told of in
@@ -24,8 +24,8 @@ _LARGEST = 64 * 2**20  # bytes; a record of 10,000 images has about two million
 
 
 @dataclass(frozen=True)
-class Cell(Settings):
-    """What differs between the cells of a comparison.
+class Trial(Settings):
+    """What differs between the trials of a comparison.
 
     Attributes:
         dataset: Name of the data set.
@@ -46,7 +46,7 @@ class Cell(Settings):
 
 @dataclass(frozen=True)
 class Conditions(Settings):
-    """What all cells of a comparison share.
+    """What all trials of a comparison share.
 
     Attributes:
         recipe: Of the training.
@@ -72,17 +72,17 @@ class Conditions(Settings):
 
 @dataclass(frozen=True)
 class Record(Settings):
-    """One cell: what was run, what came out, what it cost.
+    """One trial: what was run, what came out, what it cost.
 
     Attributes:
-        cell: Which one.
+        trial: Which one.
         conditions: Under which rules.
         status: "done" or "failed".
         reason: Why it failed, in one line; None if it did not.
         data: ``path``, ``fingerprint`` (of the ids, their splits and which have a field of view),
             ``train``, ``val``, ``test`` (numbers of images), ``classes`` (names, background
-            first), ``unit`` ("px" or "mm"), ``regions`` (test images counted inside a field of
-            view).
+            first), ``unit`` ("px" or "mm"), ``fields_of_view`` (test images counted inside
+            one).
         model: ``name``, ``options``, ``family``, ``group``, ``source``, ``licence``.
         training: ``batch_size``, ``precision``, ``best_epoch``, ``seconds`` (all epochs,
             validation included), ``seconds_per_epoch`` (median, without validation), ``log`` (one
@@ -90,7 +90,7 @@ class Record(Settings):
         costs: ``parameters``, ``macs``, ``weights_mb``, ``training_mb``, ``inference_mb``,
             ``latency_p50_ms``, ``latency_p95_ms`` (one image), ``images_per_second``, ``step_ms``,
             ``batch`` (of the two before and ``training_mb``), ``device``, ``device_name``,
-            ``threads``, ``precision``, ``alone`` (False where other cells ran beside it). See
+            ``threads``, ``precision``, ``alone`` (False where other trials ran beside it). See
             ``profiling``.
         summary: See ``metrics.summarise_cases``; of the test split at the images' own size.
         cases: ``id`` and each metric, lists of one length; None where a metric is undefined.
@@ -100,7 +100,7 @@ class Record(Settings):
         created: When it was written, ISO 8601, UTC.
     """
 
-    cell: Cell
+    trial: Trial
     conditions: Conditions
     status: str
     reason: str | None = None
@@ -115,7 +115,7 @@ class Record(Settings):
     created: str = ""
 
     def __post_init__(self) -> None:
-        for name, kind in (("cell", Cell), ("conditions", Conditions)):
+        for name, kind in (("trial", Trial), ("conditions", Conditions)):
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, name, kind.from_dict(value))
@@ -132,11 +132,11 @@ class Record(Settings):
         return dict(zip(self.cases["id"], self.cases[metric], strict=True))
 
 
-def record_path(folder: Path, cell: Cell) -> Path:
-    """Where the record of a cell belongs: ``<dataset>/<method>[-fold<K>]-seed<S>.json``."""
-    fold = "" if cell.fold is None else f"-fold{cell.fold}"
-    name = f"{_plain(cell.method)}{_plain(fold)}-seed{cell.seed}.json"
-    return folder / _plain(cell.dataset) / name
+def record_path(folder: Path, trial: Trial) -> Path:
+    """Where the record of a trial belongs: ``<dataset>/<method>[-fold<K>]-seed<S>.json``."""
+    fold = "" if trial.fold is None else f"-fold{trial.fold}"
+    name = f"{_plain(trial.method)}{_plain(fold)}-seed{trial.seed}.json"
+    return folder / _plain(trial.dataset) / name
 
 
 def write_record(folder: Path, record: Record) -> Path:
@@ -145,7 +145,7 @@ def write_record(folder: Path, record: Record) -> Path:
     Raises:
         DataError: It cannot be written.
     """
-    path = record_path(folder, record.cell)
+    path = record_path(folder, record.trial)
     output_folder(path.parent)
     write_json(path, {"format": FORMAT, "version": VERSION, **record.to_dict()})
     return path
@@ -157,7 +157,7 @@ def read_record(path: Path) -> Record:
     Raises:
         DataError: The file is no record, not whole, too large or of another version.
     """
-    cure = "delete it, and `bmis compare` runs its cell again"
+    cure = "delete it, and `bmis compare` runs its trial again"
     try:
         if path.stat().st_size > _LARGEST:
             raise DataError(f"{path}: too large for a record ({path.stat().st_size} bytes)")
@@ -170,7 +170,7 @@ def read_record(path: Path) -> Record:
     if version != VERSION:
         raise DataError(
             f"{path}: a record of version {version!r}, this bmis reads version {VERSION}; "
-            "use the bmis that wrote it, or run the cell again in another folder"
+            "use the bmis that wrote it, or run the trial again in another folder"
         )
     try:
         return Record.from_dict(values)
@@ -179,44 +179,44 @@ def read_record(path: Path) -> Record:
 
 
 def read_records(folder: Path | str) -> list[Record]:
-    """All records of a folder and its subfolders, one for each cell, sorted by cell.
+    """All records of a folder and its subfolders, one for each trial, sorted by trial.
 
-    Of a cell that failed and was done elsewhere, the one that is done counts.
+    Of a trial that failed and was done elsewhere, the one that is done counts.
 
     Args:
         folder: What ``bmis compare`` wrote to, or several such folders copied together.
 
     Raises:
-        DataError: No such folder, a file that is no good record, two records of one cell that
+        DataError: No such folder, a file that is no good record, two records of one trial that
             disagree, records under different conditions or of different splits of one data set.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name a results folder of `bmis compare`")
-    found: dict[Cell, tuple[Path, Record]] = {}
+    found: dict[Trial, tuple[Path, Record]] = {}
     for path in sorted(folder.rglob("*.json")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue  # work in progress
         record = read_record(path)
-        if record.cell in found:
+        if record.trial in found:
             _choose(found, path, record)
         else:
-            found[record.cell] = path, record
+            found[record.trial] = path, record
     _check_alike(found.values())
-    return [found[cell][1] for cell in sorted(found, key=_order)]
+    return [found[trial][1] for trial in sorted(found, key=_order)]
 
 
-def _choose(found: dict[Cell, tuple[Path, Record]], path: Path, record: Record) -> None:
-    """Keep the better of two records of one cell."""
-    other_path, other = found[record.cell]
+def _choose(found: dict[Trial, tuple[Path, Record]], path: Path, record: Record) -> None:
+    """Keep the better of two records of one trial."""
+    other_path, other = found[record.trial]
     if {other.status, record.status} == {"done"} and other.cases != record.cases:
         raise DataError(
-            f"{other_path} and {path}: two records of {record.cell} that disagree; "
+            f"{other_path} and {path}: two records of {record.trial} that disagree; "
             "delete the one that is wrong"
         )
     rank = [(r.status == "done", r.created) for r in (other, record)]
     if rank[1] > rank[0]:
-        found[record.cell] = path, record
+        found[record.trial] = path, record
 
 
 def _check_alike(found: Iterable[tuple[Path, Record]]) -> None:
@@ -225,7 +225,7 @@ def _check_alike(found: Iterable[tuple[Path, Record]]) -> None:
     for path, record in found:
         keys: list[tuple[Any, Any, str]] = [("conditions", str(record.conditions), "conditions")]
         if record.status == "done":
-            split = (record.cell.dataset, record.cell.fold)
+            split = (record.trial.dataset, record.trial.fold)
             keys.append((split, record.data.get("fingerprint"), f"splits of {split[0]}"))
         for key, value, what in keys:
             first_path, first = shared.setdefault(key, (path, value))
@@ -236,8 +236,8 @@ def _check_alike(found: Iterable[tuple[Path, Record]]) -> None:
                 )
 
 
-def _order(cell: Cell) -> tuple[str, str, str, int]:
-    return cell.dataset, cell.method, "" if cell.fold is None else str(cell.fold), cell.seed
+def _order(trial: Trial) -> tuple[str, str, str, int]:
+    return trial.dataset, trial.method, "" if trial.fold is None else str(trial.fold), trial.seed
 
 
 def _plain(text: str) -> str:

@@ -53,7 +53,7 @@ class Place:
         self.said = json.loads(json.dumps(read_bundle(self.path).manifest.to_dict()))
         self.read = self.refused = 0
 
-    def judge(self, data):
+    def infer(self, data):
         """The content of a damaged bundle, None if it is refused."""
         self.path.write_bytes(data)
         try:
@@ -141,7 +141,7 @@ def edit(data, edits):
 @given(flips=st.lists(st.tuples(PLACES, st.integers(1, 255)), min_size=1, max_size=3))
 def test_flipped_bytes(place, flips):
     data = edit(place.data, [("flip", *flip) for flip in flips])
-    assert place.judge(data) in (None, (place.said, MEMBERS))
+    assert place.infer(data) in (None, (place.said, MEMBERS))
 
 
 @thousand(2.5)
@@ -150,7 +150,7 @@ def test_spliced_zips(place, edits, tail):
     """Anywhere, or among the last bytes, where the directory lies."""
     start = place.data.index(b"PK\x01\x02") if tail else 0
     data = place.data[:start] + edit(place.data[start:], edits)
-    assert place.judge(data) in (None, (place.said, MEMBERS))
+    assert place.infer(data) in (None, (place.said, MEMBERS))
 
 
 @thousand(1)
@@ -158,7 +158,7 @@ def test_spliced_zips(place, edits, tail):
 def test_parts_of_a_file(place, start, end):
     size = len(place.data)
     data = place.data[int(start * size * 0.1) : size - int(end**4 * size)]
-    assert place.judge(data) in (None, (place.said, MEMBERS))
+    assert place.infer(data) in (None, (place.said, MEMBERS))
 
 
 SCALARS = st.one_of(
@@ -215,7 +215,7 @@ CHANGES = st.lists(
 def test_changed_manifests(place, changes, promise):
     said = copy.deepcopy(place.text)
     change(said, changes)
-    found = place.judge(rezip(said, place.members, promise=promise))
+    found = place.infer(rezip(said, place.members, promise=promise))
     assert found is None or found[1] == MEMBERS
 
 
@@ -223,7 +223,7 @@ def test_changed_manifests(place, changes, promise):
 @given(edits=EDITS)
 def test_manifests_edited_as_text(place, edits):
     text = edit(json.dumps(place.text).encode(), edits)
-    found = place.judge(rezip(text, place.members, promise=False))
+    found = place.infer(rezip(text, place.members, promise=False))
     assert found is None or found[1] == MEMBERS
 
 
@@ -242,5 +242,5 @@ def test_edited_openvino_graphs(place, edits):
 def graph_edited(place, name, edits):
     """With right hashes, so that the scanners see it."""
     edited = edit(MEMBERS[name], edits)
-    found = place.judge(rezip(place.text, {**place.members, name: edited}))
+    found = place.infer(rezip(place.text, {**place.members, name: edited}))
     assert found in (None, (place.said, {**MEMBERS, name: edited}))

@@ -37,7 +37,7 @@ CONDITIONS = Conditions(recipe="fast", epochs=2, size=(32, 32))
 
 
 @pytest.mark.slow
-def test_two_workers_share_the_cells_and_a_killed_one_is_replaced(tmp_path):
+def test_two_workers_share_the_trials_and_a_killed_one_is_replaced(tmp_path):
     data = tiny.write_dataset(tmp_path / "squares")
     plugin = tmp_path / "fragile.py"
     plugin.write_text(PLUGIN)
@@ -73,6 +73,6 @@ def test_without_ray_the_install_line_is_said(tmp_path, monkeypatch):
         compare_methods(config, out=tmp_path / "out", ray="local")
 
 
-def test_a_cell_takes_a_gpu_with_its_share_of_cores_or_one_core():
+def test_a_trial_takes_a_gpu_with_its_share_of_cores_or_one_core():
     assert _share({"CPU": 16, "GPU": 4}) == {"num_cpus": 4, "num_gpus": 1}
     assert _share({"CPU": 2}) == {"num_cpus": 1}

@@ -9,11 +9,11 @@ import yaml
 from PIL import Image
 
 from bmis.cli.main import main
-from bmis.compare import trial as cell_module
+from bmis.compare import trial as trial_module
 from bmis.compare.run import CompareConfig, compare_methods
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
 from bmis.models.networks.bmis import BMIS
-from bmis.records import Cell, Conditions, read_records
+from bmis.records import Conditions, Trial, read_records
 from bmis.train.trainer import Trainer
 from helpers import tiny
 
@@ -25,9 +25,9 @@ CONDITIONS = Conditions(recipe="fast", epochs=1, size=(32, 32))
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    profile = cell_module.profile_model
+    profile = trial_module.profile_model
     monkeypatch.setattr(
-        cell_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
+        trial_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
     )
 
 
@@ -45,7 +45,7 @@ def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-def test_a_cell_leaves_one_record_and_nothing_else(data, tmp_path):
+def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
     out = tmp_path / "out"
     done = compare_methods(settings(data), out=out)
     assert done.ran == 1
@@ -54,7 +54,7 @@ def test_a_cell_leaves_one_record_and_nothing_else(data, tmp_path):
     assert list(out.iterdir()) == [out / "squares"]
     (record,) = read_records(out)
     assert record == done.records[0]
-    assert record.cell == Cell("squares", SPELT, None, 0)
+    assert record.trial == Trial("squares", SPELT, None, 0)
     assert record.conditions == CONDITIONS
     assert (record.data["train"], record.data["val"], record.data["test"]) == (4, 1, 1)
     assert record.cases["id"] == ["case5"]
@@ -76,11 +76,11 @@ def test_what_is_there_is_not_run_again_and_more_can_be_asked_for(data, tmp_path
     before = {name: (out / name).read_bytes() for name in files(out)}
     wider = compare_methods(settings(data, TINY, OTHER, seeds=2), out=out)
     assert wider.ran == 3
-    assert [(r.cell.method != SPELT, r.cell.seed) for r in wider.records] == [
+    assert [(r.trial.method != SPELT, r.trial.seed) for r in wider.records] == [
         *((False, 0), (True, 0), (False, 1), (True, 1))
     ]
     assert all((out / name).read_bytes() == content for name, content in before.items())
-    monkeypatch.setattr("bmis.compare.run.run_cell", None)  # would fail
+    monkeypatch.setattr("bmis.compare.run.run_trial", None)  # would fail
     assert compare_methods(settings(data, TINY, OTHER, seeds=2), out=out).ran == 0
 
 
@@ -98,13 +98,13 @@ def test_seeds_share_a_split_that_had_to_be_made(tmp_path):
 def test_five_folds_test_each_image_once(tmp_path):
     data = tiny.write_dataset(tmp_path / "squares", splits=("train",) * 20)
     done = compare_methods(settings(data, folds=5), out=tmp_path / "out")
-    assert [record.cell.fold for record in done.records] == [1, 2, 3, 4, 5]
+    assert [record.trial.fold for record in done.records] == [1, 2, 3, 4, 5]
     tested = [case for record in done.records for case in record.cases["id"]]
     assert sorted(tested) == sorted(set(tested))
     assert len(tested) == 20
 
 
-def test_a_failed_cell_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypatch):
+def test_a_failed_trial_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     init = BMIS.__init__
 
@@ -114,7 +114,7 @@ def test_a_failed_cell_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypa
             raise RuntimeError("this network\ncannot be")
 
     broken.armed = False
-    run = cell_module._run
+    run = trial_module._run
 
     def armed(job):
         broken.armed = True
@@ -125,7 +125,7 @@ def test_a_failed_cell_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(BMIS, "__init__", broken)
-        patch.setattr(cell_module, "_run", armed)
+        patch.setattr(trial_module, "_run", armed)
         done = compare_methods(settings(data, OTHER, TINY), out=out)
         assert [record.status for record in done.records] == ["failed", "done"]
         assert done.failed[0].reason == "RuntimeError: this network cannot be"
@@ -136,7 +136,7 @@ def test_a_failed_cell_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypa
     assert again.failed == ()
 
 
-def test_a_cell_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
+def test_a_trial_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     asked = settings(data, conditions=Conditions("fast", 3, (32, 32)))
     whole = compare_methods(asked, out=tmp_path / "whole").records[0]
@@ -162,8 +162,8 @@ def test_a_cell_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
 def test_costs_are_measured_again_and_nothing_else(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     before = compare_methods(settings(data), out=out).records[0]
-    monkeypatch.setattr(cell_module, "_costs", lambda job, dataset: {"parameters": 7})
-    monkeypatch.setattr("bmis.compare.run.run_cell", None)  # would fail
+    monkeypatch.setattr(trial_module, "_costs", lambda job, dataset: {"parameters": 7})
+    monkeypatch.setattr("bmis.compare.run.run_trial", None)  # would fail
     done = compare_methods(settings(data), out=out, again=True)
     assert done.ran == 0
     assert done.records[0] == replace(before, costs={"parameters": 7})
@@ -236,7 +236,7 @@ def test_scores_inside_fields_of_view_are_told_and_not_mixed_with_others(data, t
     with pytest.raises(DataError, match="or had other images or fields of view; choose another"):
         compare_methods(settings(data), out=out)
     (inside,) = compare_methods(settings(data), out=tmp_path / "inside").records
-    assert (before["regions"], inside.data["regions"]) == (0, 1)
+    assert (before["fields_of_view"], inside.data["fields_of_view"]) == (0, 1)
     assert inside.cases["specificity"] == [None]  # nothing but truth is seen
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bmis.data.folder import load_case, load_region, open_dataset
+from bmis.data.folder import load_case, load_field_of_view, open_dataset
 from bmis.errors import ConfigError, DataError
 from helpers.folders import blob, make_folder, picture, save, write_table
 
@@ -172,10 +172,10 @@ def test_a_field_of_view_is_true_where_its_file_is_not_0(root, listing):
     if listing:
         write_table(root / "splits.csv", *listed())
     dataset = open_dataset(root)
-    inside = load_region(dataset.cases[4], (24, 32))
+    inside = load_field_of_view(dataset.cases[4], (24, 32))
     assert inside.dtype == np.bool_
     np.testing.assert_array_equal(inside, seen > 0)
-    assert load_region(dataset.cases[5], (24, 32)) is None
+    assert load_field_of_view(dataset.cases[5], (24, 32)) is None
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_field_of_view_that_cannot_be_used(root, raw, message):
     save(root / "fov" / "c01.png", raw)
     case = open_dataset(root).cases[1]
     with pytest.raises(DataError, match=message):
-        load_region(case, (24, 32))
+        load_field_of_view(case, (24, 32))
 
 
 def test_a_mask_of_another_size(root):

@@ -76,7 +76,7 @@ def test_masks_without_image_and_images_without_mask_are_told(tmp_path):
     (tmp_path / "masks" / "c01.png").unlink()
     save(tmp_path / "masks" / "z.png", blob(0))
     layout = find_layout(tmp_path)
-    assert [p.name for p in layout.strays] == ["z.png"]
+    assert [p.name for p in layout.unmatched] == ["z.png"]
     assert pairs(tmp_path) == {"c00": ["c00.png"], "c01": []}
 
 
@@ -85,11 +85,15 @@ def test_fields_of_view_go_with_images_as_masks_do(tmp_path):
     for name in ("c00", "c01_mask", "other"):
         save(tmp_path / "two" / "fov" / f"{name}.png", blob(0))
     layout = find_layout(tmp_path / "two")
-    assert [p.region and p.region.name for p in layout.pairs] == ["c00.png", "c01_mask.png", None]
-    assert [p.name for p in layout.strays] == ["other.png"]
+    assert [p.field_of_view and p.field_of_view.name for p in layout.pairs] == [
+        "c00.png",
+        "c01_mask.png",
+        None,
+    ]
+    assert [p.name for p in layout.unmatched] == ["other.png"]
     assert pairs(tmp_path / "two")["c00"] == ["c00.png"]
     save(nnunet(tmp_path / "raw") / "fov" / "t.png", blob(0))
-    told = {p.id: p.region for p in find_layout(tmp_path / "raw").pairs}
+    told = {p.id: p.field_of_view for p in find_layout(tmp_path / "raw").pairs}
     assert told == {"a": None, "b": None, "t": tmp_path / "raw" / "fov" / "t.png"}
 
 
@@ -97,8 +101,8 @@ def test_a_folder_of_no_fields_of_view_that_can_be_read_is_told(tmp_path):
     (make_folder(tmp_path, 2) / "fov").mkdir()
     (tmp_path / "fov" / "c00.gif").write_bytes(b"x")
     layout = find_layout(tmp_path)
-    assert layout.strays == (tmp_path / "fov",)
-    assert [p.region for p in layout.pairs] == [None, None]
+    assert layout.unmatched == (tmp_path / "fov",)
+    assert [p.field_of_view for p in layout.pairs] == [None, None]
 
 
 def test_two_fields_of_view_of_one_image(tmp_path):

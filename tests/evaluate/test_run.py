@@ -162,7 +162,7 @@ def test_the_json_says_what_was_scored_and_how(run, data):
     assert found == scores.to_dict()
     assert found["summary"]["cases"]["iou"]["n"] == found["images"] == 6
     expected = {"data": str(data), "split": "test", "fold": None, "seed": 4, "unit": "px"}
-    expected |= {"tolerance": 3, "rules_version": 2, "failed": [], "regions": 0}
+    expected |= {"tolerance": 3, "rules_version": 2, "failed": [], "fields_of_view": 0}
     assert {name: found[name] for name in expected} == expected
     assert found["environment"]["numpy"] == np.__version__
 
@@ -222,9 +222,9 @@ def test_bad_files_are_listed_and_the_others_scored(run, data, described):
     assert [entry["file"] for entry in found["failed"]] == [str(p) for p, _ in scores.failed]
 
 
-def see(data, case, region):
+def see(data, case, field_of_view):
     (data / "fov").mkdir(exist_ok=True)
-    Image.fromarray(region).save(data / "fov" / f"{case}.png")
+    Image.fromarray(field_of_view).save(data / "fov" / f"{case}.png")
 
 
 def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
@@ -234,12 +234,18 @@ def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
     see(data, "b", right)
     see(data, "e", below)
     scores = evaluate_model(run)
-    regions = {"b": right > 0, "e": below > 0}
+    fields_of_view = {"b": right > 0, "e": below > 0}
     for case, (seen, truth) in CASES.items():
-        assert scores.cases[case] == score_case(seen, truth, 2, region=regions.get(case))
+        assert scores.cases[case] == score_case(
+            seen, truth, 2, field_of_view=fields_of_view.get(case)
+        )
     assert scores.cases["b"].mean["dice"] == pytest.approx(2 * 8 / (8 + 12))
     assert scores.cases["e"].outcome == "correctly_empty"
-    assert scores.regions == json.loads((run / "metrics.json").read_text())["regions"] == 2
+    assert (
+        scores.fields_of_view
+        == json.loads((run / "metrics.json").read_text())["fields_of_view"]
+        == 2
+    )
     assert "2 of 6 images counted inside their field of view" in shown(render(scores))
 
 
@@ -250,7 +256,7 @@ def test_bad_fields_of_view_are_listed_and_the_others_scored(run, data):
     (data / "fov" / "d.png").write_bytes(b"")
     scores = evaluate_model(run)
     assert list(scores.cases) == ["c", "e", "f"]
-    assert scores.regions == 1
+    assert scores.fields_of_view == 1
     whole = "inside to 255, or remove the file"
     for (path, why), file, end in zip(
         scores.failed,

@@ -135,6 +135,6 @@ def test_a_size_that_does_not_fit_is_refused():
 
 def test_a_network_of_one_size_is_refused_for_any():
     model = NormBehindAnything()
-    model.only_size = (16, 16)
+    model.fixed_size = (16, 16)
     with pytest.raises(ConfigError, match="takes 16x16 pixels only; export it without --size any"):
         to_onnx(model, (16, 16), any_size=True)

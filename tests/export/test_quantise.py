@@ -1,4 +1,4 @@
-"""int8 where it does no harm: attention stays in float, and so do the parts that harm most."""
+"""int8 where it does no harm: attention stays in float, and so do the parts that it harms most."""
 
 import numpy as np
 import onnx
@@ -23,7 +23,7 @@ def images():
 
 def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(graph, images):
     found = quantise(graph, images, lambda _: 0.0)
-    assert found.kept == () == tuple(found.harm)
+    assert found.kept == () == tuple(found.sensitivity)
     assert found.tries == ((0, 0.0),)
     makers = {name: node for node in found.graph.graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in found.graph.graph.initializer}
@@ -59,15 +59,15 @@ def test_several_filters_for_each_channel_alone_stay_in_float(images):
 def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images):
     asked = []
 
-    def judge(candidate):
+    def infer(candidate):
         asked.append(len(candidate.graph.node))
         return 0.5 if len(asked) == 4 else 0.6  # the whole and two tries fail
 
-    found = quantise(graph, images, judge)
-    ranked = sorted(found.harm, key=lambda part: -found.harm[part])
+    found = quantise(graph, images, infer)
+    ranked = sorted(found.sensitivity, key=lambda part: -found.sensitivity[part])
     assert found.kept == tuple(ranked[:4])  # one, two, four
     assert found.tries == ((0, 0.6), (1, 0.6), (2, 0.6), (4, 0.5))
-    assert min(found.harm.values()) >= 0 < max(found.harm.values())
+    assert min(found.sensitivity.values()) >= 0 < max(found.sensitivity.values())
     assert asked == sorted(asked, reverse=True)  # each time fewer Quantize and Dequantize
     assert asked[0] > asked[3]
 
@@ -75,7 +75,7 @@ def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images
 def test_where_nothing_passes_the_nearest_comes_back_for_the_gate_to_judge(graph, images):
     used = iter([3.0, 2.0, 0.9, 1.0, 1.1, 1.2, 1.3])
     found = quantise(graph, images, lambda _: next(used))
-    ranked = sorted(found.harm, key=lambda part: -found.harm[part])
+    ranked = sorted(found.sensitivity, key=lambda part: -found.sensitivity[part])
     assert found.kept == tuple(ranked[:2])
     assert found.tries[:4] == ((0, 3.0), (1, 2.0), (2, 0.9), (4, 1.0))
 
@@ -84,11 +84,11 @@ def test_parts_that_stay_in_float_are_judged_with_their_weights_packed(graph, im
     monkeypatch.setattr(packing, "_LEAST", 1)
     judged = []
 
-    def judge(candidate):
+    def infer(candidate):
         judged.append(candidate)
         return 0.0 if len(judged) == 2 else 1.0
 
-    found = quantise(graph, images, judge)
+    found = quantise(graph, images, infer)
     assert len(found.kept) == 1
     assert found.graph is judged[1]
     makers = {name: node.op_type for node in found.graph.graph.node for name in node.output}

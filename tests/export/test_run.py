@@ -18,7 +18,7 @@ from bmis.cli.main import main
 from bmis.data.phantoms.write import write_phantoms
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
 from bmis.export.run import ExportOptions, export_run
-from bmis.export.validation import FIXED, Fixed, Made
+from bmis.export.validation import FIXED, ExportedGraph, Fixed
 from bmis.runtime.torch_network import TorchRuntime
 from helpers.fakes import hide
 from helpers.tiny import NETWORK
@@ -71,7 +71,7 @@ def test_the_bundle_says_what_it_is(both, run, data):
     assert manifest == both.manifest
     assert manifest.info.model.name == "bmis"
     model, info = bmis.load_model(run)
-    assert replace(manifest.info, familiar=None) == info
+    assert replace(manifest.info, ood=None) == info
     assert manifest.parameters == sum(p.numel() for p in model.parameters())
     alarms = manifest.quality["false_alarms"]
     assert manifest.quality == {
@@ -90,11 +90,11 @@ def test_the_bundle_says_what_it_is(both, run, data):
 def test_the_bundle_knows_what_its_training_images_look_like(both, data):
     predictor = bmis.load(both.path)
     cases = bmis.open_dataset(data).split("test")
-    values = [predictor(case.image).strangeness for case in cases]
+    values = [predictor(case.image).ood_score for case in cases]
     assert both.manifest.quality["false_alarms"] == np.mean(np.array(values) > 1) < 0.3
     for modality in ("ultrasound", "xray"):
         image = bmis.draw_phantom(modality, size=(64, 64), seed=1)[0]
-        assert predictor(image).strangeness > 1
+        assert predictor(image).ood_score > 1
 
 
 def test_the_card_tells_scores_origin_and_that_it_is_no_medical_device(both):
@@ -307,7 +307,7 @@ def test_which_int8_openvino_gets(monkeypatch, used, seconds, chosen):
     monkeypatch.setattr(bmis.export.run, "to_openvino", lambda _: (b"ours", b""))
     monkeypatch.setattr(bmis.export.run, "quantise_by_nncf", lambda *_: (b"nncf", b""))
     graph = onnx.ModelProto()
-    ours = Made.of("onnx", "int8", (32, 32), (b"",))
+    ours = ExportedGraph.of("onnx", "int8", (32, 32), (b"",))
     made = bmis.export.run._openvino_int8(
         graph, ours, np.zeros((2, 3, 8, 8)), Judged(*used, seconds=seconds)
     )

@@ -6,12 +6,12 @@ from bmis.data.folder import open_dataset
 from bmis.errors import DataError
 from bmis.export import validation as proof
 from bmis.export.gate import Agreement
-from bmis.export.validation import Made, Proof
+from bmis.export.validation import ExportedGraph, Validator
 from bmis.models import build_model
 from helpers.fakes import info
 from helpers.tiny import NETWORK, write_dataset
 
-GRAPH = Made.of("onnx", "int8", (32, 32), (b"",))
+GRAPH = ExportedGraph.of("onnx", "int8", (32, 32), (b"",))
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def judged(monkeypatch):
         return Agreement(len(cases), 0.0, 0.99, 0.8, 0.9, 0.8)
 
     monkeypatch.setattr(proof, "compare", compare)
-    monkeypatch.setattr(Proof, "load", lambda *_: None)
+    monkeypatch.setattr(Validator, "load", lambda *_: None)
     return seen
 
 
 def made(tmp_path, *splits):
     dataset = open_dataset(write_dataset(tmp_path / "data", splits=splits))
-    return Proof(build_model("bmis", **NETWORK), info(), dataset)
+    return Validator(build_model("bmis", **NETWORK), info(), dataset)
 
 
 def test_test_images_prove_and_validation_images_choose(tmp_path, judged):

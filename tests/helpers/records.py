@@ -1,11 +1,11 @@
-"""Made-up records, drawn from a seed: what a comparison of a few methods leaves behind."""
+"""ExportedGraph-up records, drawn from a seed: what a comparison of a few methods leaves behind."""
 
 import random
 from pathlib import Path
 from typing import Any
 
 from bmis.metrics import METRICS, CaseScore, summarise_cases
-from bmis.records import Cell, Conditions, Record, write_record
+from bmis.records import Conditions, Record, Trial, write_record
 
 CONDITIONS = Conditions(recipe="fast", epochs=3, size=(64, 64))
 # quality, parameters, MACs, milliseconds: no order is the same as another
@@ -36,7 +36,7 @@ def make_record(
         rows.append(dict.fromkeys(METRICS, iou) | {"hd95": 20 * (1 - iou), "assd": 5 * (1 - iou)})
     cases = [CaseScore({1: row}, {1: "present"}, row, "present") for row in rows]
     values: dict[str, Any] = {
-        "cell": Cell(dataset, method, fold, seed),
+        "trial": Trial(dataset, method, fold, seed),
         "conditions": CONDITIONS,
         "status": "done",
         "data": {
@@ -98,13 +98,13 @@ def make_record(
 def write_comparison(
     folder: Path, *, datasets: tuple[str, ...] = ("polyps", "lesions"), seeds: int = 2
 ) -> Path:
-    """All methods on all data sets, one cell failed and one missing."""
+    """All methods on all data sets, one trial failed and one missing."""
     for dataset in datasets:
         for method in METHODS:
             for seed in range(seeds):
                 write_record(folder, make_record(method, dataset, seed=seed))
     if seeds > 1:
-        failed = Cell(datasets[0], "unet", None, 1)
+        failed = Trial(datasets[0], "unet", None, 1)
         write_record(folder, Record(failed, CONDITIONS, "failed", "out of memory"))
         (folder / datasets[-1] / "lv_unet-seed1.json").unlink()
     return folder

@@ -92,7 +92,7 @@ def test_fields_of_view_are_counted_and_their_faults_listed(tmp_path):
     save(root / "fov" / "c00.png", blob(0, value=0))
     save(root / "fov" / "stray.png", blob(0))
     found = inspect_dataset(root)
-    assert found.regions == found.to_dict()["regions"] == 4
+    assert found.fields_of_view == found.to_dict()["fields_of_view"] == 4
     assert [(path.rsplit("/", 2)[-2:], text[:18]) for path, text in found.problems] == [
         (["fov", "stray.png"], "goes with no image"),
         (["fov", "c00.png"], "an empty field of "),

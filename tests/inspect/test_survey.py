@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from bmis.data.folder import Case
-from bmis.inspect.survey import agree_on_classes, class_counts, find_duplicates, look_at, survey
+from bmis.inspect.survey import (
+    agree_on_classes,
+    class_counts,
+    find_duplicates,
+    inspect_case,
+    survey,
+)
 from helpers.folders import blob, picture, save
 
 
@@ -23,7 +29,7 @@ def make(tmp_path):
 
 
 def test_a_sound_case(make):
-    look = look_at(make("a", picture(0), blob(0), blob(3)))
+    look = inspect_case(make("a", picture(0), blob(0), blob(3)))
     both = np.maximum(blob(0), blob(3))
     assert look.size == (24, 32)
     assert look.values == {0: int((both == 0).sum()), 255: int((both == 255).sum())}
@@ -35,7 +41,7 @@ def test_a_sound_case(make):
 def test_all_faults_of_one_case_are_noted(make):
     case = make("a", picture(0), blob(0), blob(1, (9, 9)), picture(2))
     case.image.write_bytes(b"")
-    look = look_at(case)
+    look = inspect_case(case)
     assert [str(fault).split(": ")[1][:12] for fault in look.faults] == [
         "the file is ",
         "mask of 9 x ",
@@ -46,11 +52,11 @@ def test_all_faults_of_one_case_are_noted(make):
 
 def test_a_bad_field_of_view_is_noted_and_the_masks_still_count(make, tmp_path):
     case = make("a", picture(0), blob(0))
-    look = look_at(replace(case, region=save(tmp_path / "fov.png", blob(0, (9, 9)))))
+    look = inspect_case(replace(case, field_of_view=save(tmp_path / "fov.png", blob(0, (9, 9)))))
     assert [str(fault).split(": ")[1][:25] for fault in look.faults] == [
         "field of view of 9 x 9 pi"
     ]
-    assert look.values == look_at(case).values
+    assert look.values == inspect_case(case).values
 
 
 def test_the_masks_that_can_be_right_decide_on_the_classes(make):

@@ -217,11 +217,11 @@ def test_empty_masks_deviate_from_monai_where_it_gives_infinity_or_nan():
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_inside_a_region_every_metric_is_as_if_the_rest_were_not_there(spacing):
     for seed, (ours, theirs) in enumerate(PAIRS):
-        region = blob(seed + 200, threshold=-0.02)
-        mean = score_case(ours, theirs, 2, spacing, region=region).mean
+        field_of_view = blob(seed + 200, threshold=-0.02)
+        mean = score_case(ours, theirs, 2, spacing, field_of_view=field_of_view).mean
         # overlaps know no neighbours: the pixels inside, as an image of one row
-        row = score_case(ours[region][None], theirs[region][None], 2).mean
-        cut = score_case(ours & region, theirs & region, 2, spacing).mean
+        row = score_case(ours[field_of_view][None], theirs[field_of_view][None], 2).mean
+        cut = score_case(ours & field_of_view, theirs & field_of_view, 2, spacing).mean
         for name in METRICS:
             assert mean[name] == (row if name in OVERLAPS else cut)[name], name
         assert mean["accuracy"] < cut["accuracy"]
@@ -229,39 +229,39 @@ def test_inside_a_region_every_metric_is_as_if_the_rest_were_not_there(spacing):
 
 
 def test_outside_the_region_no_pixel_changes_a_score():
-    region = disc(40)
+    field_of_view = disc(40)
     truth, prediction = disc(20).astype(np.uint8), disc(20, (64, 60)).astype(np.uint8)
-    expected = score_case(prediction, truth, 3, region=region)
+    expected = score_case(prediction, truth, 3, field_of_view=field_of_view)
     truth[:8], prediction[-8:], prediction[:, :8] = 2, 1, 2
-    assert score_case(prediction, truth, 3, region=region) == expected
-    assert score_case(prediction, truth, 3, region=np.ones_like(region)) == score_case(
-        prediction, truth, 3
-    )
+    assert score_case(prediction, truth, 3, field_of_view=field_of_view) == expected
+    assert score_case(
+        prediction, truth, 3, field_of_view=np.ones_like(field_of_view)
+    ) == score_case(prediction, truth, 3)
 
 
 def test_what_is_left_inside_the_region_tells_the_state():
-    region, truth = disc(30), (~disc(50)).astype(np.uint8)
+    field_of_view, truth = disc(30), (~disc(50)).astype(np.uint8)
     empty = np.zeros_like(truth)
-    assert score_case(empty, truth, 2, region=region).outcome == "correctly_empty"
-    assert score_case(region, truth, 2, region=region).outcome == "false_alarm"
-    missed = score_case(truth, region, 2, region=region)
+    assert score_case(empty, truth, 2, field_of_view=field_of_view).outcome == "correctly_empty"
+    assert score_case(field_of_view, truth, 2, field_of_view=field_of_view).outcome == "false_alarm"
+    missed = score_case(truth, field_of_view, 2, field_of_view=field_of_view)
     assert missed.outcome == "missed"
     assert missed.mean["hd95"] == math.hypot(121, 121)  # of the image: no hit is as far off
     assert missed.mean["specificity"] is None  # nothing but truth inside
 
 
 @pytest.mark.parametrize(
-    ("region", "message"),
+    ("field_of_view", "message"),
     [
         (np.ones((8, 9), bool), r"shape \(8, 9\), .* wanted are shape \(8, 8\)"),
         (np.ones((8, 8), np.uint8), "type uint8"),
         (np.zeros((8, 8), bool), "0 pixels inside"),
     ],
 )
-def test_a_region_that_cannot_be_is_refused(region, message):
+def test_a_region_that_cannot_be_is_refused(field_of_view, message):
     labels = np.zeros((8, 8), np.uint8)
     with pytest.raises(DataError, match=message):
-        score_case(labels, labels, 2, region=region)
+        score_case(labels, labels, 2, field_of_view=field_of_view)
 
 
 # bad input

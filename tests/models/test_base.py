@@ -9,11 +9,11 @@ from bmis.errors import ConfigError, DataError, MissingExtraError
 from bmis.models import (
     SegmentationModel,
     TrainingView,
-    base,
     build_model,
     find_method,
     list_models,
     register,
+    registry,
     takes_size,
 )
 
@@ -24,7 +24,7 @@ class Network(SegmentationModel):
     auxiliary_weights = (0.5,)
 
     def __init__(self, in_channels=3, num_classes=2, *, only=None, smallest=None):
-        super().__init__(in_channels, num_classes, stride=8, smallest=smallest, only_size=only)
+        super().__init__(in_channels, num_classes, stride=8, smallest=smallest, fixed_size=only)
         self.offset = torch.nn.Parameter(torch.ones(1))
 
     def forward(self, x):
@@ -56,7 +56,7 @@ class Without:
 @pytest.fixture
 def names(monkeypatch):
     """A table of names that is forgotten after the test."""
-    monkeypatch.setattr(base, "_METHODS", dict(base._METHODS))
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
 
 
 @pytest.mark.usefixtures("names")
@@ -97,7 +97,7 @@ def test_only_some_networks_take_a_size():
     register("net")(Network)
     register("sized")(Sized)
     assert (takes_size("net"), takes_size("sized")) == (False, True)
-    assert build_model("sized", size=[24, 32]).only_size == (24, 32)
+    assert build_model("sized", size=[24, 32]).fixed_size == (24, 32)
 
 
 @pytest.mark.parametrize(
@@ -149,16 +149,16 @@ def test_a_name_is_given_once():
     ("size", "fits"), [((1, 1), (16, 16)), ((16, 17), (16, 24)), ((100, 8), (104, 16))]
 )
 def test_a_size_fits_from_the_smallest_on_in_steps_of_the_stride(size, fits):
-    assert Network(smallest=16).fitting_size(*size) == fits
+    assert Network(smallest=16).valid_size(*size) == fits
 
 
 def test_without_a_smallest_the_stride_is_it():
-    assert Network().fitting_size(1, 9) == (8, 16)
+    assert Network().valid_size(1, 9) == (8, 16)
 
 
 def test_a_network_for_one_size_fits_that_alone():
     model = Sized(size=(16, 32))
-    assert model.fitting_size(100, 8) == (16, 32)
+    assert model.valid_size(100, 8) == (16, 32)
     assert model(torch.zeros(1, 3, 16, 32)).shape == (1, 2, 16, 32)
     for height, width in [(32, 16), (8, 8), (24, 32)]:
         with pytest.raises(
@@ -172,7 +172,7 @@ def test_a_network_for_one_size_fits_that_alone():
 @pytest.mark.parametrize("size", [(8, 16), (16, 20), (15, 16)])
 def test_a_size_that_does_not_fit_is_refused_with_the_cure(size):
     model = Network(smallest=16)
-    fits = "x".join(str(side) for side in model.fitting_size(*size))
+    fits = "x".join(str(side) for side in model.valid_size(*size))
     with pytest.raises(DataError, match=f"multiples of 8, 16 or more, .* pad the image to {fits}"):
         model(torch.zeros(1, 3, *size))
 

@@ -5,7 +5,7 @@ import torch
 from rich.console import Console
 
 from bmis.errors import ConfigError, MissingExtraError
-from bmis.models import SegmentationModel, base, catalogue, list_models, register
+from bmis.models import SegmentationModel, catalogue, list_models, register, registry
 from bmis.models.catalogue import count, read_catalogue, read_counts, render
 
 
@@ -31,7 +31,7 @@ class Lacking(Network):
 @pytest.fixture
 def mine(monkeypatch):
     """Two networks of a user, forgotten after the test."""
-    monkeypatch.setattr(base, "_METHODS", dict(base._METHODS))
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
     register("mine")(Network)
     register("lacking", extra="zoo")(Lacking)
 
@@ -49,7 +49,7 @@ def test_what_the_table_knows_is_not_built(monkeypatch):
         raise AssertionError(f"{name} was built")
 
     monkeypatch.setattr(catalogue, "count", refuse)
-    monkeypatch.setattr(base, "_METHODS", {n: base._METHODS[n] for n in read_counts()})
+    monkeypatch.setattr(registry, "_METHODS", {n: registry._METHODS[n] for n in read_counts()})
     found = {entry.name: entry for entry in read_catalogue()}
     assert set(found) == set(list_models())
     bmis = found["bmis"]
@@ -64,7 +64,7 @@ def test_a_group_is_listed_alone_and_groups_come_one_after_another():
     assert names == sorted(names)
     assert "smp_segformer" in names
     assert "bmis" not in names
-    order = [base.GROUPS.index(entry.group) for entry in read_catalogue()]
+    order = [registry.GROUPS.index(entry.group) for entry in read_catalogue()]
     assert order == sorted(order)
     with pytest.raises(ConfigError, match=r"unknown group 'lite' \(did you mean 'light'\?\)"):
         read_catalogue("lite")

@@ -25,12 +25,12 @@ HEAVY = {
 def small(name: str) -> SegmentationModel:
     """A grey-image, three-class model; built for its least size if it is built for one."""
     model = build_model(name, in_channels=1, num_classes=3)
-    assert takes_size(name) is (model.only_size is not None)
-    if model.only_size is None:
+    assert takes_size(name) is (model.fixed_size is not None)
+    if model.fixed_size is None:
         return model
     size = [model.smallest + model.stride, model.smallest]  # a list, as it comes back from a file
     model = build_model(name, in_channels=1, num_classes=3, size=size)
-    assert model.only_size == tuple(size)
+    assert model.fixed_size == tuple(size)
     return model
 
 
@@ -51,14 +51,14 @@ def model(request: pytest.FixtureRequest) -> SegmentationModel:
         for parameter in model.parameters():
             if parameter.ndim < 2 or not parameter.any():
                 parameter.add_(0.05 * torch.randn_like(parameter))
-    return settled(model)
+    return canonical_source(model)
 
 
 def _refuse(*_: object) -> None:
     raise AssertionError("a network was asked for over the network")
 
 
-def settled(model: SegmentationModel) -> SegmentationModel:
+def canonical_source(model: SegmentationModel) -> SegmentationModel:
     """Batch norms that have seen images, as after training: activations of deep ones stay small."""
     norms = {m: m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
     for norm in norms:
@@ -76,13 +76,13 @@ def changeable(model: SegmentationModel) -> SegmentationModel:
 
 
 def least(model: SegmentationModel) -> tuple[int, int]:
-    return model.fitting_size(1, 1)
+    return model.valid_size(1, 1)
 
 
 def larger(model: SegmentationModel) -> tuple[int, int]:
     """Higher than wide, so that swapped axes show."""
     height, width = least(model)
-    return model.fitting_size(height + 1, width)
+    return model.valid_size(height + 1, width)
 
 
 @pytest.fixture
@@ -115,13 +115,13 @@ def test_logits_have_the_size_of_the_image(model, images):
 
 def test_one_image_of_any_size_that_fits_is_taken(model):
     height, width = least(model)
-    for size in {(height, width), model.fitting_size(height, width + 2 * model.stride)}:
+    for size in {(height, width), model.valid_size(height, width + 2 * model.stride)}:
         with torch.inference_mode():
             assert model(torch.randn(1, 1, *size)).shape == (1, 3, *size)
 
 
 def test_costs_can_be_compared_at_224(model):
-    assert model.only_size or model.fitting_size(224, 224) == (224, 224)
+    assert model.fixed_size or model.valid_size(224, 224) == (224, 224)
 
 
 def test_logits_are_not_activations(changeable, images):
@@ -199,8 +199,8 @@ def test_the_exported_graph_gives_the_same_logits(model, images):
 
 def test_a_size_that_does_not_fit_is_refused_with_the_cure(model):
     height, width = (side + 1 for side in least(model))
-    fits = model.fitting_size(height, width)
-    if model.only_size:
+    fits = model.valid_size(height, width)
+    if model.fixed_size:
         cure = rf"takes {fits[0]}x{fits[1]} pixels only, .* with size=\({height}, {width}\)"
     else:
         cure = f"got {height}x{width}; pad the image to {fits[0]}x{fits[1]}"

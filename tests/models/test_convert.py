@@ -17,7 +17,7 @@ from bmis.models import load_published
 from bmis.models.checkpoint import load_model
 from bmis.models.convert import convert_checkpoint
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 PLAIN = runpy.run_path(str(GOLDEN / "make_bmis_taps.py"))
 DSU_NET = runpy.run_path(str(GOLDEN / "dsu_net_weights.py"))
 

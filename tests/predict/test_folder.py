@@ -12,14 +12,14 @@ import pytest
 import torch
 
 import bmis.predict.folder
-from bmis.cli.console import warn_of_unfamiliar
+from bmis.cli.console import warn_out_of_distribution
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.images import read_image, read_mask, write_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model
 from bmis.predict.folder import Prediction, Predictor, predict_masks, write_masks
-from bmis.predict.ood import describe, fit_familiarity
+from bmis.predict.ood import describe, fit_ood_reference
 from helpers.fakes import Brightness, info
 
 SIZES = ((24, 40), (40, 24), (32, 32), (65, 33), (8, 90), (50, 50), (31, 31))
@@ -72,18 +72,18 @@ def test_masks_have_the_size_and_name_of_their_images(images, predictor, tmp_pat
 
 
 def test_images_unlike_the_training_images_are_named(images, tmp_path, capsys):
-    known = fit_familiarity([describe(picture(22 + n, 42 - n)) for n in range(20)])
-    predictor = Predictor(Brightness(), replace(info(), familiar=known))
+    known = fit_ood_reference([describe(picture(22 + n, 42 - n)) for n in range(20)])
+    predictor = Predictor(Brightness(), replace(info(), ood=known))
     odd = images[0].parent / "odd.png"
     write_image(odd, np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8))
     prediction = write_masks(predictor, [odd, images[2]], tmp_path / "out")
-    ((path, value),) = prediction.unfamiliar
+    ((path, value),) = prediction.out_of_distribution
     assert path == odd
-    strange, familiar = (float(row["strangeness"]) for row in table(prediction))
+    strange, familiar = (float(row["ood_score"]) for row in table(prediction))
     assert strange == pytest.approx(value, rel=1e-4)
     assert familiar <= 1 < strange
-    assert predictor(odd).strangeness == value
-    warn_of_unfamiliar(prediction.unfamiliar * 12)
+    assert predictor(odd).ood_score == value
+    warn_out_of_distribution(prediction.out_of_distribution * 12)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 11
     assert str(odd) in lines[0]
@@ -108,7 +108,7 @@ def test_measurements_are_those_of_the_mask(images, predictor, tmp_path):
         "column": "20",
         "diameter_px": "20.8806",
         "diameter_mm": "40.1123",
-        "strangeness": "",
+        "ood_score": "",
     }
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_probabilities_are_those_of_softmax_and_sigmoid_even_for_huge_logits():
 def test_alone_or_in_a_batch_the_mask_is_the_same(rule):
     images = [blocks(*size)[0] for size in ((40, 60), (90, 33), (64, 64))]
     predictor = Predictor(Brightness(3), info(3, resize=rule))
-    together = predictor.judge([predictor.prepare(image) for image in images])
+    together = predictor.infer([predictor.prepare(image) for image in images])
     for image, finish in zip(images, together, strict=True):
         np.testing.assert_array_equal(finish().labels, predictor(image).labels)
 
@@ -177,6 +178,7 @@ def test_a_network_that_breaks_its_promise_is_refused():
 def test_prediction_itself_never_loads_torch():
     code = """
 import sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 import bmis.predict.folder
@@ -185,7 +187,7 @@ from helpers.fakes import Brightness, info
 bmis.predict.folder.Predictor(Brightness(), info())(Image(np.zeros((9, 9, 3), np.uint8)))
 sys.exit("torch" in sys.modules or "scipy" in sys.modules)
 """
-    folder = __file__.rsplit("/", 1)[0]
+    folder = str(Path(__file__).parents[1])
     subprocess.run([sys.executable, "-c", code, folder], check=True)
 
 

@@ -11,13 +11,13 @@ from bmis.predict.tiling import starts, taper, tiled
 
 
 def as_scores(windows):
-    """A judge that answers with the pixels themselves, and their negative as a second class."""
+    """A infer that answers with the pixels themselves, and their negative as a second class."""
     planes = windows.transpose(0, 3, 1, 2).astype(np.float32)
     return np.concatenate([planes, -planes], axis=1)
 
 
-def merged(pixels, window, judge=as_scores, **options):
-    strips = list(tiled(pixels, window, judge, **options))
+def merged(pixels, window, infer=as_scores, **options):
+    strips = list(tiled(pixels, window, infer, **options))
     tops = [top for top, _ in strips]
     assert tops == [0, *np.cumsum([scores.shape[1] for _, scores in strips])[:-1]]
     return np.concatenate([scores for _, scores in strips], axis=1)
@@ -88,16 +88,16 @@ def test_a_judge_that_copies_gives_the_image_back(size, batch):
 def test_batches_hold_what_was_asked_for():
     seen = []
 
-    def judge(windows):
+    def infer(windows):
         seen.append(len(windows))
         return as_scores(windows)
 
-    merged(np.zeros((8, 36, 1), np.uint8), (8, 8), judge, batch=3, overlap=0.5)
+    merged(np.zeros((8, 36, 1), np.uint8), (8, 8), infer, batch=3, overlap=0.5)
     assert seen == [3, 3, 2]  # 8 windows in the one row
 
 
 def test_both_axes_keep_to_the_stride():
-    """A judge that answers for cells of 4 x 4 pixels gives the whole image's cells."""
+    """A infer that answers for cells of 4 x 4 pixels gives the whole image's cells."""
     pixels = np.random.default_rng(0).integers(0, 256, (36, 44, 1), np.uint8)
 
     def cells(windows):
@@ -113,10 +113,10 @@ def test_windows_that_disagree_leave_no_seam():
     """Each window answers with a number of its own; the merge must pass smoothly between them."""
     counter = iter(range(100))
 
-    def judge(windows):
+    def infer(windows):
         return np.full((1, 1, *windows.shape[1:3]), next(counter) % 2, np.float32)
 
-    scores = merged(np.zeros((32, 96, 1), np.uint8), (32, 32), judge)[0]
+    scores = merged(np.zeros((32, 96, 1), np.uint8), (32, 32), infer)[0]
     assert scores.min() < 0.01
     assert scores.max() > 0.99
     assert np.abs(np.diff(scores, axis=1)).max() < 0.11  # squared sine over 32: slope pi / 32

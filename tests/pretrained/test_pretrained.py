@@ -124,6 +124,6 @@ def test_what_really_comes_with_the_package_is_whole_and_small(monkeypatch):
     for name in shipped_names():
         info = read_bundle(bmis.pretrained.lookup.FOLDER / f"{name}.bmis").manifest.info
         assert info.provenance["licence"]
-        assert info.familiar is not None
+        assert info.ood is not None
         assert find_weights(name).stat().st_size < 2e6
     assert sum(file.stat().st_size for file in bmis.pretrained.lookup.FOLDER.glob("*")) < 25e6

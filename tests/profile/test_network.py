@@ -253,7 +253,7 @@ def test_other_faults_are_not_taken_for_memory(monkeypatch):
         ("bmis", {"batches": (1, 0)}, ConfigError, "batches and threads must be 1 or more"),
         ("bmis", {"threads": 0}, ConfigError, "batches and threads must be 1 or more"),
         ("bmis", {"seconds": -1}, ConfigError, "seconds 0 or more"),
-        (__file__, {}, BmisError, "test_profiling.py"),
+        (__file__, {}, BmisError, "test_network.py"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(model, how, kind, problem):
@@ -272,7 +272,7 @@ def test_a_device_is_measured(device):
 
 def test_a_cpus_step_is_timed_as_a_training_takes_it(monkeypatch):
     prepared = []
-    monkeypatch.setattr(timing, "learn_by_products", prepared.append)
+    monkeypatch.setattr(timing, "use_matmul_weight_gradient", prepared.append)
     model = build_model("bmis", widths=(4, 8, 12))
     timing.measure(model, training, 2, (32, 32), device=torch.device("cpu"), seconds=0)
     assert len(prepared) == 1

@@ -33,7 +33,7 @@ def values(count, images=20):
 
 def test_a_scatter_names_each_point():
     points = [Point(NASTY, 1.0, 0.8, (0.7, 0.9)), Point("unet", 30.0, 0.7), Point("b", 40.0, 0.9)]
-    svg = draw_scatter(points, cost="MACs (G)", quality="IoU", salt="x")
+    svg = draw_scatter(points, cost="MACs (G)", quality="IoU", id_prefix="x")
     found = texts(svg)
     assert {NASTY, "unet", "b", "IoU", "MACs (G), log scale"} <= set(found)
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>|<!DOCTYPE.*?>', "",
@@ -45,13 +45,13 @@ def test_a_scatter_of_any_number_of_points(count):
     rng = np.random.default_rng(count)
     points = [Point(f"method_{i}", float(10 ** rng.uniform(-2, 3)), float(rng.uniform(0.5, 0.9)))
               for i in range(count)]  # fmt: skip
-    found = texts(draw_scatter(points, cost="x", quality="IoU", salt="x"))
+    found = texts(draw_scatter(points, cost="x", quality="IoU", id_prefix="x"))
     assert {point.name for point in points} <= set(found)
 
 
 def test_the_same_figure_is_the_same_file():
     points = [Point("a", 1.0, 0.8), Point("b", 2.0, 0.9)]
-    one, other = (draw_scatter(points, cost="x", quality="y", salt="s") for _ in range(2))
+    one, other = (draw_scatter(points, cost="x", quality="y", id_prefix="s") for _ in range(2))
     assert one == other
 
 
@@ -111,7 +111,7 @@ def test_ranks_and_curves_name_all_methods():
 
 def test_on_the_page_colours_are_variables_and_ids_are_unique():
     points = [Point("a", 1.0, 0.8), Point("b", 2.0, 0.9)]
-    svg = draw_scatter(points, cost="x", quality="y", salt="one")
+    svg = draw_scatter(points, cost="x", quality="y", id_prefix="one")
     one, other = for_page(svg, "one"), for_page(svg, "two")
     assert "var(--accent)" in one
     assert not re.search(r"#(0b62a8|1f2328|d5d8dc)", one)

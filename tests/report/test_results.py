@@ -6,7 +6,7 @@ import pytest
 
 from bmis.errors import DataError
 from bmis.metrics import METRICS
-from bmis.records import Cell, Record, write_record
+from bmis.records import Record, Trial, write_record
 from bmis.report.results import read_field
 from bmis.report.rows import overall_lines, panel_lines
 from helpers.records import CONDITIONS, make_record, write_comparison
@@ -57,31 +57,31 @@ def test_a_method_without_a_fold_has_no_mean(tmp_path):
             write_record(tmp_path, record)
     lacking = entry(tmp_path, "unet")
     assert (lacking.mean(), lacking.scored, lacking.complete) == (None, False, False)
-    assert lacking.state == "1 of 2 cells missing"
+    assert lacking.state == "1 of 2 trials missing"
     assert [line.method for line in panel_lines(read_field(tmp_path).panels[0])] == ["bmis", "unet"]
 
 
-def test_failed_and_missing_cells_are_told_apart(tmp_path):
+def test_failed_and_missing_trials_are_told_apart(tmp_path):
     field = read_field(write_comparison(tmp_path))
-    reasons = {str(lack.cell): lack.reason for lack in field.lacks}
+    reasons = {str(lack.trial): lack.reason for lack in field.lacks}
     assert reasons == {
         "unet on polyps, seed 1": "out of memory",
         "lv_unet on lesions, seed 1": None,
     }
     lesions, polyps = field.panels
-    assert polyps.entries["unet"].state == "1 of 2 cells failed (out of memory)"
-    assert lesions.entries["lv_unet"].state == "1 of 2 cells missing"
+    assert polyps.entries["unet"].state == "1 of 2 trials failed (out of memory)"
+    assert lesions.entries["lv_unet"].state == "1 of 2 trials missing"
     assert polyps.entries["unet"].scored  # seed 0 judged all images
 
 
-def test_who_lacks_a_single_cell_has_no_overall_value(tmp_path):
+def test_who_lacks_a_single_trial_has_no_overall_value(tmp_path):
     lines = {line.method: line for line in overall_lines(read_field(write_comparison(tmp_path)))}
     assert not lines["unet"].summary
     assert not lines["lv_unet"].summary
     panels = read_field(tmp_path).panels
     mean = sum(panel.entries["bmis"].mean() for panel in panels) / 2
     assert lines["bmis"].summary["iou"].mean == pytest.approx(mean)
-    assert lines["unet"].state == "polyps: 1 of 2 cells failed (out of memory)"
+    assert lines["unet"].state == "polyps: 1 of 2 trials failed (out of memory)"
 
 
 def test_costs_are_medians_and_an_epoch_needs_all_data_sets(tmp_path):
@@ -107,7 +107,7 @@ def test_different_units_have_no_overall_distance(tmp_path):
 
 
 def test_a_method_that_failed_everywhere(tmp_path):
-    write_record(tmp_path, Record(Cell("polyps", "bmis"), CONDITIONS, "failed", "no memory"))
+    write_record(tmp_path, Record(Trial("polyps", "bmis"), CONDITIONS, "failed", "no memory"))
     assert entry(tmp_path).state == "failed (no memory)"
 
 

@@ -127,7 +127,7 @@ def test_two_methods_are_no_field_and_equal_ones_are_all_good():
 
 
 def test_overall_interval_is_welchs():
-    # with equal n and std it is known: SE = std / sqrt(n) / sqrt(2), freedoms 2 (n - 1)
+    # with equal n and std it is known: SE = std / sqrt(n) / sqrt(2), degrees_of_freedom 2 (n - 1)
     values = [0.6, 0.7, 0.8, 0.9]
     one, other = summarise(values), summarise([value - 0.2 for value in values])
     both = overall([one, other])

@@ -35,7 +35,7 @@ def test_best_and_second_best_of_those_that_are_complete(panel_table):
     assert found["bmis"]["HD95 (px)"].mark == "best"  # the smallest
     assert found["mk_unet"]["Parameters (M)"].mark == "best"
     assert found["bmis"]["Parameters (M)"].mark == "second"
-    assert panel_table.notes == ("† unet: 1 of 2 cells failed (out of memory)",)
+    assert panel_table.notes == ("† unet: 1 of 2 trials failed (out of memory)",)
 
 
 def test_equal_values_share_their_place_and_one_value_has_none():

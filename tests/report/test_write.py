@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from bmis.cli.main import main
-from bmis.records import Cell, Record, write_record
+from bmis.records import Record, Trial, write_record
 from bmis.report.write import write_report
 from helpers.records import CONDITIONS, METHODS, make_record, write_comparison
 
@@ -78,13 +78,15 @@ def test_all_files_are_there(report):
 def test_the_answer_counts_the_cells(report):
     assert (report.methods, report.datasets) == (4, 2)
     assert (report.done, report.failed, report.missing) == (14, 1, 1)
-    assert json.loads(json.dumps(report.to_dict()))["cells"]["failed"] == 1
+    assert json.loads(json.dumps(report.to_dict()))["trials"]["failed"] == 1
 
 
 def test_the_page_says_what_was_counted_inside_a_field_of_view(tmp_path):
     write_record(tmp_path / "r", make_record(images=12))
     data = make_record(dataset="vessels").data
-    write_record(tmp_path / "r", make_record(dataset="vessels", data={**data, "regions": 12}))
+    write_record(
+        tmp_path / "r", make_record(dataset="vessels", data={**data, "fields_of_view": 12})
+    )
     text = write_report(tmp_path / "r", out=tmp_path / "report").page.read_text(encoding="utf-8")
     assert text.count("12 counted inside their field of view") == 1
 
@@ -109,9 +111,9 @@ def test_ids_of_the_page_are_unique(report):
 
 def test_the_page_shows_what_is_lacking_and_why(report):
     text = " ".join(page(report).texts)
-    assert "2 of 16 cells have no result: 1 failed and 1 not run" in text
+    assert "2 of 16 trials have no result: 1 failed and 1 not run" in text
     assert "failed: out of memory" in text
-    assert "unet: polyps: 1 of 2 cells failed (out of memory)" in text
+    assert "unet: polyps: 1 of 2 trials failed (out of memory)" in text
     assert "missing" in text
 
 
@@ -121,7 +123,7 @@ def test_the_page_states_conditions_machine_and_rules(report):
                  "12 test images", "seeds 0, 1", "torch 2.6.0", "arXiv:2510.07041",
                  "Holm"):  # fmt: skip
         assert told in text, told
-    assert report.warnings == (next(w for w in report.warnings if w.startswith("2 of 16 cells")),)
+    assert report.warnings == (next(w for w in report.warnings if w.startswith("2 of 16 trials")),)
 
 
 def test_cases_hold_every_value_of_every_cell(report):
@@ -167,7 +169,7 @@ def test_names_of_records_break_nothing(tmp_path):
         masks={NASTY: NASTY},
     )
     write_record(tmp_path / "r", record)
-    failed = Record(Cell(dataset, "a\nb\x1b"), CONDITIONS, "failed", NASTY)
+    failed = Record(Trial(dataset, "a\nb\x1b"), CONDITIONS, "failed", NASTY)
     write_record(tmp_path / "r", failed)
     done = write_report(tmp_path / "r", out=tmp_path / "deep" / "report", title=NASTY)
     found = page(done)
@@ -190,7 +192,7 @@ def test_a_single_method_needs_no_tests(tmp_path):
 def test_records_that_all_failed_are_reported_too(tmp_path):
     for name in ("bmis", "unet"):
         write_record(
-            tmp_path / "r", Record(Cell("polyps", name), CONDITIONS, "failed", "no memory")
+            tmp_path / "r", Record(Trial("polyps", name), CONDITIONS, "failed", "no memory")
         )
     done = write_report(tmp_path / "r", out=tmp_path / "report")
     assert (done.done, done.failed) == (0, 2)
@@ -227,7 +229,7 @@ def test_the_command(tmp_path, capsys):
     assert main(["report", str(results), "--out", str(out), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["page"] == str(out / "index.html")
-    assert answer["cells"] == {"done": 4, "failed": 0, "missing": 0}
+    assert answer["trials"] == {"done": 4, "failed": 0, "missing": 0}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The quickest engine is taken, and not looked for twice; no file can make it fail."""
+"""The fastest engine is taken, and not looked for twice; no file can make it fail."""
 
 import json
 import time
@@ -8,7 +8,7 @@ import pytest
 
 import bmis.system.cache
 from bmis.errors import BundleError, ConfigError
-from bmis.runtime.autotune import quickest
+from bmis.runtime.autotune import fastest
 
 IMAGE = np.zeros((1, 3, 8, 8), np.float32)
 
@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def ask(question="q", **engines):
-    chosen = quickest(question, {n: (lambda e=e: e) for n, e in engines.items()}, IMAGE)
+    chosen = fastest(question, {n: (lambda e=e: e) for n, e in engines.items()}, IMAGE)
     return next(name for name, engine in engines.items() if engine is chosen)
 
 

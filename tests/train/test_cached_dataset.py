@@ -10,7 +10,7 @@ from bmis.data.folder import load_case, open_dataset
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError
 from bmis.train import cached_dataset as module
-from bmis.train.cached_dataset import Store
+from bmis.train.cached_dataset import CachedDataset
 from helpers.tiny import write_dataset
 
 SIZES = [(40, 70), (64, 32), (20, 50), (33, 97)]  # one is less high than the crop
@@ -33,7 +33,7 @@ def fill(root, **spec):
     dataset = open_dataset(root)
     spec = InputSpec(**{"size": (32, 48), "channels": dataset.channels, **spec})
     scratch = root.parent
-    return Store(dataset.cases, dataset, spec, torch.device("cpu"), scratch=scratch)
+    return CachedDataset(dataset.cases, dataset, spec, torch.device("cpu"), scratch=scratch)
 
 
 def everything(store):

@@ -267,7 +267,7 @@ def test_two_processes_share_the_work_and_make_one_run(tmp_path, script):
 def test_a_finished_run_answers_at_once(dataset, tmp_path, monkeypatch):
     first = train_model(config(dataset), out=tmp_path / "run")
     before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
-    monkeypatch.setattr(module, "Store", None)  # no image is read again
+    monkeypatch.setattr(module, "CachedDataset", None)  # no image is read again
     again = train_model(config(dataset), out=tmp_path / "run")
     assert again == replace(first, seconds=0.0, images_per_second=0.0)
     assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before

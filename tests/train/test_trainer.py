@@ -10,7 +10,7 @@ from bmis.config import InputSpec
 from bmis.data.folder import open_dataset
 from bmis.errors import DataError, TrainingError
 from bmis.models import SegmentationModel, build_model
-from bmis.train.cached_dataset import Store
+from bmis.train.cached_dataset import CachedDataset
 from bmis.train.recipes import find_recipe
 from bmis.train.trainer import Trainer, normalise, read_progress
 from helpers.tiny import NETWORK, write_dataset
@@ -35,7 +35,9 @@ class Threshold(SegmentationModel):
 def make_store(root, split="train", **spec):
     dataset = open_dataset(root)
     spec = InputSpec(**{"size": (32, 32), "channels": dataset.channels, **spec})
-    return Store(dataset.split(split), dataset, spec, torch.device("cpu"), scratch=root.parent)
+    return CachedDataset(
+        dataset.split(split), dataset, spec, torch.device("cpu"), scratch=root.parent
+    )
 
 
 def make_trainer(model=None, recipe=FAST, **values):
@@ -203,7 +205,7 @@ def test_validation_leaves_out_a_class_that_neither_shows(tmp_path):
     Image.fromarray(marks).save(root / "masks" / "case0.png")
     spec = InputSpec(size=(32, 32))
     cpu = torch.device("cpu")
-    store = Store(dataset.split("val"), dataset, spec, cpu, scratch=tmp_path)
+    store = CachedDataset(dataset.split("val"), dataset, spec, cpu, scratch=tmp_path)
     assert make_trainer(Ones()).validate(store)["val_iou"] == pytest.approx(0.5)
 
 

@@ -15,7 +15,7 @@ from bmis.models.checkpoint import load_model, save_model
 from bmis.train import run as module
 from bmis.train.run import train_model
 from bmis.train.trainer import Trainer
-from bmis.train.warm_start import WarmStart, take_over
+from bmis.train.warm_start import WarmStart, transfer_weights
 from helpers.tiny import NETWORK, config, write_dataset
 
 
@@ -129,7 +129,7 @@ def test_other_channels_and_classes(source, tmp_path, monkeypatch, caplog):
 def test_grey_images_get_the_answer_of_the_source(name, options, old, new):
     source = network(name, channels=old, **options)
     model = network(name, channels=new, seed=1, **options)
-    assert take_over(source, model) == []
+    assert transfer_weights(source, model) == []
     blocks = torch.randn(2, 1, 8, 8, dtype=torch.float64)
     grey = blocks.repeat_interleave(4, 2).repeat_interleave(4, 3)
     torch.testing.assert_close(
@@ -141,7 +141,7 @@ def test_two_filters_of_bmis_make_room_for_two_colours():
     """From 1 to 3 channels: 1 filter and 3 colours in place of 3 filters and 1 grey."""
     source, model = (network(channels=c, seed=c, **NETWORK) for c in (1, 3))
     bias, scale = source.stem.norm.bias, source.stem.norm.weight
-    assert take_over(source, model) == []
+    assert transfer_weights(source, model) == []
     grey = torch.randn(2, 1, 16, 16, dtype=torch.float64)
     before, after = source.stem(grey), model.stem(grey.repeat(1, 3, 1, 1))
     torch.testing.assert_close(after[:, [0, 3]], before[:, [0, 3]], rtol=1e-9, atol=1e-9)
@@ -160,7 +160,7 @@ def test_two_filters_of_bmis_make_room_for_two_colours():
 def test_layers_that_hold_the_image_among_features_start_at_random():
     source, model = (network("dabnet", channels=c, classes=3, seed=c) for c in (3, 1))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    fresh = take_over(source, model)
+    fresh = transfer_weights(source, model)
     found, given = model.state_dict(), source.state_dict()
     assert {"norm_1.0.weight", "head.weight"} < set(fresh) < set(found)
     for name, tensor in found.items():

@@ -187,14 +187,14 @@ def _add_compare(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--size", type=_size, default=(224, 224), help="side, or height,width (224)")
     sub.add_argument("--resize", default="squash", help="squash, letterbox or native")
     sub.add_argument("--precision", default="auto", help="auto, bf16 or 32")
-    sub.add_argument("--retry", action="store_true", help="run failed cells once more")
+    sub.add_argument("--retry", action="store_true", help="run failed trials once more")
     sub.add_argument(
         "--measure-again", action="store_true", help="measure the costs of what is done once more"
     )
     sub.add_argument("--keep", type=Path, help="folder to keep the trained networks in")
     sub.add_argument(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
-        help="spread the cells over this machine, or over the Ray cluster at ADDRESS",
+        help="spread the trials over this machine, or over the Ray cluster at ADDRESS",
     )  # fmt: skip
     _add_device(sub)
     _add_plugin(sub)

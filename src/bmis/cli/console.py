@@ -51,16 +51,16 @@ def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
     return 2 if failed else 0
 
 
-def warn_of_unfamiliar(unfamiliar: Sequence[tuple[Path, float]]) -> None:
+def warn_out_of_distribution(out_of_distribution: Sequence[tuple[Path, float]]) -> None:
     """List the images that look like none of the training images, the first few by name."""
-    for path, value in unfamiliar[:_NAMED]:
+    for path, value in out_of_distribution[:_NAMED]:
         sys.stderr.write(
             f"bmis: {path}: looks unlike the training images ({value:.1f} times the limit); "
             "its mask may mean nothing\n"
         )
-    if len(unfamiliar) > _NAMED:
+    if len(out_of_distribution) > _NAMED:
         sys.stderr.write(
-            f"bmis: and {len(unfamiliar) - _NAMED} more, all with a strangeness above 1 in "
+            f"bmis: and {len(out_of_distribution) - _NAMED} more, all with a ood_score above 1 in "
             "measurements.csv\n"
         )
 

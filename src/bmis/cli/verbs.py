@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bmis.cli.arguments import Run
-from bmis.cli.console import answer, say, say_failures, say_json, warn_of_unfamiliar
+from bmis.cli.console import answer, say, say_failures, say_json, warn_out_of_distribution
 from bmis.config import RuntimeOptions, TrainConfig
 from bmis.errors import ConfigError
 from bmis.system.files import read_text
@@ -138,14 +138,15 @@ def _predict(args: argparse.Namespace) -> int:
                 "written": [str(path) for path in done.written],
                 "failed": [{"file": str(path), "why": why} for path, why in done.failed],
                 "measurements": str(done.measurements),
-                "unfamiliar": [
-                    {"file": str(path), "strangeness": value} for path, value in done.unfamiliar
+                "out_of_distribution": [
+                    {"file": str(path), "ood_score": value}
+                    for path, value in done.out_of_distribution
                 ],
             }
         )
     else:
         say(f"{len(done.written)} masks in {args.out}; measurements in {done.measurements}")
-    warn_of_unfamiliar(done.unfamiliar)
+    warn_out_of_distribution(done.out_of_distribution)
     return say_failures(done.failed)
 
 
@@ -175,13 +176,13 @@ def _compare(args: argparse.Namespace) -> int:
         "out": str(done.out),
         "ran": done.ran,
         "records": [
-            {**record.cell.to_dict(), "status": record.status, "reason": record.reason}
+            {**record.trial.to_dict(), "status": record.status, "reason": record.reason}
             for record in done.records
         ],
     }
     answer(args, plain, render(done))
     for record in done.failed:
-        sys.stderr.write(f"bmis: {record.cell} failed: {record.reason}\n")
+        sys.stderr.write(f"bmis: {record.trial} failed: {record.reason}\n")
     return 2 if done.failed else 0
 
 
@@ -194,8 +195,8 @@ def _report(args: argparse.Namespace) -> int:
     if args.json:
         say_json(done.to_dict())
     else:
-        cells = f"{done.done} done, {done.failed} failed, {done.missing} missing"
-        say(f"methods: {done.methods}; data sets: {done.datasets}; cells: {cells}")
+        trials = f"{done.done} done, {done.failed} failed, {done.missing} missing"
+        say(f"methods: {done.methods}; data sets: {done.datasets}; trials: {trials}")
         say(f"page: {done.page}\ntables and figures: {args.out} ({len(done.files) - 1} files)")
     return 0
 

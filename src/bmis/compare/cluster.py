@@ -1,4 +1,4 @@
-"""Cells spread by Ray over the cores and GPUs of a machine or of a cluster."""
+"""Trials spread by Ray over the cores and GPUs of a machine or of a cluster."""
 
 import logging
 import os
@@ -6,24 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bmis.compare.trial import CellJob, run_cell
+from bmis.compare.trial import TrialSpec, run_trial
 from bmis.errors import ConfigError, require
 from bmis.records import Record
 
 HERE = "local"
-_TRIES = 3  # a worker may die that often before its cell counts as failed
+_TRIES = 3  # a worker may die that often before its trial counts as failed
 
 
-def run_on_cluster(jobs: Sequence[CellJob], address: str) -> Iterator[Record]:
-    """Run cells side by side; a cell whose worker dies is done again by another.
+def run_on_cluster(jobs: Sequence[TrialSpec], address: str) -> Iterator[Record]:
+    """Run trials side by side; a trial whose worker dies is done again by another.
 
-    Each cell takes a GPU with its share of the processors, where there are GPUs, else one core.
+    Each trial takes a GPU with its share of the processors, where there are GPUs, else one core.
     Data sets and plugins must lie under the same paths on every machine.
 
     Args:
-        jobs: The cells.
+        jobs: The trials.
         address: Of an existing cluster ("auto" finds that of this machine), or "local" to start
-            one on this machine alone, for as long as the cells run.
+            one on this machine alone, for as long as the trials run.
 
     Yields:
         Their records, as they come.
@@ -49,8 +49,8 @@ def run_on_cluster(jobs: Sequence[CellJob], address: str) -> Iterator[Record]:
         ray.shutdown()
 
 
-def _run(ray: Any, jobs: Sequence[CellJob]) -> Iterator[Record]:
-    remote = ray.remote(**_share(ray.cluster_resources()), max_retries=_TRIES)(run_cell)
+def _run(ray: Any, jobs: Sequence[TrialSpec]) -> Iterator[Record]:
+    remote = ray.remote(**_share(ray.cluster_resources()), max_retries=_TRIES)(run_trial)
     waiting = {remote.remote(replace(job, alone=False)): job for job in jobs}
     while waiting:
         (ready, *_), _ = ray.wait(list(waiting), num_returns=1)
@@ -59,11 +59,11 @@ def _run(ray: Any, jobs: Sequence[CellJob]) -> Iterator[Record]:
             yield ray.get(ready)
         except ray.exceptions.RayError as error:
             reason = f"its worker was lost {_TRIES + 1} times ({_line(error)})"
-            yield Record(job.cell, job.conditions, "failed", reason)
+            yield Record(job.trial, job.conditions, "failed", reason)
 
 
 def _share(resources: dict[str, float]) -> dict[str, float]:
-    """What one cell takes."""
+    """What one trial takes."""
     cpus, gpus = resources.get("CPU", 1), resources.get("GPU", 0)
     return {"num_cpus": max(1, cpus // gpus), "num_gpus": 1} if gpus else {"num_cpus": 1}
 

@@ -14,19 +14,19 @@ from rich.text import Text
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.methods import Variant, find_methods
-from bmis.compare.trial import SPLIT_SEED, CellJob, fingerprint, measure_again, run_cell
+from bmis.compare.trial import SPLIT_SEED, TrialSpec, fingerprint, measure_again, run_trial
 from bmis.config import Settings
 from bmis.data.folder import find_cases, open_dataset
 from bmis.data.splits import NUM_FOLDS
 from bmis.errors import ConfigError, DataError
 from bmis.models.plugins import load_plugins
-from bmis.records import Cell, Conditions, Record, read_records, record_path, write_record
+from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
 from bmis.train.recipes import find_recipe
 
 _log = logging.getLogger("bmis")
-_WORK = ".work"  # run folders of cells that are under way; gone when their records are there
+_WORK = ".work"  # run folders of trials that are under way; gone when their records are there
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Comparison:
 
     Attributes:
         out: The results folder.
-        records: Of all cells that were asked for, done now or before.
+        records: Of all trials that were asked for, done now or before.
         ran: How many of them this call ran.
     """
 
@@ -96,16 +96,16 @@ def compare_methods(
 ) -> Comparison:
     """Train, score and measure every method on every data set, fold and seed.
 
-    One record a cell is all that is written to ``out``. Cells whose record is there are not run
+    One record a trial is all that is written to ``out``. Trials whose record is there are not run
     again, so the call may be stopped at any moment and repeated, with more of everything.
 
     Args:
         config: What to do.
         out: Results folder.
-        retry: Run cells that failed once more.
-        ray: None to run cells one after another; else see ``cluster.run_on_cluster``.
-        keep: Folder for the run folders of the cells with their weights; None to delete them.
-        again: Measure the costs of the cells that are done once more, here and now.
+        retry: Run trials that failed once more.
+        ray: None to run trials one after another; else see ``cluster.run_on_cluster``.
+        keep: Folder for the run folders of the trials with their weights; None to delete them.
+        again: Measure the costs of the trials that are done once more, here and now.
 
     Raises:
         ConfigError: A setting is wrong, or ``out`` holds records under other conditions.
@@ -129,25 +129,25 @@ def compare_methods(
     todo = [
         job
         for job in jobs
-        if job.cell not in known or (retry and known[job.cell].status == "failed")
+        if job.trial not in known or (retry and known[job.trial].status == "failed")
     ]
     if again:
         for job in track([job for job in jobs if job not in todo], "measuring costs"):
-            if known[job.cell].status == "done":
-                known[job.cell] = measure_again(job, known[job.cell])
-                write_record(folder, known[job.cell])
-    _log.info("%d cells, %d to run", len(jobs), len(todo))
+            if known[job.trial].status == "done":
+                known[job.trial] = measure_again(job, known[job.trial])
+                write_record(folder, known[job.trial])
+    _log.info("%d trials, %d to run", len(jobs), len(todo))
     for record in _run(todo, ray):
         write_record(folder, record)
-        known[record.cell] = record
-        _log.info("%s: %s", record.cell, describe(record))
+        known[record.trial] = record
+        _log.info("%s: %s", record.trial, describe(record))
     if keep is None:
         shutil.rmtree(home, ignore_errors=True)
-    return Comparison(folder, tuple(known[job.cell] for job in jobs), len(todo))
+    return Comparison(folder, tuple(known[job.trial] for job in jobs), len(todo))
 
 
 def describe(record: Record) -> str:
-    """What came of a cell, in a few words."""
+    """What came of a trial, in a few words."""
     if record.status == "failed":
         return f"failed: {record.reason}"
     iou, dice = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
@@ -159,7 +159,7 @@ def render(comparison: Comparison) -> Group:
     tables = {}
     lines: dict[tuple[str, str], list[Record]] = {}
     for record in comparison.records:
-        lines.setdefault((record.cell.dataset, record.cell.method), []).append(record)
+        lines.setdefault((record.trial.dataset, record.trial.method), []).append(record)
     for (dataset, method), records in lines.items():
         if dataset not in tables:
             tables[dataset] = _table(dataset)
@@ -181,7 +181,7 @@ def render(comparison: Comparison) -> Group:
 def _table(dataset: str) -> Table:
     table = Table(title=Text(dataset))
     table.add_column("method")
-    for name in ("cells", "failed", "IoU", "Dice", "parameters", "ms"):
+    for name in ("trials", "failed", "IoU", "Dice", "parameters", "ms"):
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
@@ -196,15 +196,17 @@ class _Split:
     fingerprint: str
 
 
-def _job(config: CompareConfig, variant: Variant, split: _Split, seed: int, home: Path) -> CellJob:
-    cell = Cell(split.dataset, variant.text, split.fold, seed)
-    return CellJob(
-        cell=cell,
+def _job(
+    config: CompareConfig, variant: Variant, split: _Split, seed: int, home: Path
+) -> TrialSpec:
+    trial = Trial(split.dataset, variant.text, split.fold, seed)
+    return TrialSpec(
+        trial=trial,
         conditions=config.conditions,
         data=split.path,
         model=variant.name,
         options=variant.options,
-        work=record_path(home, cell).with_suffix(""),
+        work=record_path(home, trial).with_suffix(""),
         device=config.device,
         precision=config.precision,
         plugins=config.plugins,
@@ -236,36 +238,36 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
 
 def _read_known(
     folder: Path, conditions: Conditions, splits: Sequence[_Split]
-) -> dict[Cell, Record]:
+) -> dict[Trial, Record]:
     """The records that are there, if they belong to this comparison."""
-    known = {record.cell: record for record in read_records(folder)}
+    known = {record.trial: record for record in read_records(folder)}
     prints = {(split.dataset, split.fold): split.fingerprint for split in splits}
-    for cell, record in known.items():
+    for trial, record in known.items():
         if record.conditions != conditions:
             raise ConfigError(
                 f"{folder}: holds records of {record.conditions}, now {conditions}; "
                 "choose another --out"
             )
-        wanted = prints.get((cell.dataset, cell.fold))
+        wanted = prints.get((trial.dataset, trial.fold))
         if record.status == "done" and wanted not in (None, record.data["fingerprint"]):
             raise DataError(
-                f"{record_path(folder, cell)}: {cell.dataset} was divided otherwise then, or had "
+                f"{record_path(folder, trial)}: {trial.dataset} was divided otherwise then, or had "
                 "other images or fields of view; choose another --out"
             )
     return known
 
 
-def _run(jobs: Sequence[CellJob], ray: str | None) -> Iterator[Record]:
-    """The records of all cells, as they come, behind a progress bar."""
+def _run(jobs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
+    """The records of all trials, as they come, behind a progress bar."""
     with progress_bar() as bar:
-        task = bar.add_task("cells", total=len(jobs))
+        task = bar.add_task("trials", total=len(jobs))
         records = run_on_cluster(jobs, ray) if ray and jobs else _one_by_one(jobs)
         for number, record in enumerate(records, start=1):
             yield record
-            bar.update(task, completed=number, description=f"cells  last: {record.cell}")
+            bar.update(task, completed=number, description=f"trials  last: {record.trial}")
 
 
-def _one_by_one(jobs: Sequence[CellJob]) -> Iterator[Record]:
+def _one_by_one(jobs: Sequence[TrialSpec]) -> Iterator[Record]:
     for job in jobs:
-        _log.info("%s ...", job.cell)
-        yield run_cell(job)
+        _log.info("%s ...", job.trial)
+        yield run_trial(job)

@@ -1,4 +1,4 @@
-"""One cell of a comparison: train, score and measure one network on one split of one data set."""
+"""One trial of a comparison: train, score and measure one network on one split of one data set."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ from bmis.models import build_model, find_method, size_options
 from bmis.models.plugins import load_plugins
 from bmis.predict.predictor import Predictor
 from bmis.profile.network import profile_model
-from bmis.records import Cell, Conditions, Record
+from bmis.records import Conditions, Record, Trial
 from bmis.runtime.load import load_runtime
 from bmis.train.recipes import find_recipe
 from bmis.train.run import train_model
@@ -40,11 +40,11 @@ _log = logging.getLogger("bmis")
 
 
 @dataclass(frozen=True)
-class CellJob:
-    """All that is needed to run a cell, on this machine or another.
+class TrialSpec:
+    """All that is needed to run a trial, on this machine or another.
 
     Attributes:
-        cell: Which one.
+        trial: Which one.
         conditions: Under which rules.
         data: The data set's folder, on every machine.
         model: Name of the network.
@@ -53,11 +53,11 @@ class CellJob:
         device: "auto", "cpu" or "cuda".
         precision: Of the training; see ``TrainConfig``.
         plugins: Files that register networks.
-        alone: Whether no other cell runs beside it.
+        alone: Whether no other trial runs beside it.
         keep: Whether ``work`` stays.
     """
 
-    cell: Cell
+    trial: Trial
     conditions: Conditions
     data: str
     model: str
@@ -70,8 +70,8 @@ class CellJob:
     keep: bool = False
 
 
-def run_cell(job: CellJob) -> Record:
-    """Run a cell; what goes wrong in it is in the record.
+def run_trial(job: TrialSpec) -> Record:
+    """Run a trial; what goes wrong in it is in the record.
 
     Raises:
         TrainingInterrupted: Ctrl-C; what was trained is kept in ``job.work``.
@@ -85,7 +85,7 @@ def run_cell(job: CellJob) -> Record:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, BmisError):  # not foreseen: the log tells where
-            _log.exception("%s failed", job.cell)
+            _log.exception("%s failed", job.trial)
             reason = f"{type(error).__name__}: {reason}"
         return _record(job, status="failed", reason=reason)
     if not job.keep:
@@ -93,26 +93,27 @@ def run_cell(job: CellJob) -> Record:
     return record
 
 
-def measure_again(job: CellJob, record: Record) -> Record:
+def measure_again(job: TrialSpec, record: Record) -> Record:
     """The record with the costs as they are measured now; scores and training stay.
 
-    For cells that were run beside other work, or on another machine than the rest.
+    For trials that were run beside other work, or on another machine than the rest.
     """
     load_plugins(job.plugins)
-    dataset = open_dataset(job.data, fold=job.cell.fold, seed=SPLIT_SEED)
+    dataset = open_dataset(job.data, fold=job.trial.fold, seed=SPLIT_SEED)
     return replace(record, costs=_costs(job, dataset))
 
 
 def fingerprint(cases: Iterable[Case]) -> str:
     """The same for the same images, divided in the same way and counted inside or whole alike."""
     lines = sorted(
-        f"{case.id}\t{case.split}" + ("" if case.region is None else "\tfov") for case in cases
+        f"{case.id}\t{case.split}" + ("" if case.field_of_view is None else "\tfov")
+        for case in cases
     )
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _run(job: CellJob) -> Record:
-    dataset = open_dataset(job.data, fold=job.cell.fold, seed=SPLIT_SEED)
+def _run(job: TrialSpec) -> Record:
+    dataset = open_dataset(job.data, fold=job.trial.fold, seed=SPLIT_SEED)
     costs = _costs(job, dataset)
     config = TrainConfig(
         data=job.data,
@@ -122,8 +123,8 @@ def _run(job: CellJob) -> Record:
         epochs=job.conditions.epochs,
         size=job.conditions.size,
         resize=job.conditions.resize,
-        fold=job.cell.fold,
-        seed=job.cell.seed,
+        fold=job.trial.fold,
+        seed=job.trial.seed,
         split_seed=SPLIT_SEED,
         device=job.device,
         precision=job.precision,
@@ -143,7 +144,7 @@ def _run(job: CellJob) -> Record:
             **{split: len(dataset.split(split)) for split in ("train", "val", "test")},
             "classes": list(dataset.classes),
             "unit": scores.unit,
-            "regions": scores.regions,
+            "fields_of_view": scores.fields_of_view,
         },
         training=_training(predictor.info, read_progress(job.work / LAST)),
         costs=costs,
@@ -153,10 +154,10 @@ def _run(job: CellJob) -> Record:
     )
 
 
-def _record(job: CellJob, *, status: str, **parts: Any) -> Record:
+def _record(job: TrialSpec, *, status: str, **parts: Any) -> Record:
     method = find_method(job.model)
     return Record(
-        cell=job.cell,
+        trial=job.trial,
         conditions=job.conditions,
         status=status,
         model={
@@ -170,7 +171,7 @@ def _record(job: CellJob, *, status: str, **parts: Any) -> Record:
     )
 
 
-def _costs(job: CellJob, dataset: Dataset) -> dict[str, Any]:
+def _costs(job: TrialSpec, dataset: Dataset) -> dict[str, Any]:
     """Of a fresh network of this data set's channels and classes, before it is trained."""
     options = size_options(job.model, job.options, job.conditions.size)
     channels, classes = dataset.channels, dataset.num_classes

@@ -28,7 +28,7 @@ __all__ = [
     "find_cases",
     "find_images",
     "load_case",
-    "load_region",
+    "load_field_of_view",
     "open_dataset",
 ]
 
@@ -44,7 +44,7 @@ class Case:
         split: "train", "val" or "test".
         group: Cases of one group (a patient) belong on one side of a split.
         stratum: Cases of one stratum (a diagnosis) are divided evenly over the splits.
-        region: File of its field of view: scores count inside it alone, and everywhere without.
+        field_of_view: File of its field of view. Scores count inside it, or everywhere without.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Case:
     split: str | None = None
     group: str | None = None
     stratum: str | None = None
-    region: Path | None = None
+    field_of_view: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,12 @@ class Found:
     Attributes:
         cases: Sorted by id; each has masks and a split, unless a fault was reported.
         description: What the data set says of itself; class names from nnU-Net included.
-        strays: Masks and fields of view without an image.
+        unmatched: Masks and fields of view without an image.
     """
 
     cases: tuple[Case, ...]
     description: Description
-    strays: tuple[Path, ...]
+    unmatched: tuple[Path, ...]
 
 
 def find_cases(
@@ -173,7 +173,7 @@ def find_cases(
                     "splits.csv with an empty split to leave it out"
                 )
             )
-    return Found(kept, told, layout.strays)
+    return Found(kept, told, layout.unmatched)
 
 
 @dataclass(frozen=True)
@@ -224,10 +224,12 @@ def _rows(path: Path, ids: set[str], report: Report, *, complete: bool) -> dict[
 
 def _case(pair: Pair, row: Row | None) -> Case:
     if row is None:
-        return Case(pair.id, pair.image, pair.masks, pair.split, None, pair.folder, pair.region)
+        return Case(
+            pair.id, pair.image, pair.masks, pair.split, None, pair.folder, pair.field_of_view
+        )
     split = pair.split if row.split is None else row.split
     stratum = row.stratum or pair.folder
-    return Case(pair.id, pair.image, pair.masks, split, row.group, stratum, pair.region)
+    return Case(pair.id, pair.image, pair.masks, split, row.group, stratum, pair.field_of_view)
 
 
 def _find_fold(root: Path, fold: int | str | Path | None) -> tuple[int | None, Path | None]:
@@ -271,7 +273,7 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
     return replace(image, spacing=dataset.spacing), labels
 
 
-def load_region(case: Case, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+def load_field_of_view(case: Case, size: tuple[int, int]) -> NDArray[np.bool_] | None:
     """Read the field of view of an image: what its file stores as another value than 0.
 
     Args:
@@ -284,13 +286,14 @@ def load_region(case: Case, size: tuple[int, int]) -> NDArray[np.bool_] | None:
     Raises:
         DataError: The file cannot be read, has another size than the image, or holds no inside.
     """
-    if case.region is None:
+    if case.field_of_view is None:
         return None
-    raw = read_mask(case.region)
+    raw = read_mask(case.field_of_view)
     if raw.shape != size:
-        raise wrong_size(case.region, raw.shape, size, "field of view")
+        raise wrong_size(case.field_of_view, raw.shape, size, "field of view")
     if not raw.any():
         raise DataError(
-            f"{case.region}: an empty field of view; set what is inside to 255, or remove the file"
+            f"{case.field_of_view}: an empty field of view; set what is inside to 255, or "
+            "remove the file"
         )
     return raw > 0

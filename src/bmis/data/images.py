@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.data.formats.raster import Stored, decode, read_header
+from bmis.data.formats.raster import DecodedImage, decode, read_header
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic
@@ -134,7 +134,7 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return array.astype(np.uint8) if high <= 255 else array.astype(np.uint16)
 
 
-def _indices(stored: Stored) -> NDArray[Any]:
+def _indices(stored: DecodedImage) -> NDArray[Any]:
     if stored.palette is None:
         return stored.array
     used = stored.palette[np.flatnonzero(np.bincount(stored.array.ravel(), minlength=256))]
@@ -164,8 +164,9 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
 def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
     """Write labels (H, W) uint8 in 0..num_classes-1 as a PNG, whole or not at all.
 
-    Two classes become grey 0 and 255; more become palette indices, coloured by ``bmis.data.palette``,
-    so that any viewer shows them apart and ``read_mask`` gives the class numbers back.
+    Two classes become grey 0 and 255; more become palette indices, coloured by
+    ``bmis.data.palette``, so that any viewer shows them apart and ``read_mask`` gives the class
+    numbers back.
 
     Raises:
         DataError: The suffix is not .png, a label is too large, or the file cannot be written.

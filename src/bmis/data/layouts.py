@@ -22,7 +22,7 @@ from bmis.errors import DataError
 
 # name_mask.png, name_mask_1.png (several are merged), name_segmentation.png, name_seg.png
 _MASK_NAME = re.compile(r"(?P<id>.+?)_(?:mask|segmentation|seg)(?:_\d+)?", re.IGNORECASE)
-REGIONS = "fov"
+FIELDS_OF_VIEW = "fov"
 _ASIDE = "_superpixels"  # ISIC puts these next to its images; they are neither image nor mask
 _CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
 _VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
@@ -38,7 +38,7 @@ class Pair:
         masks: Mask files, sorted.
         folder: Name of the folder below the root that the image lies in, where there are several.
         split: Split that the layout itself tells, if any.
-        region: File of its field of view, if any.
+        field_of_view: File of its field of view, if any.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Pair:
     masks: tuple[Path, ...]
     folder: str | None = None
     split: str | None = None
-    region: Path | None = None
+    field_of_view: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Layout:
 
     Attributes:
         pairs: One per image, by id.
-        strays: Mask and field-of-view files without an image; the folder of the latter, if empty.
+        unmatched: Masks and fields of view without an image; an empty folder of the latter.
         classes: Class names that the layout itself tells, background first; empty if none.
     """
 
     pairs: tuple[Pair, ...]
-    strays: tuple[Path, ...] = ()
+    unmatched: tuple[Path, ...] = ()
     classes: tuple[str, ...] = ()
 
 
@@ -85,7 +85,7 @@ def find_layout(root: Path, *, report: Report = stop) -> Layout:
         layout = _two_folders(find_images(root / "images"), image_files(root / "masks"))
     else:
         layout = _by_suffix(root)
-    return _with_regions(root / REGIONS, _checked(root, layout, report), report)
+    return _with_fields_of_view(root / FIELDS_OF_VIEW, _checked(root, layout, report), report)
 
 
 def image_files(folder: Path, *, below: bool = False) -> list[Path]:
@@ -124,9 +124,9 @@ def find_images(path: Path | str) -> list[Path]:
 def _two_folders(images: Iterable[Path], masks: Iterable[Path]) -> Layout:
     """Pair by name: a mask is called like its image, with or without a mask suffix."""
     files = list(images)
-    of_image, strays = _by_name({file.stem for file in files}, masks)
+    of_image, unmatched = _by_name({file.stem for file in files}, masks)
     pairs = tuple(Pair(file.stem, file, tuple(of_image[file.stem])) for file in files)
-    return Layout(pairs, strays)
+    return Layout(pairs, unmatched)
 
 
 def _by_name(
@@ -134,31 +134,33 @@ def _by_name(
 ) -> tuple[defaultdict[str, list[Path]], tuple[Path, ...]]:
     """The masks of each image, and those of none."""
     of_image: defaultdict[str, list[Path]] = defaultdict(list)
-    strays = []
+    unmatched = []
     for mask in masks:
         match = _MASK_NAME.fullmatch(mask.stem)
         name = mask.stem if mask.stem in ids or match is None else match["id"]
         if name in ids:
             of_image[name].append(mask)
         else:
-            strays.append(mask)
-    return of_image, tuple(strays)
+            unmatched.append(mask)
+    return of_image, tuple(unmatched)
 
 
-def _with_regions(folder: Path, layout: Layout, report: Report) -> Layout:
+def _with_fields_of_view(folder: Path, layout: Layout, report: Report) -> Layout:
     """Give each image its field of view, where the folder has one."""
     if not folder.is_dir():
         return layout
     files = image_files(folder)
-    of_image, strays = _by_name({pair.id for pair in layout.pairs}, files)
+    of_image, unmatched = _by_name({pair.id for pair in layout.pairs}, files)
     for name, (first, *others) in of_image.items():
         for other in others:
             report(_same_id(other, first, name))
     pairs = tuple(
-        replace(pair, region=of_image[pair.id][0]) if pair.id in of_image else pair
+        replace(pair, field_of_view=of_image[pair.id][0]) if pair.id in of_image else pair
         for pair in layout.pairs
     )
-    return replace(layout, pairs=pairs, strays=layout.strays + (strays if files else (folder,)))
+    return replace(
+        layout, pairs=pairs, unmatched=layout.unmatched + (unmatched if files else (folder,))
+    )
 
 
 def _by_suffix(root: Path) -> Layout:
@@ -179,12 +181,12 @@ def _by_suffix(root: Path) -> Layout:
         Pair(pair.id, pair.image, pair.masks, "/".join(pair.image.relative_to(root).parts[:-1]))
         for pair in layout.pairs
     )
-    return Layout(pairs, layout.strays)
+    return Layout(pairs, layout.unmatched)
 
 
 def _nnunet(root: Path, report: Report) -> Layout:
     pairs: list[Pair] = []
-    strays: list[Path] = []
+    unmatched: list[Path] = []
     told = (root / "imagesTs").is_dir() and (root / "labelsTs").is_dir()
     for end, split in (("Tr", None), ("Ts", "test")):
         if end == "Ts" and not told:
@@ -194,13 +196,13 @@ def _nnunet(root: Path, report: Report) -> Layout:
         for name, image in images.items():
             mask = masks.pop(name, None)
             pairs.append(Pair(name, image, () if mask is None else (mask,), None, split))
-        strays += masks.values()
+        unmatched += masks.values()
     classes: tuple[str, ...] = ()
     try:
         classes = _nnunet_classes(root / "dataset.json")
     except DataError as fault:
         report(fault)
-    return Layout(tuple(pairs), tuple(strays), classes)
+    return Layout(tuple(pairs), tuple(unmatched), classes)
 
 
 def _flat_files(folder: Path) -> list[Path]:
@@ -263,7 +265,7 @@ def _checked(root: Path, layout: Layout, report: Report) -> Layout:
             report(_same_id(pair.image, first[pair.id].image, pair.id))
         else:
             first[pair.id] = pair
-    return Layout(tuple(first[name] for name in sorted(first)), layout.strays, layout.classes)
+    return Layout(tuple(first[name] for name in sorted(first)), layout.unmatched, layout.classes)
 
 
 def _same_id(file: Path, other: Path, name: str) -> DataError:

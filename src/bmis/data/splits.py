@@ -64,12 +64,12 @@ def make_fold(cases: Sequence[Splittable], fold: int, *, seed: int = 0) -> dict[
     return {case.id: splits.get(case.id, "test") for case in cases}
 
 
-def _deal(cases: Sequence[Splittable], shares: dict[str, float], salt: str) -> dict[str, str]:
+def _deal(cases: Sequence[Splittable], shares: dict[str, float], id_prefix: str) -> dict[str, str]:
     """Deal whole groups to the parts, always to the part that is furthest behind its share.
 
     Groups come stratum after stratum, so that each stratum is dealt out evenly by itself.
     """
-    units = _units(cases, salt)
+    units = _units(cases, id_prefix)
     if len(units) < len(shares):
         raise DataError(
             f"{len(units)} separate images or groups cannot be divided into {len(shares)} parts; "
@@ -89,7 +89,7 @@ def _deal(cases: Sequence[Splittable], shares: dict[str, float], salt: str) -> d
     return {name: part for part, hand in hands.items() for unit in hand for name in unit}
 
 
-def _units(cases: Sequence[Splittable], salt: str) -> list[list[str]]:
+def _units(cases: Sequence[Splittable], id_prefix: str) -> list[list[str]]:
     """Ids by group, shuffled within strata; a group belongs to its commonest stratum."""
 
     def group_of(case: Splittable) -> tuple[Hashable, ...]:
@@ -100,6 +100,6 @@ def _units(cases: Sequence[Splittable], salt: str) -> list[list[str]]:
         group = list(members)
         strata = sorted(case.stratum or "" for case in group)
         stratum = max(dict.fromkeys(strata), key=strata.count)
-        shuffled = sha256(f"{salt} {key}".encode()).digest()
+        shuffled = sha256(f"{id_prefix} {key}".encode()).digest()
         units.append((stratum, shuffled, [case.id for case in group]))
     return [ids for _, _, ids in sorted(units)]

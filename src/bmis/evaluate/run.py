@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
-from bmis.data.folder import Case, Dataset, load_case, load_region
+from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
 from bmis.errors import DataError
 from bmis.evaluate.examples import draw_extremes
 from bmis.evaluate.scores import Scores, read_case_values, render, write_scores
-from bmis.evaluate.training_data import find_origin, home_of, open_origin
+from bmis.evaluate.training_data import find_origin, open_origin, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
 from bmis.predict.predictor import Frame, Mask, Predictor
 from bmis.pretrained.lookup import find_model_file
 from bmis.runtime.load import load_runtime
-from bmis.system.files import not_left_empty, output_folder
+from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 
@@ -43,7 +43,7 @@ def evaluate_model(
     Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. Where an image has a
     field of view, it is scored inside it. Images, masks and fields of view that cannot be used
     are listed in the answer's ``failed``; the others are scored. A network that
-    cannot judge an image stops the evaluation: what it fails on must not drop out of its mean.
+    cannot infer an image stops the evaluation: what it fails on must not drop out of its mean.
 
     Args:
         run: Bundle, run folder of ``bmis train``, or ``.safetensors`` file.
@@ -69,9 +69,9 @@ def evaluate_model(
     origin = find_origin(run, info, data=data, fold=fold)
     dataset = open_origin(origin, info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
-    folder = output_folder(home_of(run) if out is None else Path(out))
+    folder = output_folder(output_dir(run) if out is None else Path(out))
     predictor = Predictor(runtime, info)
-    with not_left_empty(folder):
+    with remove_if_empty(folder):
         cases, failed = _score(predictor, dataset, chosen, tolerance)
     scores = Scores(
         model=info.model.name,
@@ -85,7 +85,7 @@ def evaluate_model(
         tolerance=tolerance,
         cases=cases,
         failed=failed,
-        regions=sum(case.region is not None for case in chosen if case.id in cases),
+        fields_of_view=sum(case.field_of_view is not None for case in chosen if case.id in cases),
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
         overlays=draw_extremes(predictor, dataset, cases, folder / "overlays"),
@@ -118,7 +118,7 @@ class _Scoring:
                 num_classes=self.dataset.num_classes,
                 spacing=self.dataset.spacing,
                 tolerance=self.tolerance,
-                region=load_region(case, truth.shape),
+                field_of_view=load_field_of_view(case, truth.shape),
             )
             return case, self.predictor.prepare(image), score
         except (DataError, MemoryError) as error:
@@ -127,12 +127,12 @@ class _Scoring:
             self.advance()
             return None
 
-    def judge(
+    def infer(
         self, group: Sequence[tuple[Case, Frame, _Score] | None]
     ) -> list[tuple[Case, Callable[[], Mask], _Score]]:
         """In the caller's thread."""
         good = [one for one in group if one is not None]
-        finishes = self.predictor.judge([frame for _, frame, _ in good]) if good else []
+        finishes = self.predictor.infer([frame for _, frame, _ in good]) if good else []
         return [
             (case, finish, score) for (case, _, score), finish in zip(good, finishes, strict=True)
         ]
@@ -150,7 +150,7 @@ def _score(
     with progress_bar() as bar:
         task = bar.add_task("evaluate", total=len(cases))
         job = _Scoring(predictor, dataset, tolerance, partial(bar.advance, task))
-        stream(cases, job.read, job.judge, job.score, batch=predictor.batch)
+        stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
     if not job.cases:
         raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")
     return job.cases, tuple(job.failed)

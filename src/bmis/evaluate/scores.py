@@ -36,7 +36,7 @@ class Scores:
         tolerance: Of ``nsd``.
         cases: The scores of each image by its id, in the order of the ids.
         failed: Images that could not be scored, each with one line that says why.
-        regions: How many of ``cases`` were counted inside a field of view; the others whole.
+        fields_of_view: How many of ``cases`` were counted inside a field of view; the others whole.
         summary: See ``metrics.summarise_cases``.
         out: Folder with ``cases.csv``, ``metrics.json`` and ``overlays/``.
         overlays: The pictures drawn.
@@ -53,7 +53,7 @@ class Scores:
     tolerance: float
     cases: Mapping[str, CaseScore]
     failed: tuple[tuple[Path, str], ...]
-    regions: int
+    fields_of_view: int
     summary: Mapping[str, Any]
     out: Path
     overlays: tuple[Path, ...] = ()
@@ -76,7 +76,7 @@ class Scores:
             "unit": self.unit,
             "tolerance": self.tolerance,
             "images": len(self.cases),
-            "regions": self.regions,
+            "fields_of_view": self.fields_of_view,
             "summary": dict(self.summary),
             "failed": [{"file": str(path), "why": why} for path, why in self.failed],
             "overlays": [f"overlays/{path.name}" for path in self.overlays],
@@ -111,11 +111,12 @@ def render(scores: Scores) -> Table:
     """The scores as a table for the terminal; the mean of each class where there are several."""
     summary, foreground = scores.summary, scores.classes[1:]
     counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
-    inside = f"\n{scores.regions} of {len(scores.cases)} images counted inside their field of view"
+    known = f"{scores.fields_of_view} of {len(scores.cases)} images"
+    inside = f"\n{known} counted inside their field of view"
     table = Table(
         title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
         caption=f"foreground {', '.join(counts)}\nhd95 and assd in {scores.unit}, "
-        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.regions else ''}",
+        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
     )
     several = foreground if len(foreground) > 1 else ()
     for name in ("metric", "mean", "std", "95 % interval", "n", *several):

@@ -37,7 +37,7 @@ class Origin:
     seed: int
 
 
-def home_of(run: Path) -> Path:
+def output_dir(run: Path) -> Path:
     """Where what belongs to a run lies: its folder; for a bundle one of its name beside it.
 
     For one that comes with the package, a folder of its name here.
@@ -80,7 +80,7 @@ def _training(run: Path, info: ModelInfo) -> dict[str, Any]:
     # in the weights "data" is but the data set's name, no path
     told = {"data": None, "fold": None, "seed": 0, "split_seed": None}
     told |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
-    source, file = run, home_of(run) / "config.yaml"
+    source, file = run, output_dir(run) / "config.yaml"
     try:
         if run.suffix.lower() != SUFFIX and file.is_file():  # a bundle may lie beside any
             source = file

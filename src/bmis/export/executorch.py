@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bmis.errors import require
-from bmis.export.library_calls import foreign, silence_stderr
+from bmis.export.library_calls import silence_stderr, wrap_library_errors
 from bmis.export.rewrite import rewrite
 from bmis.models import SegmentationModel
 
@@ -27,7 +27,7 @@ def to_executorch(model: SegmentationModel, size: tuple[int, int]) -> bytes:
     """
     plain = rewrite(model).to(memory_format=torch.contiguous_format)
     image = torch.zeros(1, model.in_channels, *size)
-    with foreign(_KIND), silence_stderr():
+    with wrap_library_errors(_KIND), silence_stderr():
         exir: Any = require("executorch.exir", extra="executorch")
         xnnpack: Any = require(
             "executorch.backends.xnnpack.partition.xnnpack_partitioner", extra="executorch"
@@ -56,7 +56,7 @@ class ExecutorchRuntime:
     def __init__(self, graph: bytes, size: tuple[int, int], stride: int) -> None:
         self.size: tuple[int, int] | None = size
         self.stride = stride
-        with foreign(_KIND), silence_stderr():
+        with wrap_library_errors(_KIND), silence_stderr():
             runtime: Any = require("executorch.runtime", extra="executorch")
             # the method reads its weights from the program, which must therefore live as long
             self._program: Any = runtime.Runtime.get().load_program(graph)
@@ -64,7 +64,7 @@ class ExecutorchRuntime:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         images = torch.from_numpy(np.ascontiguousarray(batch))
-        with foreign(_KIND):
+        with wrap_library_errors(_KIND):
             # the answer lies in the method's own memory, which the next image overwrites
             answers = [self._method.execute([image[None]])[0].numpy().copy() for image in images]
         return np.concatenate(answers)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import InputSpec, ModelInfo
-from bmis.data.folder import Case, Dataset, load_case, load_region
+from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
 from bmis.data.images import Image, to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import BundleError, DataError
@@ -113,13 +113,13 @@ def compare(graph: Runtime, network: Reference, cases: Sequence[Case]) -> Agreem
     errors = []
     for index, case in enumerate(track(cases, "comparing masks", total=len(cases))):
         image, truth = load_case(case, dataset)
-        region = load_region(case, truth.shape)
+        field_of_view = load_field_of_view(case, truth.shape)
         if index < _LOGITS:
             window = _window(image, info.input)
             errors.append(_logits_error(graph(window), network.logits(case, window)))
         ours, theirs = predictor(image).labels, network.mask(case, image)
         apart, mine, other = (
-            score_case(*pair, num_classes=dataset.num_classes, region=region).mean
+            score_case(*pair, num_classes=dataset.num_classes, field_of_view=field_of_view).mean
             for pair in ((ours, theirs), (ours, truth), (theirs, truth))
         )
         found = (apart["dice"], mine["iou"], mine["dice"], other["iou"])

@@ -12,7 +12,7 @@ from bmis.errors import BmisError, ConfigError, NoMemoryError, says_no_memory
 
 
 @contextmanager
-def foreign(kind: str) -> Iterator[None]:
+def wrap_library_errors(kind: str) -> Iterator[None]:
     """Around calls that write a network in another library's format, or run what was written.
 
     Silent, see ``silence``.

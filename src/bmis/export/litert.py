@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bmis.errors import require
-from bmis.export.library_calls import foreign, silence_stderr
+from bmis.export.library_calls import silence_stderr, wrap_library_errors
 from bmis.export.rewrite import rewrite
 from bmis.models import SegmentationModel
 from bmis.system.processor import usable_cores
@@ -28,7 +28,7 @@ def to_litert(model: SegmentationModel, size: tuple[int, int]) -> bytes:
     """
     plain = rewrite(model).to(memory_format=torch.contiguous_format)
     image = torch.zeros(1, model.in_channels, *size)
-    with foreign(_KIND), silence_stderr():
+    with wrap_library_errors(_KIND), silence_stderr():
         converter: Any = require("litert_torch", extra="litert")
         return bytes(converter.convert(plain, (image,)).model_content())
 
@@ -51,7 +51,7 @@ class LitertRuntime:
     def __init__(self, graph: bytes, size: tuple[int, int], stride: int) -> None:
         self.size: tuple[int, int] | None = size
         self.stride = stride
-        with foreign(_KIND), silence_stderr():
+        with wrap_library_errors(_KIND), silence_stderr():
             module: Any = require("ai_edge_litert.interpreter", extra="litert")
             self._interpreter: Any = module.Interpreter(
                 model_content=graph, num_threads=usable_cores()
@@ -64,7 +64,7 @@ class LitertRuntime:
         return np.concatenate([self._run(image[None]) for image in batch])
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        with foreign(_KIND):
+        with wrap_library_errors(_KIND):
             self._interpreter.set_tensor(self._image, image)
             self._interpreter.invoke()
             logits: NDArray[np.float32] = self._interpreter.get_tensor(self._logits)

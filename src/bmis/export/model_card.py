@@ -55,7 +55,8 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
         "## Scores",
         "",
         f"Means over {quality['images']} images of the split `{quality['split']}` of "
-        f"{quality['data']}, at their own size{told_regions(quality['regions'])}. "
+        f"{quality['data']}, at their own size"
+        f"{describe_fields_of_view(quality['fields_of_view'])}. "
         "Agreement is the Dice between the graph's masks and those of the trained network.",
         "",
         "| graph | precision | IoU | Dice | agreement | logits off by |",
@@ -68,15 +69,17 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
     return "\n".join(lines)
 
 
-def told_regions(regions: int) -> str:
+def describe_fields_of_view(fields_of_view: int) -> str:
     """How many of the images were counted inside their field of view; nothing of none."""
-    return f", {regions} of them counted inside their field of view" if regions else ""
+    return (
+        f", {fields_of_view} of them counted inside their field of view" if fields_of_view else ""
+    )
 
 
 def _warning(manifest: Manifest) -> str:
     """How far the network notices that an image is unlike those of its training."""
     rate = manifest.quality.get("false_alarms")
-    if manifest.info.familiar is None:
+    if manifest.info.ood is None:
         return ", and it does not say so"
     measured = (
         "" if rate is None else f", falsely for {100 * rate:.1f} % of the images scored below"

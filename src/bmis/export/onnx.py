@@ -6,7 +6,7 @@ import torch
 from torch.export import Dim
 
 from bmis.errors import ConfigError, require
-from bmis.export.library_calls import foreign
+from bmis.export.library_calls import wrap_library_errors
 from bmis.export.rewrite import rewrite
 from bmis.models import SegmentationModel
 
@@ -44,7 +44,7 @@ def to_onnx(
     images = torch.zeros(2, model.in_channels, *size)  # one alone would fix the batch at one
     model.check_input(images)
     shapes = _shapes(model, any_size=any_size)
-    with foreign("an ONNX graph"):
+    with wrap_library_errors("an ONNX graph"):
         exported = _export(rewrite(model), images, shapes)
         graph = exported.graph
         fold_norms(graph)
@@ -76,9 +76,9 @@ def serialised(graph: "onnx.ModelProto") -> bytes:
 
 def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]]:
     sides: dict[int, Any] = {0: Dim("N", min=1)}
-    if any_size and model.only_size:
+    if any_size and model.fixed_size:
         raise ConfigError(
-            f"this network takes {'x'.join(map(str, model.only_size))} pixels only; "
+            f"this network takes {'x'.join(map(str, model.fixed_size))} pixels only; "
             "export it without --size any"
         )
     if any_size:

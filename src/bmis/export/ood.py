@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.config import Familiarity
+from bmis.config import OodReference
 from bmis.data.folder import Case, Dataset
 from bmis.data.images import read_image
 from bmis.errors import DataError
-from bmis.predict.ood import Gauge, describe, fit_familiarity
+from bmis.predict.ood import OodDetector, describe, fit_ood_reference
 from bmis.system.progress import track
 
 
-def learn_familiarity(
+def learn_ood_reference(
     dataset: Dataset, proving: Sequence[Case]
-) -> tuple[Familiarity | None, float | None]:
+) -> tuple[OodReference | None, float | None]:
     """Learn from the images to train and to validate on.
 
     Args:
@@ -27,12 +27,12 @@ def learn_familiarity(
         of them; None for what too few images can tell.
     """
     learning = [case for case in dataset.cases if case.split in ("train", "val")]
-    known = fit_familiarity(_statistics(learning))
+    known = fit_ood_reference(_statistics(learning))
     others = [case for case in proving if case.split not in ("train", "val")]
     if known is None or not others:
         return known, None
-    gauge = Gauge(known)
-    strange = [gauge(one) > 1 for one in _statistics(others)]
+    detector = OodDetector(known)
+    strange = [detector(one) > 1 for one in _statistics(others)]
     return known, sum(strange) / len(strange) if strange else None
 
 

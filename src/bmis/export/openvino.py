@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bmis.errors import require
-from bmis.export.library_calls import foreign
+from bmis.export.library_calls import wrap_library_errors
 from bmis.export.quantise import Images
 
 _KIND = "an OpenVINO model"
@@ -20,7 +20,7 @@ def to_openvino(graph: bytes) -> Files:
         MissingExtraError: OpenVINO is not installed.
     """
     core = _core()
-    with foreign(_KIND):
+    with wrap_library_errors(_KIND):
         return _files(core.read_model(graph))
 
 
@@ -36,7 +36,7 @@ def quantise_by_nncf(graph: bytes, images: Images) -> Files:
         MissingExtraError: OpenVINO or NNCF is not installed.
     """
     core = _core()
-    with foreign(_KIND):
+    with wrap_library_errors(_KIND):
         nncf: Any = require("nncf", extra="nncf")
         quantised = nncf.quantize(
             core.read_model(graph),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.errors import require
-from bmis.export.library_calls import foreign
+from bmis.export.library_calls import wrap_library_errors
 from bmis.export.weight_packing import pack_weights
 from bmis.runtime.engines import OnnxRuntimeEngine, load_onnxruntime
 from bmis.system.processor import usable_cores
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Images = NDArray[np.float32]
 Judge = Callable[["onnx.ModelProto"], float]
 
-EASE = 0.5  # of the gate's allowances, on other images than the gate's
+TARGET = 0.5  # of the gate's allowances, on other images than the gate's
 
 _OPERATORS = (
     "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "MatMul",
@@ -48,48 +48,48 @@ class Quantised:
 
     Attributes:
         graph: QDQ form: each quantised operator between DequantizeLinear and QuantizeLinear.
-        harm: For each part of the network what quantising it alone does to the logits: root mean
-            square error over root mean square. Empty where all passed at once.
+        sensitivity: For each part of the network, what quantising it alone does to the logits: root
+            mean square error over root mean square. Empty where all passed at once.
         kept: The parts that went back to float.
-        tries: Each try's number of parts in float, and what the judge said of it.
+        tries: Each try's number of parts in float, and what the infer said of it.
     """
 
     graph: "onnx.ModelProto"
-    harm: Mapping[str, float]
+    sensitivity: Mapping[str, float]
     kept: tuple[str, ...]
     tries: tuple[tuple[int, float], ...]
 
 
-def quantise(graph: "onnx.ModelProto", images: Images, judge: Judge) -> Quantised:
+def quantise(graph: "onnx.ModelProto", images: Images, infer: Judge) -> Quantised:
     """Make an int8 graph that passes with few parts in float; if none does, the nearest.
 
     Args:
         graph: As ``to_onnx`` gives it, with the names of its modules.
         images: (n, C, H, W) normalised; see ``calibration``.
-        judge: How much a candidate uses of what is allowed; up to ``EASE`` it is good enough.
+        infer: How much a candidate uses of what is allowed; up to ``TARGET`` it is good enough.
 
     Raises:
         MissingExtraError: onnx is not installed.
     """
     best = pack_weights(_int8(graph, images, ()))
-    least = judge(best)
+    least = infer(best)
     kept: tuple[str, ...] = ()
     tries = [(0, least)]
-    if least <= EASE:
+    if least <= TARGET:
         return Quantised(best, {}, kept, tuple(tries))
     parts = _parts(graph)
-    harm = _rank_parts(graph, images[:_RANKING], parts)
-    worst_first = sorted(harm, key=lambda part: -harm[part])
+    sensitivity = _rank_parts(graph, images[:_RANKING], parts)
+    worst_first = sorted(sensitivity, key=lambda part: -sensitivity[part])
     count = 1
-    while count < len(parts) and least > EASE:
+    while count < len(parts) and least > TARGET:
         floats = [node for part in worst_first[:count] for node in parts[part]]
         candidate = pack_weights(_int8(graph, images, floats))
-        used = judge(candidate)
+        used = infer(candidate)
         tries.append((count, used))
         if used < least:
             best, least, kept = candidate, used, tuple(worst_first[:count])
         count *= 2  # each try takes as long as a hundred images
-    return Quantised(best, harm, kept, tuple(tries))
+    return Quantised(best, sensitivity, kept, tuple(tries))
 
 
 def _rank_parts(
@@ -99,12 +99,12 @@ def _rank_parts(
     exact = _logits(graph, images)
     scale = float(np.sqrt(np.square(exact).mean())) or 1.0
     every = {node for nodes in parts.values() for node in nodes}
-    harm = {}
+    sensitivity = {}
     for part, nodes in track(parts.items(), "ranking parts for int8", total=len(parts)):
         others = sorted(every - set(nodes))
         off = _logits(_int8(graph, images, others), images) - exact
-        harm[part] = float(np.sqrt(np.square(off).mean())) / scale
-    return harm
+        sensitivity[part] = float(np.sqrt(np.square(off).mean())) / scale
+    return sensitivity
 
 
 def _parts(graph: "onnx.ModelProto") -> dict[str, list[str]]:
@@ -173,7 +173,7 @@ def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "o
     load_onnxruntime()
     quantization: Any = require("onnxruntime.quantization", extra="export")
     chosen = {node.name for node in _candidates(graph)} - set(floats)
-    with tempfile.TemporaryDirectory() as folder, foreign("an int8 graph"):
+    with tempfile.TemporaryDirectory() as folder, wrap_library_errors("an int8 graph"):
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(graph, source)  # a graph in memory would be changed
         quantization.quantize_static(

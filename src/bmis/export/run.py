@@ -17,12 +17,12 @@ from bmis.errors import ConfigError
 from bmis.evaluate.training_data import find_origin, open_origin
 from bmis.export.calibration import read_calibration
 from bmis.export.gate import check_float, check_int8
-from bmis.export.model_card import told_regions, write_card
+from bmis.export.model_card import describe_fields_of_view, write_card
 from bmis.export.onnx import serialised, to_onnx
-from bmis.export.ood import learn_familiarity
+from bmis.export.ood import learn_ood_reference
 from bmis.export.openvino import quantise_by_nncf, to_openvino
-from bmis.export.quantise import EASE, Images, Quantised, quantise
-from bmis.export.validation import FIXED, FORMATS, Made, Proof
+from bmis.export.quantise import TARGET, Images, Quantised, quantise
+from bmis.export.validation import FIXED, FORMATS, ExportedGraph, Validator
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
 from bmis.system.files import output_folder
@@ -73,7 +73,7 @@ class Exported:
         path: The file.
         bytes: Its size.
         manifest: What it says about itself.
-        harm: For int8, what quantising each part alone does to the logits (relative).
+        sensitivity: For int8, what quantising each part alone does to the logits (relative).
         kept: For int8, the parts that went back to float, besides what always stays in it.
         tries: For int8, each try's number of parts in float, and how much of the gate's allowances
             it used on validation images.
@@ -82,7 +82,7 @@ class Exported:
     path: Path
     bytes: int
     manifest: Manifest
-    harm: Mapping[str, float]
+    sensitivity: Mapping[str, float]
     kept: tuple[str, ...]
     tries: tuple[tuple[int, float], ...]
 
@@ -93,7 +93,7 @@ class Exported:
             "bytes": self.bytes,
             "graphs": [graph.to_dict() for graph in self.manifest.graphs],
             "quality": self.manifest.quality,
-            "harm": dict(self.harm),
+            "sensitivity": dict(self.sensitivity),
             "kept": list(self.kept),
             "tries": [{"in_float": count, "allowance_used": used} for count, used in self.tries],
         }
@@ -130,7 +130,7 @@ def export_run(
     output_folder(out.parent)
     model, info = load_model(run)
     dataset = _dataset(run, info, data)
-    proof = Proof(model, info, dataset)
+    proof = Validator(model, info, dataset)
     size = _size(options, info)
     graph = to_onnx(model, info.input.size, any_size=size is None)
     made, found = [], None
@@ -165,39 +165,41 @@ def _dataset(run: Path, info: ModelInfo, data: Path | str | None) -> Dataset:
 
 def _make_float(
     graph: "onnx.ModelProto", formats: Sequence[str], size: tuple[int, int] | None
-) -> list[Made]:
+) -> list[ExportedGraph]:
     content = serialised(graph)
-    made = [Made.of("onnx", "float32", size, (content,))]
+    made = [ExportedGraph.of("onnx", "float32", size, (content,))]
     if "openvino" in formats:
-        made.append(Made.of("openvino", "float32", size, to_openvino(content)))
+        made.append(ExportedGraph.of("openvino", "float32", size, to_openvino(content)))
     return made
 
 
 def _make_fixed(
     model: SegmentationModel, formats: Sequence[str], size: tuple[int, int]
-) -> list[Made]:
+) -> list[ExportedGraph]:
     """What takes one size whatever the others take, written straight from the network."""
     return [
-        Made.of(name, "float32", size, (kind.write(model, size),))
+        ExportedGraph.of(name, "float32", size, (kind.write(model, size),))
         for name, kind in FIXED.items()
         if name in formats
     ]
 
 
-def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Made:
-    return Made.of("onnx", "int8", size, (serialised(graph),))
+def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> ExportedGraph:
+    return ExportedGraph.of("onnx", "int8", size, (serialised(graph),))
 
 
-def _openvino_int8(graph: "onnx.ModelProto", ours: Made, images: Images, proof: Proof) -> Made:
+def _openvino_int8(
+    graph: "onnx.ModelProto", ours: ExportedGraph, images: Images, proof: Validator
+) -> ExportedGraph:
     """Ours or NNCF's in OpenVINO's form: the quicker if both pass with ease, else the nearer."""
     makers = (to_openvino(ours.contents[0]), quantise_by_nncf(serialised(graph), images))
-    made = [Made.of("openvino", "int8", ours.graph.size, files) for files in makers]
+    made = [ExportedGraph.of("openvino", "int8", ours.graph.size, files) for files in makers]
     used = [proof.allowance_used(one) for one in made]
-    costs = used if max(used) > EASE else [proof.seconds(one, images[:1]) for one in made]
+    costs = used if max(used) > TARGET else [proof.seconds(one, images[:1]) for one in made]
     return made[costs.index(min(costs))]
 
 
-def _prove(proof: Proof, made: Made) -> Made:
+def _prove(proof: Validator, made: ExportedGraph) -> ExportedGraph:
     """The same with the figures of the gate; raises if it does not pass."""
     found = proof.compare(made)
     check = check_float if made.graph.precision == "float32" else check_int8
@@ -206,19 +208,23 @@ def _prove(proof: Proof, made: Made) -> Made:
 
 
 def _write(
-    out: Path, proof: Proof, proven: Sequence[Made], found: Quantised | None, notes: str
+    out: Path,
+    proof: Validator,
+    proven: Sequence[ExportedGraph],
+    found: Quantised | None,
+    notes: str,
 ) -> Exported:
     dataset = proof.dataset
-    familiar, false_alarms = learn_familiarity(dataset, proof.cases)
+    ood, false_alarms = learn_ood_reference(dataset, proof.cases)
     manifest = proof.manifest(
         [made.graph for made in proven],
         data=dataset.name,
         split=proof.split,
         images=len(proof.cases),
-        regions=sum(case.region is not None for case in proof.cases),
+        fields_of_view=sum(case.field_of_view is not None for case in proof.cases),
         false_alarms=false_alarms,
     )
-    manifest = replace(manifest, info=replace(manifest.info, familiar=familiar))
+    manifest = replace(manifest, info=replace(manifest.info, ood=ood))
     members = {
         name: content
         for made in proven
@@ -228,7 +234,7 @@ def _write(
     size = out.stat().st_size
     if found is None:
         return Exported(out, size, manifest, {}, (), ())
-    return Exported(out, size, manifest, found.harm, found.kept, found.tries)
+    return Exported(out, size, manifest, found.sensitivity, found.kept, found.tries)
 
 
 def render(done: Exported) -> Table:
@@ -236,7 +242,7 @@ def render(done: Exported) -> Table:
     quality = done.manifest.quality
     caption = (
         f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"
-        f"{told_regions(quality['regions'])}; "
+        f"{describe_fields_of_view(quality['fields_of_view'])}; "
         "agreement: Dice between the graph's masks and the network's"
     )
     if done.kept:

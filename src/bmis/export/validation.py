@@ -51,7 +51,7 @@ FORMATS = ("onnx", "openvino", *FIXED)
 
 
 @dataclass(frozen=True)
-class Made:
+class ExportedGraph:
     """A graph and its bytes, one for each of ``graph.files``."""
 
     graph: Graph
@@ -60,12 +60,12 @@ class Made:
     @classmethod
     def of(
         cls, format: str, precision: str, size: tuple[int, int] | None, contents: tuple[bytes, ...]
-    ) -> "Made":
+    ) -> "ExportedGraph":
         """The graph under the name that its kind has in every bundle."""
         return cls(Graph(FILES[format, precision][0], format, precision, size), contents)
 
 
-class Proof:
+class Validator:
     """Compares graphs with the torch network that they were made from.
 
     Args:
@@ -101,7 +101,7 @@ class Proof:
             )
         self._network = Reference(TorchRuntime(model), info, dataset)
 
-    def compare(self, made: Made, cases: Sequence[Case] | None = None) -> Agreement:
+    def compare(self, made: ExportedGraph, cases: Sequence[Case] | None = None) -> Agreement:
         """Judge images by the graph and by the network; the images that prove by default."""
         cases = self.cases if cases is None else cases
         return compare(self.load(made), self._network, cases)
@@ -110,11 +110,11 @@ class Proof:
         """Of a bundle with these graphs of the network."""
         return Manifest(self.info, graphs=tuple(graphs), quality=quality, **self._facts)
 
-    def allowance_used(self, made: Made) -> float:
+    def allowance_used(self, made: ExportedGraph) -> float:
         """Of the gate's, by an int8 graph on validation images: those that prove are others."""
         return allowance_used(self.compare(made, self._choice))
 
-    def load(self, made: Made) -> Runtime:
+    def load(self, made: ExportedGraph) -> Runtime:
         """The graph as a device would load it: out of a bundle."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"proof{SUFFIX}"
@@ -129,7 +129,7 @@ class Proof:
             )
             return load_runtime(path, options)[0]
 
-    def seconds(self, made: Made, image: NDArray[np.float32]) -> float:
+    def seconds(self, made: ExportedGraph, image: NDArray[np.float32]) -> float:
         """Median time of a call of the graph's engine."""
         return statistics.median(time_calls(partial(self.load(made), image), seconds=_SECONDS))
 

@@ -18,9 +18,9 @@ from bmis.data.preprocess import fit, fit_labels
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.inspect.survey import (
+    CaseInspection,
     ClassCount,
     Duplicate,
-    Look,
     agree_on_classes,
     class_counts,
     find_duplicates,
@@ -48,7 +48,7 @@ class Inspection:
         sizes: Smallest, median and largest image by area, (height, width) in pixels.
         different_sizes: Number of different sizes.
         classes: How common each class is, in each split and in all.
-        regions: Number of images with a field of view, for ``evaluate``.
+        fields_of_view: Number of images with a field of view, for ``evaluate``.
         duplicates: Pairs of equal and of alike images, those that cross a split first.
         problems: (file or folder, what is wrong with it and how to mend it).
         contact_sheet: The contact sheet, if one was written.
@@ -64,7 +64,7 @@ class Inspection:
     sizes: tuple[tuple[int, int], ...]
     different_sizes: int
     classes: tuple[ClassCount, ...]
-    regions: int
+    fields_of_view: int
     duplicates: tuple[Duplicate, ...]
     problems: tuple[tuple[str, str], ...]
     contact_sheet: Path | None = None
@@ -102,7 +102,7 @@ def inspect_dataset(
     folder = None if out is None else output_folder(Path(out))
     faults: list[DataError] = []
     found = find_cases(root, fold=fold, seed=seed, report=faults.append)
-    faults += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.strays]
+    faults += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     looks = survey(found.cases)
     told = found.description
     names, wrong = agree_on_classes(looks, told.classes)
@@ -121,7 +121,7 @@ def inspect_dataset(
         sizes=(sizes[0], sizes[len(sizes) // 2], sizes[-1]) if sizes else (),
         different_sizes=len(set(sizes)),
         classes=class_counts(looks, names),
-        regions=sum(case.region is not None for case in found.cases),
+        fields_of_view=sum(case.field_of_view is not None for case in found.cases),
         duplicates=find_duplicates(looks),
         problems=tuple(_problem(fault) for fault in faults),
     )
@@ -162,7 +162,7 @@ def _problem(fault: DataError) -> tuple[str, str]:
     return path, text
 
 
-def _write_sheet(path: Path, dataset: Dataset, looks: Sequence[Look]) -> bool:
+def _write_sheet(path: Path, dataset: Dataset, looks: Sequence[CaseInspection]) -> bool:
     """Draw sound cases from the least foreground to the most; False if there are none."""
     shares = [(look.foreground, look.case) for look in looks if look.values]
     shares.sort(key=lambda pair: (pair[0], pair[1].id))
@@ -222,8 +222,10 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     if inspection.strata:
         counts = (f"{name} {count}" for name, count in inspection.strata.items())
         facts.append(("strata", ", ".join(counts)))
-    if inspection.regions:
-        facts.append(("fields of view", f"{inspection.regions} of {inspection.images} images"))
+    if inspection.fields_of_view:
+        facts.append(
+            ("fields of view", f"{inspection.fields_of_view} of {inspection.images} images")
+        )
     facts += [(name, str(value)) for name, value in inspection.about.items() if value]
     if inspection.contact_sheet:
         facts.append(("pictures", str(inspection.contact_sheet)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.folder import Case, load_region
+from bmis.data.folder import Case, load_field_of_view
 from bmis.data.images import Image, read_image, read_mask
 from bmis.data.labels import (
     MAX_CLASSES,
@@ -28,7 +28,7 @@ from bmis.system.progress import track
 
 
 @dataclass(eq=False)
-class Look:
+class CaseInspection:
     """What one case turned out to be.
 
     Attributes:
@@ -98,14 +98,14 @@ class ClassCount:
     share: float
 
 
-def survey(cases: Sequence[Case]) -> list[Look]:
+def survey(cases: Sequence[Case]) -> list[CaseInspection]:
     """Look at all cases, a few at a time, in order."""
-    return list(track(each(look_at, cases), "looking at images", total=len(cases)))
+    return list(track(each(inspect_case, cases), "looking at images", total=len(cases)))
 
 
-def look_at(case: Case) -> Look:
+def inspect_case(case: Case) -> CaseInspection:
     """Read the image, masks and field of view of a case and note what is wrong with them."""
-    look = Look(case)
+    look = CaseInspection(case)
     try:
         _note_image(look, read_image(case.image))
     except DataError as fault:
@@ -128,13 +128,13 @@ def look_at(case: Case) -> Look:
         look.labels_hash = blake2b(merged.data, digest_size=16).digest()
     try:
         if look.size:
-            load_region(case, look.size)
+            load_field_of_view(case, look.size)
     except DataError as fault:
         look.faults.append(fault)
     return look
 
 
-def _note_image(look: Look, image: Image) -> None:
+def _note_image(look: CaseInspection, image: Image) -> None:
     height, width, _ = image.pixels.shape
     look.size, look.grey = (height, width), is_grey(image.pixels)
     look.small = thumbnail(image.pixels)
@@ -145,7 +145,7 @@ def _note_image(look: Look, image: Image) -> None:
 
 
 def agree_on_classes(
-    looks: Sequence[Look], told: tuple[str, ...]
+    looks: Sequence[CaseInspection], told: tuple[str, ...]
 ) -> tuple[tuple[str, ...], list[DataError]]:
     """Class names, and the masks whose values do not fit them.
 
@@ -170,7 +170,7 @@ def agree_on_classes(
     return names, wrong or faults
 
 
-def class_counts(looks: Sequence[Look], names: Sequence[str]) -> tuple[ClassCount, ...]:
+def class_counts(looks: Sequence[CaseInspection], names: Sequence[str]) -> tuple[ClassCount, ...]:
     """How common each class is in each split that there is, and in all of them."""
     splits = [s for s in SPLITS if any(look.case.split == s for look in looks)]
     counts = []
@@ -183,19 +183,19 @@ def class_counts(looks: Sequence[Look], names: Sequence[str]) -> tuple[ClassCoun
     return tuple(counts)
 
 
-def _share(look: Look, index: int, num_classes: int) -> float:
+def _share(look: CaseInspection, index: int, num_classes: int) -> float:
     """Share of the pixels of a case that belong to a class."""
     if num_classes == 2:  # 0/1 and 0/255 alike
         return look.foreground if index else 1 - look.foreground
     return look.values.get(index, 0) / sum(look.values.values())
 
 
-def find_duplicates(looks: Sequence[Look]) -> tuple[Duplicate, ...]:
+def find_duplicates(looks: Sequence[CaseInspection]) -> tuple[Duplicate, ...]:
     """Pairs of equal images, each with the first of its kind, and of images that look alike.
 
     Those that cross a split come first, then the most alike.
     """
-    first: dict[bytes, Look] = {}
+    first: dict[bytes, CaseInspection] = {}
     pairs = []
     for look in looks:
         if look.small is not None and first.setdefault(look.pixels_hash, look) is not look:
@@ -208,7 +208,7 @@ def find_duplicates(looks: Sequence[Look]) -> tuple[Duplicate, ...]:
     return tuple(sorted(pairs, key=lambda p: (not p.crosses, not p.exact, -p.similarity, p.ids)))
 
 
-def _duplicate(one: Look, other: Look, similarity: float) -> Duplicate:
+def _duplicate(one: CaseInspection, other: CaseInspection, similarity: float) -> Duplicate:
     exact = one.pixels_hash == other.pixels_hash
     splits = (one.case.split, other.case.split)
     return Duplicate(

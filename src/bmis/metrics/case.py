@@ -50,7 +50,7 @@ def score_case(
     num_classes: int,
     spacing: tuple[float, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
-    region: BoolArray | None = None,
+    field_of_view: BoolArray | None = None,
 ) -> CaseScore:
     """Score one predicted label image against the true one, at the image's own size.
 
@@ -60,12 +60,12 @@ def score_case(
         num_classes: Background included.
         spacing: Millimetres per pixel along rows and columns; None counts distances in pixels.
         tolerance: The distance, in millimetres or pixels, up to which NSD calls a surface right.
-        region: (H, W), true where pixels count; the others are background in both label images,
-            and no true negatives. None counts all.
+        field_of_view: (H, W), true where pixels count. The others are background in both label
+            images, and no true negatives. None counts all.
 
     Raises:
         DataError: Another shape than (H, W), unequal shapes, labels out of range or not integers,
-            a region that is not boolean or has nothing inside.
+            a field_of_view that is not boolean or has nothing inside.
         ConfigError: A spacing, tolerance or number of classes that cannot be.
     """
     _check_settings(num_classes, spacing, tolerance)
@@ -77,9 +77,13 @@ def score_case(
             "bring the prediction to the image's own size first"
         )
     counted = truth.size
-    if region is not None:
-        _check_region(region, truth.shape)
-        prediction, truth, counted = prediction * region, truth * region, int(region.sum())
+    if field_of_view is not None:
+        _check_field_of_view(field_of_view, truth.shape)
+        prediction, truth, counted = (
+            prediction * field_of_view,
+            truth * field_of_view,
+            int(field_of_view.sum()),
+        )
     classes: dict[int, dict[str, float | None]] = {}
     states: dict[int, str] = {}
     for index in range(1, num_classes):
@@ -175,9 +179,10 @@ def _check_labels(what: str, labels: NDArray[np.integer] | BoolArray, num_classe
         )
 
 
-def _check_region(region: BoolArray, shape: tuple[int, ...]) -> None:
-    if region.shape != shape or region.dtype != np.bool_ or not region.any():
+def _check_field_of_view(field_of_view: BoolArray, shape: tuple[int, ...]) -> None:
+    if field_of_view.shape != shape or field_of_view.dtype != np.bool_ or not field_of_view.any():
         raise DataError(
-            f"the region has shape {region.shape}, type {region.dtype} and "
-            f"{np.count_nonzero(region)} pixels inside; wanted are shape {shape}, bool, at least 1"
+            f"the field of view has shape {field_of_view.shape}, type {field_of_view.dtype} and "
+            f"{np.count_nonzero(field_of_view)} pixels inside; wanted are shape {shape}, bool, "
+            "at least 1"
         )

@@ -11,19 +11,21 @@ _EXACT = 1e-15
 
 
 @cache
-def student_quantile(freedoms: float) -> float:
+def student_quantile(degrees_of_freedom: float) -> float:
     """How many standard errors a 95 % interval reaches to either side.
 
     Args:
-        freedoms: Degrees of freedom, 1 or more, not only whole ones.
+        degrees_of_freedom: Degrees of freedom, 1 or more, not only whole ones.
 
     Returns:
         The 0.975 quantile of Student's distribution, right to 1e-12 of itself up to a thousand
         degrees of freedom and to 1e-8 up to a million.
     """
-    # with t = sqrt(freedoms) * tan(angle) the density is a power of the cosine
-    power = freedoms - 1
-    ratio = math.exp(math.lgamma((freedoms + 1) / 2) - math.lgamma(freedoms / 2))
+    # with t = sqrt(degrees_of_freedom) * tan(angle) the density is a power of the cosine
+    power = degrees_of_freedom - 1
+    ratio = math.exp(
+        math.lgamma((degrees_of_freedom + 1) / 2) - math.lgamma(degrees_of_freedom / 2)
+    )
     scale = ratio / math.sqrt(math.pi)
     angle, step = 0.0, 1.0
     while (
@@ -33,4 +35,4 @@ def student_quantile(freedoms: float) -> float:
         area = scale * half * float(_WEIGHTS @ np.cos(half * (_NODES + 1)) ** power)
         step = (_PROBABILITY - 0.5 - area) / (scale * math.cos(angle) ** power)
         angle += step
-    return math.sqrt(freedoms) * math.tan(angle)
+    return math.sqrt(degrees_of_freedom) * math.tan(angle)

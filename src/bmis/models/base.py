@@ -17,7 +17,7 @@ class SegmentationModel(nn.Module):
         num_classes: Channels of the logits, background included.
         stride: Height and width are multiples of it.
         smallest: The least height and width; ``stride`` unless said.
-        only_size: The one height and width that the network was built for, if there is one.
+        fixed_size: The one height and width that the network was built for, if there is one.
         auxiliary_weights: Of the losses of ``training_logits`` after the first, whose weight is 1.
     """
 
@@ -30,7 +30,7 @@ class SegmentationModel(nn.Module):
         *,
         stride: int,
         smallest: int | None = None,
-        only_size: tuple[int, int] | None = None,
+        fixed_size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         if in_channels < 1 or num_classes < 1:
@@ -39,7 +39,7 @@ class SegmentationModel(nn.Module):
                 f"got {in_channels} and {num_classes}"
             )
         self.in_channels, self.num_classes, self.stride = in_channels, num_classes, stride
-        self.smallest, self.only_size = smallest or stride, only_size
+        self.smallest, self.fixed_size = smallest or stride, fixed_size
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """All that is trained, each (N, num_classes, H, W): the answer, then auxiliary heads."""
@@ -51,10 +51,10 @@ class SegmentationModel(nn.Module):
         Export calls it on its own copy, in eval mode: the answers stay the same.
         """
 
-    def fitting_size(self, height: int, width: int) -> tuple[int, int]:
+    def valid_size(self, height: int, width: int) -> tuple[int, int]:
         """The least size that the model takes and that holds an image of this one."""
-        if self.only_size:
-            return self.only_size
+        if self.fixed_size:
+            return self.fixed_size
         high, wide = (
             max(-(-side // self.stride) * self.stride, self.smallest) for side in (height, width)
         )
@@ -69,8 +69,8 @@ class SegmentationModel(nn.Module):
                 f"expected a batch of shape (N, {self.in_channels}, H, W), got {tuple(x.shape)}"
             )
         height, width = x.shape[2:]
-        fits = self.fitting_size(height, width)
-        if self.only_size and fits != (height, width):
+        fits = self.valid_size(height, width)
+        if self.fixed_size and fits != (height, width):
             raise DataError(
                 f"this network takes {fits[0]}x{fits[1]} pixels only, got {height}x{width}; resize "
                 f"the image, or build the network with size=({height}, {width})"

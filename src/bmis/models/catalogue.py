@@ -102,7 +102,7 @@ def count(name: str) -> Counts:
     """Build a network and count, which takes a second or so."""
     model = build_model(name)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Counts(parameters, count_macs(model, model.fitting_size(*SIZE)))
+    return Counts(parameters, count_macs(model, model.valid_size(*SIZE)))
 
 
 def render(entries: Sequence[Entry]) -> Table:

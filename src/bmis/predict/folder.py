@@ -30,7 +30,7 @@ __all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
 
 COLUMNS = (  # of measurements.csv; one row per mask and class, empty cells where nothing is there
     "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
-    "row", "column", "diameter_px", "diameter_mm", "strangeness",
+    "row", "column", "diameter_px", "diameter_mm", "ood_score",
 )  # fmt: skip
 
 
@@ -42,14 +42,14 @@ class Prediction:
         written: The masks.
         failed: Images that gave none, each with one line that says why.
         measurements: A CSV table with ``COLUMNS``; the numbers of ``postprocess.measure``, and
-            ``Mask.strangeness``.
-        unfamiliar: Images that look like none of the training images, and how strange they are.
+            ``Mask.ood_score``.
+        out_of_distribution: Images unlike all training images, with their ``ood_score``.
     """
 
     written: list[Path]
     failed: list[tuple[Path, str]]
     measurements: Path
-    unfamiliar: list[tuple[Path, float]] = field(default_factory=list)
+    out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
 
 
 def predict_masks(
@@ -125,15 +125,15 @@ def write_masks(
         task = bar.add_task("predict", total=len(images))
         job = _Job(predictor, out, overlay, spacing, partial(bar.advance, task))
         try:
-            stream(images, job.read, job.judge, job.write, batch=batch or predictor.batch)
+            stream(images, job.read, job.infer, job.write, batch=batch or predictor.batch)
         except BaseException:  # what was written before is still measured
             with suppress(DataError):
                 job.write_measurements()
             raise
     order = {path: index for index, path in enumerate(images)}
-    for listed in (job.failed, job.unfamiliar):
+    for listed in (job.failed, job.out_of_distribution):
         listed.sort(key=lambda found: order[found[0]])
-    return Prediction(job.written, job.failed, job.write_measurements(), job.unfamiliar)
+    return Prediction(job.written, job.failed, job.write_measurements(), job.out_of_distribution)
 
 
 @dataclass
@@ -147,7 +147,7 @@ class _Job:
     advance: Callable[[], None]
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
-    unfamiliar: list[tuple[Path, float]] = field(default_factory=list)
+    out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
@@ -158,7 +158,7 @@ class _Job:
             self.fail(path, error)
             return path, None
 
-    def judge(
+    def infer(
         self, group: Sequence[tuple[Path, Frame | None]]
     ) -> list[tuple[Path, Callable[[], Mask]]]:
         """In the caller's thread; a batch that fails is tried again image by image."""
@@ -166,12 +166,12 @@ class _Job:
         if not good:
             return []
         try:
-            finishes = self.predictor.judge([frame for _, frame in good])
-        except BundleError:  # the network's own fault: it will not judge the others either
+            finishes = self.predictor.infer([frame for _, frame in good])
+        except BundleError:  # the network's own fault: it will not infer the others either
             raise
         except (BmisError, MemoryError) as error:
             if len(good) > 1:
-                return [done for one in good for done in self.judge([one])]
+                return [done for one in good for done in self.infer([one])]
             if isinstance(error, NoMemoryError) and self.predictor.frames_are_alike:
                 raise
             self.fail(good[0][0], error)
@@ -200,10 +200,10 @@ class _Job:
         foreground = list(enumerate(classes))[1:] or [(1, classes[0])]
         for index, name in foreground:
             found = measure(mask.labels, index, mask.spacing or self.spacing)
-            cells = (path.stem, path, name, *_cells(found), mask.strangeness)
+            cells = (path.stem, path, name, *_cells(found), mask.ood_score)
             self.rows.append(_csv_line(cells))
-        if mask.strangeness is not None and mask.strangeness > 1:
-            self.unfamiliar.append((path, mask.strangeness))
+        if mask.ood_score is not None and mask.ood_score > 1:
+            self.out_of_distribution.append((path, mask.ood_score))
         self.written.append(target)
         self.advance()
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.config import Familiarity
+from bmis.config import OodReference
 from bmis.data.images import to_channels
 
 LEAST = 10  # training images, below which nothing can be said
@@ -45,7 +45,7 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     )
 
 
-def fit_familiarity(statistics: Sequence[NDArray[np.float64]]) -> Familiarity | None:
+def fit_ood_reference(statistics: Sequence[NDArray[np.float64]]) -> OodReference | None:
     """Learn from the statistics of training images; None from fewer than ``LEAST``."""
     if len(statistics) < LEAST:
         return None
@@ -61,7 +61,7 @@ def fit_familiarity(statistics: Sequence[NDArray[np.float64]]) -> Familiarity | 
     distances = _distances(places, places[chosen])
     distances[chosen, np.arange(len(chosen))] = np.inf  # an example is not its own neighbour
     limit = np.quantile(distances.min(1), _QUANTILE) * (1 + _MARGIN / np.sqrt(number))
-    return Familiarity(
+    return OodReference(
         mean=_plain(mean),
         transform=tuple(map(_plain, transform)),
         examples=tuple(map(_plain, places[chosen])),
@@ -69,21 +69,21 @@ def fit_familiarity(statistics: Sequence[NDArray[np.float64]]) -> Familiarity | 
     )
 
 
-class Gauge:
+class OodDetector:
     """Tells from the statistics of an image how far it is from the training images.
 
     Args:
         known: What was learnt of them.
     """
 
-    def __init__(self, known: Familiarity) -> None:
+    def __init__(self, known: OodReference) -> None:
         self._limit = known.limit  # arrays are made here once: for each image it would take long
         self._mean, self._transform, self._examples = (
             np.asarray(values) for values in (known.mean, known.transform, known.examples)
         )
 
     def __call__(self, statistics: NDArray[np.float64]) -> float:
-        """The strangeness: above 1 the image looks like none of them."""
+        """The ood_score: above 1 the image looks like none of them."""
         place = (statistics - self._mean) @ self._transform
         return float(_distances(place[None], self._examples).min() / self._limit)
 

@@ -14,7 +14,7 @@ from bmis.data.images import Image, read_image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.decisions import arg_max, class_probabilities
-from bmis.predict.ood import Gauge, describe
+from bmis.predict.ood import OodDetector, describe
 from bmis.predict.tiling import tiled
 from bmis.runtime.load import Runtime, load_runtime
 
@@ -32,14 +32,14 @@ class Mask:
         probabilities: (K, H, W) float32 in 0..1 where they were asked for; they add up to 1,
             except for a network with one class, where K is 1.
         spacing: Millimetres per pixel (down, across), where known.
-        strangeness: Above 1 the image looks like none of the training images; None where nobody
+        ood_score: Above 1 the image looks like none of the training images; None where nobody
             learnt what they look like. See ``familiarity``.
     """
 
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.float32] | None = None
     spacing: tuple[float, float] | None = None
-    strangeness: float | None = None
+    ood_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,13 @@ class Frame:
         pixels: (h, w, C) uint8.
         placement: Where the image lies in it, and its own size.
         spacing: Of the image.
-        strangeness: Likewise; see ``Mask``.
+        ood_score: Likewise; see ``Mask``.
     """
 
     pixels: NDArray[np.uint8]
     placement: Placement
     spacing: tuple[float, float] | None
-    strangeness: float | None
+    ood_score: float | None
 
 
 class Predictor:
@@ -76,7 +76,7 @@ class Predictor:
 
     Attributes:
         info: As given.
-        batch: Frames that ``judge`` is best given at once.
+        batch: Frames that ``infer`` is best given at once.
         frames_are_alike: Whether all images reach the network in one size.
         keep_probabilities: As given.
 
@@ -96,7 +96,7 @@ class Predictor:
     ) -> None:
         self.info, self.keep_probabilities = info, keep_probabilities
         self._runtime = runtime
-        self._gauge = None if info.familiar is None else Gauge(info.familiar)
+        self._ood_detector = None if info.ood is None else OodDetector(info.ood)
         self._window = _window(info.input, runtime.stride, tile)
         if self._window is not None and runtime.size not in (None, self._window):
             raise ConfigError(
@@ -120,18 +120,18 @@ class Predictor:
             BundleError: The network cannot be run.
             NoMemoryError: There is not enough memory.
         """
-        return self.judge([self.prepare(_as_image(image))])[0]()
+        return self.infer([self.prepare(_as_image(image))])[0]()
 
     def prepare(self, image: Image) -> Frame:
         """First step, without the network: the image in the network's frame.
 
         An image in its own colours tells best whether it looks like those of the training.
         """
-        strange = None if self._gauge is None else self._gauge(describe(image.pixels))
+        strange = None if self._ood_detector is None else self._ood_detector(describe(image.pixels))
         pixels = to_channels(image.pixels, self.info.input.channels)
         return Frame(*fit(pixels, self.info.input), image.spacing, strange)
 
-    def judge(self, frames: Sequence[Frame]) -> list[Callable[[], Mask]]:
+    def infer(self, frames: Sequence[Frame]) -> list[Callable[[], Mask]]:
         """Second step, the network; and for each frame the third, which does without it.
 
         The third step brings the scores back to the image's size and may run in another thread.
@@ -159,11 +159,11 @@ class Predictor:
         if self.keep_probabilities:
             scores = restore(logits, frame.placement)
             return Mask(
-                arg_max(scores), class_probabilities(scores), frame.spacing, frame.strangeness
+                arg_max(scores), class_probabilities(scores), frame.spacing, frame.ood_score
             )
         # one class at a time: with many classes all of them at full size would fill the memory
         planes = (restore(plane[None], frame.placement)[0] for plane in logits)
-        return Mask(arg_max(planes), None, frame.spacing, frame.strangeness)
+        return Mask(arg_max(planes), None, frame.spacing, frame.ood_score)
 
     def _in_tiles(self, frame: Frame, window: tuple[int, int]) -> Mask:
         """Judge by tiles of this size, or of half the side where the memory does not suffice."""
@@ -194,7 +194,7 @@ class Predictor:
             labels[rows] = arg_max(inside)
             if kept is not None:
                 kept[:, rows] = class_probabilities(inside)
-        return Mask(labels, kept, frame.spacing, frame.strangeness)
+        return Mask(labels, kept, frame.spacing, frame.ood_score)
 
 
 def load(

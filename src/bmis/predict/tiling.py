@@ -56,7 +56,7 @@ def taper(window: tuple[int, int]) -> NDArray[np.float32]:
 def tiled(
     pixels: NDArray[np.uint8],
     window: tuple[int, int],
-    judge: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     *,
     batch: int = 1,
     overlap: float = OVERLAP,
@@ -67,8 +67,8 @@ def tiled(
     Args:
         pixels: (H, W, C), in both directions at least as large as the window.
         window: Height and width of a window.
-        judge: (n, h, w, C) -> scores (n, K, h, w).
-        batch: Windows that ``judge`` gets at once, at most.
+        infer: (n, h, w, C) -> scores (n, K, h, w).
+        batch: Windows that ``infer`` gets at once, at most.
         overlap: See ``starts``.
         stride: See ``starts``.
 
@@ -92,7 +92,7 @@ def tiled(
     total = np.zeros((window[0], width), np.float32)
     sums: NDArray[np.float32] | None = None
     for top, following in zip(tops, [*tops[1:], height], strict=True):
-        for left, scores in _row(pixels[top : top + window[0]], lefts, window[1], judge, batch):
+        for left, scores in _row(pixels[top : top + window[0]], lefts, window[1], infer, batch):
             if sums is None:
                 sums = np.zeros((len(scores), *total.shape), np.float32)
             columns = slice(left, left + window[1])
@@ -110,14 +110,14 @@ def _row(
     band: NDArray[np.uint8],
     lefts: list[int],
     width: int,
-    judge: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     batch: int,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """The scores (K, h, w) of every window in one row of windows, with its first column."""
     for first in range(0, len(lefts), batch):
         group = lefts[first : first + batch]
         yield from zip(
-            group, judge(np.stack([band[:, left : left + width] for left in group])), strict=True
+            group, infer(np.stack([band[:, left : left + width] for left in group])), strict=True
         )
 
 

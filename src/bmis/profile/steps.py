@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from bmis.errors import says_no_memory
 from bmis.models import SegmentationModel
 from bmis.models.complexity import peak_bytes
-from bmis.models.layers.cpu_gradients import learn_by_products
+from bmis.models.layers.cpu_gradients import use_matmul_weight_gradient
 from bmis.system.processor import processor_name
 from bmis.system.stopwatch import Step, time_calls
 
@@ -107,7 +107,7 @@ def _measure(
         before = _allocated(device)
         network = copy.deepcopy(model).to(device).to(memory_format=torch.channels_last)
         if device.type == "cpu":  # as in a training
-            learn_by_products(network)
+            use_matmul_weight_gradient(network)
         step = make_step(network, batch, size)
         if device.type == "cuda":
             peak = _cuda_peak(step, device) - before

@@ -125,7 +125,7 @@ def _masks(
                 try:
                     masks.append((entry.method, record, read_mask_text(record.masks[case])))
                 except DataError as error:
-                    faults.append(f"Left out: {plain(case)} by {record.cell}: {error}.")
+                    faults.append(f"Left out: {plain(case)} by {record.trial}: {error}.")
                 break
     return masks, faults
 

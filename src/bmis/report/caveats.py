@@ -15,12 +15,12 @@ def warnings(field: Field) -> list[str]:
     lacks = field.lacks
     if lacks:
         failed = sum(lack.reason is not None for lack in lacks)
-        cells = sum(e.cells for panel in field.panels for e in panel.entries.values())
+        trials = sum(e.trials for panel in field.panels for e in panel.entries.values())
         counts = ((failed, "failed"), (len(lacks) - failed, "not run"))
         told = " and ".join(f"{count} {word}" for count, word in counts if count)
         found.append(
-            f"{len(lacks)} of {cells} cells have no result: {told}. A method "
-            "marked † lacks some of its cells: it takes no part in best and second best, and has "
+            f"{len(lacks)} of {trials} trials have no result: {told}. A method "
+            "marked † lacks some of its trials: it takes no part in best and second best, and has "
             "no overall value."
         )
     measured = [record for record in field.records if record.costs]
@@ -30,7 +30,7 @@ def warnings(field: Field) -> list[str]:
             f"Costs were measured on {len(machines)} different machines or settings "
             f"({_some(machines)}): times, throughput and memory of different ones do not compare."
         )
-    crowded = sorted({r.cell.method for r in measured if r.costs.get("alone") is False})
+    crowded = sorted({r.trial.method for r in measured if r.costs.get("alone") is False})
     if crowded:
         found.append(
             "Other work ran beside the measurements of costs of "
@@ -69,8 +69,8 @@ def facts(field: Field) -> list[tuple[str, str]]:
             classes = told.get("classes")
             if isinstance(classes, list | tuple):
                 counts.append(f"classes {', '.join(map(plain, classes))}")
-            if told.get("regions"):  # records of before there were any have no such entry
-                counts.append(f"{plain(told['regions'])} counted inside their field of view")
+            if told.get("fields_of_view"):  # records of before there were any have no such entry
+                counts.append(f"{plain(told['fields_of_view'])} counted inside their field of view")
         rows.append((f"Data set {panel.name}", ", ".join(counts)))
     rows.append(("Costs measured on", _listed(_machine(r) for r in records if r.costs)))
     rows.append(("Trained on", _listed(_host(r) for r in records if r.environment)))

@@ -29,7 +29,7 @@ def render_page(
         warnings: What does not compare.
         sections: In order.
         costs: The networks and their costs.
-        lacks: Cells without a result.
+        lacks: Trials without a result.
         facts: Conditions and machines, as names and values.
 
     Raises:
@@ -43,7 +43,7 @@ def render_page(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    page = environment.get_template("page.html").render(
+    page = environment.get_template("page.html.jinja").render(
         title=title,
         lead=lead,
         warnings=warnings,

@@ -14,7 +14,7 @@ from typing import Any
 
 from bmis.errors import DataError
 from bmis.metrics import METRICS, Summary, summarise
-from bmis.records import Cell, Record, read_records, record_path
+from bmis.records import Record, Trial, read_records, record_path
 from bmis.report.quantities import COSTS, QUALITY, cost_of
 
 Values = Mapping[str, float | None]  # of the images, by id
@@ -22,14 +22,14 @@ Values = Mapping[str, float | None]  # of the images, by id
 
 @dataclass(frozen=True)
 class Lack:
-    """A cell that has no result.
+    """A trial that has no result.
 
     Attributes:
-        cell: Which one.
+        trial: Which one.
         reason: Why it failed; None where it was not run.
     """
 
-    cell: Cell
+    trial: Trial
     reason: str | None
 
 
@@ -39,9 +39,9 @@ class Entry:
 
     Attributes:
         method: Its name.
-        records: Of its cells that are done.
-        lacks: Its cells that failed or were not run.
-        cells: How many there should be.
+        records: Of its trials that are done.
+        lacks: Its trials that failed or were not run.
+        trials: How many there should be.
         images: For each metric the images' values, means over the seeds. Empty unless each image
             was judged at least once.
         summary: For each metric its mean over the images; empty likewise.
@@ -53,7 +53,7 @@ class Entry:
     method: str
     records: tuple[Record, ...]
     lacks: tuple[Lack, ...]
-    cells: int
+    trials: int
     images: Mapping[str, Values]
     summary: Mapping[str, Summary]
     seed_std: Values
@@ -61,7 +61,7 @@ class Entry:
 
     @property
     def complete(self) -> bool:
-        """Whether all of its cells are done."""
+        """Whether all of its trials are done."""
         return not self.lacks
 
     @property
@@ -77,10 +77,10 @@ class Entry:
         reasons = [lack.reason for lack in self.lacks if lack.reason is not None]
         failed, missing = len(reasons), len(self.lacks) - len(reasons)
         why = f" ({reasons[0]})" if reasons else ""
-        if self.cells in (failed, missing):
+        if self.trials in (failed, missing):
             return f"failed{why}" if failed else "missing"
         counts = ((failed, f"failed{why}"), (missing, "missing"))
-        words = [f"{count} of {self.cells} cells {word}" for count, word in counts if count]
+        words = [f"{count} of {self.trials} trials {word}" for count, word in counts if count]
         return ", ".join(words)
 
     def mean(self, metric: str = QUALITY) -> float | None:
@@ -132,7 +132,7 @@ class Field:
 
     @property
     def lacks(self) -> list[Lack]:
-        """All cells without a result."""
+        """All trials without a result."""
         return [k for panel in self.panels for e in panel.entries.values() for k in e.lacks]
 
 
@@ -151,9 +151,9 @@ def read_field(results: Path) -> Field:
     records = tuple(_tidy(record) for record in read_records(results))
     if not records:
         raise DataError(f"{results}: holds no records; run `bmis compare ... --out {results}`")
-    methods = tuple(sorted({record.cell.method for record in records}))
-    names = sorted({record.cell.dataset for record in records})
-    panels = (_panel(n, methods, [r for r in records if r.cell.dataset == n]) for n in names)
+    methods = tuple(sorted({record.trial.method for record in records}))
+    names = sorted({record.trial.dataset for record in records})
+    panels = (_panel(n, methods, [r for r in records if r.trial.dataset == n]) for n in names)
     return Field(methods, tuple(panels), records)
 
 
@@ -165,45 +165,45 @@ def plain(value: Any) -> str:
 
 def _tidy(record: Record) -> Record:
     """The same with names that can be drawn."""
-    cell = record.cell
-    cell = replace(cell, dataset=plain(cell.dataset), method=plain(cell.method))
+    trial = record.trial
+    trial = replace(trial, dataset=plain(trial.dataset), method=plain(trial.method))
     reason = plain(record.reason or "no reason told") if record.status == "failed" else None
-    return replace(record, cell=cell, reason=reason)
+    return replace(record, trial=trial, reason=reason)
 
 
 def _panel(name: str, methods: Sequence[str], records: Sequence[Record]) -> Panel:
-    folds = {str(record.cell.fold): record.cell.fold for record in records}
-    seeds = tuple(sorted({record.cell.seed for record in records}))
+    folds = {str(record.trial.fold): record.trial.fold for record in records}
+    seeds = tuple(sorted({record.trial.seed for record in records}))
     done = [record for record in records if record.status == "done"]
-    values = {record.cell: _values(record) for record in done}
+    values = {record.trial: _values(record) for record in done}
     ids = _check_images(done, values)
     units = sorted({plain(record.data.get("unit", "px")) for record in done}) or ["px"]
     grid = [(fold, seed) for _, fold in sorted(folds.items()) for seed in seeds]
-    by_cell = {record.cell: record for record in records}
+    by_trial = {record.trial: record for record in records}
     entries = {}
     for method in methods:
-        cells = [Cell(name, method, fold, seed) for fold, seed in grid]
-        entries[method] = _entry(method, cells, by_cell, values, ids)
-    slug = record_path(Path(), Cell(name, "")).parent.name or "unnamed"
+        trials = [Trial(name, method, fold, seed) for fold, seed in grid]
+        entries[method] = _entry(method, trials, by_trial, values, ids)
+    slug = record_path(Path(), Trial(name, "")).parent.name or "unnamed"
     order = tuple(fold for _, fold in sorted(folds.items()))
     return Panel(name, slug, entries, order, seeds, len(ids), "/".join(units))
 
 
 def _entry(
     method: str,
-    cells: Sequence[Cell],
-    records: Mapping[Cell, Record],
-    values: Mapping[Cell, Mapping[str, Values]],
+    trials: Sequence[Trial],
+    records: Mapping[Trial, Record],
+    values: Mapping[Trial, Mapping[str, Values]],
     ids: set[str],
 ) -> Entry:
-    mine = [records[cell] for cell in cells if cell in records]
+    mine = [records[trial] for trial in trials if trial in records]
     done = [record for record in mine if record.status == "done"]
     lacks = tuple(
-        Lack(cell, records[cell].reason if cell in records else None)
-        for cell in cells
-        if cell not in values
+        Lack(trial, records[trial].reason if trial in records else None)
+        for trial in trials
+        if trial not in values
     )
-    tables = [values[record.cell] for record in done]
+    tables = [values[record.trial] for record in done]
     judged = {case for table in tables for case in table[QUALITY]}
     whole = bool(judged) and judged == ids
     images = {m: _mean_by_image([t[m] for t in tables]) for m in METRICS} if whole else {}
@@ -211,10 +211,10 @@ def _entry(
         method=method,
         records=tuple(done),
         lacks=lacks,
-        cells=len(cells),
+        trials=len(trials),
         images=images,
         summary={metric: summarise(images[metric].values()) for metric in images},
-        seed_std={metric: _seed_std(metric, cells, values) for metric in METRICS},
+        seed_std={metric: _seed_std(metric, trials, values) for metric in METRICS},
         costs={quantity.key: cost_median(mine, quantity.key) for quantity in COSTS},
     )
 
@@ -230,14 +230,14 @@ def _mean_by_image(tables: Iterable[Values]) -> Values:
 
 
 def _seed_std(
-    metric: str, cells: Sequence[Cell], values: Mapping[Cell, Mapping[str, Values]]
+    metric: str, trials: Sequence[Trial], values: Mapping[Trial, Mapping[str, Values]]
 ) -> float | None:
     """Over the seeds that have all folds, of their means over the pooled images."""
     means = []
-    for seed in sorted({cell.seed for cell in cells}):
-        mine = [cell for cell in cells if cell.seed == seed]
-        if all(cell in values for cell in mine):
-            images = _mean_by_image([values[cell][metric] for cell in mine])
+    for seed in sorted({trial.seed for trial in trials}):
+        mine = [trial for trial in trials if trial.seed == seed]
+        if all(trial in values for trial in mine):
+            images = _mean_by_image([values[trial][metric] for trial in mine])
             mean = summarise(images.values()).mean
             means += [] if mean is None else [mean]
     return stdev(means) if len(means) > 1 else None
@@ -253,14 +253,14 @@ def _values(record: Record) -> dict[str, dict[str, float | None]]:
     """For each metric the values by id, all of them checked: records may come from anywhere."""
     ids = record.cases.get("id", ())
     if not ids or len(set(map(plain, ids))) != len(ids):
-        raise DataError(f"{record.cell}: its cases have no ids of their own; run the cell again")
+        raise DataError(f"{record.trial}: its cases have no ids of their own; run the trial again")
     table: dict[str, dict[str, float | None]] = {}
     for metric in METRICS:
         column = record.cases.get(metric)
         if column is None or not all(_is_value(value) for value in column):
             raise DataError(
-                f"{record.cell}: {metric!r} of its cases is missing or no list of finite numbers; "
-                "delete the record, and `bmis compare` runs the cell again"
+                f"{record.trial}: {metric!r} of its cases is missing or no list of finite numbers; "
+                "delete the record, and `bmis compare` runs the trial again"
             )
         named = zip(map(plain, ids), column, strict=True)
         table[metric] = {case: None if v is None else float(v) for case, v in named}
@@ -275,17 +275,17 @@ def _is_value(value: Any) -> bool:
 
 
 def _check_images(
-    records: Sequence[Record], values: Mapping[Cell, Mapping[str, Values]]
+    records: Sequence[Record], values: Mapping[Trial, Mapping[str, Values]]
 ) -> set[str]:
-    """All images of a data set; within a fold all cells must have judged the same."""
-    first: dict[Any, tuple[Cell, set[str]]] = {}
+    """All images of a data set; within a fold all trials must have judged the same."""
+    first: dict[Any, tuple[Trial, set[str]]] = {}
     for record in records:
-        judged = set(values[record.cell][QUALITY])
-        cell, ids = first.setdefault(record.cell.fold, (record.cell, judged))
+        judged = set(values[record.trial][QUALITY])
+        trial, ids = first.setdefault(record.trial.fold, (record.trial, judged))
         if ids != judged:
             odd = sorted(ids ^ judged)[0]
             raise DataError(
-                f"{cell} and {record.cell} judged different images, such as {odd!r}; "
-                "run one of the cells again on the same images"
+                f"{trial} and {record.trial} judged different images, such as {odd!r}; "
+                "run one of the trials again on the same images"
             )
     return {case for _, ids in first.values() for case in ids}

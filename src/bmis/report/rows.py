@@ -47,7 +47,7 @@ def panel_lines(panel: Panel) -> list[Line]:
 
 
 def overall_lines(field: Field) -> list[Line]:
-    """All methods over all data sets; no mean for a method that lacks a single cell."""
+    """All methods over all data sets; no mean for a method that lacks a single trial."""
     lines = []
     for method in field.methods:
         entries = [panel.entries[method] for panel in field.panels]

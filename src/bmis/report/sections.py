@@ -153,7 +153,7 @@ def _fronts(lines: Sequence[Line], suffix: str) -> tuple[Drawing, ...]:
                 points.append(Point(line.name, cost, summary.mean, summary.ci95))
         if points:
             name = f"pareto-{quantity.key.replace('_', '-')}{suffix}"
-            svg = draw_scatter(points, cost=quantity.heading, quality="IoU", salt=name)
+            svg = draw_scatter(points, cost=quantity.heading, quality="IoU", id_prefix=name)
             text = f"{quantity.title} against IoU of {len(points)} methods; see the table above."
             drawings.append(Drawing(name, quantity.title, text, svg, len(points) > 12))
     return tuple(drawings)

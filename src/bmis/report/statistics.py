@@ -193,10 +193,12 @@ def overall(summaries: Sequence[Summary]) -> Summary:
     spread = stdev(means) if len(means) > 1 else None
     if any(summary.std is None for summary in summaries):
         return Summary(len(means), 0, mean, spread, None)
-    errors = [((s.std or 0.0) ** 2 / s.n, s.n - 1) for s in summaries]  # squared, freedoms
+    errors = [
+        ((s.std or 0.0) ** 2 / s.n, s.n - 1) for s in summaries
+    ]  # squared, degrees_of_freedom
     squared = sum(error for error, _ in errors)
     reach = 0.0
     if squared > 0:
-        freedoms = squared**2 / sum(error**2 / degrees for error, degrees in errors)
-        reach = student_quantile(freedoms) * math.sqrt(squared) / len(means)
+        degrees_of_freedom = squared**2 / sum(error**2 / degrees for error, degrees in errors)
+        reach = student_quantile(degrees_of_freedom) * math.sqrt(squared) / len(means)
     return Summary(len(means), 0, mean, spread, (mean - reach, mean + reach))

@@ -166,7 +166,7 @@ def _wins(method: str, pairs: Sequence[Pair]) -> tuple[int, int]:
 
 
 def costs_table(field: Field) -> Table:
-    """What each network is and costs, over all its cells; training time for each data set."""
+    """What each network is and costs, over all its trials; training time for each data set."""
     quantities = [quantity for quantity in COSTS if quantity.key != SECONDS]
     columns = []
     for quantity in quantities:
@@ -186,12 +186,12 @@ def costs_table(field: Field) -> Table:
     headings += [f"Training on {panel.name} (s/epoch)" for panel in field.panels]
     keys = ["method", "group", "source", "licence", *(q.key for q in quantities)]
     keys += [f"{SECONDS}:{panel.name}" for panel in field.panels]
-    caption = "Networks and their costs, medians over all cells"
+    caption = "Networks and their costs, medians over all trials"
     return Table(caption, tuple(headings), tuple(rows), (tuple(keys), *raw))
 
 
 def _records(field: Field, method: str) -> list[Record]:
-    return [record for record in field.records if record.cell.method == method]
+    return [record for record in field.records if record.trial.method == method]
 
 
 def _marked(costs: Sequence[float | None], quantity: Quantity) -> list[Value]:
@@ -205,16 +205,16 @@ def _about(records: Sequence[Record]) -> list[str]:
 
 
 def lacks_table(field: Field) -> Table:
-    """All cells without a result, and why."""
+    """All trials without a result, and why."""
     rows = []
     for lack in field.lacks:
-        cell = lack.cell
-        fold = "" if cell.fold is None else plain(cell.fold)
+        trial = lack.trial
+        fold = "" if trial.fold is None else plain(trial.fold)
         why = "was not run" if lack.reason is None else f"failed: {lack.reason}"
-        texts = (cell.dataset, fold, str(cell.seed), why)
-        rows.append((cell.method, tuple(Value(text, mark="text") for text in texts)))
+        texts = (trial.dataset, fold, str(trial.seed), why)
+        rows.append((trial.method, tuple(Value(text, mark="text") for text in texts)))
     headings = ("Method", "Data set", "Fold", "Seed", "Why there is no result")
-    return Table("Cells without a result; nothing is put in their place", headings, tuple(rows))
+    return Table("Trials without a result; nothing is put in their place", headings, tuple(rows))
 
 
 def mark_best(values: Sequence[Value], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:

@@ -29,9 +29,9 @@ class Report:
         files: All files, the page included.
         methods: How many were compared.
         datasets: On how many data sets.
-        done: Cells with a result.
-        failed: Cells that failed.
-        missing: Cells that were not run.
+        done: Trials with a result.
+        failed: Trials that failed.
+        missing: Trials that were not run.
         warnings: What does not compare, in whole sentences.
     """
 
@@ -51,7 +51,7 @@ class Report:
             "files": [str(path) for path in self.files],
             "methods": self.methods,
             "datasets": self.datasets,
-            "cells": {"done": self.done, "failed": self.failed, "missing": self.missing},
+            "trials": {"done": self.done, "failed": self.failed, "missing": self.missing},
             "warnings": list(self.warnings),
         }
 
@@ -145,11 +145,11 @@ def _texts(field: Field, sections: list[Section]) -> Iterator[tuple[str, str]]:
 
 
 def _cases(field: Field) -> Iterator[tuple[object, ...]]:
-    """Each image of each cell with its values."""
+    """Each image of each trial with its values."""
     yield ("dataset", "method", "fold", "seed", "id", *METRICS)
     for record in field.records:
         if record.status == "done":
-            cell = record.cell
+            trial = record.trial
             columns = (record.cases["id"], *(record.cases[metric] for metric in METRICS))
             for row in zip(*columns, strict=True):
-                yield (cell.dataset, cell.method, cell.fold, cell.seed, *row)
+                yield (trial.dataset, trial.method, trial.fold, trial.seed, *row)

@@ -1,4 +1,4 @@
-"""Which of several engines is the quickest here: measured once, then remembered.
+"""Which of several engines is the fastest here: measured once, then remembered.
 
 What was found is kept in ``engines.json``, see ``cache``.
 """
@@ -16,16 +16,16 @@ from bmis.system.cache import recall, remember
 Judge = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _J = TypeVar("_J", bound=Judge)
 _WARM_UP = 2  # calls that are not counted: they compile and fill caches
-_CALLS = 5  # at most, that are; the quickest tells best what the engine can do
+_CALLS = 5  # at most, that are; the fastest tells best what the engine can do
 _SECONDS = 0.2  # for them, for each engine
 _BETTER = 1.1  # times as quick must an engine be to be taken instead of the first
 _FILE = "engines.json"
 
 
-def quickest(
+def fastest(
     question: str, starts: Mapping[str, Callable[[], _J]], image: NDArray[np.float32]
 ) -> _J:
-    """Start the engine that was the quickest for this question, or find out which that is.
+    """Start the engine that was the fastest for this question, or find out which that is.
 
     An engine that cannot be started or run is passed over while another one can. The first is
     taken where none is clearly quicker.
@@ -55,19 +55,19 @@ def quickest(
         raise faults[0]
     first = next(iter(times))
     best = min(times, key=lambda name: times[name] * (1 if name == first else _BETTER))
-    if not faults:  # what failed for want of memory may be the quickest the next time
+    if not faults:  # what failed for want of memory may be the fastest the next time
         remember(_FILE, {**answers, question: best})
     return started[best]
 
 
-def _seconds(judge: Judge, image: NDArray[np.float32]) -> float:
-    """The quickest of some calls."""
+def _seconds(infer: Judge, image: NDArray[np.float32]) -> float:
+    """The fastest of some calls."""
     for _ in range(_WARM_UP):
-        judge(image)
+        infer(image)
     best, begun = float("inf"), time.perf_counter()
     for _ in range(_CALLS):
         before = time.perf_counter()
-        judge(image)
+        infer(image)
         after = time.perf_counter()
         best = min(best, after - before)
         if after - begun > _SECONDS:

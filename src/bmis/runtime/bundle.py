@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bmis.bundle import Bundle, Graph, read_bundle
 from bmis.config import RuntimeOptions
 from bmis.errors import ConfigError, DataError
-from bmis.runtime.autotune import quickest
+from bmis.runtime.autotune import fastest
 from bmis.runtime.engines import (
     Engine,
     OnnxRuntimeEngine,
@@ -71,7 +71,7 @@ def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bun
     What an int8 graph leaves in float is computed in float32, as when the graph was checked.
 
     With ``engine="auto"`` and several engines installed they are timed against each other, well
-    below a second each, and the answer is remembered; see ``quickest``.
+    below a second each, and the answer is remembered; see ``fastest``.
 
     Raises:
         BundleError: See ``bundle.read_bundle``; or no engine can run the graph.
@@ -99,7 +99,7 @@ def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bun
     question = " | ".join(map(str, (bundle.digest, precision, *machine)))
     spec = bundle.manifest.info.input
     image = np.zeros((1, spec.channels, *spec.size), np.float32)
-    return quickest(question, starts, image), bundle
+    return fastest(question, starts, image), bundle
 
 
 def runnable(bundle: Bundle) -> tuple[tuple[str, str], ...]:

@@ -29,7 +29,7 @@ def output_folder(path: Path) -> Path:
 
 
 @contextmanager
-def not_left_empty(folder: Path) -> Iterator[None]:
+def remove_if_empty(folder: Path) -> Iterator[None]:
     """Remove a folder again if what was to fill it fails before anything is in it."""
     try:
         yield

@@ -25,7 +25,7 @@ _SHARE = 0.5  # of the free memory that the data may take
 _NAMED = 10  # bad files named in full
 
 
-class Store:
+class CachedDataset:
     """Images and labels of some cases, at the size the network is trained at.
 
     Attributes:

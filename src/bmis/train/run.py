@@ -14,9 +14,9 @@ from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
 from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
 from bmis.models import build_model, size_options
-from bmis.system.files import not_left_empty, output_folder
+from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.progress import progress_bar
-from bmis.train.cached_dataset import Store
+from bmis.train.cached_dataset import CachedDataset
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.fabric import launch
 from bmis.train.recipes import Recipe, find_recipe
@@ -28,7 +28,7 @@ from bmis.train.run_folder import (
     write_epoch,
     write_settings,
 )
-from bmis.train.sources import settled
+from bmis.train.sources import canonical_source
 from bmis.train.trainer import Progress, Trainer, read_progress
 from bmis.train.warm_start import WarmStart, read_start
 
@@ -67,7 +67,7 @@ class _Job:
     config: TrainConfig
     dataset: Dataset
     fabric: Fabric
-    stores: Mapping[str, Store]
+    stores: Mapping[str, CachedDataset]
     run: Path
     start: WarmStart | None
     teacher: Teacher | None
@@ -109,9 +109,9 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if teacher:
         teacher.model.to(fabric.device)
     spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
-    with not_left_empty(run):
+    with remove_if_empty(run):
         stores = {
-            split: Store(chosen, dataset, spec, fabric.device, scratch=run)
+            split: CachedDataset(chosen, dataset, spec, fabric.device, scratch=run)
             for split, chosen in cases.items()
         }
     if fabric.is_global_zero:
@@ -128,7 +128,7 @@ def _check_model(config: TrainConfig) -> TrainConfig:
     """
     config = replace(config, options=size_options(config.model, config.options, config.size))
     model = build_model(config.model, **config.options)
-    height, width = model.fitting_size(*config.size)
+    height, width = model.valid_size(*config.size)
     if (height, width) != config.size:
         raise ConfigError(
             f"{config.model} does not take {config.size[0]}x{config.size[1]} pixels; "
@@ -146,7 +146,9 @@ def _absolute(config: TrainConfig) -> TrainConfig:
     fold = config.fold
     if isinstance(fold, str):
         fold = int(fold) if fold.isdecimal() else str(Path(fold).resolve())
-    init, teacher = (source and settled(source) for source in (config.init, config.teacher))
+    init, teacher = (
+        source and canonical_source(source) for source in (config.init, config.teacher)
+    )
     data = str(Path(config.data).resolve())
     return replace(config, data=data, fold=fold, init=init, teacher=teacher)
 

@@ -8,7 +8,7 @@ from bmis.models.checkpoint import find_model
 from bmis.pretrained.lookup import find_model_file, find_weights, is_shipped
 
 
-def settled(source: str) -> str:
+def canonical_source(source: str) -> str:
     """A source as ``config.yaml`` holds it.
 
     The name of a network that comes with the package, or a path that holds from any working

@@ -16,7 +16,7 @@ from bmis.models import SegmentationModel, TrainingView
 from bmis.models.layers.cpu_gradients import prepare_for_cpu
 from bmis.system.files import atomic
 from bmis.train.augment import apply, draw
-from bmis.train.cached_dataset import Store
+from bmis.train.cached_dataset import CachedDataset
 from bmis.train.losses import LOSSES, agreement, one_hot
 from bmis.train.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.train.recipes import Recipe
@@ -76,7 +76,9 @@ class Trainer:
         """The model to validate and keep: the running average if the recipe has one."""
         return self._average.model if self._average else self._model  # type: ignore[return-value]
 
-    def train_epoch(self, store: Store, step_done: Callable[[int], None]) -> dict[str, float]:
+    def train_epoch(
+        self, store: CachedDataset, step_done: Callable[[int], None]
+    ) -> dict[str, float]:
         """One pass over the training images.
 
         Args:
@@ -121,7 +123,7 @@ class Trainer:
                 group["lr"] = rate
         return rate
 
-    def _step(self, store: Store, batch: Tensor, chance: torch.Generator) -> Tensor:
+    def _step(self, store: CachedDataset, batch: Tensor, chance: torch.Generator) -> Tensor:
         settings = self.recipe.augmentation
         images, labels = store.crops(batch, chance)
         parameters = draw(settings, len(images), images.shape[1], chance)
@@ -156,7 +158,7 @@ class Trainer:
         return mean
 
     @torch.no_grad()
-    def validate(self, store: Store) -> dict[str, float]:
+    def validate(self, store: CachedDataset) -> dict[str, float]:
         """Mean IoU and Dice over images, of the averaged weights, at the network's size.
 
         Every image counts the same and every foreground class within it; a class absent from

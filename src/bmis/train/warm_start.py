@@ -33,7 +33,7 @@ class WarmStart:
     """Trained weights to start from.
 
     Attributes:
-        source: What was asked for, as ``settled`` says it.
+        source: What was asked for, as ``canonical_source`` says it.
         model: The trained network, on the CPU.
         provenance: For the checkpoint: the source's name and the data set that it was trained on.
     """
@@ -48,7 +48,7 @@ class WarmStart:
         Raises:
             ConfigError: Not one of them fits.
         """
-        new = take_over(self.model, model)
+        new = transfer_weights(self.model, model)
         if {name for name, _ in model.named_parameters()} <= set(new):
             raise ConfigError(
                 f"{self.source}: none of its weights fits a network of {model.in_channels} "
@@ -94,7 +94,7 @@ def _arguments(name: str, options: Mapping[str, Any]) -> str:
 
 
 @torch.no_grad()
-def take_over(source: SegmentationModel, model: SegmentationModel) -> list[str]:
+def transfer_weights(source: SegmentationModel, model: SegmentationModel) -> list[str]:
     """Copy what fits of one network into another of the same name and options, in place.
 
     With the same channels and classes the answers are the same afterwards. With 1 channel in place
@@ -119,7 +119,7 @@ def take_over(source: SegmentationModel, model: SegmentationModel) -> list[str]:
             tensor.copy_(given)
     for name, module in model.named_modules():
         if isinstance(module, ParallelDownsampling) and f"{name}.conv.weight" in new:
-            _take_over_stem(source.get_submodule(name), module)  # type: ignore[arg-type]
+            _transfer_stem(source.get_submodule(name), module)  # type: ignore[arg-type]
             new = [one for one in new if not one.startswith(f"{name}.")]
     return new
 
@@ -140,7 +140,7 @@ def _shared(kernel: Tensor, channels: int) -> Tensor:
     return kernel.sum(1, keepdim=True).repeat_interleave(channels, 1) / channels
 
 
-def _take_over_stem(source: ParallelDownsampling, stem: ParallelDownsampling) -> None:
+def _transfer_stem(source: ParallelDownsampling, stem: ParallelDownsampling) -> None:
     """The first layer of BMIS: filters, and behind them the maxima of the image's own channels.
 
     The output has as many channels as before, so that two of them change their kind. From 3 to 1

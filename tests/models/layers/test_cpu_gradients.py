@@ -8,12 +8,13 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import nn
 
-from bmis.models import build_model, gradients
+from bmis.models import build_model
+from bmis.models.layers import cpu_gradients as gradients
 from bmis.models.layers.cpu_gradients import (
     TransposedConvolution,
     keep_in_float32,
-    learn_by_products,
     prepare_for_cpu,
+    use_matmul_weight_gradient,
     with_means,
 )
 from bmis.models.networks.bmis import _max_pool
@@ -294,7 +295,7 @@ def test_dense_kernels_learn_by_products_as_by_torch(avx2, kernel, dilation, lay
     padding = tuple(d * (k // 2) for d, k in zip(dilation, kernel, strict=True))
     theirs = nn.Conv2d(4, 5, kernel, padding=padding, dilation=dilation, bias=bias).double()
     ours = copy.deepcopy(theirs)
-    learn_by_products(ours)
+    use_matmul_weight_gradient(ours)
     assert by_products(ours) == [True]
     results = []
     for layer in (ours, theirs):
@@ -308,7 +309,7 @@ def test_dense_kernels_learn_by_products_as_by_torch(avx2, kernel, dilation, lay
 
 def test_what_is_frozen_stays_so_by_products(avx2):
     layer = nn.Conv2d(4, 4, 3, padding=1)
-    learn_by_products(layer)
+    use_matmul_weight_gradient(layer)
     layer.weight.requires_grad_(False)
     x = torch.randn(1, 4, 5, 5, requires_grad=True)
     layer(x).sum().backward()
@@ -333,7 +334,7 @@ def test_only_dense_kernels_learn_by_products(avx2, monkeypatch):
         nn.Conv2d(48, 48, 3, padding=1, padding_mode="reflect"),
         nn.ConvTranspose2d(48, 48, 3, padding=1),
     )
-    learn_by_products(model)
+    use_matmul_weight_gradient(model)
     assert by_products(model) == [True, True] + 11 * [False]
 
 
@@ -341,13 +342,13 @@ def test_only_dense_kernels_learn_by_products(avx2, monkeypatch):
 def test_on_other_processors_none_does(monkeypatch, capability):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     model = build_model("bmis")
-    learn_by_products(model)
+    use_matmul_weight_gradient(model)
     assert not any(by_products(model))
 
 
 def test_in_half_precision_such_a_kernel_is_torchs_own(avx2):
     layer = nn.Conv2d(4, 4, 3, padding=1)
-    learn_by_products(layer)
+    use_matmul_weight_gradient(layer)
     with torch.autocast("cpu", torch.bfloat16):
         y = layer(torch.randn(1, 4, 8, 8, requires_grad=True))
     assert "_ByProductsBackward" not in {type(node).__name__ for node in nodes(y.grad_fn)}
@@ -355,7 +356,7 @@ def test_in_half_precision_such_a_kernel_is_torchs_own(avx2):
 
 def test_products_can_be_compiled(avx2):
     layer = nn.Conv2d(4, 4, 3, padding=1).double()
-    learn_by_products(layer)
+    use_matmul_weight_gradient(layer)
     x = maps(2, 4, 7, 6)
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     expected, got = (

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from bmis.models import SegmentationModel
-from bmis.models.layers.unused import drop_idle
+from bmis.models.layers.unused import prune_unused
 
 
 class Network(SegmentationModel):
@@ -29,7 +29,7 @@ def test_only_what_is_idle_goes():
     x = torch.randn(2, 1, 4, 4)
     before = model.eval()(x)
     seen = model.train().stem[1].running_mean.clone()
-    drop_idle(model)
+    prune_unused(model)
     names = {name.rpartition(".")[0] for name, _ in model.named_parameters()}
     assert names == {"stem.0", "stem.1", "heads.mask"}
     assert isinstance(model.pool, nn.AvgPool2d)

@@ -69,7 +69,7 @@ def test_another_encoder_may_be_had():
 def test_unetr_is_built_for_224_unless_another_size_is_given():
     with torch.device("meta"):
         usual, other = build_model("monai_unetr"), build_model("monai_unetr", size=[32, 64])
-    assert (usual.only_size, other.only_size) == ((224, 224), (32, 64))
+    assert (usual.fixed_size, other.fixed_size) == ((224, 224), (32, 64))
     assert count(usual) - count(other) == (14 * 14 - 2 * 4) * 768  # a position embedding
 
 

@@ -56,7 +56,7 @@ def test_one_of_timm_too():
 
 
 def test_the_vision_transformer_takes_images_of_any_size():
-    assert build_model("smp_dpt", encoder="tu-vit_tiny_patch16_224").only_size is None
+    assert build_model("smp_dpt", encoder="tu-vit_tiny_patch16_224").fixed_size is None
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_parameters_are_as_published():
         ({"depths": (5, 3)}, -(4 * (96 * 96 * 3 + 96) + 4 * 96 + 5)),
         ({"decoder_depth": 2}, 4 * (80**2 - 2 * 64 * 16) * 3 + 8 * 80 + 10),
         ({"decoder_depth": 0}, -(4 * (80**2 - 2 * 64 * 16) * 3 + 8 * 80 + 10)),
-        ({"inner_supervision": True}, 2 * (96 + 64) + 2 * 2),
+        ({"deep_supervision": True}, 2 * (96 + 64) + 2 * 2),
         # 2 convolutions of 3x3 in place of 4 of length 3: 18 CC + 2 C against 12 CC + 4 C
         ({"asymmetric": False}, sum(6 * c * c - 2 * c for c in [64] * 6 + [96] * 4 + [16])),
     ],
@@ -133,7 +133,7 @@ def test_a_skip_connection_carries_detail_past_a_silenced_step(scale):
 
 def test_inner_guesses_are_corrected_where_they_are_made():
     """The guess at 1/8 is none of the decoder's business, that at 1/4 none of the last step's."""
-    model = awake(inner_supervision=True)
+    model = awake(deep_supervision=True)
     x = torch.randn(2, 3, 32, 64)
     answer, *guesses = model.training_logits(x)
     assert [guess.shape for guess in guesses] == [answer.shape] * 2
@@ -173,7 +173,7 @@ def live_bytes(**options):
 def test_features_are_held_only_where_they_are_used():
     """1/2: 16 channels, 1/4: 64; a step that outlives its use would show as much."""
     half, quarter = 4 * 16 * 128**2, 4 * 64 * 64**2
-    assert live_bytes() == live_bytes(inner_supervision=True)
+    assert live_bytes() == live_bytes(deep_supervision=True)
     assert live_bytes(skip_connections=True) - live_bytes() >= min(half, quarter)
 
 

@@ -40,7 +40,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class DecodedImage:
     """An image as its file stores it, turned upright.
 
     Attributes:
@@ -72,7 +72,7 @@ def read_header(path: Path) -> Header:
         return _tiff(path)[0] if image is None else _header(image, path)
 
 
-def decode(path: Path) -> Stored:
+def decode(path: Path) -> DecodedImage:
     """Read a whole image file.
 
     Raises:
@@ -81,16 +81,16 @@ def decode(path: Path) -> Stored:
     if _magic(path).startswith(_NPY):
         array = _npy(path)
         _array_header(array, path)
-        return Stored(_finite(np.array(array[..., :3] if array.ndim == 3 else array), path))
+        return DecodedImage(_finite(np.array(array[..., :3] if array.ndim == 3 else array), path))
     with _opened(path) as image:
         if image is None:
-            return Stored(_finite(_tiff(path)[1], path))
+            return DecodedImage(_finite(_tiff(path)[1], path))
         turn = _orientation(image)
         try:
             stored = _pixels(image)
         except Exception as error:  # damaged bytes make decoders raise anything
             raise _damaged(path, error) from error
-    return Stored(_finite(_upright(stored.array, turn), path), stored.palette)
+    return DecodedImage(_finite(_upright(stored.array, turn), path), stored.palette)
 
 
 def _magic(path: Path) -> bytes:
@@ -186,20 +186,20 @@ def _upright(array: NDArray[Any], turn: int) -> NDArray[Any]:
     return np.ascontiguousarray(array)
 
 
-def _pixels(image: ImageFile) -> Stored:
+def _pixels(image: ImageFile) -> DecodedImage:
     image.load()
     if image.mode == "P":
         colours = np.zeros((256, 3), np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
         colours[: len(table)] = table
-        return Stored(np.array(image), colours)
+        return DecodedImage(np.array(image), colours)
     if image.mode in ("1", "L", "RGB", "I", "F") or image.mode.startswith("I;16"):
-        return Stored(np.array(image))
+        return DecodedImage(np.array(image))
     if image.mode in ("LA", "La"):
-        return Stored(np.array(image)[..., 0])
+        return DecodedImage(np.array(image)[..., 0])
     if image.mode in _COLOUR_MODES:
-        return Stored(np.array(image)[..., :3])
-    return Stored(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA
+        return DecodedImage(np.array(image)[..., :3])
+    return DecodedImage(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA
 
 
 def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from bmis.config import check_choice
 from bmis.data.images import write_image, write_mask
-from bmis.data.phantoms.canvas import Array, Canvas, Labels, Streams
 from bmis.data.phantoms import dermoscopy, endoscopy, fundus, ultrasound, xray
+from bmis.data.phantoms.canvas import Array, Canvas, Labels, Streams
 from bmis.errors import ConfigError, DataError
 from bmis.system.files import output_folder, write_text
 from bmis.system.progress import track

@@ -104,7 +104,7 @@ class TripleConvStem(nn.Sequential):
             self.extend((conv, NormPReLU(out_channels)))
 
 
-def halved_images(x: Tensor, times: int) -> list[Tensor]:
+def image_pyramid(x: Tensor, times: int) -> list[Tensor]:
     """The image at 1/2, 1/4, ... of its size, by averages over 3x3 pixels (zeros outside)."""
     images = [x]
     for _ in range(times):

@@ -187,13 +187,13 @@ def prepare_for_cpu(model: nn.Module) -> None:
     learn by matrix products.
     """
     keep_in_float32(model)
-    learn_by_products(model)
+    use_matmul_weight_gradient(model)
     for module in model.modules():
         if type(module) is nn.ReLU and module.inplace:
             module.__class__ = _QuickReLU
 
 
-def learn_by_products(model: nn.Module) -> None:
+def use_matmul_weight_gradient(model: nn.Module) -> None:
     """Have a model train quicker in float32 on a processor with AVX2 and no wider vectors.
 
     oneDNN's gradients of such weights are far slower than its other convolutions there, and slower

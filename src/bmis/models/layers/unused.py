@@ -6,14 +6,14 @@ from torch import nn
 from bmis.models.base import SegmentationModel
 
 
-def drop_idle(model: SegmentationModel) -> None:
+def prune_unused(model: SegmentationModel) -> None:
     """Put nothing in the place of all modules whose parameters the logits do not depend on.
 
     They would not learn, but be counted, saved and given to the optimiser. It takes one forward
     and one backward pass at the least size.
     """
     names, parameters = zip(*model.named_parameters(), strict=True)
-    image = torch.zeros(1, model.in_channels, *model.fitting_size(1, 1))
+    image = torch.zeros(1, model.in_channels, *model.valid_size(1, 1))
     logits = model.eval()(image)
     model.train()
     gradients = torch.autograd.grad(logits.sum(), parameters, allow_unused=True)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from bmis.config import check_choice
 from bmis.errors import ConfigError, require
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.unused import drop_idle
+from bmis.models.layers.unused import prune_unused
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {"licence": "Apache-2.0", "extra": "zoo"}
@@ -136,7 +136,7 @@ class MonaiNetwork(_MonaiNetwork):
             plan.name, in_channels=in_channels, out_channels=num_classes, **plan.options
         )
         if architecture == "basic_unetplusplus":  # makes the heads of its deep supervision
-            drop_idle(self)
+            prune_unused(self)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
@@ -172,7 +172,7 @@ class MonaiFlexibleUNet(_MonaiNetwork):
         self.network = _build(
             "FlexibleUNet", in_channels=in_channels, out_channels=num_classes, backbone=encoder
         )
-        drop_idle(self)  # the encoder's classifier
+        prune_unused(self)  # the encoder's classifier
 
 
 @register("monai_unetr", group="transformer", source="arXiv:2103.10504", **_FACTS)
@@ -200,7 +200,7 @@ class MonaiUNETR(_MonaiNetwork):
                 f"got {list(size)}"
             )
         height, width = size
-        super().__init__(in_channels, num_classes, stride=_PATCH, only_size=(height, width))
+        super().__init__(in_channels, num_classes, stride=_PATCH, fixed_size=(height, width))
         network = _build(
             "UNETR", in_channels=in_channels, out_channels=num_classes, img_size=(height, width)
         )

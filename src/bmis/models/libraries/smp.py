@@ -26,7 +26,7 @@ from torch import Tensor
 from bmis.config import check_choice
 from bmis.errors import ConfigError, require
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.unused import drop_idle
+from bmis.models.layers.unused import prune_unused
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {"licence": "MIT", "extra": "zoo"}
@@ -169,7 +169,7 @@ class SMPNetwork(SegmentationModel):
         stride, smallest = _SIZES.get(architecture, (int(network.encoder.output_stride), 0))
         super().__init__(in_channels, num_classes, stride=stride, smallest=smallest)
         self.network = network.to(torch.get_default_device())
-        drop_idle(self)
+        prune_unused(self)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)

@@ -179,7 +179,7 @@ class BMIS(SegmentationModel):
         skip_connections: Add the encoder's features at 1/4 and 1/2 to the decoder's.
         decoder_depth: Residual blocks after each upsampling.
         dropout: Share of the channels that the blocks at 1/4 and at 1/8 leave out in training.
-        inner_supervision: In training the features at 1/8 (after attention) and at 1/4 (of the
+        deep_supervision: In training the features at 1/8 (after attention) and at 1/4 (of the
             decoder) guess the answer too, each through a 1x1 convolution, and are corrected (not in
             the paper; C.-Y. Lee et al., Deeply-Supervised Nets, arXiv:1409.5185). Costs nothing at
             inference.
@@ -203,7 +203,7 @@ class BMIS(SegmentationModel):
         skip_connections: bool = False,
         decoder_depth: int = 1,
         dropout: Sequence[float] = (0.03, 0.3),
-        inner_supervision: bool = False,
+        deep_supervision: bool = False,
     ) -> None:
         super().__init__(in_channels, num_classes, stride=8)
         _check(in_channels, widths, depths, dilations)
@@ -234,7 +234,7 @@ class BMIS(SegmentationModel):
         self.decoder_2 = stage(half, 0.0, [1] * decoder_depth)
         self.head = TransposedConvolution(half, num_classes, 2, stride=2)
         self.guesses = nn.ModuleList()
-        if inner_supervision:
+        if deep_supervision:
             self.guesses += [nn.Conv2d(width, num_classes, 1) for width in (eighth, quarter)]
             self.auxiliary_weights = _GUESS_WEIGHTS
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import NormPReLU, TripleConvStem, halved_images
+from bmis.models.layers.blocks import NormPReLU, TripleConvStem, image_pyramid
 from bmis.models.registry import register
 
 
@@ -132,7 +132,7 @@ class CGNet(SegmentationModel):
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
         y = self.stem(x)
-        at_half, at_quarter = halved_images(x.to(y.dtype), 2)  # one type, or autocast widens all
+        at_half, at_quarter = image_pyramid(x.to(y.dtype), 2)  # one type, or autocast widens all
         y = self.stage_1(self.norm_1(torch.cat([y, at_half], dim=1)))  # (N, 128, H/4, W/4)
         y = self.stage_2(self.norm_2(torch.cat([y, at_quarter], dim=1)))  # (N, 256, H/8, W/8)
         return F.interpolate(self.head(self.norm_3(y)), size=x.shape[2:], mode="bilinear")

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import NormPReLU, TripleConvStem, halved_images
+from bmis.models.layers.blocks import NormPReLU, TripleConvStem, image_pyramid
 from bmis.models.registry import register
 
 _QUARTER_DILATIONS = (2, 2, 2)
@@ -106,7 +106,7 @@ class DABNet(SegmentationModel):
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
         y = self.stem(x)
-        images = halved_images(x.to(y.dtype), 3)  # one type, or autocast widens all that follows
+        images = image_pyramid(x.to(y.dtype), 3)  # one type, or autocast widens all that follows
         y = self.stage_1(self.norm_1(torch.cat([y, images[0]], dim=1)))  # (N, 128, H/4, W/4)
         y = self.stage_2(self.norm_2(torch.cat([y, images[1]], dim=1)))  # (N, 256, H/8, W/8)
         y = self.head(self.norm_3(torch.cat([y, images[2]], dim=1)))

@@ -10,16 +10,16 @@ from bmis.errors import require
 from bmis.report.figures.style import ACCENT, INK, MUTED, OTHER, figure, shorten, to_svg
 from bmis.report.statistics import Pair, rank_shares
 
-_SPELT = 8  # methods up to which a cell of the matrix spells its numbers out
+_SPELT = 8  # methods up to which a trial of the matrix spells its numbers out
 
 
-def draw_significance(names: Sequence[str], pairs: Sequence[Pair], salt: str) -> str:
+def draw_significance(names: Sequence[str], pairs: Sequence[Pair], id_prefix: str) -> str:
     """Who is better than whom: the row than the column with "+", worse with "−".
 
     Args:
         names: Methods, best first.
         pairs: All pairs of them.
-        salt: See ``drawing.to_svg``.
+        id_prefix: See ``drawing.to_svg``.
     """
     count = len(names)
     spelt = count <= _SPELT
@@ -36,7 +36,7 @@ def draw_significance(names: Sequence[str], pairs: Sequence[Pair], salt: str) ->
         _label_axes(ax, names, letters)
         for index in range(count):
             ax.text(index, index, "·", ha="center", va="center", color=MUTED)
-        return to_svg(drawn, salt)
+        return to_svg(drawn, id_prefix)
 
 
 def _draw_pair(
@@ -81,12 +81,12 @@ def _label_axes(ax: Any, names: Sequence[str], letters: float) -> None:
     ax.spines[:].set_visible(False)
 
 
-def draw_ranks(ranks: Mapping[str, NDArray[np.int64]], salt: str) -> str:
+def draw_ranks(ranks: Mapping[str, NDArray[np.int64]], id_prefix: str) -> str:
     """How often each method has each rank: circles whose area is the share of the samples.
 
     Args:
         ranks: See ``statistics.bootstrap_ranks``; in the order of the rows.
-        salt: See ``drawing.to_svg``.
+        id_prefix: See ``drawing.to_svg``.
     """
     count = len(ranks)
     step = 0.36 if count <= 20 else 0.24
@@ -109,15 +109,15 @@ def draw_ranks(ranks: Mapping[str, NDArray[np.int64]], salt: str) -> str:
         ax.grid(visible=True, linewidth=0.4)
         ax.set_axisbelow(True)
         ax.tick_params(length=0)
-        return to_svg(drawn, salt)
+        return to_svg(drawn, id_prefix)
 
 
-def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], salt: str) -> str:
+def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], id_prefix: str) -> str:
     """One small plot for each method: its validation IoU over the epochs, the others in grey.
 
     Args:
         curves: (epoch, value) for each method.
-        salt: See ``drawing.to_svg``.
+        id_prefix: See ``drawing.to_svg``.
     """
     count = len(curves)
     columns = min(count, 4 if count <= 16 else 5)
@@ -141,7 +141,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[int, float]]], salt: str) ->
             ax.remove()
         drawn.supxlabel("epoch", fontsize=8.5, color=INK)
         drawn.supylabel("validation IoU", fontsize=8.5, color=INK)
-        return to_svg(drawn, salt)
+        return to_svg(drawn, id_prefix)
 
 
 def _middle(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:

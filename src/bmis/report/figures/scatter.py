@@ -25,14 +25,14 @@ class Point:
     interval: tuple[float, float] | None = None
 
 
-def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, salt: str) -> str:
+def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, id_prefix: str) -> str:
     """An SVG of all points, the costs on a logarithmic axis, the Pareto front as a line.
 
     Args:
         points: At least one; costs above zero.
         cost: Name of the horizontal axis.
         quality: Name of the vertical axis.
-        salt: See ``drawing.to_svg``.
+        id_prefix: See ``drawing.to_svg``.
     """
     many = len(points) > _MANY
     size = (8.4, 5.6) if many else (4.3, 3.2)
@@ -58,7 +58,7 @@ def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, salt: str)
         ax.grid(visible=True, axis="y")
         _limits(ax, points, show_intervals=not many)
         name_points(ax, points, front, 7.5 if many else 8.5)
-        return to_svg(drawn, salt)
+        return to_svg(drawn, id_prefix)
 
 
 def _draw_front(ax: Any, front: Sequence[Point]) -> None:

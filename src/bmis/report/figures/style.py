@@ -60,30 +60,30 @@ def figure(
         yield drawn, drawn.subplots(rows, columns, squeeze=False)
 
 
-def to_svg(drawn: Any, salt: str) -> str:
+def to_svg(drawn: Any, id_prefix: str) -> str:
     """A figure as an SVG file; the same figure gives the same bytes.
 
     Args:
         drawn: The figure.
-        salt: Keeps the ids of two figures on one page apart.
+        id_prefix: Keeps the ids of two figures on one page apart.
     """
     matplotlib = require("matplotlib", extra="train")
     stream = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": salt}):
+    with matplotlib.rc_context({"svg.hashsalt": id_prefix}):
         drawn.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     return re.sub(r"'DejaVu Sans'(, [^;\"]*)?", _FONTS, stream.getvalue())
 
 
-def for_page(svg: str, salt: str) -> str:
+def for_page(svg: str, id_prefix: str) -> str:
     """An SVG file as a part of a page: its colours as variables, ids of its own, no fixed size."""
     start = svg.index("<svg")
     head, body = svg[start:].split(">", 1)
     (view,) = re.findall(r'viewBox="[\d. ]+"', head)
     width = float(view.split()[2])
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r' id="([^"]+)"', rf' id="{salt}-\1"', body)
-    body = re.sub(r'href="#([^"]+)"', rf'href="#{salt}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{salt}-\1)", body)
+    body = re.sub(r' id="([^"]+)"', rf' id="{id_prefix}-\1"', body)
+    body = re.sub(r'href="#([^"]+)"', rf'href="#{id_prefix}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{id_prefix}-\1)", body)
     for colour, role in _ROLES.items():
         body = body.replace(colour, f"var(--{role})")
     body = body.replace("xlink:href", "href")
