@@ -1,4 +1,4 @@
-# Every target does all its own set-up; needs Python >= 3.10 with venv and pip, and make.
+# Every target does all its own set-up; needs Python >= 3.11 with venv and pip, and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,8 +22,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || \
-		{ echo "bmis needs Python >= 3.10; say where it is: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "bmis needs Python >= 3.11; say where it is: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.train: $(VENV)/bin/python pyproject.toml

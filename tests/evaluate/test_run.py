@@ -13,11 +13,12 @@ from PIL import Image
 from rich.console import Console
 
 import bmis.evaluate.run
+from bmis.cli.evaluate import render
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.folder import open_dataset
 from bmis.data.images import read_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError
-from bmis.evaluate.run import evaluate_model, read_case_values, render
+from bmis.evaluate.run import evaluate_model, read_case_values
 from bmis.metrics import METRICS, paired_difference, score_case
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model

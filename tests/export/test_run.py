@@ -14,6 +14,7 @@ from onnx import numpy_helper
 import bmis
 import bmis.export.run
 from bmis.bundle import read_bundle
+from bmis.cli.export import render
 from bmis.cli.main import main
 from bmis.data.phantoms.write import write_phantoms
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
@@ -116,7 +117,7 @@ def test_scores_inside_fields_of_view_are_told(run, data, tmp_path):
     assert done.manifest.graphs[0].check["iou_torch"] == pytest.approx(iou["mean"])
     words = "3 of them counted inside their field of view"
     assert words in read_bundle(done.path).card
-    assert words in bmis.export.run.render(done).caption
+    assert words in render(done).caption
 
 
 def test_int8_alone_is_smaller_than_float(run, tmp_path):

@@ -6,9 +6,10 @@ import json
 import pytest
 from rich.console import Console
 
+from bmis.cli.inspect import render
 from bmis.data.images import read_image
 from bmis.errors import DataError
-from bmis.inspect.dataset import inspect_dataset, render
+from bmis.inspect.dataset import inspect_dataset
 from helpers.folders import blob, make_folder, picture, save, write_table
 
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 from rich.console import Console
 
+from bmis.cli.models import render_catalogue as render
 from bmis.errors import ConfigError, MissingExtraError
 from bmis.models import SegmentationModel, catalogue, list_models, register, registry
-from bmis.models.catalogue import count, read_catalogue, read_counts, render
+from bmis.models.catalogue import count, read_catalogue, read_counts
 
 
 class Network(SegmentationModel):

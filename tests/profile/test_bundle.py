@@ -7,9 +7,10 @@ import pytest
 from rich.console import Console
 
 from bmis.cli.main import main
+from bmis.cli.profile import render_bundle as render
 from bmis.errors import BundleError, ConfigError
 from bmis.profile import bundle as bundle_profiling
-from bmis.profile.bundle import profile_bundle, render
+from bmis.profile.bundle import profile_bundle
 from bmis.runtime.engines import computes_bf16, installed_engines
 from helpers.bundles import write_tiny
 

@@ -9,13 +9,14 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from bmis.cli.profile import render_network as render
 from bmis.config import InputSpec, ModelConfig, ModelInfo
 from bmis.errors import BmisError, ConfigError, DataError
 from bmis.models import SegmentationModel, build_model
 from bmis.models.checkpoint import save_model
 from bmis.models.complexity import count_macs, peak_bytes
 from bmis.profile import steps as timing
-from bmis.profile.network import profile_model, render
+from bmis.profile.network import profile_model
 from bmis.profile.steps import inference, synchroniser, training
 
 TINY = {"widths": (6, 8, 10), "depths": (1, 1)}

@@ -5,11 +5,12 @@ import io
 
 import pytest
 
-from bmis.report.formats import to_csv, to_latex, to_markdown
+from bmis.report.formats import to_latex, to_markdown
 from bmis.report.quantities import Quantity, metrics, short
 from bmis.report.results import read_field
 from bmis.report.rows import overall_lines, panel_lines
 from bmis.report.tables import Table, Value, costs_table, lacks_table, main_table, mark_best
+from bmis.system.files import to_csv
 from helpers.records import write_comparison
 
 NASTY = "a|b_<i>&\\ %$[x]"

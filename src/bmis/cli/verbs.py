@@ -21,7 +21,8 @@ from bmis.system.memory import memory_limit
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from bmis.inspect.dataset import inspect_dataset, render
+    from bmis.cli.inspect import render
+    from bmis.inspect.dataset import inspect_dataset
 
     out = args.out or Path("inspect") / Path(args.data).resolve().name
     found = inspect_dataset(Path(args.data), out=out, fold=args.fold, seed=args.seed)
@@ -69,7 +70,8 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from bmis.evaluate.run import evaluate_model, render
+    from bmis.cli.evaluate import render
+    from bmis.evaluate.run import evaluate_model
 
     with _runtime_options(args) as options:
         scores = evaluate_model(
@@ -93,7 +95,8 @@ def _profile(args: argparse.Namespace) -> int:
 
     if find_model_file(args.model).suffix.lower() == SUFFIX:
         return _profile_bundle(args)
-    from bmis.profile.network import profile_model, render
+    from bmis.cli.profile import render_network as render
+    from bmis.profile.network import profile_model
 
     profile = profile_model(
         args.model,
@@ -107,7 +110,8 @@ def _profile(args: argparse.Namespace) -> int:
 
 
 def _profile_bundle(args: argparse.Namespace) -> int:
-    from bmis.profile.bundle import profile_bundle, render
+    from bmis.cli.profile import render_bundle as render
+    from bmis.profile.bundle import profile_bundle
 
     if args.device not in ("auto", "cpu"):
         raise ConfigError(f"bundles run on the processor, not on {args.device!r}; leave it out")
@@ -151,7 +155,8 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from bmis.compare.run import CompareConfig, compare_methods, render
+    from bmis.cli.compare import render
+    from bmis.compare.run import CompareConfig, compare_methods
     from bmis.records import Conditions
 
     config = CompareConfig(
@@ -202,7 +207,8 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from bmis.export.run import ExportOptions, export_run, render
+    from bmis.cli.export import render
+    from bmis.export.run import ExportOptions, export_run
 
     notes = "" if args.notes is None else read_text(args.notes)
     options = ExportOptions(args.int8, args.keep_float, args.formats, args.size, notes)
@@ -230,15 +236,17 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _models(args: argparse.Namespace) -> int:
     if args.pretrained:
-        from bmis.pretrained import listing as pretrained
+        from bmis.cli.models import render_pretrained
+        from bmis.pretrained.listing import read_pretrained
 
-        networks = pretrained.read_pretrained()
-        answer(args, [one.to_dict() for one in networks], pretrained.render(networks))
+        networks = read_pretrained()
+        answer(args, [one.to_dict() for one in networks], render_pretrained(networks))
         return 0
-    from bmis.models.catalogue import read_catalogue, render
+    from bmis.cli.models import render_catalogue
+    from bmis.models.catalogue import read_catalogue
 
     entries = read_catalogue(args.group)
-    answer(args, [entry.to_dict() for entry in entries], render(entries))
+    answer(args, [entry.to_dict() for entry in entries], render_catalogue(entries))
     return 0
 
 

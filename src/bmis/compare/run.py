@@ -6,11 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from statistics import mean
-
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.methods import Variant, find_methods
@@ -152,38 +147,6 @@ def describe(record: Record) -> str:
         return f"failed: {record.reason}"
     iou, dice = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
     return f"IoU {iou:.3f}, Dice {dice:.3f}, trained in {record.training['seconds']:.0f} s"
-
-
-def render(comparison: Comparison) -> Group:
-    """A table for each data set; ``bmis report`` says more."""
-    tables = {}
-    lines: dict[tuple[str, str], list[Record]] = {}
-    for record in comparison.records:
-        lines.setdefault((record.trial.dataset, record.trial.method), []).append(record)
-    for (dataset, method), records in lines.items():
-        if dataset not in tables:
-            tables[dataset] = _table(dataset)
-        done = [record for record in records if record.status == "done"]
-        numbers = ["-"] * 4
-        if done:
-            costs = done[0].costs
-            means = [
-                mean(record.summary["cases"][metric]["mean"] for record in done)
-                for metric in ("iou", "dice")
-            ]
-            numbers = [f"{value:.4f}" for value in means]
-            numbers += [f"{costs['parameters']:,}", f"{costs['latency_p50_ms']:.1f}"]
-        failed = len(records) - len(done)
-        tables[dataset].add_row(method, str(len(records)), str(failed), *numbers)
-    return Group(*tables.values(), Text(f"next: bmis report {comparison.out}"))
-
-
-def _table(dataset: str) -> Table:
-    table = Table(title=Text(dataset))
-    table.add_column("method")
-    for name in ("trials", "failed", "IoU", "Dice", "parameters", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 @dataclass(frozen=True)

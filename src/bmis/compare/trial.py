@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -166,7 +166,7 @@ def _record(job: TrialSpec, *, status: str, **parts: Any) -> Record:
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
         },
         environment=environment(),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         **parts,
     )
 

@@ -15,7 +15,7 @@ from bmis.config import RuntimeOptions
 from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
 from bmis.errors import DataError
 from bmis.evaluate.examples import draw_extremes
-from bmis.evaluate.scores import Scores, read_case_values, render, write_scores
+from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_origin, open_origin, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
 from bmis.predict.predictor import Frame, Mask, Predictor
@@ -25,7 +25,7 @@ from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 
-__all__ = ["Scores", "evaluate_model", "read_case_values", "render"]
+__all__ = ["Scores", "evaluate_model", "read_case_values"]
 
 
 def evaluate_model(

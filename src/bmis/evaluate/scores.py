@@ -1,19 +1,16 @@
 """The scores of one network on one set of images: as a value, a table, CSV and JSON."""
 
 import csv
-import io
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from bmis.errors import DataError
-from bmis.metrics import DISTANCES, METRICS, RULES_VERSION, CaseScore
-from bmis.system.files import write_json, write_text
+from bmis.metrics import METRICS, RULES_VERSION, CaseScore
+from bmis.system.files import to_csv, write_json, write_text
 
 MEAN_ROW = "(mean)"  # in the column "class" of cases.csv: the mean over the classes of that image
 _PACKAGES = ("bmis", "numpy", "pillow", "torch", "onnxruntime", "openvino")  # that scores rest on
@@ -86,7 +83,7 @@ class Scores:
 
 def write_scores(scores: Scores) -> None:
     """Write ``cases.csv`` and ``metrics.json`` into ``scores.out``, each whole or not at all."""
-    write_text(scores.out / "cases.csv", _table(scores))
+    write_text(scores.out / "cases.csv", to_csv(_rows(scores)))
     write_json(scores.out / "metrics.json", scores.to_dict())
 
 
@@ -107,43 +104,14 @@ def read_case_values(path: Path, metric: str) -> dict[str, float | None]:
         ) from error
 
 
-def render(scores: Scores) -> Table:
-    """The scores as a table for the terminal; the mean of each class where there are several."""
-    summary, foreground = scores.summary, scores.classes[1:]
-    counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
-    known = f"{scores.fields_of_view} of {len(scores.cases)} images"
-    inside = f"\n{known} counted inside their field of view"
-    table = Table(
-        title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
-        caption=f"foreground {', '.join(counts)}\nhd95 and assd in {scores.unit}, "
-        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
-    )
-    several = foreground if len(foreground) > 1 else ()
-    for name in ("metric", "mean", "std", "95 % interval", "n", *several):
-        table.add_column(name, justify="left" if name == "metric" else "right")
-    for metric in METRICS:
-        row = summary["cases"][metric]
-        digits = 2 if metric in DISTANCES else 4
-        low_high = row["ci95"] and " to ".join(f"{side:.{digits}f}" for side in row["ci95"])
-        of_classes = [summary["classes"][name][metric]["mean"] for name in several]
-        numbers = [
-            "-" if value is None else f"{value:.{digits}f}"
-            for value in (row["mean"], row["std"], *of_classes)
-        ]
-        table.add_row(metric, *numbers[:2], low_high or "-", str(row["n"]), *numbers[2:])
-    return table
-
-
-def _table(scores: Scores) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def _rows(scores: Scores) -> Iterator[tuple[object, ...]]:
+    """The lines of ``cases.csv``."""
+    yield COLUMNS
     for case, score in scores.cases.items():
         for index, name in enumerate(scores.classes[1:], start=1):
             row = score.classes[index]
-            writer.writerow((case, name, score.states[index], *(row[m] for m in METRICS)))
-        writer.writerow((case, MEAN_ROW, score.outcome, *(score.mean[m] for m in METRICS)))
-    return text.getvalue()
+            yield (case, name, score.states[index], *(row[m] for m in METRICS))
+        yield (case, MEAN_ROW, score.outcome, *(score.mean[m] for m in METRICS))
 
 
 def _environment() -> dict[str, str | None]:

@@ -65,7 +65,8 @@ def serialised(graph: "onnx.ModelProto") -> bytes:
 
     plain = onnx.ModelProto()
     plain.CopyFrom(graph)
-    for part in (plain, plain.graph, *plain.graph.node, *plain.graph.initializer):
+    parts: list[Any] = [plain, plain.graph, *plain.graph.node, *plain.graph.initializer]
+    for part in parts:
         part.doc_string = ""
         del part.metadata_props[:]
     del plain.graph.value_info[:]

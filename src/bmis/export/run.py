@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from bmis.bundle import SUFFIX, Manifest, write_bundle
 from bmis.config import ModelInfo, check_choice
 from bmis.data.folder import Dataset
@@ -17,7 +15,7 @@ from bmis.errors import ConfigError
 from bmis.evaluate.training_data import find_origin, open_origin
 from bmis.export.calibration import read_calibration
 from bmis.export.gate import check_float, check_int8
-from bmis.export.model_card import describe_fields_of_view, write_card
+from bmis.export.model_card import write_card
 from bmis.export.onnx import serialised, to_onnx
 from bmis.export.ood import learn_ood_reference
 from bmis.export.openvino import quantise_by_nncf, to_openvino
@@ -235,31 +233,3 @@ def _write(
     if found is None:
         return Exported(out, size, manifest, {}, (), ())
     return Exported(out, size, manifest, found.sensitivity, found.kept, found.tries)
-
-
-def render(done: Exported) -> Table:
-    """The graphs of a bundle and how they passed the gate, as a table for the terminal."""
-    quality = done.manifest.quality
-    caption = (
-        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"
-        f"{describe_fields_of_view(quality['fields_of_view'])}; "
-        "agreement: Dice between the graph's masks and the network's"
-    )
-    if done.kept:
-        caption += f"\nkept in float, besides attention: {', '.join(done.kept)}"
-    table = Table(title=f"{done.path}: {done.bytes / 1e6:.2f} MB", caption=caption)
-    for name in (
-        "graph",
-        "precision",
-        "IoU",
-        "network's IoU",
-        "Dice",
-        "agreement",
-        "logits off by",
-    ):
-        table.add_column(name, justify="left" if name in ("graph", "precision") else "right")
-    for graph in done.manifest.graphs:
-        check = graph.check
-        scores = (f"{check[name]:.4f}" for name in ("iou", "iou_torch", "dice", "agreement"))
-        table.add_row(graph.file, graph.precision, *scores, f"{check['logits_error']:.1e}")
-    return table

@@ -6,16 +6,12 @@ they are. A test compares it with the networks.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from rich.table import Table
-from rich.text import Text
 
 from bmis.config import check_choice
 from bmis.errors import MissingExtraError
@@ -103,33 +99,6 @@ def count(name: str) -> Counts:
     model = build_model(name)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Counts(parameters, count_macs(model, model.valid_size(*SIZE)))
-
-
-def render(entries: Sequence[Entry]) -> Table:
-    """For people: one part for each group, and how to install what is missing."""
-    missing = sorted({e.extra for e in entries if e.extra and not e.installed})
-    cures = "\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing)
-    table = Table(box=None, pad_edge=False, caption=Text(cures) if cures else None)
-    table.add_column("name", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    table.add_column("million\nparameters", justify="right", no_wrap=True)
-    table.add_column("GMACs\nat 224", justify="right", no_wrap=True)
-    table.add_column("source", overflow="fold", min_width=16)
-    table.add_column("licence", overflow="fold", min_width=8)
-    table.add_column("needs", no_wrap=True)
-    for group, members in groupby(entries, key=lambda entry: entry.group):
-        table.add_row(f"{group}:", style="bold")
-        for entry in members:
-            table.add_row(
-                entry.name,
-                "" if entry.family == entry.name else entry.family,
-                "" if entry.parameters is None else f"{entry.parameters / 1e6:.3f}",
-                "" if entry.macs is None else f"{entry.macs / 1e9:.3f}",
-                entry.source,
-                entry.licence,
-                f"{entry.extra or ''}{'' if entry.installed else ' (missing)'}",
-            )
-    return table
 
 
 def _entry(method: Method) -> Entry:

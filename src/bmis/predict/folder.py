@@ -4,8 +4,6 @@ The work streams: one thread reads ahead, the network runs in the caller's threa
 writes, and only a few images are in memory at any time, whatever their number.
 """
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -22,7 +20,7 @@ from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemory
 from bmis.predict.measurements import Measurement, measure
 from bmis.predict.predictor import Frame, Mask, Predictor
 from bmis.runtime.load import load_runtime
-from bmis.system.files import atomic, output_folder, write_text
+from bmis.system.files import atomic, output_folder, to_csv, write_text
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 
@@ -148,7 +146,7 @@ class _Job:
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
-    rows: list[str] = field(default_factory=list)
+    rows: list[list[object]] = field(default_factory=list)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """In the reader's thread; None where the image is bad."""
@@ -200,8 +198,8 @@ class _Job:
         foreground = list(enumerate(classes))[1:] or [(1, classes[0])]
         for index, name in foreground:
             found = measure(mask.labels, index, mask.spacing or self.spacing)
-            cells = (path.stem, path, name, *_cells(found), mask.ood_score)
-            self.rows.append(_csv_line(cells))
+            values = (path.stem, path, name, *_columns(found), mask.ood_score)
+            self.rows.append([f"{v:.6g}" if isinstance(v, float) else v for v in values])
         if mask.ood_score is not None and mask.ood_score > 1:
             self.out_of_distribution.append((path, mask.ood_score))
         self.written.append(target)
@@ -214,7 +212,7 @@ class _Job:
 
     def write_measurements(self) -> Path:
         target = self.out / "measurements.csv"
-        write_text(target, "".join([_csv_line(COLUMNS), *self.rows]))
+        write_text(target, to_csv([COLUMNS, *self.rows]))
         return target
 
 
@@ -245,7 +243,7 @@ def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
         names[name] = path
 
 
-def _cells(found: Measurement) -> tuple[object, ...]:
+def _columns(found: Measurement) -> tuple[object, ...]:
     box, centroid = found.box or ("",) * 4, found.centroid or ("",) * 2
     return (
         found.area_px,
@@ -256,11 +254,3 @@ def _cells(found: Measurement) -> tuple[object, ...]:
         found.diameter_px,
         found.diameter_mm,
     )
-
-
-def _csv_line(cells: Iterable[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(
-        f"{cell:.6g}" if isinstance(cell, float) else cell for cell in cells
-    )
-    return text.getvalue()

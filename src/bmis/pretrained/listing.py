@@ -1,10 +1,7 @@
 """The list of the trained networks that come with the package; needs no torch."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-
-from rich.table import Table
 
 from bmis.bundle import read_bundle
 from bmis.pretrained.lookup import FOLDER, shipped_names
@@ -50,30 +47,6 @@ def read_pretrained() -> list[Pretrained]:
         BundleError: A file was damaged since it was installed.
     """
     return [_read(name) for name in shipped_names()]
-
-
-def render(networks: Sequence[Pretrained]) -> Table:
-    """For people."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        caption="scores: mean over the test images of the same data set, at their own size; not "
-        "medical devices",
-    )
-    for name in ("name", "marks", "trained on"):
-        table.add_column(name, no_wrap=True)
-    for name in ("test\nimages", "IoU", "Dice", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("precision", no_wrap=True)
-    table.add_column("licence of the images", overflow="fold", min_width=20)
-    for one in networks:
-        scores = f"{one.iou:.3f}", f"{one.dice:.3f}"
-        size = f"{one.bytes / 1e6:.1f}"
-        table.add_row(
-            *(one.name, ", ".join(one.marks), one.data, str(one.images), *scores, size),
-            *(one.precision, one.licence),
-        )
-    return table
 
 
 def _read(name: str) -> Pretrained:

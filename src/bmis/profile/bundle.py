@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
@@ -165,43 +162,6 @@ def profile_bundle(
         threads=threads,
         versions=installed_engines(),
         engines=engines,
-    )
-
-
-def render(profile: BundleProfile) -> RenderableType:
-    """Show a profile as text for the terminal."""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("parameters", f"{profile.parameters:,}")
-    facts.add_row("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.macs_size))
-    facts.add_row("file", f"{profile.file_mb:.2f} MB")
-    threads = f"{profile.threads} thread{'s'[: profile.threads - 1]}"
-    versions = ", ".join(f"{name} {version}" for name, version in profile.versions.items())
-    facts.add_row("device", Text(f"{profile.processor}, {threads}, {versions}"))
-    table = Table(title="images of {} x {}".format(*profile.size))
-    for column in ("engine", "precision"):
-        table.add_column(column)
-    for column in ("start s", "batch", "p50 ms", "p95 ms", "images/s", "peak MB"):
-        table.add_column(column, justify="right")
-    faults = []
-    for cost in profile.engines:
-        start = "-" if cost.start_seconds is None else f"{cost.start_seconds:.2f}"
-        names = (cost.engine, cost.precision, start)
-        for one in cost.batches:
-            table.add_row(*names, *_cells(one))
-            names = ("", "", "")
-        if cost.fault:
-            table.add_row(*names, *("-",) * 5)
-            faults.append(Text(f"{cost.engine} {cost.precision}: {cost.fault}"))
-    return Group(Text(profile.bundle, style="bold"), facts, table, *faults)
-
-
-def _cells(one: BatchTime) -> tuple[str, ...]:
-    return (
-        str(one.batch),
-        f"{one.latency_p50_ms:.1f}",
-        f"{one.latency_p95_ms:.1f}",
-        f"{one.images_per_second:.1f}",
-        "-" if one.resident_mb is None else f"{one.resident_mb:.0f}",
     )
 
 

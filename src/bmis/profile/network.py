@@ -15,9 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from bmis.errors import ConfigError, did_you_mean
 from bmis.models import SegmentationModel, build_model, list_models
@@ -152,37 +149,6 @@ def profile_model(
             torch=torch.__version__,
             batches=tuple(_batch_cost(network, shape, b, target, seconds) for b in batches),
         )
-
-
-def render(profile: Profile) -> RenderableType:
-    """Show a profile as text for the terminal."""
-    height, width = profile.size
-    device = profile.device_name
-    if profile.device == "cpu":
-        device += f", {profile.threads} thread{'s'[: profile.threads - 1]}"
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("parameters", f"{profile.parameters:,}")
-    facts.add_row("MACs", f"{profile.macs / 1e9:.3f} G at {height} x {width}")
-    facts.add_row("weights", f"{profile.weights_mb:.2f} MB, {profile.precision}")
-    facts.add_row("device", Text(f"{device}, torch {profile.torch}"))
-    table = Table()
-    columns = ("batch", "p50 ms", "p95 ms", "images/s", "MB", "training step ms", "training MB")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for cost in profile.batches:
-        trained = [
-            "not possible" if value is None else f"{value:.1f}"
-            for value in (cost.step_ms, cost.training_mb)
-        ]
-        table.add_row(
-            str(cost.batch),
-            f"{cost.latency_p50_ms:.1f}",
-            f"{cost.latency_p95_ms:.1f}",
-            f"{cost.images_per_second:.1f}",
-            f"{cost.inference_mb:.1f}",
-            *trained,
-        )
-    return Group(Text(profile.model, style="bold"), facts, table)
 
 
 def _find(

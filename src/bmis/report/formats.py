@@ -1,9 +1,5 @@
 """Tables as HTML-free text: Markdown, LaTeX and CSV. Names come from records and are escaped."""
 
-import csv
-import io
-from collections.abc import Iterable
-
 from bmis.report.tables import Table, Value
 
 _LATEX = {
@@ -25,13 +21,6 @@ _MARKDOWN = {
     ">": "&gt;",
     "&": "&amp;",
 }
-
-
-def to_csv(rows: Iterable[Iterable[object]]) -> str:
-    """Comma-separated values; None becomes an empty field."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
 
 
 def to_markdown(table: Table) -> str:

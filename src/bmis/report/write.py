@@ -10,12 +10,12 @@ from typing import Any
 
 from bmis.metrics import METRICS
 from bmis.report.caveats import facts, warnings
-from bmis.report.formats import to_csv, to_latex, to_markdown
+from bmis.report.formats import to_latex, to_markdown
 from bmis.report.page import render_page
 from bmis.report.results import Field, read_field
 from bmis.report.sections import Section, overall_section, panel_section
 from bmis.report.tables import Table, costs_table, lacks_table
-from bmis.system.files import output_folder, write_text
+from bmis.system.files import output_folder, to_csv, write_text
 
 PAGE = "index.html"
 

@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, and output folders that are checked before work."""
 
+import csv
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -82,3 +84,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as JSON, atomically; not-a-number and infinity are refused."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def to_csv(rows: Iterable[Iterable[object]]) -> str:
+    """Comma-separated text, a line a row; None becomes an empty field.
+
+    Example:
+        >>> print(to_csv([("id", "dice"), ("a,1", 0.5), ("b", None)]), end="")
+        id,dice
+        "a,1",0.5
+        b,
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

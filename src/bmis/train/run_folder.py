@@ -13,7 +13,7 @@ import yaml
 from bmis.config import ModelInfo, TrainConfig
 from bmis.errors import ConfigError
 from bmis.models.checkpoint import MODEL_FILE, save_model
-from bmis.system.files import write_json, write_text
+from bmis.system.files import to_csv, write_json, write_text
 from bmis.train.trainer import Trainer
 
 LAST = "last.ckpt"
@@ -82,7 +82,7 @@ def write_epoch(trainer: Trainer, run: Path, info: ModelInfo, *, better: bool) -
         }
         save_model(run / MODEL_FILE, trainer.averaged, replace(info, provenance=provenance))
     rows = trainer.progress.log
-    lines = [",".join(rows[0])] + [",".join(f"{v:.6g}" for v in row.values()) for row in rows]
-    write_text(run / "log.csv", "\n".join(lines) + "\n")
+    lines = [[f"{value:.6g}" for value in row.values()] for row in rows]
+    write_text(run / "log.csv", to_csv([rows[0], *lines]))
     write_json(run / "environment.json", info.provenance["environment"])
     trainer.save(run / LAST)
