@@ -107,14 +107,14 @@ def test_npy_arrays(tmp_path, array, channels):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_exif_orientation_is_applied_to_images_and_masks(tmp_path, suffix, turn):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_to_images_and_masks(tmp_path, suffix, orientation):
     exif = Pillow.Exif()
-    exif[0x112] = turn
+    exif[0x112] = orientation
     path = tmp_path / f"a.{suffix}"
     exif = exif if suffix == "tif" else exif.tobytes()
     save(path, GREY, exif=exif, **({"quality": 100} if suffix == "jpg" else {}))
-    wanted = UPRIGHT[turn](GREY)
+    wanted = UPRIGHT[orientation](GREY)
     off = 1 if suffix == "jpg" else 0
     np.testing.assert_allclose(read_image(path).pixels[..., 0].astype(int), wanted, atol=off)
     np.testing.assert_allclose(read_mask(path).astype(int), wanted, atol=off)

@@ -5,13 +5,14 @@ The header is checked before a pixel is decoded. What the values mean is told in
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -33,7 +34,8 @@ _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"MM\0*", TiffImageFile),
 )
 _NPY = b"\x93NUMPY"
-_ORIENTATION, _BITS = 0x112, 258  # tags of EXIF and TIFF
+_WIDTH, _HEIGHT, _BITS, _ORIENTATION = 256, 257, 258, 274  # tags of TIFF, the last of EXIF too
+_QUARTER_TURNS = 5  # orientations from this one on swap height and width
 _PLANAR = 2  # tag value: channel after channel
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
@@ -85,12 +87,12 @@ def decode(path: Path) -> DecodedImage:
     with _opened(path) as image:
         if image is None:
             return DecodedImage(_finite(_tiff(path)[1], path))
-        turn = _orientation(image)
         try:
-            stored = _pixels(image)
+            _load_upright(image)
+            decoded = _pixels(image)
         except Exception as error:  # damaged bytes make decoders raise anything
             raise _damaged(path, error) from error
-    return DecodedImage(_finite(_upright(stored.array, turn), path), stored.palette)
+    return DecodedImage(_finite(decoded.array, path), decoded.palette)
 
 
 def _magic(path: Path) -> bytes:
@@ -135,11 +137,9 @@ def _opened(path: Path) -> Iterator[ImageFile | None]:
 
 def _header(image: ImageFile, path: Path) -> Header:
     width, height = image.size
-    turn = _orientation(image)
     if isinstance(image, TiffImageFile):  # whether Pillow swaps them depends on its version
-        width, height = image.tag_v2[256], image.tag_v2[257]
-        turn = image.tag_v2.get(_ORIENTATION, 1)
-    if turn >= 5:
+        width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
+    if _orientation(image) >= _QUARTER_TURNS:
         width, height = height, width
     _check_size(path, height, width)
     return Header((height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16"))
@@ -166,28 +166,32 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 
 def _orientation(image: ImageFile) -> int:
-    """EXIF orientation 1 to 8 that is left for us to apply; Pillow turns TIFF by itself."""
-    if isinstance(image, TiffImageFile) or "exif" not in image.info:
+    """Orientation by the tag of a TIFF or the EXIF of other formats, 1 to 8."""
+    if isinstance(image, TiffImageFile):
+        return _valid_orientation(image.tag_v2.get(_ORIENTATION))
+    if "exif" not in image.info:
         return 1
     try:
-        turn = image.getexif().get(_ORIENTATION, 1)
+        return _valid_orientation(image.getexif().get(_ORIENTATION))
     except Exception:  # broken EXIF does not spoil the pixels
         return 1
-    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
-def _upright(array: NDArray[Any], turn: int) -> NDArray[Any]:
-    if turn >= 5:
-        array = array.swapaxes(0, 1)
-    if turn in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if turn in (3, 4, 7, 8):
-        array = array[::-1]
-    return np.ascontiguousarray(array)
+def _valid_orientation(value: object) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _load_upright(image: ImageFile) -> None:
+    """Decode the pixels and turn them as their orientation says."""
+    # asked before decoding, as in read_header: a PNG may bring more EXIF behind its pixels
+    turned = _orientation(image) != 1
+    image.load()  # newer versions of Pillow turn TIFF here; then nothing is left to be turned
+    if turned:
+        with suppress(Exception):  # Pillow turns the pixels first, then trips over broken EXIF
+            ImageOps.exif_transpose(image, in_place=True)
 
 
 def _pixels(image: ImageFile) -> DecodedImage:
-    image.load()
     if image.mode == "P":
         colours = np.zeros((256, 3), np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
@@ -211,7 +215,7 @@ def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
             _check_pages(path, len(file.pages))
             page = cast(tifffile.TiffPage, file.pages[0])
             _check_size(path, page.imagelength, page.imagewidth)
-            turn = page.tags.valueof(_ORIENTATION, 1)
+            orientation = _valid_orientation(page.tags.valueof(_ORIENTATION))
             array = np.asarray(page.asarray())
             if page.planarconfig == _PLANAR and array.ndim == 3:
                 array = np.moveaxis(array, 0, -1)
@@ -219,8 +223,19 @@ def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
         raise
     except Exception as error:
         raise _damaged(path, error) from error
-    array = _upright(array, turn)
+    array = _upright(array, orientation)
     return _array_header(array, path), array[..., :3] if array.ndim == 3 else array
+
+
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """What ``exif_transpose`` does, for arrays that no Pillow image can hold."""
+    if orientation >= _QUARTER_TURNS:
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
 
 
 def _finite(array: NDArray[Any], path: Path) -> NDArray[Any]:
