@@ -66,7 +66,7 @@ def test_every_fault_is_reported_and_none_stops_the_rest(damaged):
     for name, start in (
         ("c05.png", "has the same id 'c05'"),
         ("splits.csv", "no image for id 'ghost'"),
-        ("splits.csv", "image 'c09' stands in no split"),
+        ("splits.csv", "image 'c09' is in no split"),
         ("c04.png", "has no mask"),
         ("stray.png", "goes with no image"),
         ("c00.png", "the file is empty"),

@@ -96,7 +96,7 @@ def inspect_dataset(
     root = Path(root)
     folder = None if out is None else output_folder(Path(out))
     faults: list[DataError] = []
-    found = find_cases(root, fold=fold, seed=seed, report=faults.append)
+    found = find_cases(root, fold=fold, seed=seed, on_error=faults.append)
     faults += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     looks = survey(found.cases)
     told = found.description
