@@ -172,8 +172,8 @@ def test_npy_masks_of_whole_numbers(tmp_path, kind):
     [
         (RGB, "a mask in colours; save class numbers"),
         (GREY / 255, "fractions from 0.* to .*; threshold it"),
-        (-GREY.astype(int), "mask values from -.* wanted are class numbers"),
-        (GREY.astype(int) * 1000, "wanted are class numbers"),
+        (-GREY.astype(int), "mask values from -.* save class numbers"),
+        (GREY.astype(int) * 1000, "save class numbers"),
     ],
 )
 def test_masks_that_are_none(tmp_path, array, message):

@@ -35,9 +35,9 @@ def test_values_become_class_numbers(raw, num_classes, labels):
 @pytest.mark.parametrize(
     ("values", "num_classes", "message"),
     [
-        ((0, 1, 255), 2, "mask values 0 1 255, wanted 0/1 or 0/255; 255 as 'ignore' is not"),
-        ((0, 2, 1), 2, "mask values 0 1 2, wanted 0/1 or 0/255; number the classes"),
-        ((0, 3, 1), 3, "mask values 0 1 3, wanted 0..2; number the classes"),
+        ((0, 1, 255), 2, "mask values 0 1 255, expected 0/1 or 0/255; 255 as 'ignore' is not"),
+        ((0, 2, 1), 2, "mask values 0 1 2, expected 0/1 or 0/255; number the classes"),
+        ((0, 3, 1), 3, "mask values 0 1 3, expected 0..2; number the classes"),
         ((0, 4, 9, 249, 253, 255), 2, "looks blurred, scaled or saved as JPEG: threshold it"),
         (range(0, 200, 10), 2, r"mask values 0 10 20 30 \.\.\. 170 180 190 \(20 values\)"),
     ],
@@ -66,10 +66,10 @@ def test_classes_are_counted_over_all_masks(masks, count):
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        ([(0, 255), (0, 128, 255)], "^1.png: mask values 0 128 255, wanted 0/1, 0/255 or 0..K-1"),
+        ([(0, 255), (0, 128, 255)], "^1.png: mask values 0 128 255, expected 0/1, 0/255 or 0..K-1"),
         ([(0, 255), (0, 1, 2)], "^1.png: mask values 0 1 2, but 0.png has 0 and 255"),
         ([(0, 1), (0, 3)], "^1.png: mask values 0 1 3 leave out 2; number the classes"),
-        ([(0, 100)], "^0.png: mask values 0 100, wanted .*at most 64"),
+        ([(0, 100)], "^0.png: mask values 0 100, expected .*at most 64"),
     ],
 )
 def test_a_mixture_that_means_nothing_is_refused(masks, message):

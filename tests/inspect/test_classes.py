@@ -17,7 +17,7 @@ def test_the_masks_that_can_be_right_decide_on_the_classes(make_case):
     names, errors = agree_on_classes(inspections, ())
     assert names == ("background", "foreground")
     assert [str(error).split(": ")[1] for error in errors] == [
-        "mask values 0 99 255, wanted 0/1 or 0/255; number the classes 0, 1, 2 ... (at most 64)"
+        "mask values 0 99 255, expected 0/1 or 0/255; number the classes 0, 1, 2 ... (at most 64)"
     ]
     assert inspections[3].merged_values == {}
 

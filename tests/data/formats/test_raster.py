@@ -1,4 +1,4 @@
-"""Damaged, foreign and oversized files: one line that names the file, the problem and the cure."""
+"""Damaged, foreign and oversized files: one line that names the file, the problem and a fix."""
 
 import io
 import struct
@@ -47,7 +47,11 @@ def refused(read, path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("text.png", b"just some words", "not an image .* wanted are PNG, JPEG, BMP, TIFF or NPY"),
+        (
+            "text.png",
+            b"just some words",
+            "not an image .* convert it to PNG, JPEG, BMP, TIFF",
+        ),
         ("short.png", b"a", "not an image"),
         ("zero.jpg", b"", "the file is empty .0 bytes.; copy it again"),
         ("huge.png", png_header(60000, 60000), "60000 x 60000 .* limit of 268 million"),
@@ -117,8 +121,8 @@ def test_a_pickle_is_not_opened(tmp_path):
     ("array", "message"),
     [
         (np.array([[0.5, np.nan], [np.inf, 1]]), "2 values are NaN or infinite; replace them"),
-        (np.zeros((3, 24, 32), np.uint8), r"shape \(3, 24, 32\); wanted is \(H, W\)"),
-        (np.zeros((4, 4), complex), "holds complex128; wanted are integers"),
+        (np.zeros((3, 24, 32), np.uint8), r"shape \(3, 24, 32\); save it as \(H, W\)"),
+        (np.zeros((4, 4), complex), "holds complex128; save integers"),
         (np.zeros(9, np.uint8), r"shape \(9,\)"),
         (np.zeros((0, 9), np.uint8), "has no pixels"),
     ],

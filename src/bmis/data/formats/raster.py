@@ -1,7 +1,7 @@
-"""From the bytes of an image file to an array as stored: PNG, JPEG, BMP, TIFF and NPY.
+"""Read PNG, JPEG, BMP, TIFF and NPY files into arrays of the values that they store.
 
-Files are known by their first bytes, not by their name, and only these five formats are opened.
-The header is checked before a pixel is decoded. What the values mean is told in ``images``.
+A format is recognised by the first bytes of a file, not by its name, and no other format is
+opened. The header is checked before a pixel is decoded. ``bmis.data.images`` interprets the values.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from bmis.errors import DataError
 
 MAX_PIXELS = 2**28
-"""Larger images are refused by their header: 268 million pixels, 16,384 x 16,384."""
+"""Images with more pixels than 16,384 x 16,384 (268 million) are refused by their header."""
 
 # The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
 # own limit is a global that other libraries set.
@@ -36,18 +36,22 @@ _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
 _NPY = b"\x93NUMPY"
 _WIDTH, _HEIGHT, _BITS, _ORIENTATION = 256, 257, 258, 274  # tags of TIFF, the last of EXIF too
 _QUARTER_TURNS = 5  # orientations from this one on swap height and width
-_PLANAR = 2  # tag value: channel after channel
+_PLANAR = 2  # value of a TIFF tag: channels are stored one after the other
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """An image as its file stores it, turned upright.
+    """An image as its file stores it, but upright.
 
     Attributes:
-        array: (H, W) or (H, W, C); alpha is dropped, palette indices are kept.
-        palette: (256, 3) uint8 colours where ``array`` holds indices into them.
+        array: (H, W) or (H, W, C) of any type. Alpha is dropped, palette indices are kept.
+        palette: (256, 3) uint8 colours if ``array`` holds indices into them.
+
+    Example:
+        >>> DecodedImage(np.zeros((4, 6), np.uint16)).palette is None
+        True
     """
 
     array: NDArray[Any]
@@ -56,17 +60,30 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class Header:
-    """What is known before decoding: upright height and width in pixels, grey or in colour."""
+    """What is known about an image before it is decoded.
+
+    Attributes:
+        size: Height and width of the upright image in pixels.
+        grey: Whether the image is stored without colours.
+
+    Example:
+        >>> read_header(Path("photo.png"))
+        Header(size=(64, 64), grey=False)
+    """
 
     size: tuple[int, int]
     grey: bool
 
 
 def read_header(path: Path) -> Header:
-    """Size and kind of an image, without decoding its pixels.
+    """Read size and kind of an image without decoding its pixels.
 
     Raises:
-        DataError: Missing, empty, of another format, damaged or too large.
+        DataError: The file is missing, empty, damaged, too large or of another format.
+
+    Example:
+        >>> read_header(Path("photo.png")).size
+        (64, 64)
     """
     if _magic(path).startswith(_NPY):
         return _array_header(_npy(path), path)
@@ -78,7 +95,11 @@ def decode(path: Path) -> DecodedImage:
     """Read a whole image file.
 
     Raises:
-        DataError: As ``read_header``, and truncated or damaged pixels.
+        DataError: The file is missing, empty, damaged, truncated, too large or of another format.
+
+    Example:
+        >>> decode(Path("photo.png")).array.shape
+        (64, 64, 3)
     """
     if _magic(path).startswith(_NPY):
         array = _npy(path)
@@ -108,15 +129,15 @@ def _magic(path: Path) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile | None]:
-    """An image of checked header, not decoded; None for TIFF beyond Pillow, see ``_tiff``."""
+    """An image with a checked header, not decoded; None for TIFF that ``_tiff`` must read."""
     start = _magic(path)
-    opener = next((made for magic, made in _OPENERS if start.startswith(magic)), None)
+    opener = next((plugin for magic, plugin in _OPENERS if start.startswith(magic)), None)
     if opener is None:
         raise DataError(
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
-            "wanted are PNG, JPEG, BMP, TIFF or NPY"
+            "convert it to PNG, JPEG, BMP, TIFF or NPY"
         )
-    # a stream, because Pillow maps a named file into memory, and then garbles turned TIFF
+    # a stream, because Pillow maps a named file into memory and then garbles TIFF that it turns
     with path.open("rb") as stream:
         try:
             image = opener(stream)
@@ -207,8 +228,8 @@ def _pixels(image: ImageFile) -> DecodedImage:
 
 
 def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
-    """TIFF that Pillow cannot read whole: several channels of more than eight bits."""
-    import tifffile  # rarely needed, and a tenth of the time that a command takes to start
+    """Read TIFF that Pillow cannot read whole: several channels of more than eight bits."""
+    import tifffile  # rarely needed, and it takes a tenth of the start of a command
 
     try:
         with tifffile.TiffFile(path) as file:
@@ -261,12 +282,12 @@ def _npy(path: Path) -> NDArray[Any]:
 
 def _array_header(array: NDArray[Any], path: Path) -> Header:
     if array.dtype.kind not in "buif":
-        raise DataError(f"{path}: holds {array.dtype}; wanted are integers, floats or bool")
+        raise DataError(f"{path}: holds {array.dtype}; save integers, floats or bool")
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise DataError(
-            f"{path}: array of shape {array.shape}; wanted is (H, W), (H, W, 1), (H, W, 3) or "
-            "(H, W, 4)"
+            f"{path}: array of shape {array.shape}; save it as (H, W), (H, W, 1), (H, W, 3) "
+            "or (H, W, 4)"
         )
     _check_size(path, array.shape[0], array.shape[1])
     return Header((array.shape[0], array.shape[1]), channels == 1)
