@@ -54,7 +54,7 @@ def test_a_field_of_view_is_true_where_its_file_is_not_0(root, listing):
         (picture(0), r"fov/c01.png: a mask in colours"),
     ],
 )
-def test_a_field_of_view_that_cannot_be_used(root, raw, message):
+def test_an_unusable_field_of_view_is_refused(root, raw, message):
     save(root / "fov" / "c01.png", raw)
     case = open_dataset(root).cases[1]
     with pytest.raises(DataError, match=message):

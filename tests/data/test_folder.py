@@ -77,7 +77,7 @@ def test_a_table_of_groups_only_keeps_them_together(root):
     assert set(sides.values()) == {"train", "val", "test"}
 
 
-def test_folds_are_made_where_there_are_none(root):
+def test_folds_are_made_if_the_data_set_has_none(root):
     tested = [case.id for k in range(1, 6) for case in open_dataset(root, fold=k).split("test")]
     assert sorted(tested) == [f"c{i:02}" for i in range(10)]
     assert splits(open_dataset(root, fold="2")) == splits(open_dataset(root, fold=2))
@@ -90,7 +90,7 @@ def test_folds_of_the_data_set_itself_come_first(root):
         open_dataset(root, fold=2)
 
 
-def test_a_fold_from_any_file(root, tmp_path):
+def test_a_fold_can_be_any_file(root, tmp_path):
     write_table(root / "splits.csv", "id,split,group", *(f"c{i:02},train,p{i}" for i in range(10)))
     path = write_table(tmp_path / "my.csv", *listed())
     for fold in (path, str(path)):

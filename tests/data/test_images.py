@@ -12,7 +12,7 @@ from helpers.folders import picture, save
 
 RGB = picture(1)
 GREY = picture(2, grey=True)
-UPRIGHT = {  # what the EXIF standard says is to be done to the stored rows and columns
+UPRIGHT = {  # what the EXIF standard wants done to the stored rows and columns
     1: lambda stored: stored,
     2: np.fliplr,
     3: lambda stored: np.rot90(stored, 2),
@@ -176,7 +176,7 @@ def test_npy_masks_of_whole_numbers(tmp_path, kind):
         (GREY.astype(int) * 1000, "save class numbers"),
     ],
 )
-def test_masks_that_are_none(tmp_path, array, message):
+def test_arrays_that_are_no_masks_are_refused(tmp_path, array, message):
     np.save(tmp_path / "m.npy", array)
     with pytest.raises(DataError, match=message):
         read_mask(tmp_path / "m.npy")

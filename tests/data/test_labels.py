@@ -1,4 +1,4 @@
-"""From stored values to class numbers, and the answer to values that are none."""
+"""From stored values to class numbers, and the errors of values that are no class."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def test_classes_are_counted_over_all_masks(masks, count):
         ([(0, 100)], "^0.png: mask values 0 100, expected .*at most 64"),
     ],
 )
-def test_a_mixture_that_means_nothing_is_refused(masks, message):
+def test_contradictory_values_are_refused(masks, message):
     with pytest.raises(DataError, match=message):
         count_classes((Path(f"{i}.png"), v) for i, v in enumerate(masks))
 
@@ -84,6 +84,6 @@ def test_counts_add_up_over_pieces():
     assert value_counts(raw.astype(np.uint16) * 300) == {0: raw.size - len(raw[5::7]), 2700: 299593}
 
 
-def test_names_for_the_nameless():
+def test_default_class_names():
     assert class_names(2) == ("background", "foreground")
     assert class_names(3) == ("background", "class 1", "class 2")

@@ -53,7 +53,7 @@ def test_images_and_masks_in_two_folders_of_any_name(tmp_path):
     ]
 
 
-def test_an_image_whose_own_name_ends_like_a_mask(tmp_path):
+def test_an_image_whose_name_ends_in_a_mask_suffix(tmp_path):
     save(tmp_path / "images" / "face_mask.png", picture(0))
     save(tmp_path / "masks" / "face_mask.png", blob(0))
     assert pairs(tmp_path) == {"face_mask": ["face_mask.png"]}

@@ -1,4 +1,4 @@
-"""Phantoms: exact masks, the same bytes for the same call, difficulty that can be measured."""
+"""Phantoms: exact masks, the same bytes for the same arguments, and measurable difficulty."""
 
 from pathlib import Path
 

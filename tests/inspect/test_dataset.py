@@ -121,7 +121,7 @@ def test_the_sheet_and_the_record_are_written(damaged, tmp_path):
     assert record == json.loads(json.dumps(found.to_dict()))
 
 
-def test_nothing_sound_no_sheet(tmp_path):
+def test_without_a_sound_case_there_is_no_contact_sheet(tmp_path):
     root = make_folder(tmp_path / "data", 3)
     for file in (root / "images").iterdir():
         file.write_bytes(b"")

@@ -35,7 +35,7 @@ def test_the_same_frame_with_other_details_is_no_copy():
     assert found(*(scene(seed, contrast=0.15) for seed in range(30))) == []
 
 
-def test_empty_pictures_are_like_nothing():
+def test_flat_images_are_similar_to_no_other():
     black, grey = np.zeros((40, 40, 1), np.uint8), np.full((40, 40, 1), 90, np.uint8)
     assert found(black, grey, black, scene(0)) == []
     faint = (picture(0, (32, 32), grey=True) > 128).astype(np.uint8)[..., None]

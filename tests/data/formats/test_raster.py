@@ -65,7 +65,7 @@ def refused(read, path):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
-def test_what_is_no_image_is_refused_in_one_line(tmp_path, read, name, content, message):
+def test_files_that_are_no_images_are_refused_in_one_line(tmp_path, read, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     refused(read, path)
