@@ -1,4 +1,4 @@
-"""``dataset.yaml``: believed where it is right, refused where it is not."""
+"""``dataset.yaml``: read where it is right, refused where it is not."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from bmis.data.description import Description, read_description
 from bmis.errors import DataError
 
 
-def test_no_file_says_nothing(tmp_path):
+def test_without_a_file_or_content_the_description_is_empty(tmp_path):
     assert read_description(tmp_path) == Description()
     (tmp_path / "dataset.yaml").write_text("")
     assert read_description(tmp_path) == Description()
@@ -16,7 +16,7 @@ def test_no_file_says_nothing(tmp_path):
     ("text", "message"),
     [
         ("naem: x", r"unknown entry 'naem' \(did you mean 'name'\?\)"),
-        ("- a", "wanted are lines like 'name: my data'"),
+        ("- a", "must have lines like 'name: my data'"),
         ("a: [", "cannot be read as YAML"),
         ("channels: 4", r"channels must be 1 \(grey\) or 3 \(RGB\), got 4"),
         ("classes: [only]", "classes must be a list of 2 to 64 different names"),

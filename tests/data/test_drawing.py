@@ -90,6 +90,6 @@ def test_a_long_caption_does_not_run_into_the_next():
     assert (below == 255).all()
 
 
-def test_no_pictures_no_sheet():
+def test_a_sheet_needs_pictures():
     with pytest.raises(DataError, match="needs at least one picture"):
         contact_sheet([])

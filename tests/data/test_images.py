@@ -12,7 +12,7 @@ from helpers.folders import picture, save
 
 RGB = picture(1)
 GREY = picture(2, grey=True)
-UPRIGHT = {  # what the EXIF standard says is to be done to the stored rows and columns
+UPRIGHT = {  # what the EXIF standard wants done to the stored rows and columns
     1: lambda stored: stored,
     2: np.fliplr,
     3: lambda stored: np.rot90(stored, 2),
@@ -107,14 +107,14 @@ def test_npy_arrays(tmp_path, array, channels):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
-@pytest.mark.parametrize("turn", range(1, 9))
-def test_exif_orientation_is_applied_to_images_and_masks(tmp_path, suffix, turn):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_to_images_and_masks(tmp_path, suffix, orientation):
     exif = Pillow.Exif()
-    exif[0x112] = turn
+    exif[0x112] = orientation
     path = tmp_path / f"a.{suffix}"
     exif = exif if suffix == "tif" else exif.tobytes()
     save(path, GREY, exif=exif, **({"quality": 100} if suffix == "jpg" else {}))
-    wanted = UPRIGHT[turn](GREY)
+    wanted = UPRIGHT[orientation](GREY)
     off = 1 if suffix == "jpg" else 0
     np.testing.assert_allclose(read_image(path).pixels[..., 0].astype(int), wanted, atol=off)
     np.testing.assert_allclose(read_mask(path).astype(int), wanted, atol=off)
@@ -172,11 +172,11 @@ def test_npy_masks_of_whole_numbers(tmp_path, kind):
     [
         (RGB, "a mask in colours; save class numbers"),
         (GREY / 255, "fractions from 0.* to .*; threshold it"),
-        (-GREY.astype(int), "mask values from -.* wanted are class numbers"),
-        (GREY.astype(int) * 1000, "wanted are class numbers"),
+        (-GREY.astype(int), "mask values from -.* save class numbers"),
+        (GREY.astype(int) * 1000, "save class numbers"),
     ],
 )
-def test_masks_that_are_none(tmp_path, array, message):
+def test_arrays_that_are_no_masks_are_refused(tmp_path, array, message):
     np.save(tmp_path / "m.npy", array)
     with pytest.raises(DataError, match=message):
         read_mask(tmp_path / "m.npy")

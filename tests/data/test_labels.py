@@ -1,4 +1,4 @@
-"""From stored values to class numbers, and the answer to values that are none."""
+"""From stored values to class numbers, and the errors of values that are no class."""
 
 from pathlib import Path
 
@@ -35,9 +35,9 @@ def test_values_become_class_numbers(raw, num_classes, labels):
 @pytest.mark.parametrize(
     ("values", "num_classes", "message"),
     [
-        ((0, 1, 255), 2, "mask values 0 1 255, wanted 0/1 or 0/255; 255 as 'ignore' is not"),
-        ((0, 2, 1), 2, "mask values 0 1 2, wanted 0/1 or 0/255; number the classes"),
-        ((0, 3, 1), 3, "mask values 0 1 3, wanted 0..2; number the classes"),
+        ((0, 1, 255), 2, "mask values 0 1 255, expected 0/1 or 0/255; 255 as 'ignore' is not"),
+        ((0, 2, 1), 2, "mask values 0 1 2, expected 0/1 or 0/255; number the classes"),
+        ((0, 3, 1), 3, "mask values 0 1 3, expected 0..2; number the classes"),
         ((0, 4, 9, 249, 253, 255), 2, "looks blurred, scaled or saved as JPEG: threshold it"),
         (range(0, 200, 10), 2, r"mask values 0 10 20 30 \.\.\. 170 180 190 \(20 values\)"),
     ],
@@ -66,13 +66,13 @@ def test_classes_are_counted_over_all_masks(masks, count):
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        ([(0, 255), (0, 128, 255)], "^1.png: mask values 0 128 255, wanted 0/1, 0/255 or 0..K-1"),
+        ([(0, 255), (0, 128, 255)], "^1.png: mask values 0 128 255, expected 0/1, 0/255 or 0..K-1"),
         ([(0, 255), (0, 1, 2)], "^1.png: mask values 0 1 2, but 0.png has 0 and 255"),
         ([(0, 1), (0, 3)], "^1.png: mask values 0 1 3 leave out 2; number the classes"),
-        ([(0, 100)], "^0.png: mask values 0 100, wanted .*at most 64"),
+        ([(0, 100)], "^0.png: mask values 0 100, expected .*at most 64"),
     ],
 )
-def test_a_mixture_that_means_nothing_is_refused(masks, message):
+def test_contradictory_values_are_refused(masks, message):
     with pytest.raises(DataError, match=message):
         count_classes((Path(f"{i}.png"), v) for i, v in enumerate(masks))
 
@@ -84,6 +84,6 @@ def test_counts_add_up_over_pieces():
     assert value_counts(raw.astype(np.uint16) * 300) == {0: raw.size - len(raw[5::7]), 2700: 299593}
 
 
-def test_names_for_the_nameless():
+def test_default_class_names():
     assert class_names(2) == ("background", "foreground")
     assert class_names(3) == ("background", "class 1", "class 2")

@@ -5,7 +5,7 @@ import numpy as np
 from bmis.data.palette import palette
 
 
-def test_background_is_black_and_all_others_are_told_apart():
+def test_background_is_black_and_all_other_colours_are_distinct():
     colours = palette(64).astype(int)
     assert colours.shape == (64, 3)
     assert not colours[0].any()

@@ -1,4 +1,4 @@
-"""Phantoms: exact masks, the same bytes for the same call, difficulty that can be measured."""
+"""Phantoms: exact masks, the same bytes for the same arguments, and measurable difficulty."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from bmis.data.folder import load_case, open_dataset
 from bmis.data.phantoms import write as phantoms
-from bmis.data.phantoms.canvas import Blob, Canvas, Stroke
+from bmis.data.phantoms.blob import Blob
+from bmis.data.phantoms.canvas import Canvas, Stroke
 from bmis.data.phantoms.write import MODALITIES, class_names, draw_phantom, write_phantoms
 from bmis.errors import ConfigError, DataError
 
@@ -166,8 +167,8 @@ def test_class_names():
         ({"size": (31, 64)}, r"size must be .* from 32 to 8192 pixels, got \(31, 64\)"),
         ({"size": (64, 9000)}, "size must be"),
         ({"size": (64,)}, "size must be"),
-        ({"difficulty": 1.1}, r"difficulty must lie in 0\.\.1, got 1\.1"),
-        ({"difficulty": float("nan")}, "difficulty must lie"),
+        ({"difficulty": 1.1}, r"difficulty must be from 0 to 1, got 1\.1"),
+        ({"difficulty": float("nan")}, "difficulty must be"),
         ({"classes": 3}, "dermoscopy phantoms have 2 classes, got 3; 3 classes: fundus, xray"),
         ({"seed": -1}, "seed must be 0 or above, got -1"),
         ({"count": 0}, "count must be 1 or above, got 0"),
@@ -217,7 +218,7 @@ def test_small_sets_have_as_many_splits_as_they_can(tmp_path, count, parts):
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(DataError, match=r"holds notes\.txt already; name a new or an empty folder"):
+    with pytest.raises(DataError, match=r"holds notes\.txt already; give a new or an empty folder"):
         write_phantoms(tmp_path, modality="xray", count=1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

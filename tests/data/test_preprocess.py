@@ -1,4 +1,4 @@
-"""Image, labels and scores stay on top of each other on the way in and out."""
+"""Image, labels and scores stay aligned on the way in and out."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def disc(height, width):
 
 @pytest.mark.parametrize("resize", ["squash", "letterbox", "native"])
 @pytest.mark.parametrize("size", [(48, 64), (150, 90), (20, 31), (64, 64), (1, 200)])
-def test_image_and_labels_lie_alike_and_come_back(resize, size):
+def test_image_and_labels_stay_aligned_there_and_back(resize, size):
     spec = InputSpec((64, 48), 1, resize=resize)
     pixels, labels = disc(*size)
     fitted, placement = fit(pixels, spec)

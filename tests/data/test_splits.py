@@ -37,7 +37,7 @@ def test_groups_stay_together(make):
     assert Counter(splits.values())["train"] > 120
 
 
-def test_a_group_called_like_an_id_is_another_thing():
+def test_a_group_is_not_confused_with_an_id_of_the_same_name():
     many = [*cases(9), Case("x", None, (), None, "c0000", None)]
     together = sum(
         make_split(many, seed=s)["x"] == make_split(many, seed=s)["c0000"] for s in range(20)

@@ -1,4 +1,4 @@
-"""A sound data set, and one with every fault at once."""
+"""A sound data set, and one with every error at once."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def shown(inspection):
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Ten cases, nearly each with a fault of its own, and a table with two."""
+    """Ten cases, nearly each with an error of its own, and a table with two."""
     root = make_folder(tmp_path / "data")
     images, masks = root / "images", root / "masks"
     (images / "c00.png").write_bytes(b"")
@@ -45,8 +45,8 @@ def test_what_there_is(tmp_path):
     assert (found.name, found.images, found.channels) == ("mine", 10, 3)
     assert found.splits == {"train": 7, "val": 1, "test": 2}
     assert found.sizes == ((24, 32),) * 3
-    assert found.different_sizes == 1
-    assert found.about["spacing"] == (0.5, 0.25)
+    assert found.distinct_sizes == 1
+    assert found.spacing == (0.5, 0.25)
     assert found.problems == ()
     assert found.duplicates == ()
     assert found.contact_sheet is None
@@ -60,32 +60,32 @@ def test_what_there_is(tmp_path):
     assert "[0.5" not in text.split("mine")[0]
 
 
-def test_every_fault_is_reported_and_none_stops_the_rest(damaged):
+def test_every_problem_is_reported_and_none_stops_the_rest(damaged):
     found = inspect_dataset(damaged)
-    problems = [(path.rsplit("/", 1)[-1], text) for path, text in found.problems]
+    problems = [(problem.path.rsplit("/", 1)[-1], problem.message) for problem in found.problems]
     for name, start in (
         ("c05.png", "has the same id 'c05'"),
         ("splits.csv", "no image for id 'ghost'"),
-        ("splits.csv", "image 'c09' stands in no split"),
+        ("splits.csv", "image 'c09' is in no split"),
         ("c04.png", "has no mask"),
         ("stray.png", "goes with no image"),
         ("c00.png", "the file is empty"),
         ("c01.png", "not an image"),
         ("c02.png", "mask of 9 x 9 pixels for an image of 24 x 32"),
-        ("c03.png", "mask values 0 77, wanted 0/1 or 0/255"),
+        ("c03.png", "mask values 0 77, expected 0/1 or 0/255"),
         ("data", "4 groups are divided between splits, such as 'g0' between test and train"),
     ):
         assert any(file == name and text.startswith(start) for file, text in problems), name
     assert len(problems) == 10
     assert found.splits["none"] == 1
-    assert [pair.ids for pair in found.duplicates if pair.exact] == [("c06", "c07")]
+    assert [pair.ids for pair in found.duplicates if pair.same_pixels] == [("c06", "c07")]
     text = shown(found)
     assert "problems: 10" in text
     assert "masks/c03.png" in text
     assert "same pixels, masks differ" in text
 
 
-def test_fields_of_view_are_counted_and_their_faults_listed(tmp_path):
+def test_fields_of_view_are_counted_and_their_problems_listed(tmp_path):
     root = make_folder(tmp_path / "data")
     for index in range(4):
         save(root / "fov" / f"c{index:02}.png", blob(index))
@@ -94,7 +94,7 @@ def test_fields_of_view_are_counted_and_their_faults_listed(tmp_path):
     save(root / "fov" / "stray.png", blob(0))
     found = inspect_dataset(root)
     assert found.fields_of_view == found.to_dict()["fields_of_view"] == 4
-    assert [(path.rsplit("/", 2)[-2:], text[:18]) for path, text in found.problems] == [
+    assert [(p.path.rsplit("/", 2)[-2:], p.message[:18]) for p in found.problems] == [
         (["fov", "stray.png"], "goes with no image"),
         (["fov", "c00.png"], "an empty field of "),
     ]
@@ -105,7 +105,7 @@ def test_a_table_that_cannot_be_read_is_one_problem(tmp_path):
     root = make_folder(tmp_path / "data")
     write_table(root / "splits.csv", "id,split", "c00,nonsense")
     found = inspect_dataset(root)
-    assert [text[:8] for _, text in found.problems] == ["line 2: "]
+    assert [problem.message[:8] for problem in found.problems] == ["line 2: "]
     assert found.images == 10
 
 
@@ -115,12 +115,13 @@ def test_the_sheet_and_the_record_are_written(damaged, tmp_path):
     sheet = read_image(found.contact_sheet).pixels
     assert sheet.shape[1] == 5 * 264 + 8  # the five sound cases side by side
     record = json.loads((tmp_path / "out" / "inspection.json").read_text())
-    assert record["problems"] == [list(problem) for problem in found.problems]
-    assert record["duplicates"][0]["crosses"] is True
+    assert record["problems"][0] == vars(found.problems[0])
+    assert record["sizes"] == {name: [24, 32] for name in ("smallest", "median", "largest")}
+    assert record["duplicates"][0]["crosses_splits"] is True
     assert record == json.loads(json.dumps(found.to_dict()))
 
 
-def test_nothing_sound_no_sheet(tmp_path):
+def test_without_a_sound_case_there_is_no_contact_sheet(tmp_path):
     root = make_folder(tmp_path / "data", 3)
     for file in (root / "images").iterdir():
         file.write_bytes(b"")

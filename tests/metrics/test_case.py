@@ -56,9 +56,9 @@ def test_two_squares_shifted_by_their_half():
     assert mean["dice"] == mean["sensitivity"] == mean["precision"] == pytest.approx(0.5)
     assert mean["accuracy"] == pytest.approx(1900 / 2000)
     assert mean["specificity"] == pytest.approx(1850 / 1900)
-    # each outline has 36 pixels: 6 of its top edge lie on the other's, 4 leave it by 1 to 4, the
-    # corner by 5; the bottom edge likewise; the inner side (8 more) is off by 1 to 4, as deep as
-    # it is below the nearest edge; the outer side by 5
+    # Each outline has 36 pixels. On the top edge 5 lie on the other outline, the rest are 1 to 5
+    # away, and so on the bottom edge. The 8 more of the inner side are 1 to 4 away, as far as the
+    # nearest edge. The 8 more of the outer side are 5 away.
     inner = [1, 2, 3, 4, 4, 3, 2, 1]
     distances = 2 * [0] * 5 + 2 * [1, 2, 3, 4, 5] + inner + [5] * 8
     assert mean["assd"] == pytest.approx(sum(distances) / len(distances))
@@ -215,7 +215,7 @@ def test_empty_masks_deviate_from_monai_where_it_gives_infinity_or_nan():
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
-def test_inside_a_region_every_metric_is_as_if_the_rest_were_not_there(spacing):
+def test_inside_a_field_of_view_every_metric_is_as_if_the_rest_did_not_exist(spacing):
     for seed, (ours, theirs) in enumerate(PAIRS):
         field_of_view = blob(seed + 200, threshold=-0.02)
         mean = score_case(ours, theirs, 2, spacing, field_of_view=field_of_view).mean
@@ -228,7 +228,7 @@ def test_inside_a_region_every_metric_is_as_if_the_rest_were_not_there(spacing):
         assert mean["specificity"] < cut["specificity"]
 
 
-def test_outside_the_region_no_pixel_changes_a_score():
+def test_outside_the_field_of_view_no_pixel_changes_a_score():
     field_of_view = disc(40)
     truth, prediction = disc(20).astype(np.uint8), disc(20, (64, 60)).astype(np.uint8)
     expected = score_case(prediction, truth, 3, field_of_view=field_of_view)
@@ -239,7 +239,7 @@ def test_outside_the_region_no_pixel_changes_a_score():
     ) == score_case(prediction, truth, 3)
 
 
-def test_what_is_left_inside_the_region_tells_the_state():
+def test_what_is_left_inside_the_field_of_view_decides_on_the_state():
     field_of_view, truth = disc(30), (~disc(50)).astype(np.uint8)
     empty = np.zeros_like(truth)
     assert score_case(empty, truth, 2, field_of_view=field_of_view).outcome == "correctly_empty"
@@ -253,12 +253,12 @@ def test_what_is_left_inside_the_region_tells_the_state():
 @pytest.mark.parametrize(
     ("field_of_view", "message"),
     [
-        (np.ones((8, 9), bool), r"shape \(8, 9\), .* wanted are shape \(8, 8\)"),
+        (np.ones((8, 9), bool), r"shape \(8, 9\), .* must have shape \(8, 8\)"),
         (np.ones((8, 8), np.uint8), "type uint8"),
         (np.zeros((8, 8), bool), "0 pixels inside"),
     ],
 )
-def test_a_region_that_cannot_be_is_refused(field_of_view, message):
+def test_an_impossible_field_of_view_is_refused(field_of_view, message):
     labels = np.zeros((8, 8), np.uint8)
     with pytest.raises(DataError, match=message):
         score_case(labels, labels, 2, field_of_view=field_of_view)
@@ -276,7 +276,7 @@ def test_a_region_that_cannot_be_is_refused(field_of_view, message):
         (np.zeros((8, 8)), "must hold integer labels, got float64"),
     ],
 )
-def test_labels_that_cannot_be_are_refused(labels, message):
+def test_impossible_labels_are_refused(labels, message):
     with pytest.raises(DataError, match=f"the prediction {message}"):
         score_case(labels, np.zeros((8, 8), np.uint8), 2)
     with pytest.raises(DataError, match=f"the truth {message}"):
@@ -286,7 +286,7 @@ def test_labels_that_cannot_be_are_refused(labels, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_classes": 1}, "at least 2: 1"),
+        ({"num_classes": 1}, "at least 2, got 1"),
         ({"spacing": (1.0, 0.0)}, "two lengths above 0"),
         ({"spacing": (1.0,)}, "two lengths above 0"),
         ({"spacing": (1.0, math.nan)}, "two lengths above 0"),
@@ -294,7 +294,7 @@ def test_labels_that_cannot_be_are_refused(labels, message):
         ({"tolerance": math.nan}, "distance of 0 or more"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(settings, message):
+def test_impossible_settings_are_refused(settings, message):
     labels = np.zeros((8, 8), np.uint8)
     with pytest.raises(ConfigError, match=message):
         score_case(labels, labels, **({"num_classes": 2} | settings))

@@ -1,4 +1,4 @@
-"""Faults that metrics of known libraries have or had, one test each, named after the fault."""
+"""Errors that metrics of known libraries have or had, one test each, named after the error."""
 
 import itertools
 import math

@@ -18,24 +18,25 @@ def render(inspection: Inspection) -> RenderableType:
     for name, value in _facts(inspection):
         facts.add_row(f"[bold]{name}[/]", escape(value))
     parts: list[RenderableType] = [facts, "", _class_table(inspection)]
-    crossing = sum(pair.crosses for pair in inspection.duplicates)
+    crossing = sum(pair.crosses_splits for pair in inspection.duplicates)
     if inspection.duplicates:
         table = Table("images", "splits", "likeness", title_justify="left")
         table.title = (
             f"pairs that look the same: {len(inspection.duplicates)}; across splits: {crossing}"
         )
         for pair in inspection.duplicates[:_PAIRS]:
-            kind = "same pixels" if pair.exact else f"{pair.similarity:.3f}"
+            kind = "same pixels" if pair.same_pixels else f"{pair.similarity:.3f}"
             kind += ", masks differ" if pair.masks_differ else ""
-            style = "yellow" if pair.crosses else None
+            style = "yellow" if pair.crosses_splits else None
             sides = " / ".join(split or "none" for split in pair.splits)
             table.add_row(escape(" / ".join(pair.ids)), sides, kind, style=style)
         parts += ["", table, *_rest(len(inspection.duplicates) - _PAIRS)]
     if inspection.problems:
         table = Table("file", "problem", title_justify="left")
         table.title = f"problems: {len(inspection.problems)}"
-        for path, text in inspection.problems[:_PROBLEMS]:
-            table.add_row(escape(_below(path, inspection.root)), escape(text), style="red")
+        for problem in inspection.problems[:_PROBLEMS]:
+            file = _below(problem.path, inspection.root)
+            table.add_row(escape(file), escape(problem.message), style="red")
         parts += ["", table, *_rest(len(inspection.problems) - _PROBLEMS)]
     else:
         parts += ["", "[green]No problems found.[/]"]
@@ -48,7 +49,7 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     facts = [
         ("data set", f"{inspection.name} ({inspection.root})"),
         ("images", f"{inspection.images} ({splits})"),
-        ("sizes", f"{sizes} (height x width), {inspection.different_sizes} different"),
+        ("sizes", f"{sizes} (height x width), {inspection.distinct_sizes} different"),
         ("channels", "1, grey" if inspection.channels == 1 else "3, colour"),
     ]
     if inspection.strata:
@@ -58,7 +59,9 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
         facts.append(
             ("fields of view", f"{inspection.fields_of_view} of {inspection.images} images")
         )
-    facts += [(name, str(value)) for name, value in inspection.about.items() if value]
+    for name in ("modality", "licence", "spacing"):
+        if value := getattr(inspection, name):
+            facts.append((name, str(value)))
     if inspection.contact_sheet:
         facts.append(("pictures", str(inspection.contact_sheet)))
     return facts

@@ -15,14 +15,20 @@ _GAP = 8  # pixels between the tiles of a sheet
 
 
 def contours(labels: NDArray[np.uint8], width: int = 1) -> NDArray[np.uint8]:
-    """Keep the rim of each region and set its inside to 0.
+    """Keep the rim of each connected area and set its inside to 0.
 
     Args:
-        labels: (H, W) class numbers, 0 = background.
-        width: Of the rim in pixels; it lies inside the region. The edge of the image is no rim.
+        labels: (H, W) class numbers, 0 is background.
+        width: Width of the rim in pixels, all inside the area. The edge of the image is no rim.
 
     Returns:
         (H, W) uint8: the class number on the rim, 0 elsewhere.
+
+    Example:
+        >>> labels = np.zeros((5, 5), np.uint8)
+        >>> labels[1:4, 1:4] = 1
+        >>> contours(labels)[2]
+        array([0, 1, 0, 1, 0], dtype=uint8)
     """
     rim = np.zeros_like(labels)
     left = labels
@@ -62,6 +68,12 @@ def overlay(
 
     Raises:
         DataError: The sizes differ.
+
+    Example:
+        >>> labels = np.zeros((64, 64), np.uint8)
+        >>> labels[20:40, 20:40] = 1
+        >>> overlay(np.zeros((64, 64, 1), np.uint8), labels)[20, 20]  # colour of the contour
+        array([ 60, 190, 255], dtype=uint8)
     """
     size = pixels.shape[:2]
     for name, array in (("labels", labels), ("truth", truth)):
@@ -86,19 +98,23 @@ def overlay(
 def contact_sheet(
     tiles: Sequence[tuple[str, NDArray[np.uint8]]], columns: int = 6, tile_size: int = 224
 ) -> NDArray[np.uint8]:
-    """Many pictures on one white sheet, each above its caption.
+    """Put many pictures on one white sheet, each above its caption.
 
     Args:
-        tiles: Captions, cut in the middle where too long, and pictures (H, W, 3) uint8.
-        columns: Tiles side by side.
-        tile_size: Side of a tile in pixels; larger and smaller pictures are scaled to it, keeping
-            their aspect.
+        tiles: Captions and pictures (H, W, 3) uint8. Long captions are shortened in the middle.
+        columns: Number of tiles side by side.
+        tile_size: Side of a tile in pixels. Pictures are scaled to it with their aspect kept.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
         DataError: There are no tiles.
+
+    Example:
+        >>> black = np.zeros((64, 64, 3), np.uint8)
+        >>> contact_sheet([("first", black), ("second", black)], tile_size=100).shape[1]
+        224
     """
     if not tiles:
         raise DataError("a contact sheet needs at least one picture")
@@ -123,7 +139,7 @@ def contact_sheet(
 
 
 def _shortened(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: int) -> str:
-    """The caption, its middle left out until it fits: both ends of file names tell them apart."""
+    """The caption without its middle, so that it fits; file names differ at both ends."""
     keep = len(caption)
     text = caption
     while font.getlength(text) > room and keep > 2:

@@ -1,16 +1,16 @@
 """Images and masks, read from files and written to them.
 
-Whatever is stored, an image becomes uint8 with one channel (grey) or three (RGB):
+Whatever a file stores, an image becomes uint8 with one channel (grey) or three (RGB):
 
-- 8-bit pixels are kept; one-bit and bool pixels become 0 and 255;
-- 16-bit, 32-bit and float pixels are stretched for each image by itself: its 0.1th percentile
-  goes to 0, its 99.9th to 255, what lies outside is cut off. All channels share the two numbers.
+- 8-bit pixels are kept. 1-bit and bool pixels become 0 and 255.
+- 16-bit, 32-bit and float pixels are stretched for each image: its 0.1th percentile becomes 0, its
+  99.9th 255, and values outside are clipped. All channels share the two percentiles.
   (PNG files in colour with 16 bits per channel keep their upper eight bits.)
-- alpha is dropped, not blended; palettes are expanded; CMYK and the like become RGB;
-- the EXIF orientation is applied, to images and masks alike.
+- Alpha is dropped, not blended. Palettes are expanded. CMYK and the like become RGB.
+- The EXIF orientation is applied to images and masks.
 
-Resolution tags of PNG, JPEG and TIFF are not read: most say 72 dpi, which is true of nothing.
-The pixel spacing is what ``dataset.yaml`` says.
+Resolution tags of PNG, JPEG and TIFF are not read, because most claim 72 dpi whatever the pixels
+are. The pixel spacing comes from ``dataset.yaml``.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from bmis.system.files import atomic
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 _PERCENTILES = (0.1, 99.9)
-_SAMPLE = 2**22  # pixels that the percentiles are taken from; more change them by nothing
+_SAMPLE = 2**22  # pixels that the percentiles are taken from; more do not change them
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,12 @@ class Image:
     Attributes:
         pixels: (H, W, C) uint8, C = 1 (grey) or 3 (RGB).
         spacing: Millimetres per pixel along rows (downwards) and columns, where known.
-        path: The file it came from, if any.
+        path: File that the image was read from, if any.
+
+    Example:
+        >>> image = Image(np.zeros((480, 640, 3), np.uint8), spacing=(0.1, 0.1))
+        >>> image.pixels.shape
+        (480, 640, 3)
     """
 
     pixels: NDArray[np.uint8]
@@ -47,37 +52,53 @@ class Image:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width in pixels, upright, from the header alone.
+    """Height and width of the upright image in pixels, from the header alone.
 
     Raises:
         DataError: The file cannot be read as an image.
+
+    Example:
+        >>> image_size(Path("photo.png"))
+        (64, 64)
     """
     return read_header(path).size
 
 
 def read_image(path: Path | str, *, channels: int | None = None) -> Image:
-    """Read an image file as uint8 pixels, by the rules at the head of this module.
+    """Read an image file as uint8 pixels, by the rules at the top of this module.
 
     Args:
-        path: PNG, JPEG, BMP, TIFF or NPY.
+        path: PNG, JPEG, BMP, TIFF or NPY file.
         channels: 1 for grey (ITU-R 601 luma of RGB), 3 for RGB, None for what is stored. Three
             equal channels count as RGB.
 
     Raises:
         DataError: The file is missing, empty, truncated, damaged, too large, or not an image.
+
+    Example:
+        >>> read_image("photo.png").pixels.shape
+        (64, 64, 3)
+        >>> read_image("photo.png", channels=1).pixels.shape
+        (64, 64, 1)
     """
     path = Path(path)
-    stored = decode(path)
-    pixels = _to_bytes(stored.array)
-    if stored.palette is not None:
-        pixels = stored.palette[pixels]
+    decoded = decode(path)
+    pixels = _to_bytes(decoded.array)
+    if decoded.palette is not None:
+        pixels = decoded.palette[pixels]
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     return Image(to_channels(pixels, channels or pixels.shape[2]), path=path)
 
 
 def to_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """(H, W, 1 or 3) uint8 -> (H, W, channels) uint8; RGB becomes grey by its ITU-R 601 luma."""
+    """Convert pixels (H, W, 1 or 3) uint8 to 1 or 3 channels, RGB to grey by its ITU-R 601 luma.
+
+    Example:
+        >>> red = np.array([[[255, 0, 0]]], np.uint8)
+        >>> to_channels(red, 1)
+        array([[[76]]], dtype=uint8)
+    """
     if pixels.shape[2] == channels:
         return pixels
     if channels == 3:
@@ -86,7 +107,7 @@ def to_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
 
 
 def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Any finite array -> uint8: bytes kept, bits spread, the rest stretched."""
+    """Any finite array -> uint8: bytes are kept, bool becomes 0 and 255, the rest is stretched."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
@@ -103,17 +124,21 @@ def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Read a label image as the raw values it stores.
+    """Read a label image as the raw values that it stores.
 
-    Palette images give their indices (except a palette of pure black and white, whose order means
-    nothing: it gives 0 and 255); RGB gives one channel if all three are equal.
+    Palette images give their indices. Only a palette of pure black and white gives 0 and 255,
+    because the order of its colours means nothing. RGB gives one channel if all three are equal.
 
     Returns:
-        (H, W), uint8 or, where a value is above 255, uint16. Upright like its image.
+        (H, W) uint8, or uint16 if a value is above 255. Upright like its image.
 
     Raises:
-        DataError: As ``read_image``; or the mask is coloured, or holds fractions, negative or
-            too large values.
+        DataError: The file cannot be read, is coloured, or holds fractions, negative or too large
+            values.
+
+    Example:
+        >>> np.unique(read_mask(Path("polyps/masks/endoscopy_0001.png")))
+        array([  0, 255], dtype=uint8)
     """
     path = Path(path)
     array = _indices(decode(path))
@@ -130,16 +155,16 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
         )
     low, high = array.min(), array.max()
     if low < 0 or high > 65535:
-        raise DataError(f"{path}: mask values from {low} to {high}; wanted are class numbers")
+        raise DataError(f"{path}: mask values from {low} to {high}; save class numbers 0, 1, 2 ...")
     return array.astype(np.uint8) if high <= 255 else array.astype(np.uint16)
 
 
-def _indices(stored: DecodedImage) -> NDArray[Any]:
-    if stored.palette is None:
-        return stored.array
-    used = stored.palette[np.flatnonzero(np.bincount(stored.array.ravel(), minlength=256))]
+def _indices(decoded: DecodedImage) -> NDArray[Any]:
+    if decoded.palette is None:
+        return decoded.array
+    used = decoded.palette[np.flatnonzero(np.bincount(decoded.array.ravel(), minlength=256))]
     black_and_white = np.isin(used, (0, 255)).all() and (used == used[:, :1]).all()
-    return stored.palette[stored.array][..., 0] if black_and_white else stored.array
+    return decoded.palette[decoded.array][..., 0] if black_and_white else decoded.array
 
 
 def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
@@ -148,7 +173,12 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
     The suffix chooses the format: .png, .jpg (quality 95), .bmp, .tif or .npy.
 
     Raises:
-        DataError: Another suffix, or the file cannot be written.
+        DataError: The suffix is another one, or the file cannot be written.
+
+    Example:
+        >>> write_image(Path("grey.png"), np.full((40, 60), 128, np.uint8))
+        >>> read_image("grey.png").pixels.shape
+        (40, 60, 1)
     """
     path = Path(path)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -158,18 +188,24 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
             np.save(temporary, pixels)
         else:
             flat = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
-            Pillow.fromarray(flat).save(temporary, quality=95)  # only JPEG looks at it
+            Pillow.fromarray(flat).save(temporary, quality=95)  # only JPEG has a quality
 
 
 def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
     """Write labels (H, W) uint8 in 0..num_classes-1 as a PNG, whole or not at all.
 
-    Two classes become grey 0 and 255; more become palette indices, coloured by
-    ``bmis.data.palette``, so that any viewer shows them apart and ``read_mask`` gives the class
-    numbers back.
+    Two classes become grey 0 and 255. More become palette indices with the colours of
+    ``bmis.data.palette``, so that every viewer shows them apart and ``read_mask`` returns the class
+    numbers.
 
     Raises:
         DataError: The suffix is not .png, a label is too large, or the file cannot be written.
+
+    Example:
+        >>> labels = np.array([[0, 1, 2]], np.uint8)
+        >>> write_mask(Path("mask.png"), labels, num_classes=3)
+        >>> read_mask(Path("mask.png"))
+        array([[0, 1, 2]], dtype=uint8)
     """
     path = Path(path)
     if path.suffix.lower() != ".png":

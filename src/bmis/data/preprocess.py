@@ -1,7 +1,7 @@
-"""From an image to what a network takes, and from its scores back to the image's own size.
+"""From an image to the input of a network, and from its scores back to the image's own size.
 
-One copy for training and prediction. Pixel centres lie at half-integers throughout, so image,
-labels and restored scores stay on top of each other.
+Training and prediction share this code. Pixel centres lie at half-integers throughout, so image,
+labels and restored scores stay aligned.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from bmis.config import InputSpec
 from bmis.errors import DataError
 
-_BLOCK = 2**19  # scores that restore() interpolates at a time: stays in the cache
+_BLOCK = 2**19  # scores that restore() interpolates at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class Placement:
     Attributes:
         size: Height and width of the original image in pixels.
         box: (top, left, height, width) of the image inside the frame, in frame pixels.
+
+    Example:
+        >>> place((480, 640), InputSpec((256, 256), resize="letterbox"))
+        Placement(size=(480, 640), box=(32, 0, 192, 256))
     """
 
     size: tuple[int, int]
@@ -32,19 +36,25 @@ class Placement:
 def fit(pixels: NDArray[np.uint8], spec: InputSpec) -> tuple[NDArray[np.uint8], Placement]:
     """Bring an image to the network's frame.
 
-    "squash" scales to ``spec.size``, whatever the aspect; "letterbox" scales keeping the aspect
-    and centres on black; "native" leaves the pixels alone and pads with black at the bottom and
-    right up to ``spec.size`` where the image is smaller. Scaling is bilinear, antialiased.
+    "squash" scales to ``spec.size`` and ignores the aspect. "letterbox" keeps the aspect and
+    centres the image on black. "native" keeps the pixels and pads smaller images with black at the
+    bottom and right up to ``spec.size``. Scaling is bilinear and antialiased.
 
     Args:
         pixels: (H, W, C) uint8 with C = ``spec.channels``.
         spec: Size and resize rule.
 
     Returns:
-        (h, w, C) uint8 and the place of the image in it.
+        Pixels of the frame, (h, w, C) uint8, and the place of the image in it.
 
     Raises:
         DataError: The image has another number of channels.
+
+    Example:
+        >>> pixels = np.full((480, 640, 3), 255, np.uint8)
+        >>> fitted, placement = fit(pixels, InputSpec((256, 256), resize="letterbox"))
+        >>> fitted.shape, placement.box
+        ((256, 256, 3), (32, 0, 192, 256))
     """
     if pixels.ndim != 3 or pixels.shape[2] != spec.channels:
         raise DataError(
@@ -56,13 +66,23 @@ def fit(pixels: NDArray[np.uint8], spec: InputSpec) -> tuple[NDArray[np.uint8], 
 
 
 def fit_labels(labels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    """Bring labels (H, W) uint8 to the frame of ``fit``: nearest neighbour, padded with 0."""
+    """Bring labels (H, W) uint8 to the frame of ``fit`` by nearest neighbour, padded with 0.
+
+    Example:
+        >>> fit_labels(np.ones((480, 640), np.uint8), InputSpec((256, 256))).shape
+        (256, 256)
+    """
     placement = place((labels.shape[0], labels.shape[1]), spec)
     return _put(labels[..., None], placement, spec, Pillow.Resampling.NEAREST)[..., 0]
 
 
 def place(size: tuple[int, int], spec: InputSpec) -> Placement:
-    """Where ``fit`` puts an image of this height and width."""
+    """Where ``fit`` puts an image of this height and width.
+
+    Example:
+        >>> place((480, 640), InputSpec((256, 256), resize="squash")).box
+        (0, 0, 256, 256)
+    """
     if spec.resize == "native":
         return Placement(size, (0, 0, *size))
     if spec.resize == "squash":
@@ -95,7 +115,13 @@ def _put(
 
 
 def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """(h, w, C) uint8 -> (C, h, w) float32: (x / 255 - mean) / std per channel."""
+    """Convert pixels (h, w, C) uint8 to (C, h, w) float32, (x / 255 - mean) / std per channel.
+
+    Example:
+        >>> spec = InputSpec((8, 8), channels=1, mean=(0.5,), std=(0.5,))
+        >>> normalise(np.full((8, 8, 1), 255, np.uint8), spec)[0, 0, 0].round(4)
+        np.float32(1.0)
+    """
     mean, std = (np.array(part, np.float64)[:, None, None] for part in (spec.mean, spec.std))
     planes = pixels.transpose(2, 0, 1).astype(np.float32)
     planes *= (1 / (255 * std)).astype(np.float32)
@@ -104,14 +130,26 @@ def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]
 
 
 def restore(scores: NDArray[np.float32], placement: Placement) -> NDArray[np.float32]:
-    """Scores (K, h, w) of the network's frame -> (K, H, W) float32 at the image's own size.
+    """Bring scores from the network's frame back to the image's own size.
 
-    Padding is cut off, the rest is interpolated bilinearly between pixel centres without
-    antialiasing, like torch's ``interpolate(..., align_corners=False)``. Needs little memory
-    beside the answer.
+    Padding is cut off. The rest is interpolated bilinearly between pixel centres without
+    antialiasing, like torch's ``interpolate(..., align_corners=False)``. This needs little memory
+    beyond the result.
+
+    Args:
+        scores: (K, h, w) float32 scores of the frame.
+        placement: Place of the image in the frame, as ``fit`` returns it.
+
+    Returns:
+        (K, H, W) float32 scores of the image.
 
     Raises:
         DataError: The scores are smaller than the image's box in the frame.
+
+    Example:
+        >>> placement = place((480, 640), InputSpec((256, 256), resize="letterbox"))
+        >>> restore(np.zeros((2, 256, 256), np.float32), placement).shape
+        (2, 480, 640)
     """
     top, left, height, width = placement.box
     if scores.ndim != 3 or scores.shape[1] < top + height or scores.shape[2] < left + width:
@@ -126,7 +164,7 @@ def restore(scores: NDArray[np.float32], placement: Placement) -> NDArray[np.flo
     restored = np.empty((len(scores), *placement.size), np.float32)
     step = max(1, _BLOCK // placement.size[1])
     for plane, target in zip(inside, restored, strict=True):
-        nearer = plane[:, before]  # columns first: there are few rows yet
+        nearer = plane[:, before]  # columns first, while there are few rows
         wide = nearer + (plane[:, after] - nearer) * right
         for start in range(0, len(above), step):
             rows = slice(start, start + step)

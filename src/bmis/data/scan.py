@@ -1,4 +1,4 @@
-"""What only a look at all files tells: the number of classes and of channels of a data set."""
+"""What can only be found by reading all files: the numbers of classes and channels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,44 +12,57 @@ from bmis.data.labels import count_classes, value_counts
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 
-_COLOURED = 24  # difference between channels that JPEG noise does not reach
-_MARKS = 0.02  # share of the pixels that burnt-in marks may colour
+_COLOURED = 24  # difference between channels that is too large for JPEG noise
+_MARKS = 0.02  # largest share of the pixels in burnt-in marks
 
 
 def scan_classes(masks: Sequence[Path]) -> int:
-    """Number of classes, from the values in all masks.
+    """Find the number of classes from the values in all masks.
 
     Raises:
         DataError: A mask cannot be read, or its values are no classes.
+
+    Example:
+        >>> scan_classes(sorted(Path("polyps/masks").iterdir()))
+        2
     """
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]]:
         return path, tuple(value_counts(read_mask(path)))
 
-    return count_classes(track(each(values, masks), "looking at masks", total=len(masks)))
+    return count_classes(track(each(values, masks), "reading masks", total=len(masks)))
 
 
 def scan_channels(images: Sequence[Path]) -> int:
-    """1 if all images are grey, else 3.
+    """Find the number of channels of a data set: 1 if all images are grey, else 3.
 
-    Grey is also an RGB image of equal channels, up to JPEG noise and to coloured marks on at most
-    2 % of the pixels: scanners print calipers and logos in colour on grey pictures.
+    An RGB image also counts as grey if its channels are equal up to JPEG noise and up to coloured
+    marks on at most 2 % of the pixels. Scanners print calipers and logos in colour on grey images.
 
     Raises:
         DataError: An image cannot be read.
+
+    Example:
+        >>> scan_channels(sorted(Path("polyps/images").iterdir()))
+        3
     """
 
     def header_is_grey(path: Path) -> bool:
         return read_header(path).grey
 
     grey = each(header_is_grey, images)
-    doubtful = [path for path, sure in zip(images, grey, strict=True) if not sure]
+    unsure = [path for path, sure in zip(images, grey, strict=True) if not sure]
     # the first truly coloured image ends the search
-    return 1 if all(each(lambda path: is_grey(read_image(path).pixels), doubtful)) else 3
+    return 1 if all(each(lambda path: is_grey(read_image(path).pixels), unsure)) else 3
 
 
 def is_grey(pixels: NDArray[np.uint8]) -> bool:
-    """Whether (H, W, C) uint8 shows no colour, apart from noise and marks."""
+    """Whether pixels (H, W, C) uint8 show no colour, apart from noise and small marks.
+
+    Example:
+        >>> is_grey(np.full((8, 8, 3), 90, np.uint8))
+        True
+    """
     if pixels.shape[2] == 1:
         return True
     spread = pixels.max(axis=2) - pixels.min(axis=2)

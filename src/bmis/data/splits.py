@@ -1,7 +1,7 @@
-"""Divide cases into training, validation and test: seeded, by group, stratified.
+"""Divide cases into training, validation and test: by seed, by group, stratified.
 
-The order comes from hashes of the names, not from a random generator: the same names and seed
-give the same split on every machine and with every version of numpy.
+The order comes from hashes of the names and not from a random generator. So the same names and
+seed give the same split on every machine and with every version of numpy.
 """
 
 from collections.abc import Hashable, Sequence
@@ -17,7 +17,14 @@ _SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 class Splittable(Protocol):
-    """What is needed of a case: see ``bmis.data.folder.Case``."""
+    """Anything with an id, a group and a stratum, such as ``bmis.data.cases.Case``.
+
+    Example:
+        >>> from bmis.data.tables import Row
+        >>> patient: Splittable = Row("img_07", group="patient 3")
+        >>> patient.group
+        'patient 3'
+    """
 
     @property
     def id(self) -> str: ...
@@ -30,30 +37,56 @@ class Splittable(Protocol):
 def make_split(
     cases: Sequence[Splittable], *, seed: int = 0, parts: Sequence[str] = SPLITS
 ) -> dict[str, str]:
-    """70 % train, 10 % val, 20 % test, or only some of these in the same proportions.
+    """Divide cases into 70 % train, 10 % val and 20 % test.
 
-    A group stays on one side; each stratum is divided in the same shares, as far as whole groups
+    A group is never divided. Each stratum is divided in the same shares, as far as whole groups
     allow. A case without a group is a group of its own.
 
+    Args:
+        cases: Cases to divide, in any order.
+        seed: Seed of the split.
+        parts: Splits to make, in the same proportions.
+
     Returns:
-        The split of each case's id.
+        The split of each case by its id.
 
     Raises:
         DataError: There are fewer groups than parts, so that one would be empty.
+
+    Example:
+        >>> from collections import Counter
+        >>> from bmis.data.tables import Row
+        >>> splits = make_split([Row(f"img_{number}") for number in range(10)])
+        >>> sorted(Counter(splits.values()).items())
+        [('test', 2), ('train', 7), ('val', 1)]
     """
     whole = sum(_SHARES[part] for part in parts)
     return _deal(cases, {part: _SHARES[part] / whole for part in parts}, f"split {seed}")
 
 
 def make_fold(cases: Sequence[Splittable], fold: int, *, seed: int = 0) -> dict[str, str]:
-    """The ``fold``-th of five folds, numbered from 1.
+    """Divide cases into train, val and test by one of five folds.
 
-    The test split is the fold-th fifth, so the five test splits cover all cases once; a tenth of
-    the rest is val. Groups and strata as in ``make_split``.
+    The test split is one fifth of the cases, so the five test splits cover each case once. A tenth
+    of the rest is val. Groups and strata are treated as in ``make_split``.
+
+    Args:
+        cases: Cases to divide, in any order.
+        fold: Number of the fold, 1 to 5.
+        seed: Seed of all five folds.
+
+    Returns:
+        The split of each case by its id.
 
     Raises:
         ConfigError: ``fold`` is not 1 to 5.
         DataError: There are fewer groups than folds.
+
+    Example:
+        >>> from bmis.data.tables import Row
+        >>> splits = make_fold([Row(f"img_{number}") for number in range(10)], fold=1)
+        >>> sum(split == "test" for split in splits.values())
+        2
     """
     if not 1 <= fold <= NUM_FOLDS:
         raise ConfigError(f"fold must be 1 to {NUM_FOLDS}, got {fold}")
@@ -67,7 +100,7 @@ def make_fold(cases: Sequence[Splittable], fold: int, *, seed: int = 0) -> dict[
 def _deal(cases: Sequence[Splittable], shares: dict[str, float], id_prefix: str) -> dict[str, str]:
     """Deal whole groups to the parts, always to the part that is furthest behind its share.
 
-    Groups come stratum after stratum, so that each stratum is dealt out evenly by itself.
+    Groups come stratum after stratum, so that each stratum is divided evenly.
     """
     units = _units(cases, id_prefix)
     if len(units) < len(shares):
@@ -83,14 +116,14 @@ def _deal(cases: Sequence[Splittable], shares: dict[str, float], id_prefix: str)
         part = max(shares, key=lambda name: shares[name] * seen - counts[name])
         counts[part] += len(unit)
         hands[part].append(unit)
-    for part in shares:  # a few groups only: nobody goes empty
+    for part in shares:  # with few groups a part may be empty: it gets one of the largest
         if not hands[part]:
             hands[part].append(max(hands.values(), key=len).pop())
     return {name: part for part, hand in hands.items() for unit in hand for name in unit}
 
 
 def _units(cases: Sequence[Splittable], id_prefix: str) -> list[list[str]]:
-    """Ids by group, shuffled within strata; a group belongs to its commonest stratum."""
+    """Ids by group, shuffled within strata. A group belongs to its most common stratum."""
 
     def group_of(case: Splittable) -> tuple[Hashable, ...]:
         return ("id", case.id) if case.group is None else ("group", case.group)

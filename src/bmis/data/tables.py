@@ -1,29 +1,49 @@
-"""The tables that say which case belongs to which split: splits.csv and fold files."""
+"""The tables that assign cases to splits: ``splits.csv`` and the files of folds."""
 
 import csv
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bmis.data.on_error import Report
+from bmis.data.on_error import OnError
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table; None where the table has no such column, "" where the cell is empty."""
+    """One line of a table. A missing column is None, and an empty ``split`` is "".
 
-    split: str | None
-    group: str | None
-    stratum: str | None
+    Attributes:
+        id: File name of the image without its suffix.
+        split: "train", "val", "test", or "" to leave the image out.
+        group: Name of the group (a patient) that the image belongs to.
+        stratum: Name of the stratum (a diagnosis) that the image belongs to.
+
+    Example:
+        >>> Row("img_07", split="test", group="patient 3").stratum is None
+        True
+    """
+
+    id: str
+    split: str | None = None
+    group: str | None = None
+    stratum: str | None = None
 
 
 def read_table(path: Path) -> dict[str, Row]:
-    """Read ``id[,split][,group][,class or stratum]``, one row per id; other columns are ignored.
+    """Read the columns ``id[,split][,group][,class or stratum]`` and ignore all others.
+
+    Returns:
+        The rows by id.
 
     Raises:
-        DataError: No ``id`` column, an id twice, or a split other than train, val, test or empty.
+        DataError: There is no column ``id``, an id comes twice, or a split is unknown.
+
+    Example:
+        >>> rows = read_table(Path("polyps/splits.csv"))
+        >>> len(rows), rows["endoscopy_0001"].split
+        (12, 'val')
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -40,44 +60,54 @@ def read_table(path: Path) -> dict[str, Row]:
         )
     rows: dict[str, Row] = {}
     for number, line in lines:
-        cells = {name: (line.get(name) or "").strip() for name in columns}
-        name, split = cells["id"], cells.get("split")
-        if name in rows:
-            raise DataError(f"{path}: line {number}: id {name!r} for the second time")
-        if split and split not in SPLITS:
+        row = _row({name: (line.get(name) or "").strip() for name in columns})
+        if row.id in rows:
+            raise DataError(f"{path}: line {number}: id {row.id!r} for the second time")
+        if row.split and row.split not in SPLITS:
             raise DataError(
-                f"{path}: line {number}: unknown split {split!r}{did_you_mean(split, SPLITS)}"
+                f"{path}: line {number}: unknown split {row.split!r}"
+                f"{did_you_mean(row.split, SPLITS)}"
             )
-        stratum = cells.get("stratum") or cells.get("class")
-        rows[name] = Row(split, cells.get("group") or None, stratum or None)
+        rows[row.id] = row
     return rows
 
 
+def _row(values: dict[str, str]) -> Row:
+    stratum = values.get("stratum") or values.get("class")
+    return Row(values["id"], values.get("split"), values.get("group") or None, stratum or None)
+
+
 def check_ids(
-    path: Path, rows: dict[str, Row], ids: Collection[str], *, complete: bool, report: Report
+    path: Path, rows: dict[str, Row], ids: Collection[str], *, complete: bool, on_error: OnError
 ) -> None:
-    """Compare a table with the images there are.
+    """Compare a table with the images that there are.
 
     Args:
-        path: The table, for the message.
-        rows: Its rows.
-        ids: Ids of the images.
-        complete: Whether each image must stand in the table.
-        report: Takes the faults: ids without an image, images without a row.
+        path: File of the table, for the message.
+        rows: Rows of the table by id.
+        ids: Ids of all images.
+        complete: Whether the table must list every image.
+        on_error: Takes an error for ids without an image, and one for images without a row.
+
+    Example:
+        >>> rows = {"a": Row("a", "train"), "ghost": Row("ghost", "test")}
+        >>> check_ids(Path("splits.csv"), rows, ["a", "b"], complete=True, on_error=print)
+        splits.csv: no image for id 'ghost'; an id is the image's file name without suffix: ...
+        splits.csv: image 'b' is in no split; add a line for it, with an empty split to ...
     """
     unknown = [name for name in rows if name not in ids]
     if unknown:
-        report(
+        on_error(
             DataError(
                 f"{path}: no image for id {_some(unknown)}; an id is the image's file name "
                 "without suffix: correct or remove the line"
             )
         )
-    left_out = sorted(set(ids) - set(rows)) if complete else []
-    if left_out:
-        report(
+    missing = sorted(set(ids) - set(rows)) if complete else []
+    if missing:
+        on_error(
             DataError(
-                f"{path}: image {_some(left_out)} stands in no split; add a line for it, with an "
+                f"{path}: image {_some(missing)} is in no split; add a line for it, with an "
                 "empty split to leave it out"
             )
         )

@@ -1,31 +1,47 @@
-"""Look through a whole data set before training on it, and say everything that is wrong with it."""
+"""Check a whole data set before training on it, and report everything that is wrong with it."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bmis.config import InputSpec
-from bmis.data.drawing import contact_sheet, overlay
-from bmis.data.folder import Case, Dataset, find_cases, load_case
-from bmis.data.images import write_image
-from bmis.data.preprocess import fit, fit_labels
+from bmis.data.cases import Case, Dataset
+from bmis.data.folder import find_cases
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
-from bmis.inspect.survey import (
-    CaseInspection,
-    ClassCount,
-    Duplicate,
-    agree_on_classes,
-    class_counts,
-    find_duplicates,
-    survey,
-)
+from bmis.inspect.classes import ClassCount, agree_on_classes, class_counts
+from bmis.inspect.contact_sheet import write_contact_sheet
+from bmis.inspect.duplicates import Duplicate, find_duplicates
+from bmis.inspect.survey import CaseInspection, survey
 from bmis.system.files import output_folder, write_json
 
-SHEET, RECORD = "contact_sheet.png", "inspection.json"
-_TILES, _COLUMNS, _TILE = 24, 6, 256
+_SHEET, _RECORD = "contact_sheet.png", "inspection.json"
+_SIZES = ("smallest", "median", "largest")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a data set.
+
+    Attributes:
+        path: File or folder that is wrong.
+        message: What is wrong with it and how to fix it.
+
+    Example:
+        >>> Problem.from_error(DataError("masks/a.png: the file is empty (0 bytes)"))
+        Problem(path='masks/a.png', message='the file is empty (0 bytes)')
+    """
+
+    path: str
+    message: str
+
+    @classmethod
+    def from_error(cls, error: DataError) -> "Problem":
+        """Split an error at its path: every message about data begins with one and a colon."""
+        path, _, message = str(error).partition(": ")
+        return cls(path, message)
 
 
 @dataclass(frozen=True)
@@ -33,41 +49,54 @@ class Inspection:
     """What ``inspect_dataset`` found.
 
     Attributes:
-        root: The data set.
-        name: Its name.
-        about: What it says of itself besides: modality, licence, spacing; None where it does not.
+        root: Folder of the data set.
+        name: Name of the data set.
+        modality: Kind of images, where declared.
+        licence: Licence of the images, where declared.
+        spacing: Millimetres per pixel along rows and columns, where declared.
         images: Number of images, unreadable ones included.
         splits: Number of images per split; "none" counts those without one.
         strata: Number of images per stratum.
         channels: 1 (grey) or 3 (RGB).
         sizes: Smallest, median and largest image by area, (height, width) in pixels.
-        different_sizes: Number of different sizes.
+        distinct_sizes: Number of different sizes.
         classes: How common each class is, in each split and in all.
         fields_of_view: Number of images with a field of view, for ``evaluate``.
-        duplicates: Pairs of equal and of alike images, those that cross a split first.
-        problems: (file or folder, what is wrong with it and how to mend it).
-        contact_sheet: The contact sheet, if one was written.
+        duplicates: Pairs of equal and of similar images, those that cross a split first.
+        problems: Everything that is wrong with the data set.
+        contact_sheet: File of the contact sheet, if one was written.
+
+    Example:
+        >>> found = inspect_dataset("polyps")
+        >>> found.splits, found.sizes[0], found.to_dict()["sizes"]["largest"]
+        ({'train': 9, 'val': 1, 'test': 2}, (64, 64), (64, 64))
     """
 
     root: Path
     name: str
-    about: dict[str, Any]
+    modality: str | None
+    licence: str | None
+    spacing: tuple[float, float] | None
     images: int
     splits: dict[str, int]
     strata: dict[str, int]
     channels: int
     sizes: tuple[tuple[int, int], ...]
-    different_sizes: int
+    distinct_sizes: int
     classes: tuple[ClassCount, ...]
     fields_of_view: int
     duplicates: tuple[Duplicate, ...]
-    problems: tuple[tuple[str, str], ...]
+    problems: tuple[Problem, ...]
     contact_sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as written to ``inspection.json``."""
-        sheet = None if self.contact_sheet is None else str(self.contact_sheet)
-        return {**asdict(self), "root": str(self.root), "contact_sheet": sheet}
+        return {
+            **asdict(self),
+            "root": str(self.root),
+            "sizes": dict(zip(_SIZES, self.sizes, strict=False)),  # none if nothing was readable
+            "contact_sheet": None if self.contact_sheet is None else str(self.contact_sheet),
+        }
 
 
 def inspect_dataset(
@@ -77,56 +106,60 @@ def inspect_dataset(
     fold: int | str | Path | None = None,
     seed: int = 0,
 ) -> Inspection:
-    """Read all images and masks of a data set and report what there is and what is wrong.
+    """Read all images, masks and fields of view of a data set and report what is there.
 
-    Fields of view are read too. Damaged files, wrong tables and wrong masks are collected, not
-    raised.
+    Damaged files, wrong tables and wrong masks are collected as problems and not raised.
 
     Args:
-        root: The data set, in any layout that ``open_dataset`` reads.
-        out: Folder for ``contact_sheet.png`` (24 images with their contours, from the one with
-            the least foreground to the one with the most) and ``inspection.json``.
-        fold: As in ``open_dataset``.
-        seed: As in ``open_dataset``.
+        root: Folder of the data set, in any layout that ``open_dataset`` reads.
+        out: Folder for ``contact_sheet.png`` (up to 24 images with their contours, from the least
+            foreground to the most) and ``inspection.json``.
+        fold: Number or file of a fold, as in ``open_dataset``.
+        seed: Seed of a split or fold that has to be made.
 
     Raises:
         DataError: There is no such folder, nothing in it, or ``out`` cannot be written to.
         ConfigError: There is no such fold.
+
+    Example:
+        >>> found = inspect_dataset("polyps", out="inspection")
+        >>> found.images, found.channels, found.problems
+        (12, 3, ())
+        >>> sorted(path.name for path in Path("inspection").iterdir())
+        ['contact_sheet.png', 'inspection.json']
     """
     root = Path(root)
     folder = None if out is None else output_folder(Path(out))
-    faults: list[DataError] = []
-    found = find_cases(root, fold=fold, seed=seed, report=faults.append)
-    faults += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
-    looks = survey(found.cases)
-    told = found.description
-    names, wrong = agree_on_classes(looks, told.classes)
-    faults += [fault for look in looks for fault in look.faults] + wrong
-    faults += _divided_groups(root, found.cases)
-    channels = told.channels or (1 if all(look.grey for look in looks) else 3)
-    sizes = sorted((look.size for look in looks if look.size), key=lambda size: size[0] * size[1])
+    errors: list[DataError] = []
+    found = find_cases(root, fold=fold, seed=seed, on_error=errors.append)
+    inspections = survey(found.cases)
+    names, wrong = agree_on_classes(inspections, found.description.classes)
+    errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
+    errors += [error for case in inspections for error in case.errors] + wrong
+    errors += _divided_groups(root, found.cases)
+    declared = found.description
+    sizes = sorted((k.size for k in inspections if k.size), key=math.prod)
     inspection = Inspection(
         root=root,
-        name=told.name or root.resolve().name,
-        about={"modality": told.modality, "licence": told.licence, "spacing": told.spacing},
-        images=len(looks),
+        name=declared.name or root.resolve().name,
+        modality=declared.modality,
+        licence=declared.licence,
+        spacing=declared.spacing,
+        images=len(inspections),
         splits=_split_counts(found.cases),
         strata=dict(sorted(Counter(c.stratum for c in found.cases if c.stratum).items())),
-        channels=channels,
-        sizes=(sizes[0], sizes[len(sizes) // 2], sizes[-1]) if sizes else (),
-        different_sizes=len(set(sizes)),
-        classes=class_counts(looks, names),
+        channels=declared.channels or (1 if all(case.grey for case in inspections) else 3),
+        sizes=tuple(sizes[at] for at in (0, len(sizes) // 2, -1) if sizes),
+        distinct_sizes=len(set(sizes)),
+        classes=class_counts(inspections, names),
         fields_of_view=sum(case.field_of_view is not None for case in found.cases),
-        duplicates=find_duplicates(looks),
-        problems=tuple(_problem(fault) for fault in faults),
+        duplicates=find_duplicates(inspections),
+        problems=tuple(map(Problem.from_error, errors)),
     )
     if folder is None:
         return inspection
-    dataset = Dataset(root, inspection.name, found.cases, names, channels)
-    if _write_sheet(folder / SHEET, dataset, looks):
-        inspection = replace(inspection, contact_sheet=folder / SHEET)
-    write_json(folder / RECORD, inspection.to_dict())
-    return inspection
+    dataset = Dataset(root, inspection.name, found.cases, names, inspection.channels)
+    return _write(folder, inspection, dataset, inspections)
 
 
 def _divided_groups(root: Path, cases: Sequence[Case]) -> list[DataError]:
@@ -141,7 +174,7 @@ def _divided_groups(root: Path, cases: Sequence[Case]) -> list[DataError]:
     return [
         DataError(
             f"{root}: {len(divided)} groups are divided between splits, such as {group!r} between "
-            f"{' and '.join(sides)}; keep a group on one side, or scores come out too good"
+            f"{' and '.join(sides)}; keep a group in one split, or scores come out too good"
         )
     ]
 
@@ -151,25 +184,11 @@ def _split_counts(cases: Sequence[Case]) -> dict[str, int]:
     return {name: counts[name] for name in (*SPLITS, "none") if counts[name] or name != "none"}
 
 
-def _problem(fault: DataError) -> tuple[str, str]:
-    """(path, text): every message about data begins with the path and a colon."""
-    path, _, text = str(fault).partition(": ")
-    return path, text
-
-
-def _write_sheet(path: Path, dataset: Dataset, looks: Sequence[CaseInspection]) -> bool:
-    """Draw sound cases from the least foreground to the most; False if there are none."""
-    shares = [(look.foreground, look.case) for look in looks if look.values]
-    shares.sort(key=lambda pair: (pair[0], pair[1].id))
-    count = min(_TILES, len(shares))
-    tiles = []
-    for index in range(count):
-        share, case = shares[index * (len(shares) - 1) // max(1, count - 1)]
-        spec = InputSpec((_TILE, _TILE), dataset.channels, resize="letterbox")
-        image, labels = load_case(case, dataset)
-        pixels, _ = fit(image.pixels, spec)
-        caption = f"{case.id}  {case.split or 'no split'}  {100 * share:.3g} %"
-        tiles.append((caption, overlay(pixels, fit_labels(labels, spec), alpha=0.15)))
-    if tiles:
-        write_image(path, contact_sheet(tiles, _COLUMNS, _TILE))
-    return bool(tiles)
+def _write(
+    folder: Path, inspection: Inspection, dataset: Dataset, inspections: Sequence[CaseInspection]
+) -> Inspection:
+    """Write the contact sheet and the record; the inspection then names the sheet."""
+    sheet = write_contact_sheet(folder / _SHEET, dataset, inspections)
+    inspection = replace(inspection, contact_sheet=sheet)
+    write_json(folder / _RECORD, inspection.to_dict())
+    return inspection

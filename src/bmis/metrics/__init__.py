@@ -1,6 +1,6 @@
-"""How good a mask is: per image and class, at the image's own size; the rules for empty masks.
+"""How good a mask is: per image and class, at the image's own size, with rules for empty masks.
 
-The rules stand in ``docs/reference/metrics.md``; ``case.py`` carries them out.
+The rules are in ``docs/reference/metrics.md``. ``case.py`` implements them.
 """
 
 from bmis.metrics.boundary import surface, surface_distances

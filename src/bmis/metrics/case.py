@@ -1,8 +1,8 @@
 """The scores of one image, class by class, and the rules where a mask is empty.
 
-The rules, in full in ``docs/reference/metrics.md``, follow from two demands: no value is ever NaN,
-and no wrong answer may score better than a right one. So a value may only be left out for a reason
-that lies in the truth, or where the answer was right and there is nothing to measure.
+The rules are in ``docs/reference/metrics.md``. They follow from two requirements: no value is ever
+NaN, and no wrong prediction scores better than a right one. So a value may be left out only if the
+reason lies in the truth, or if the prediction is right and there is nothing to measure.
 """
 
 import math
@@ -30,12 +30,17 @@ class CaseScore:
     """The scores of one image.
 
     Attributes:
-        classes: For each foreground class (1 to K-1) its metrics by name; None is "undefined".
-        states: For each foreground class "present" (in truth and prediction), "missed" (in truth
-            only), "false_alarm" (in the prediction only) or "absent" (in neither).
-        mean: The mean over the foreground classes that have a value, by metric.
-        outcome: The same four words for the foreground as a whole, where "correctly_empty" stands
-            for "absent".
+        classes: Metrics of each foreground class (1 to K-1) by name. None means undefined.
+        states: State of each foreground class: "present" (in truth and prediction), "missed" (in
+            the truth only), "false_alarm" (in the prediction only) or "absent" (in neither).
+        mean: Mean of each metric over the foreground classes that have a value.
+        outcome: State of the foreground as a whole, with "correctly_empty" instead of "absent".
+
+    Example:
+        >>> truth = np.array([[0, 1, 1, 2]])
+        >>> score = score_case(np.array([[0, 1, 1, 0]]), truth, num_classes=3)
+        >>> score.states, score.mean["dice"], score.outcome
+        ({1: 'present', 2: 'missed'}, 0.5, 'present')
     """
 
     classes: Mapping[int, Mapping[str, float | None]]
@@ -55,18 +60,24 @@ def score_case(
     """Score one predicted label image against the true one, at the image's own size.
 
     Args:
-        prediction: (H, W), labels 0 (background) to ``num_classes`` - 1.
-        truth: (H, W), likewise.
-        num_classes: Background included.
-        spacing: Millimetres per pixel along rows and columns; None counts distances in pixels.
-        tolerance: The distance, in millimetres or pixels, up to which NSD calls a surface right.
-        field_of_view: (H, W), true where pixels count. The others are background in both label
-            images, and no true negatives. None counts all.
+        prediction: (H, W) labels, 0 (background) to ``num_classes`` - 1.
+        truth: (H, W) labels of the same range.
+        num_classes: Number of classes, background included.
+        spacing: Millimetres per pixel along rows and columns. None measures in pixels.
+        tolerance: Distance in millimetres or pixels up to which NSD accepts a surface.
+        field_of_view: (H, W) bool, true where pixels count. All others become background in both
+            label images and are no true negatives. None counts all pixels.
 
     Raises:
-        DataError: Another shape than (H, W), unequal shapes, labels out of range or not integers,
-            a field_of_view that is not boolean or has nothing inside.
-        ConfigError: A spacing, tolerance or number of classes that cannot be.
+        DataError: The arrays are not (H, W), differ in shape, or hold labels that are out of range
+            or no integers. Or the field of view is not boolean or empty.
+        ConfigError: The spacing, the tolerance or the number of classes is impossible.
+
+    Example:
+        >>> truth = np.array([[0, 1, 1, 1]])
+        >>> score = score_case(np.array([[0, 0, 1, 1]]), truth, num_classes=2)
+        >>> {name: round(score.mean[name], 3) for name in ("dice", "iou", "hd95")}
+        {'dice': 0.8, 'iou': 0.667, 'hd95': 0.8}
     """
     _check_settings(num_classes, spacing, tolerance)
     for what, labels in (("prediction", prediction), ("truth", truth)):
@@ -104,7 +115,7 @@ def _score_class(
     spacing: tuple[float, float] | None,
     tolerance: float,
 ) -> dict[str, float | None]:
-    """Of two masks whose foreground lies among the pixels that are counted."""
+    """Scores of two masks whose foreground lies inside the ``counted`` pixels."""
     hits = int(np.count_nonzero(prediction & truth))
     predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
     right_outside = counted - predicted - true + hits
@@ -115,7 +126,7 @@ def _score_class(
         "accuracy": (hits + right_outside) / counted,
         "sensitivity": hits / true if true else None,
         "specificity": right_outside / (counted - true) if true < counted else None,
-        # nothing predicted where something is: 0, or predicting less would raise the mean
+        # 0 if a class is missed: if it were undefined, predicting less would raise the mean
         "precision": hits / max(predicted, 1) if found else None,
     }
     if state == "present":
@@ -132,7 +143,7 @@ def _state(predicted: bool, true: bool) -> str:
 
 
 def _diagonal(shape: tuple[int, ...], spacing: tuple[float, float] | None) -> float:
-    """The image's diagonal, border to border: a little more than any two pixels are apart."""
+    """The image's diagonal, border to border: longer than the distance of any two pixels."""
     height, width = spacing or (1.0, 1.0)
     return math.hypot(shape[0] * height, shape[1] * width)
 
@@ -151,7 +162,9 @@ def _check_settings(
     num_classes: int, spacing: tuple[float, float] | None, tolerance: float
 ) -> None:
     if num_classes < 2:
-        raise ConfigError(f"num_classes counts the background too and is at least 2: {num_classes}")
+        raise ConfigError(
+            f"num_classes includes the background and must be at least 2, got {num_classes}"
+        )
     if not (math.isfinite(tolerance) and tolerance >= 0):
         raise ConfigError(f"the tolerance must be a distance of 0 or more, got {tolerance}")
     good = spacing is None or (
@@ -165,7 +178,7 @@ def _check_labels(what: str, labels: NDArray[np.integer] | BoolArray, num_classe
     if labels.ndim != 2 or labels.size == 0:
         raise DataError(
             f"the {what} must be one label image of shape (H, W), got {labels.shape}; "
-            "take axes of length 1 off and score images one by one"
+            "remove axes of length 1 and score images one by one"
         )
     if labels.dtype.kind not in "bui":
         raise DataError(
@@ -183,6 +196,6 @@ def _check_field_of_view(field_of_view: BoolArray, shape: tuple[int, ...]) -> No
     if field_of_view.shape != shape or field_of_view.dtype != np.bool_ or not field_of_view.any():
         raise DataError(
             f"the field of view has shape {field_of_view.shape}, type {field_of_view.dtype} and "
-            f"{np.count_nonzero(field_of_view)} pixels inside; wanted are shape {shape}, bool, "
-            "at least 1"
+            f"{np.count_nonzero(field_of_view)} pixels inside; it must have shape {shape}, "
+            "type bool and at least 1"
         )

@@ -1,9 +1,11 @@
-"""The distance from each of many pixels to the nearest of many others: exact, with numpy alone.
+"""The exact distance from each of many pixels to the nearest of many others, with numpy alone.
+
+Own code, because the k-d tree of scipy would add 113 MB to an installation on a device.
 
 Both sets are put into squares of 4 x 4 pixels, those into squares of 4 x 4 squares, and so on.
-From the largest squares down, each square of the one set keeps those of the other that can hold
-the nearest pixel of any of its own, as told by the distances of their centres. Of an outline that
-leaves a few at each level, however long it is.
+From the largest squares down, each square of one set keeps those of the other set that can hold
+the nearest pixel of any of its own. The distances of the centres decide on that. For an outline
+these are few at each level, however long it is.
 """
 
 from typing import NamedTuple
@@ -13,9 +15,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-_MOST = 1 << 17  # pairs of squares looked at in one go: they stay in the processor's cache
-_TOP = 4  # the image is at most so many of the largest squares high and wide
-_SLACK = 1.0001  # for the last bits of roots and of centres in millimetres
+_MOST = 1 << 17  # pairs of squares compared at a time, so that they stay in the processor's cache
+_TOP = 4  # largest height and width of the image in squares of the top level
+_SLACK = 1.0001  # allows for rounding of roots and of centres in millimetres
 _SPREAD = (  # steps that put a zero before each bit of a number below 2^32
     (16, 0x0000FFFF0000FFFF),
     (8, 0x00FF00FF00FF00FF),
@@ -28,15 +30,20 @@ _SPREAD = (  # steps that put a zero before each bit of a number below 2^32
 def nearest_distances(
     points: IntArray, others: IntArray, spacing: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """How far each point of one set is from the nearest of the other.
+    """Measure how far each point of one set is from the nearest point of the other.
 
     Args:
-        points: (N, 2) rows and columns of pixels; N at least 1, none twice.
-        others: (M, 2), likewise.
-        spacing: Lengths of a step along rows and columns.
+        points: (N, 2) rows and columns of distinct pixels, N at least 1.
+        others: (M, 2) rows and columns of distinct pixels, M at least 1.
+        spacing: Length of a step along rows and along columns.
 
     Returns:
-        (N,) of the points, and (M,) of the others, in the order given.
+        Distances (N,) of the points and (M,) of the others, in the order of the arguments.
+
+    Example:
+        >>> points, others = np.array([[0, 0], [0, 9]]), np.array([[3, 4]])
+        >>> nearest_distances(points, others, spacing=(1.0, 1.0))
+        (array([5.        , 5.83095189]), array([5.]))
     """
     corner = np.minimum(points.min(0), others.min(0))
     points, others = points - corner, others - corner
@@ -48,13 +55,13 @@ def nearest_distances(
 
 
 class _Tree:
-    """The squares that are not empty, of side 4^L at level L; those of one parent stand together.
+    """The squares that are not empty, of side 4^L at level L, sorted by their parents.
 
     Attributes:
-        order: Which of the points as given the squares of level 0 are.
-        centres: At each level (n,): of the squares, row + column i, in the unit of the spacing.
-        firsts: At each level (n + 1,): where the children of the squares begin in the level below.
-        reaches: At each level: how far a pixel can be from the centre of its square.
+        order: Index of the point that each square of level 0 is.
+        centres: For each level (n,) centres of the squares, row + column i, scaled by the spacing.
+        firsts: For each level (n + 1,) index of the first child of each square in the level below.
+        reaches: For each level the largest distance of a pixel from the centre of its square.
     """
 
     def __init__(self, points: IntArray, depth: int, spacing: tuple[float, float]) -> None:
@@ -79,9 +86,9 @@ class _Candidates(NamedTuple):
     """Squares of one tree at one level, and for each those of the other that may be the nearest.
 
     Attributes:
-        squares: (n,) one after the other.
-        counts: (n,) how many candidates each has, at least 1.
-        which: (sum of counts,) the candidates of the first square, then those of the second, ...
+        squares: (n,) indices of the squares.
+        counts: (n,) number of candidates of each square, at least 1.
+        which: (sum of counts,) candidates of the first square, then those of the second, ...
     """
 
     squares: IntArray
@@ -90,7 +97,7 @@ class _Candidates(NamedTuple):
 
 
 def _interleave(points: IntArray) -> NDArray[np.uint64]:
-    """Bits of row and column in turn, (n, 2) -> (n,): the pixels of a square share the first."""
+    """Bits of row and column alternating, (n, 2) -> (n,): pixels of a square share the first."""
     bits = points.T.astype(np.uint64)
     for shift, mask in _SPREAD:
         bits = (bits | bits << np.uint64(shift)) & np.uint64(mask)
@@ -99,7 +106,7 @@ def _interleave(points: IntArray) -> NDArray[np.uint64]:
 
 
 def _search(tree: _Tree, others: _Tree) -> FloatArray:
-    """From the points of one tree to those of the other."""
+    """Distance from each point of one tree to the nearest of the other."""
     top = len(tree.centres) - 1
     every, theirs = np.arange(len(tree.centres[top])), np.arange(len(others.centres[top]))
     start = _Candidates(every, np.full(len(every), len(theirs)), np.tile(theirs, len(every)))
@@ -109,7 +116,7 @@ def _search(tree: _Tree, others: _Tree) -> FloatArray:
 
 
 def _squared(tree: _Tree, others: _Tree, level: int, found: _Candidates) -> FloatArray:
-    """Squared distances of all points in some squares of a level above 0."""
+    """Squared distances of all points in the squares of a level above 0."""
     children = np.diff(tree.firsts[level])[found.squares]
     widths = np.diff(others.firsts[level])[found.which]
     pairs = np.cumsum(children * np.add.reduceat(widths, _starts(found.counts)))
@@ -125,7 +132,7 @@ def _squared(tree: _Tree, others: _Tree, level: int, found: _Candidates) -> Floa
     least = np.minimum.reduceat(squared, starts)
     if level == 0:
         return least
-    # two pixels are at most two reaches nearer, or farther apart, than the centres of their squares
+    # the distance of two pixels differs from that of their squares' centres by two reaches at most
     limit = (np.sqrt(least) + _SLACK * 4 * tree.reaches[level]) ** 2
     keep = squared <= np.repeat(limit, below.counts)
     counts = np.add.reduceat(keep, starts, dtype=np.intp)
@@ -133,11 +140,11 @@ def _squared(tree: _Tree, others: _Tree, level: int, found: _Candidates) -> Floa
 
 
 def _children(tree: _Tree, others: _Tree, level: int, found: _Candidates) -> _Candidates:
-    """The children of the squares; their candidates are the children of the squares' own."""
+    """The children of the squares. Their candidates are the children of the candidates."""
     first, theirs = tree.firsts[level], others.firsts[level]
     children, widths = np.diff(first)[found.squares], np.diff(theirs)[found.which]
     which = _stretches(theirs[found.which], widths)
-    total = np.add.reduceat(widths, _starts(found.counts))  # of each square
+    total = np.add.reduceat(widths, _starts(found.counts))  # candidates of the children
     counts = np.repeat(total, children)
     return _Candidates(
         _stretches(first[found.squares], children),
@@ -147,7 +154,7 @@ def _children(tree: _Tree, others: _Tree, level: int, found: _Candidates) -> _Ca
 
 
 def _cut(found: _Candidates, at: int) -> tuple[_Candidates, _Candidates]:
-    """The first so many squares, and the others."""
+    """The squares before a position, and the others."""
     squares, counts, which = found
     end = int(counts[:at].sum())
     return (
@@ -157,12 +164,12 @@ def _cut(found: _Candidates, at: int) -> tuple[_Candidates, _Candidates]:
 
 
 def _starts(counts: IntArray) -> IntArray:
-    """Where each of some stretches begins that stand one after the other."""
+    """Where each stretch begins if they follow each other."""
     return np.cumsum(counts) - counts
 
 
 def _stretches(begins: IntArray, counts: IntArray) -> IntArray:
-    """Whole numbers from each beginning on, so many as counted, one stretch after the other."""
+    """For each stretch ``count`` consecutive numbers from its beginning on, all in one array."""
     numbers = np.repeat(begins - _starts(counts), counts)
     numbers += np.arange(len(numbers))
     return numbers

@@ -19,11 +19,15 @@ class Summary:
     """One metric over many images.
 
     Attributes:
-        n: How many images have a value.
-        undefined: How many have none.
-        mean: Over the ``n`` images, each with the same weight; None without any.
+        n: Number of images with a value.
+        undefined: Number of images without one.
+        mean: Mean over the ``n`` images, each with the same weight; None if there are none.
         std: Sample standard deviation (divisor n - 1); None below two images.
         ci95: 95 % interval of the mean by Student's t, not cut at 0 or 1; None below two images.
+
+    Example:
+        >>> summarise([0.7, 0.9, None])
+        Summary(n=2, undefined=1, mean=0.8, std=0.141..., ci95=(-0.470..., 2.070...))
     """
 
     n: int
@@ -35,13 +39,18 @@ class Summary:
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Two methods on the same images.
+    """Two methods compared on the same images.
 
     Attributes:
-        n: How many images.
+        n: Number of images.
         mean: Mean of first minus second.
         ci95: 95 % interval of that mean by Student's t; None below two images.
-        p: Wilcoxon's signed-rank test, two-sided, ties at zero dropped; 1 where all are equal.
+        p: P-value of Wilcoxon's signed-rank test, two-sided, without equal pairs; 1 if all are
+            equal.
+
+    Example:
+        >>> PairedDifference(n=20, mean=0.02, ci95=(0.01, 0.03), p=0.001).mean
+        0.02
     """
 
     n: int
@@ -51,7 +60,15 @@ class PairedDifference:
 
 
 def summarise(values: Iterable[float | None]) -> Summary:
-    """Mean, standard deviation and 95 % interval of one metric; None counts as undefined."""
+    """Mean, standard deviation and 95 % interval of one metric. None counts as undefined.
+
+    Raises:
+        DataError: A value is not finite.
+
+    Example:
+        >>> summarise([0.5, None, 1.0]).mean
+        0.75
+    """
     every = list(values)
     known = np.array([value for value in every if value is not None], dtype=np.float64)
     if not np.isfinite(known).all():
@@ -64,16 +81,24 @@ def summarise(values: Iterable[float | None]) -> Summary:
 
 
 def summarise_cases(cases: Sequence[CaseScore], classes: Sequence[str]) -> dict[str, Any]:
-    """Everything that is said about a set of images, as plain values for JSON.
+    """Summarise the scores of a set of images as plain values for JSON.
 
     Args:
-        cases: The images' scores; at least one.
+        cases: Scores of the images, at least one.
         classes: Names of all classes, background first.
 
     Returns:
-        ``cases``: each metric over the images' own means; ``cases_with_foreground``: likewise over
-        the images whose truth holds foreground; ``classes``: each metric per foreground class over
-        the images; ``outcomes`` and ``class_states``: how often each state came.
+        ``cases`` summarises the means of the images for each metric, and ``cases_with_foreground``
+        those of the images whose truth has foreground. ``classes`` summarises each foreground class
+        over the images. ``outcomes`` and ``class_states`` count states of images and classes.
+
+    Example:
+        >>> from bmis.metrics import score_case
+        >>> truth = np.array([[0, 1, 1]])
+        >>> scores = [score_case(truth, truth, 2), score_case(0 * truth, truth, 2)]
+        >>> summary = summarise_cases(scores, ["background", "polyp"])
+        >>> summary["cases"]["dice"]["mean"], summary["outcomes"]["missed"]
+        (0.5, 1)
     """
     with_foreground = [case for case in cases if case.outcome in ("present", "missed")]
     names = dict(enumerate(classes[1:], start=1))
@@ -100,16 +125,21 @@ def summarise_cases(cases: Sequence[CaseScore], classes: Sequence[str]) -> dict[
 def paired_difference(
     first: Mapping[str, float | None], second: Mapping[str, float | None]
 ) -> PairedDifference:
-    """Compare two methods image by image: the values of one metric by case id.
+    """Compare two methods image by image by the values of one metric.
 
     Args:
-        first: Of one method; None where the metric does not exist.
-        second: Of the other, taken off the first's.
+        first: Values of the first method by case id; None where the metric is undefined.
+        second: Values of the second method, which are subtracted from the first.
 
     Raises:
-        DataError: Other ids in one than in the other; a value that only one of them lacks (then
-            the images compared would depend on the answers); no values at all.
+        DataError: The ids differ, there are no values, or a case has a value in only one of the
+            two (then the choice of images would depend on the predictions).
         MissingExtraError: scipy is not installed.
+
+    Example:
+        >>> result = paired_difference({"a": 0.9, "b": 0.8}, {"a": 0.7, "b": 0.8})
+        >>> round(result.mean, 3), result.n
+        (0.1, 2)
     """
     if first.keys() != second.keys():
         odd = sorted(first.keys() ^ second.keys())
@@ -144,7 +174,7 @@ def _table(rows: Iterable[Mapping[str, float | None]]) -> dict[str, dict[str, An
     table = {name: asdict(summarise(row[name] for row in listed)) for name in METRICS}
     for entry in table.values():
         if entry["ci95"] is not None:
-            entry["ci95"] = list(entry["ci95"])  # as JSON gives it back
+            entry["ci95"] = list(entry["ci95"])  # as it comes back from JSON
     return table
 
 

@@ -1,4 +1,4 @@
-"""Damaged, foreign and oversized files: one line that names the file, the problem and the cure."""
+"""Damaged, foreign and oversized files: one line that names the file, the problem and a fix."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image as Pillow
 
-from bmis.data.formats.raster import read_header
+from bmis.data.formats.raster import decode, read_header
 from bmis.data.images import image_size, read_image, read_mask
 from bmis.errors import DataError
 from helpers.folders import picture, save
@@ -47,7 +47,11 @@ def refused(read, path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("text.png", b"just some words", "not an image .* wanted are PNG, JPEG, BMP, TIFF or NPY"),
+        (
+            "text.png",
+            b"just some words",
+            "not an image .* convert it to PNG, JPEG, BMP, TIFF",
+        ),
         ("short.png", b"a", "not an image"),
         ("zero.jpg", b"", "the file is empty .0 bytes.; copy it again"),
         ("huge.png", png_header(60000, 60000), "60000 x 60000 .* limit of 268 million"),
@@ -61,7 +65,7 @@ def refused(read, path):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
-def test_what_is_no_image_is_refused_in_one_line(tmp_path, read, name, content, message):
+def test_files_that_are_no_images_are_refused_in_one_line(tmp_path, read, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     refused(read, path)
@@ -117,8 +121,8 @@ def test_a_pickle_is_not_opened(tmp_path):
     ("array", "message"),
     [
         (np.array([[0.5, np.nan], [np.inf, 1]]), "2 values are NaN or infinite; replace them"),
-        (np.zeros((3, 24, 32), np.uint8), r"shape \(3, 24, 32\); wanted is \(H, W\)"),
-        (np.zeros((4, 4), complex), "holds complex128; wanted are integers"),
+        (np.zeros((3, 24, 32), np.uint8), r"shape \(3, 24, 32\); save it as \(H, W\)"),
+        (np.zeros((4, 4), complex), "holds complex128; save integers"),
         (np.zeros(9, np.uint8), r"shape \(9,\)"),
         (np.zeros((0, 9), np.uint8), "has no pixels"),
     ],
@@ -166,3 +170,65 @@ def test_the_header_tells_grey_from_colour(tmp_path, pixels, grey):
     if grey is None:
         pixels, grey = pixels[..., 0], True
     assert read_header(save(tmp_path / "a.png", pixels)).grey is grey
+
+
+def with_orientation(orientation):
+    exif = Pillow.Exif()
+    exif[0x112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("form", ["jpg", "png"])
+def test_broken_exif_does_not_spoil_the_pixels(tmp_path, form):
+    path = save(tmp_path / f"a.{form}", NOISE, exif=b"Exif\0\0II*\0\xff\xff", quality=100)
+    assert image_size(path) == read_image(path).pixels.shape[:2] == (90, 120)
+
+
+def test_exif_that_cannot_be_written_back_still_turns_the_image(tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", NOISE, exif=with_orientation(6).tobytes())
+
+    def broken(*_args, **_options):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr(Pillow.Exif, "tobytes", broken)  # Pillow trips over odd tags there
+    np.testing.assert_array_equal(read_image(path).pixels, np.rot90(NOISE, -1))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_an_orientation_that_does_not_exist_leaves_the_image_alone(tmp_path, suffix):
+    exif = with_orientation(9)
+    exif = exif if suffix == "tif" else exif.tobytes()
+    path = save(tmp_path / f"a.{suffix}", NOISE, exif=exif)
+    assert image_size(path) == (90, 120)
+    np.testing.assert_array_equal(read_image(path).pixels, NOISE)
+
+
+def test_exif_behind_the_pixels_of_a_png_counts_for_neither_size_nor_pixels(tmp_path):
+    body = with_orientation(6).tobytes().removeprefix(b"Exif\0\0")
+    late = struct.pack(">I", len(body)) + b"eXIf" + body
+    late += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    content = encoded("PNG")
+    end = content.index(b"IEND") - 4
+    path = tmp_path / "a.png"
+    path.write_bytes(content[:end] + late + content[end:])
+    assert image_size(path) == (90, 120)
+    np.testing.assert_array_equal(read_image(path).pixels, NOISE)
+
+
+def test_a_turned_palette_image_keeps_its_indices(tmp_path):
+    indices = NOISE[..., 0] // 64
+    image = Pillow.fromarray(indices)
+    image.putpalette([9, 9, 9, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.save(tmp_path / "m.png", exif=with_orientation(6).tobytes())
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), np.rot90(indices, -1))
+
+
+@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, -1), (8, 1), (9, 0)])
+def test_tiff_in_colour_with_many_bits_is_turned_too(tmp_path, orientation, turns):
+    path = tmp_path / "a.tif"
+    deep = NOISE.astype(np.uint16) * 257
+    tag = (274, "H", 1, orientation, True)
+    tifffile.imwrite(path, deep, photometric="rgb", extratags=[tag])
+    wanted = np.rot90(deep, turns)
+    assert image_size(path) == wanted.shape[:2]
+    np.testing.assert_array_equal(decode(path).array, wanted)

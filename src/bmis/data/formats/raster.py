@@ -1,17 +1,18 @@
-"""From the bytes of an image file to an array as stored: PNG, JPEG, BMP, TIFF and NPY.
+"""Read PNG, JPEG, BMP, TIFF and NPY files into arrays of the values that they store.
 
-Files are known by their first bytes, not by their name, and only these five formats are opened.
-The header is checked before a pixel is decoded. What the values mean is told in ``images``.
+A format is recognised by the first bytes of a file, not by its name, and no other format is
+opened. The header is checked before a pixel is decoded. ``bmis.data.images`` interprets the values.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -21,7 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from bmis.errors import DataError
 
 MAX_PIXELS = 2**28
-"""Larger images are refused by their header: 268 million pixels, 16,384 x 16,384."""
+"""Images with more pixels than 16,384 x 16,384 (268 million) are refused by their header."""
 
 # The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
 # own limit is a global that other libraries set.
@@ -33,19 +34,24 @@ _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"MM\0*", TiffImageFile),
 )
 _NPY = b"\x93NUMPY"
-_ORIENTATION, _BITS = 0x112, 258  # tags of EXIF and TIFF
-_PLANAR = 2  # tag value: channel after channel
+_WIDTH, _HEIGHT, _BITS, _ORIENTATION = 256, 257, 258, 274  # tags of TIFF, the last of EXIF too
+_QUARTER_TURNS = 5  # orientations from this one on swap height and width
+_PLANAR = 2  # value of a TIFF tag: channels are stored one after the other
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedImage:
-    """An image as its file stores it, turned upright.
+    """An image as its file stores it, but upright.
 
     Attributes:
-        array: (H, W) or (H, W, C); alpha is dropped, palette indices are kept.
-        palette: (256, 3) uint8 colours where ``array`` holds indices into them.
+        array: (H, W) or (H, W, C) of any type. Alpha is dropped, palette indices are kept.
+        palette: (256, 3) uint8 colours if ``array`` holds indices into them.
+
+    Example:
+        >>> DecodedImage(np.zeros((4, 6), np.uint16)).palette is None
+        True
     """
 
     array: NDArray[Any]
@@ -54,17 +60,30 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class Header:
-    """What is known before decoding: upright height and width in pixels, grey or in colour."""
+    """What is known about an image before it is decoded.
+
+    Attributes:
+        size: Height and width of the upright image in pixels.
+        grey: Whether the image is stored without colours.
+
+    Example:
+        >>> read_header(Path("photo.png"))
+        Header(size=(64, 64), grey=False)
+    """
 
     size: tuple[int, int]
     grey: bool
 
 
 def read_header(path: Path) -> Header:
-    """Size and kind of an image, without decoding its pixels.
+    """Read size and kind of an image without decoding its pixels.
 
     Raises:
-        DataError: Missing, empty, of another format, damaged or too large.
+        DataError: The file is missing, empty, damaged, too large or of another format.
+
+    Example:
+        >>> read_header(Path("photo.png")).size
+        (64, 64)
     """
     if _magic(path).startswith(_NPY):
         return _array_header(_npy(path), path)
@@ -76,7 +95,11 @@ def decode(path: Path) -> DecodedImage:
     """Read a whole image file.
 
     Raises:
-        DataError: As ``read_header``, and truncated or damaged pixels.
+        DataError: The file is missing, empty, damaged, truncated, too large or of another format.
+
+    Example:
+        >>> decode(Path("photo.png")).array.shape
+        (64, 64, 3)
     """
     if _magic(path).startswith(_NPY):
         array = _npy(path)
@@ -85,12 +108,12 @@ def decode(path: Path) -> DecodedImage:
     with _opened(path) as image:
         if image is None:
             return DecodedImage(_finite(_tiff(path)[1], path))
-        turn = _orientation(image)
         try:
-            stored = _pixels(image)
+            _load_upright(image)
+            decoded = _pixels(image)
         except Exception as error:  # damaged bytes make decoders raise anything
             raise _damaged(path, error) from error
-    return DecodedImage(_finite(_upright(stored.array, turn), path), stored.palette)
+    return DecodedImage(_finite(decoded.array, path), decoded.palette)
 
 
 def _magic(path: Path) -> bytes:
@@ -106,15 +129,15 @@ def _magic(path: Path) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile | None]:
-    """An image of checked header, not decoded; None for TIFF beyond Pillow, see ``_tiff``."""
+    """An image with a checked header, not decoded; None for TIFF that ``_tiff`` must read."""
     start = _magic(path)
-    opener = next((made for magic, made in _OPENERS if start.startswith(magic)), None)
+    opener = next((plugin for magic, plugin in _OPENERS if start.startswith(magic)), None)
     if opener is None:
         raise DataError(
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
-            "wanted are PNG, JPEG, BMP, TIFF or NPY"
+            "convert it to PNG, JPEG, BMP, TIFF or NPY"
         )
-    # a stream, because Pillow maps a named file into memory, and then garbles turned TIFF
+    # a stream, because Pillow maps a named file into memory and then garbles TIFF that it turns
     with path.open("rb") as stream:
         try:
             image = opener(stream)
@@ -135,11 +158,9 @@ def _opened(path: Path) -> Iterator[ImageFile | None]:
 
 def _header(image: ImageFile, path: Path) -> Header:
     width, height = image.size
-    turn = _orientation(image)
     if isinstance(image, TiffImageFile):  # whether Pillow swaps them depends on its version
-        width, height = image.tag_v2[256], image.tag_v2[257]
-        turn = image.tag_v2.get(_ORIENTATION, 1)
-    if turn >= 5:
+        width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
+    if _orientation(image) >= _QUARTER_TURNS:
         width, height = height, width
     _check_size(path, height, width)
     return Header((height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16"))
@@ -166,28 +187,32 @@ def _damaged(path: Path, error: Exception) -> DataError:
 
 
 def _orientation(image: ImageFile) -> int:
-    """EXIF orientation 1 to 8 that is left for us to apply; Pillow turns TIFF by itself."""
-    if isinstance(image, TiffImageFile) or "exif" not in image.info:
+    """Orientation by the tag of a TIFF or the EXIF of other formats, 1 to 8."""
+    if isinstance(image, TiffImageFile):
+        return _valid_orientation(image.tag_v2.get(_ORIENTATION))
+    if "exif" not in image.info:
         return 1
     try:
-        turn = image.getexif().get(_ORIENTATION, 1)
+        return _valid_orientation(image.getexif().get(_ORIENTATION))
     except Exception:  # broken EXIF does not spoil the pixels
         return 1
-    return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 
-def _upright(array: NDArray[Any], turn: int) -> NDArray[Any]:
-    if turn >= 5:
-        array = array.swapaxes(0, 1)
-    if turn in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if turn in (3, 4, 7, 8):
-        array = array[::-1]
-    return np.ascontiguousarray(array)
+def _valid_orientation(value: object) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _load_upright(image: ImageFile) -> None:
+    """Decode the pixels and turn them as their orientation says."""
+    # asked before decoding, as in read_header: a PNG may bring more EXIF behind its pixels
+    turned = _orientation(image) != 1
+    image.load()  # newer versions of Pillow turn TIFF here; then nothing is left to be turned
+    if turned:
+        with suppress(Exception):  # Pillow turns the pixels first, then trips over broken EXIF
+            ImageOps.exif_transpose(image, in_place=True)
 
 
 def _pixels(image: ImageFile) -> DecodedImage:
-    image.load()
     if image.mode == "P":
         colours = np.zeros((256, 3), np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
@@ -203,15 +228,15 @@ def _pixels(image: ImageFile) -> DecodedImage:
 
 
 def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
-    """TIFF that Pillow cannot read whole: several channels of more than eight bits."""
-    import tifffile  # rarely needed, and a tenth of the time that a command takes to start
+    """Read TIFF that Pillow cannot read whole: several channels of more than eight bits."""
+    import tifffile  # rarely needed, and it takes a tenth of the start of a command
 
     try:
         with tifffile.TiffFile(path) as file:
             _check_pages(path, len(file.pages))
             page = cast(tifffile.TiffPage, file.pages[0])
             _check_size(path, page.imagelength, page.imagewidth)
-            turn = page.tags.valueof(_ORIENTATION, 1)
+            orientation = _valid_orientation(page.tags.valueof(_ORIENTATION))
             array = np.asarray(page.asarray())
             if page.planarconfig == _PLANAR and array.ndim == 3:
                 array = np.moveaxis(array, 0, -1)
@@ -219,8 +244,19 @@ def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
         raise
     except Exception as error:
         raise _damaged(path, error) from error
-    array = _upright(array, turn)
+    array = _upright(array, orientation)
     return _array_header(array, path), array[..., :3] if array.ndim == 3 else array
+
+
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """What ``exif_transpose`` does, for arrays that no Pillow image can hold."""
+    if orientation >= _QUARTER_TURNS:
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return np.ascontiguousarray(array)
 
 
 def _finite(array: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -246,12 +282,12 @@ def _npy(path: Path) -> NDArray[Any]:
 
 def _array_header(array: NDArray[Any], path: Path) -> Header:
     if array.dtype.kind not in "buif":
-        raise DataError(f"{path}: holds {array.dtype}; wanted are integers, floats or bool")
+        raise DataError(f"{path}: holds {array.dtype}; save integers, floats or bool")
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise DataError(
-            f"{path}: array of shape {array.shape}; wanted is (H, W), (H, W, 1), (H, W, 3) or "
-            "(H, W, 4)"
+            f"{path}: array of shape {array.shape}; save it as (H, W), (H, W, 1), (H, W, 3) "
+            "or (H, W, 4)"
         )
     _check_size(path, array.shape[0], array.shape[1])
     return Header((array.shape[0], array.shape[1]), channels == 1)

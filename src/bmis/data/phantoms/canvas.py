@@ -1,8 +1,8 @@
-"""What all phantoms are drawn with: scale-free coordinates, noise, blobs, strokes, blur.
+"""What all phantoms are drawn with: scale-free coordinates, noise, strokes, blur.
 
-Lengths are in units of the image's short side, positions are (y, x) from the image's centre with
-y down. So one scene comes out alike at every size, and textures are averaged, not dropped, when
-the image is small.
+Lengths are in units of the image's short side. Positions are (y, x) from the image's centre, y
+down. So a scene looks the same at every size, and in a small image textures are averaged and not
+dropped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.random import Generator
+from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -22,31 +22,69 @@ Labels = NDArray[np.uint8]
 
 
 class Stroke(NamedTuple):
-    """A line of changing width: ``points`` (N, 2) as (y, x) and ``widths`` (N,)."""
+    """A line of changing width.
+
+    Attributes:
+        points: (N, 2) positions (y, x) along the line.
+        widths: (N,) width at each of them.
+
+    Example:
+        >>> line = Stroke(np.array([(0.0, -0.3), (0.0, 0.3)]), np.array([0.1, 0.05]))
+        >>> Canvas(64, 64).strokes([line]).shape
+        (64, 64)
+    """
 
     points: NDArray[np.float64]
     widths: NDArray[np.float64]
 
 
 class Streams(NamedTuple):
-    """Independent random numbers, so that a harder phantom of one seed keeps its geometry."""
+    """Independent random generators, so that a harder phantom of one seed keeps its geometry.
 
-    scene: Generator  # where things are and what they look like
-    texture: Generator  # tissue
-    clutter: Generator  # what lies over or beside it: hair, bubbles, lesions that do not count
-    noise: Generator  # the sensor; the only one whose numbers depend on the image's size
+    Attributes:
+        scene: Decides where things are and what they look like.
+        texture: Draws the tissue.
+        clutter: Draws what lies over or beside it: hair, bubbles, shapes that are no lesion.
+        noise: Draws the noise of the sensor, the only numbers that depend on the image's size.
+
+    Example:
+        >>> one, again = Streams.from_seed([0, 1]), Streams.from_seed([0, 1])
+        >>> one.scene.random() == again.scene.random() != one.texture.random()
+        True
+    """
+
+    scene: Generator
+    texture: Generator
+    clutter: Generator
+    noise: Generator
+
+    @classmethod
+    def from_seed(cls, seed: Sequence[int]) -> "Streams":
+        """Four generators that follow from one seed of one or more numbers."""
+        children = SeedSequence(seed).spawn(len(cls._fields))
+        return cls(*(default_rng(child) for child in children))
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """The frame of one phantom, ``height`` x ``width`` pixels."""
+    """The frame of one phantom.
+
+    Attributes:
+        height: Height in pixels.
+        width: Width in pixels.
+
+    Example:
+        >>> canvas = Canvas(height=100, width=200)
+        >>> canvas.unit, canvas.half
+        (100, (0.5, 1.0))
+    """
 
     height: int
     width: int
 
     @property
     def unit(self) -> int:
-        """Pixels of the short side."""
+        """Length of the short side in pixels."""
         return min(self.height, self.width)
 
     @property
@@ -56,13 +94,13 @@ class Canvas:
 
     @cached_property
     def y(self) -> Array:
-        """Row centres, (H, 1)."""
+        """Positions of the rows' centres, (H, 1)."""
         rows = (np.arange(self.height) + 0.5 - self.height / 2) / self.unit
         return rows[:, None].astype(np.float32)
 
     @cached_property
     def x(self) -> Array:
-        """Column centres, (1, W)."""
+        """Positions of the columns' centres, (1, W)."""
         columns = (np.arange(self.width) + 0.5 - self.width / 2) / self.unit
         return columns[None, :].astype(np.float32)
 
@@ -84,13 +122,13 @@ class Canvas:
     def noise(
         self, rng: Generator, rows: int, columns: int | None = None, *, octaves: int = 1
     ) -> Array:
-        """Smooth noise about 0 with spread near 0.7, (H, W).
+        """Smooth noise with mean 0 and a standard deviation of about 0.7, (H, W).
 
         Args:
-            rng: Where the numbers come from; their count does not depend on the image's size.
-            rows: Lattice cells along a short side's height.
-            columns: The same along its width; as many as ``rows`` unless given.
-            octaves: Layers, each of twice the cells and half the height of the one before.
+            rng: Source of the numbers. How many are drawn does not depend on the image's size.
+            rows: Number of lattice points down a short side.
+            columns: Number of lattice points across a short side; ``rows`` unless given.
+            octaves: Number of layers. Each has twice the points and half the amplitude of the last.
         """
         columns = columns or rows
         total: Array = np.zeros((self.height, self.width), np.float32)
@@ -100,23 +138,23 @@ class Canvas:
         return total / np.float32(sum(0.25**k for k in range(octaves)) ** 0.5)
 
     def grain(self, rng: Generator, strength: float) -> Array:
-        """Sensor noise: independent pixels at strength (0..1 scale), (H, W)."""
+        """Sensor noise, independent in each pixel; the strength is on a scale of 0 to 1, (H, W)."""
         return rng.standard_normal((self.height, self.width), np.float32) * np.float32(strength)
 
     def distance(self, centre: tuple[float, float], *, stretch: float = 1.0) -> Array:
-        """Distance from a point, with widths divided by ``stretch``, (H, W)."""
+        """Distance of each pixel from a point, its part across divided by ``stretch``, (H, W)."""
         across = (self.x - np.float32(centre[1])) / np.float32(stretch)
         distance: Array = np.hypot(self.y - np.float32(centre[0]), across)
         return distance
 
     def blur(self, picture: Array, sigma: float) -> Array:
-        """Gaussian blur of (H, W); edges are repeated."""
+        """Blur a picture (H, W) by a Gaussian; beyond the edges it is repeated."""
         return _blur(picture, sigma * self.unit)
 
     def strokes(self, strokes: Iterable[Stroke], levels: Iterable[float] = ()) -> Array:
-        """How much of each pixel the lines cover, 0..1, (H, W); at least a pixel wide each.
+        """How much of each pixel the lines cover, 0 to 1, (H, W). Each is at least a pixel wide.
 
-        With ``levels`` (0..1, one a line) a line counts that much and hides those before it.
+        ``levels`` (0 to 1, one for each line) is how much a line counts. It hides earlier lines.
         """
         draw, fine = self._fine()
         thin = 1 / self.unit
@@ -132,7 +170,10 @@ class Canvas:
     def polygons(
         self, outlines: Iterable[NDArray[np.float64]], levels: Iterable[float] = ()
     ) -> Array:
-        """How much of each pixel lies in the outlines (N, 2), 0..1, (H, W); levels as above."""
+        """How much of each pixel lies in the outlines (N, 2), 0 to 1, (H, W).
+
+        ``levels`` is the same as for ``strokes``.
+        """
         draw, fine = self._fine()
         for outline, level in zip(outlines, chain(levels, repeat(1.0)), strict=False):
             draw.polygon(self._place(outline), fill=round(255 * level))
@@ -149,7 +190,8 @@ class Canvas:
     def _place(self, points: NDArray[np.float64]) -> list[float]:
         """Units from the centre -> x, y, x, y... on the fine grid."""
         fine = (points + np.array(self.half)) * (self.unit * self._factor) - 0.5
-        return fine[:, ::-1].ravel().tolist()  # type: ignore[no-any-return]
+        flat: list[float] = fine[:, ::-1].ravel().tolist()
+        return flat
 
     def _coarse(self, fine: Image.Image) -> Array:
         return np.asarray(fine.reduce(self._factor), np.float32) / np.float32(255)
@@ -161,7 +203,7 @@ def _blur(picture: Array, sigma: float) -> Array:
         return picture
     height, width = picture.shape
     coarser = int(sigma // 4)
-    if coarser > 1:  # a wide blur loses nothing on a coarser grid and costs far less there
+    if coarser > 1:  # a wide blur loses nothing on a coarser grid and is much faster there
         image = Image.fromarray(picture)
         size = -(-width // coarser), -(-height // coarser)
         small = image.resize(size, Image.Resampling.BILINEAR)
@@ -188,94 +230,54 @@ def _ribbon(points: NDArray[np.float64], halves: NDArray[np.float64]) -> NDArray
     return np.concatenate([points + side, (points - side)[::-1]])
 
 
-@dataclass(frozen=True)
-class Blob:
-    """A closed outline that is star-shaped about its centre.
-
-    Attributes:
-        centre: (y, x).
-        reach: Radius at equally spaced angles from -pi, (A,).
-        stretch: Width over height, before turning.
-        angle: Turn in radians.
-    """
-
-    centre: tuple[float, float]
-    reach: NDArray[np.float64]
-    stretch: float = 1.0
-    angle: float = 0.0
-
-    @classmethod
-    def random(
-        cls,
-        rng: Generator,
-        centre: tuple[float, float],
-        radius: float,
-        *,
-        rough: float,
-        stretch: float = 1.0,
-        angle: float | None = None,
-    ) -> "Blob":
-        """An outline that leaves the circle by about ``rough`` of the radius."""
-        angles = np.linspace(-np.pi, np.pi, 361)
-        reach = np.ones_like(angles)
-        for k, phase, height in zip(
-            range(2, 10), rng.uniform(0, 2 * np.pi, 8), rng.normal(0, 1, 8), strict=True
-        ):
-            reach += rough * 1.6 * height / k**1.3 * np.cos(k * angles + phase)
-        turn = float(rng.uniform(0, np.pi))
-        reach = radius * np.clip(reach, 0.45, 1.6)
-        return cls(centre, reach, stretch, turn if angle is None else angle)
-
-    def measure(self, canvas: Canvas) -> tuple[Array, Array]:
-        """Distance from the centre and the outline's distance in that direction, (H, W) each."""
-        dy, dx = canvas.y - np.float32(self.centre[0]), canvas.x - np.float32(self.centre[1])
-        cos, sin = np.float32(np.cos(self.angle)), np.float32(np.sin(self.angle))
-        wide = np.float32(self.stretch**0.5)
-        across, down = (dx * cos + dy * sin) / wide, (dy * cos - dx * sin) * wide
-        theta = np.arctan2(down, across)
-        angles = np.linspace(-np.pi, np.pi, len(self.reach))
-        limit = np.interp(theta, angles, self.reach).astype(np.float32)
-        return np.hypot(across, down), limit
-
-    def outline(self) -> NDArray[np.float64]:
-        """The outline as points (A, 2), for ``Canvas.polygons``."""
-        angles = np.linspace(-np.pi, np.pi, len(self.reach))
-        across = self.reach * np.cos(angles) * self.stretch**0.5
-        down = self.reach * np.sin(angles) / self.stretch**0.5
-        cos, sin = np.cos(self.angle), np.sin(self.angle)
-        turned = np.stack([across * sin + down * cos, across * cos - down * sin], axis=1)
-        turned += np.array(self.centre)
-        return turned
-
-    def level(self, canvas: Canvas) -> Array:
-        """About the distance to the outline, above 0 inside, (H, W)."""
-        distance, limit = self.measure(canvas)
-        return limit - distance
-
-
 def soft_step(value: Array, width: float) -> Array:
-    """0 below -width/2, 1 above width/2, a smooth rise between; a plain step at 0 for width 0."""
+    """0 below -width/2, 1 above width/2 and a smooth rise between. Width 0 is a plain step.
+
+    Example:
+        >>> soft_step(np.array([-1.0, 0.0, 1.0]), width=1.0).tolist()
+        [0.0, 0.5, 1.0]
+    """
     t = np.clip(value / np.float32(max(width, 1e-6)) + np.float32(0.5), 0, 1)
     step: Array = t * t * (3 - 2 * t)
     return step
 
 
 def ridge(value: Array, width: float) -> Array:
-    """1 where the value crosses 0, falling to 0 beside: turns noise into winding lines."""
+    """1 where the value crosses 0 and less beside it. It makes winding lines of noise.
+
+    Example:
+        >>> ridge(np.array([-1.0, 0.0, 1.0]), width=0.2).round(3).tolist()
+        [0.0, 1.0, 0.0]
+    """
     line: Array = np.exp(-np.square(value / np.float32(width)))
     return line
 
 
 def between(easy: float, hard: float, difficulty: float) -> float:
-    """A quantity that goes from ``easy`` at difficulty 0 to ``hard`` at 1."""
+    """A quantity that goes from ``easy`` at difficulty 0 to ``hard`` at 1.
+
+    Example:
+        >>> between(easy=10, hard=20, difficulty=0.5)
+        15.0
+    """
     return easy + (hard - easy) * difficulty
 
 
 def tint(grey: Array, colour: Sequence[float] | Array) -> Array:
-    """A grey picture (H, W) times a colour -> (H, W, 3)."""
+    """Multiply a grey picture (H, W) by a colour to get (H, W, 3).
+
+    Example:
+        >>> tint(np.ones((2, 2)), (1.0, 0.5, 0.25))[0, 0].tolist()
+        [1.0, 0.5, 0.25]
+    """
     return grey[..., None] * np.array(colour, np.float32)
 
 
 def mix(below: Array, above: Array | Sequence[float], cover: Array) -> Array:
-    """Lay a colour or a picture (H, W, 3) over another where ``cover`` (H, W) is 1."""
+    """Lay a colour or a picture (H, W, 3) over another where ``cover`` (H, W) is 1.
+
+    Example:
+        >>> mix(np.zeros((1, 2, 3)), (1.0, 0.5, 0.5), np.array([[1.0, 0.0]]))[0].tolist()
+        [[1.0, 0.5, 0.5], [0.0, 0.0, 0.0]]
+    """
     return below + cover[..., None] * (np.asarray(above, np.float32) - below)

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.random import Generator
 
+from bmis.data.phantoms.blob import Blob
 from bmis.data.phantoms.canvas import (
     Array,
-    Blob,
     Canvas,
     Labels,
     Streams,
@@ -18,7 +18,7 @@ from bmis.data.phantoms.canvas import (
 )
 from bmis.data.phantoms.lines import ring
 
-# fair, rosy, tan, grey-lit, brown; red, green, blue on 0..1
+# fair, rosy, tan, grey light, brown; red, green, blue from 0 to 1
 SKIN = (
     (0.95, 0.80, 0.76),
     (0.95, 0.74, 0.72),
@@ -26,14 +26,29 @@ SKIN = (
     (0.66, 0.62, 0.61),
     (0.68, 0.52, 0.42),
 )
-# optical density per colour: the tissue takes away exp(-amount x density) of the light
+# optical density per colour: exp(-amount x density) of the light comes back
 MELANIN = np.array((0.72, 1.0, 1.22), np.float32)
 DEEP_MELANIN = np.array((1.35, 1.05, 0.75), np.float32)  # scatters blue back: the blue veil
 BLOOD = np.array((0.25, 1.0, 0.85), np.float32)
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
-    """Draw one lesion; ``classes`` is always 2. -> colours (H, W, 3) on 0..1, labels (H, W)."""
+    """Draw one lesion on skin.
+
+    Args:
+        canvas: Size of the picture.
+        streams: Random generators.
+        difficulty: 0 (clear) to 1 (faint and cluttered).
+        classes: Always 2.
+
+    Returns:
+        Colours (H, W, 3) from 0 to 1, and labels (H, W).
+
+    Example:
+        >>> picture, labels = draw(Canvas(64, 96), Streams.from_seed([0]), 0.5, classes=2)
+        >>> picture.shape, labels.max()
+        ((64, 96, 3), np.uint8(1))
+    """
     level = _lesion_level(canvas, streams.scene)
     skin = tint(_fine_relief(canvas, streams.texture), _skin_tone(streams.scene))
     skin *= np.exp(-_absorbed(canvas, streams, level, difficulty))
@@ -52,7 +67,7 @@ def _skin_tone(rng: Generator) -> Array:
 
 
 def _lesion_level(canvas: Canvas, rng: Generator) -> Array:
-    """One to three joined blobs with a frayed outline."""
+    """Level of one to three joined blobs with a frayed outline, positive inside."""
     radius = float(np.exp(rng.uniform(np.log(0.11), np.log(0.34))))
     room = [max(half - 0.8 * radius, 0.0) * 0.55 for half in canvas.half]
     centre = (rng.uniform(-1, 1) * room[0], rng.uniform(-1, 1) * room[1])
@@ -60,8 +75,11 @@ def _lesion_level(canvas: Canvas, rng: Generator) -> Array:
     stretch = rng.uniform(1.0, 1.6)
     level = Blob.random(rng, centre, radius, rough=rough, stretch=stretch).level(canvas)
     for _ in range(rng.integers(0, 3)):
-        turn, part = rng.uniform(0, 2 * np.pi), radius * rng.uniform(0.4, 0.7)
-        beside = (centre[0] + radius * 0.7 * np.sin(turn), centre[1] + radius * 0.7 * np.cos(turn))
+        angle, part = rng.uniform(0, 2 * np.pi), radius * rng.uniform(0.4, 0.7)
+        beside = (
+            centre[0] + radius * 0.7 * np.sin(angle),
+            centre[1] + radius * 0.7 * np.cos(angle),
+        )
         lobe = Blob.random(rng, beside, part, rough=rough)
         level = np.maximum(level, lobe.level(canvas))
     fray = canvas.noise(rng, 14, octaves=3)
@@ -97,7 +115,7 @@ def _absorbed(canvas: Canvas, streams: Streams, level: Array, difficulty: float)
 
 
 def _structure(canvas: Canvas, rng: Generator, scene: Generator, level: Array) -> Array:
-    """How the pigment is spread inside: dark core, patches, network, dots; near 1."""
+    """Pattern of the pigment inside: dark core, patches, network, dots. Values are near 1."""
     depth = np.clip(level / max(float(level.max()), 1e-6), 0, 1)
     patches = canvas.noise(rng, 6, octaves=4) * np.float32(scene.uniform(0.15, 0.5))
     network = ridge(canvas.noise(rng, 48), 0.45) * np.float32(scene.uniform(0.0, 0.4))
@@ -108,16 +126,16 @@ def _structure(canvas: Canvas, rng: Generator, scene: Generator, level: Array) -
 
 
 def _lay_hair(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) -> Array:
-    """Curved dark hairs, each with a faint shadow beside it."""
+    """Draw curved dark hairs, each with a faint shadow beside it."""
     hairs = []
-    lie = rng.uniform(0, np.pi)  # hairs of one place lie alike
+    common = rng.uniform(0, np.pi)  # hairs of one place have about the same direction
     tallest, widest = canvas.half
     for place in rng.uniform(-1, 1, (16, 2))[: round(between(1, 16, difficulty))]:
         middle = np.array((place[0] * tallest, place[1] * widest))
-        turn, long, bow = lie + rng.normal(0, 0.5), rng.uniform(0.08, 0.4), rng.normal(0, 0.13)
+        angle, long, bow = common + rng.normal(0, 0.5), rng.uniform(0.08, 0.4), rng.normal(0, 0.13)
         along, side = (
-            np.array((np.sin(turn), np.cos(turn))),
-            np.array((np.cos(turn), -np.sin(turn))),
+            np.array((np.sin(angle), np.cos(angle))),
+            np.array((np.cos(angle), -np.sin(angle))),
         )
         t = np.linspace(-1, 1, 20)[:, None]
         points = middle + long * along * t + bow * side * (1 - t**2 + 0.4 * t**3)
@@ -130,7 +148,7 @@ def _lay_hair(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) ->
 
 
 def _lay_clutter(canvas: Canvas, rng: Generator, skin: Array, difficulty: float) -> Array:
-    """Bubbles in the gel and, on some harder phantoms, a millimetre scale."""
+    """Draw bubbles in the gel and, on some of the harder phantoms, a millimetre scale."""
     rims, glints = [], []
     for y, x, size in rng.uniform(-1, 1, (9, 3))[: round(between(0, 9, difficulty))]:
         radius = 0.016 + 0.011 * size
@@ -159,7 +177,7 @@ def _scale_bar(canvas: Canvas, rng: Generator) -> list[Stroke]:
 
 
 def _lens(canvas: Canvas, rng: Generator) -> Array:
-    """Light falls off to the corners; every third lens leaves them black."""
+    """Light that falls off to the corners; every third lens leaves them black."""
     from_middle = canvas.distance((0.0, 0.0)) / np.float32(np.hypot(*canvas.half))
     light = 1 - np.float32(rng.uniform(0.05, 0.28)) * from_middle**2
     opening = rng.uniform(0.8, 0.92) if rng.random() < 0.35 else 2.0

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.random import Generator
 
+from bmis.data.phantoms.blob import Blob
 from bmis.data.phantoms.canvas import (
     Array,
-    Blob,
     Canvas,
     Labels,
     Streams,
@@ -24,7 +24,22 @@ DEEPEN = np.array((0.85, 1.1, 1.15), np.float32)
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
-    """Draw one or two polyps; ``classes`` is always 2. -> colours (H, W, 3), labels (H, W)."""
+    """Draw one or two polyps.
+
+    Args:
+        canvas: Size of the picture.
+        streams: Random generators.
+        difficulty: 0 (clear) to 1 (faint and cluttered).
+        classes: Always 2.
+
+    Returns:
+        Colours (H, W, 3) from 0 to 1, and labels (H, W).
+
+    Example:
+        >>> picture, labels = draw(Canvas(64, 96), Streams.from_seed([0]), 0.5, classes=2)
+        >>> picture.shape, labels.max()
+        ((64, 96, 3), np.uint8(1))
+    """
     scene = streams.scene
     window = _window(canvas, scene)
     lumen = _lumen(canvas, scene)
@@ -41,7 +56,7 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
 
 
 def _window(canvas: Canvas, rng: Generator) -> Array:
-    """1 where the camera shows tissue: the frame less its corners, (H, W)."""
+    """1 where the camera shows tissue, 0 in the corners of the frame, (H, W)."""
     y, x = np.abs(canvas.y), np.abs(canvas.x)
     high, wide = canvas.half
     if rng.random() < 0.6:
@@ -61,9 +76,9 @@ def _window(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _lumen(canvas: Canvas, rng: Generator) -> tuple[float, float]:
-    """Where the bowel goes on into the dark: somewhere towards a side of the frame."""
-    turn, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.05)
-    return canvas.half[0] * far * np.sin(turn), canvas.half[1] * far * np.cos(turn)
+    """Where the bowel goes on into the dark, somewhere towards the edge of the frame."""
+    angle, far = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.05)
+    return canvas.half[0] * far * np.sin(angle), canvas.half[1] * far * np.cos(angle)
 
 
 def _wall(canvas: Canvas, streams: Streams, lumen: tuple[float, float]) -> tuple[Array, Array]:
@@ -71,8 +86,8 @@ def _wall(canvas: Canvas, streams: Streams, lumen: tuple[float, float]) -> tuple
     scene, rng = streams.scene, streams.texture
     warp = 1 + 0.22 * canvas.noise(rng, 2, octaves=2)
     away = canvas.distance(lumen, stretch=scene.uniform(0.75, 1.35)) * warp
-    # folds are rings about the lumen, closer together in the distance; each hides the foot of the
-    # next one behind a bright crest
+    # folds are rings around the lumen, closer together in the distance; the bright crest of each
+    # hides the foot of the next
     rings = np.log(np.clip(away, 0.03, None)) * np.float32(scene.uniform(1.3, 2.2))
     phase = (rings + 0.28 * canvas.noise(rng, 3, octaves=2) + scene.uniform(0, 1)) % 1
     fold = (1 - phase) ** 1.5 * (1 - soft_step(np.float32(0.06) - phase, 0.2))
@@ -93,7 +108,7 @@ def _wall(canvas: Canvas, streams: Streams, lumen: tuple[float, float]) -> tuple
 
 
 def _lay_vessels(canvas: Canvas, scene: Generator, rng: Generator, colour: Array) -> Array:
-    """Fine red branches under the surface."""
+    """Draw fine red branches under the surface."""
     strokes = []
     twigs = Twigs(step=0.018, steps=24, wander=0.22, branching=0.28, thinnest=0.0022)
     for _ in range(6):
@@ -111,9 +126,9 @@ def _polyps(canvas: Canvas, rng: Generator, lumen: tuple[float, float]) -> list[
     for _ in range(2 if rng.random() < 0.2 else 1):
         radius = float(np.exp(rng.uniform(np.log(0.085), np.log(0.25))))
         # across the frame from the lumen, within the window
-        turn = np.arctan2(-lumen[0], -lumen[1]) + rng.normal(0, 0.9)
+        angle = np.arctan2(-lumen[0], -lumen[1]) + rng.normal(0, 0.9)
         far = rng.uniform(0.05, 0.5)
-        centre = (canvas.half[0] * far * np.sin(turn), canvas.half[1] * far * np.cos(turn))
+        centre = (canvas.half[0] * far * np.sin(angle), canvas.half[1] * far * np.cos(angle))
         rough, stretch = rng.uniform(0.04, 0.12), rng.uniform(1.0, 1.5)
         blobs.append(Blob.random(rng, centre, radius, rough=rough, stretch=stretch))
     return blobs
@@ -122,16 +137,16 @@ def _polyps(canvas: Canvas, rng: Generator, lumen: tuple[float, float]) -> list[
 def _lay_polyp(
     canvas: Canvas, streams: Streams, wall: tuple[Array, Array], blob: Blob, difficulty: float
 ) -> tuple[Array, Array, Array]:
-    """Put a dome on the wall -> the wall, its shine, and the level of the polyp's outline."""
+    """Put a dome on the wall and return the wall, its shine, and the level of the polyp."""
     scene, rng = streams.scene, streams.texture
     colour, shine = wall
     distance, limit = blob.measure(canvas)
     level = limit - distance
     share = np.clip(distance / limit, 0, 1)
     dome = np.sqrt(np.clip(1 - share**2, 0, 1)) + 0.05 * canvas.noise(rng, 14, octaves=3)
-    turn = scene.uniform(0, 2 * np.pi)
-    tilt = (np.sin(turn) * (canvas.y - np.float32(blob.centre[0]))
-            + np.cos(turn) * (canvas.x - np.float32(blob.centre[1]))) / limit  # fmt: skip
+    angle = scene.uniform(0, 2 * np.pi)
+    tilt = (np.sin(angle) * (canvas.y - np.float32(blob.centre[0]))
+            + np.cos(angle) * (canvas.x - np.float32(blob.centre[1]))) / limit  # fmt: skip
     relief = between(1.0, 0.3, difficulty)
     light = 1 + np.float32(relief) * (0.45 * (dome - 0.75) + 0.28 * np.clip(tilt, -1, 1))
     radius = float(limit.mean())
@@ -152,9 +167,9 @@ def _lay_polyp(
 
 
 def _lay_residue(canvas: Canvas, rng: Generator, wall: Array, difficulty: float) -> Array:
-    """Yellow-brown rests and round bubbles, which are not polyps."""
-    rests = canvas.noise(rng, 3, octaves=4)
-    patch = soft_step(rests - np.float32(between(2.4, 1.2, difficulty)), 0.5)
+    """Draw yellow-brown residue and round bubbles, which are not polyps."""
+    residue = canvas.noise(rng, 3, octaves=4)
+    patch = soft_step(residue - np.float32(between(2.4, 1.2, difficulty)), 0.5)
     mud = 0.85 + 0.12 * canvas.noise(rng, 24, octaves=3)
     wall = mix(wall, tint(mud, (0.66, 0.48, 0.2)), 0.75 * patch)
     bubbles = [
@@ -167,7 +182,7 @@ def _lay_residue(canvas: Canvas, rng: Generator, wall: Array, difficulty: float)
 def _lay_glints(
     canvas: Canvas, rng: Generator, wall: Array, shine: Array, difficulty: float
 ) -> Array:
-    """White reflections of the lamp where the surface faces it."""
+    """Draw white reflections of the lamp where the surface faces it."""
     wet = canvas.noise(rng, 58, 44) + 0.5 * canvas.noise(rng, 20) + 0.9 * canvas.noise(rng, 5)
     limit = between(2.75, 2.25, difficulty)
     glint = soft_step(wet + 1.2 * (np.clip(shine, 0, 1.2) - 0.6) - np.float32(limit), 0.25)

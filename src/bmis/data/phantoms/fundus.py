@@ -6,9 +6,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from bmis.data.phantoms.blob import Blob
 from bmis.data.phantoms.canvas import (
     Array,
-    Blob,
     Canvas,
     Labels,
     Streams,
@@ -20,9 +20,10 @@ from bmis.data.phantoms.canvas import (
 )
 from bmis.data.phantoms.lines import Twigs, curve, grow
 
-RADIUS = 0.478  # of the visible retina, in short sides
+RADIUS = 0.478  # radius of the visible retina, in short sides
 RETINA = ((0.88, 0.40, 0.20), (0.80, 0.33, 0.17), (0.84, 0.46, 0.24), (0.72, 0.36, 0.18))
-# a main vessel from the disc on: height over the line disc - macula (1: the summit), way along it
+# a main vessel, starting at the disc: height above the line to the macula (1 is the top), and
+# distance along that line
 ARCADE = ((0, 0), (0.42, 0.06), (0.82, 0.19), (1, 0.36), (0.92, 0.52), (0.72, 0.68), (0.6, 0.8))
 
 
@@ -35,13 +36,25 @@ class _Eye(NamedTuple):
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
-    """Draw one eye. -> colours (H, W, 3) on 0..1, labels (H, W).
+    """Draw one eye.
 
-    ``classes`` 2: vessels. 3: optic disc and, inside it, its cup.
+    Args:
+        canvas: Size of the picture.
+        streams: Random generators.
+        difficulty: 0 (clear) to 1 (faint and cluttered).
+        classes: 2 for vessels, 3 for the optic disc and its cup.
+
+    Returns:
+        Colours (H, W, 3) from 0 to 1, and labels (H, W).
+
+    Example:
+        >>> picture, labels = draw(Canvas(64, 96), Streams.from_seed([0]), 0.5, classes=3)
+        >>> picture.shape, labels.max()
+        ((64, 96, 3), np.uint8(2))
     """
     scene, rng = streams.scene, streams.texture
     inside = np.float32(RADIUS) - canvas.distance((0.0, 0.0))
-    eye = _eye(scene, zoom=1.0 if classes == 2 else 1.6)  # for the disc one goes closer
+    eye = _eye(scene, zoom=1.0 if classes == 2 else 1.6)  # the disc is seen from closer
     arteries, veins = _vessels(canvas, scene, eye)
     retina = _retina(canvas, scene, rng, eye, difficulty)
     retina = _lay_clutter(canvas, streams.clutter, retina, difficulty)
@@ -71,7 +84,7 @@ def _eye(rng: Generator, *, zoom: float) -> _Eye:
 
 
 def _vessels(canvas: Canvas, rng: Generator, eye: _Eye) -> tuple[list[Stroke], list[Stroke]]:
-    """Four arcades about the macula and the smaller vessels of the other half."""
+    """Four arcades around the macula, and the smaller vessels of the other half."""
     kinds: tuple[list[Stroke], list[Stroke]] = ([], [])
     y, x = eye.disc.centre
     twigs = Twigs(step=0.013, steps=24, wander=0.11, branching=0.07, thinnest=0.0022)
@@ -81,24 +94,24 @@ def _vessels(canvas: Canvas, rng: Generator, eye: _Eye) -> tuple[list[Stroke], l
             kinds[kind].append(arcade)
             kinds[kind].extend(_side_branches(rng, arcade, twigs))
         for kind in (0, 1):  # to the nose and the short way to the macula
-            turn = np.pi / 2 - eye.side * (np.pi / 2) + up * eye.side * rng.uniform(0.35, 1.1)
+            heading = np.pi / 2 - eye.side * (np.pi / 2) + up * eye.side * rng.uniform(0.35, 1.1)
             nasal = twigs._replace(steps=30, branching=0.11)
-            kinds[kind].extend(grow(rng, (y, x), turn, rng.uniform(0.006, 0.009), nasal))
-            turn = np.pi / 2 + eye.side * (np.pi / 2) - up * eye.side * rng.uniform(0.15, 0.5)
+            kinds[kind].extend(grow(rng, (y, x), heading, rng.uniform(0.006, 0.009), nasal))
+            heading = np.pi / 2 + eye.side * (np.pi / 2) - up * eye.side * rng.uniform(0.15, 0.5)
             short = twigs._replace(steps=15)
-            kinds[kind].extend(grow(rng, (y, x), turn, rng.uniform(0.003, 0.0045), short))
+            kinds[kind].extend(grow(rng, (y, x), heading, rng.uniform(0.003, 0.0045), short))
     return _visible(canvas, eye, kinds[0]), _visible(canvas, eye, kinds[1])
 
 
 def _visible(canvas: Canvas, eye: _Eye, strokes: list[Stroke]) -> list[Stroke]:
-    """Bring vessels to the eye's zoom, less those far below a pixel: no camera shows them."""
+    """Zoom the vessels and drop those far thinner than a pixel, which no camera shows."""
     centre = np.array(eye.disc.centre)
     near = [Stroke(centre + (s.points - centre) * eye.zoom, s.widths * eye.zoom) for s in strokes]
     return [s for s in near if s.widths.max() * canvas.unit > 0.33]
 
 
 def _arcade(rng: Generator, eye: _Eye, up: int, width: float) -> Stroke:
-    """A main vessel: out of the disc, round the macula, on to the far edge."""
+    """A main vessel: out of the disc, around the macula, on to the far edge."""
     (y, x), side = eye.disc.centre, eye.side
     tall = rng.uniform(0.22, 0.31)
     points = [
@@ -111,15 +124,15 @@ def _arcade(rng: Generator, eye: _Eye, up: int, width: float) -> Stroke:
 
 
 def _side_branches(rng: Generator, parent: Stroke, twigs: Twigs) -> list[Stroke]:
-    """Branches leave to both sides, forwards."""
+    """Branches of a vessel, forwards on both sides."""
     strokes: list[Stroke] = []
     line: NDArray[np.float64] = parent.points
     for k in range(9, len(line) - 4, 7):
         ahead = np.arctan2(*(line[k + 1] - line[k - 1]))
-        turn = ahead + rng.choice((-1, 1)) * rng.uniform(0.4, 0.8)
+        heading = ahead + rng.choice((-1, 1)) * rng.uniform(0.4, 0.8)
         width = parent.widths[k] * rng.uniform(0.4, 0.72)
         if width > twigs.thinnest:
-            strokes += grow(rng, line[k + rng.integers(-2, 3)], turn, width, twigs)
+            strokes += grow(rng, line[k + rng.integers(-2, 3)], heading, width, twigs)
     return strokes
 
 
@@ -129,7 +142,7 @@ def _retina(
     """The background with the dark macula, (H, W, 3)."""
     base = np.array(RETINA[scene.integers(len(RETINA))]) * scene.uniform(0.85, 1.1)
     mottle = 0.05 * canvas.noise(rng, 5, octaves=3) + 0.02 * canvas.noise(rng, 60, octaves=2)
-    # the choroid's vessels shine through in some eyes: blurred, broad, no part of the mask
+    # in some eyes the vessels of the choroid shine through: blurred, broad, not in the mask
     broad = np.abs(canvas.noise(rng, 16, 12, octaves=2))
     mottle = mottle + np.float32(between(0.0, 0.07, difficulty)) * (broad - 0.5)
     retina = tint(1 + mottle, base)
@@ -141,7 +154,7 @@ def _retina(
 def _lay_disc(
     canvas: Canvas, rng: Generator, retina: Array, levels: tuple[Array, Array], difficulty: float
 ) -> Array:
-    """The pale disc and the paler cup in it."""
+    """Draw the pale disc and the paler cup in it."""
     disc, cup = levels
     glow = np.exp(-np.square(np.clip(-disc, 0, None) / np.float32(0.05)))
     retina = retina * (1 + np.float32(0.16) * glow)[..., None]
@@ -158,11 +171,11 @@ def _lay_vessels(
     strokes: tuple[list[Stroke], list[Stroke]],
     difficulty: float,
 ) -> Array:
-    """Veins under arteries; arteries are redder and have a bright line along the middle."""
+    """Draw veins, then arteries, which are redder and have a bright line along the middle."""
     soften = between(0.0012, 0.0045, difficulty)
     depth = between(1.0, 0.5, difficulty)
     for kind, amount, colour in ((1, 0.7, (0.5, 1.0, 0.75)), (0, 0.55, (0.3, 1.0, 0.9))):
-        # thin vessels hold less blood and so less light back
+        # thin vessels hold less blood and absorb less light
         full = [0.25 + 0.75 * min(1.0, s.widths.mean() / 0.008) for s in strokes[kind]]
         order = np.argsort(full)
         blood = canvas.strokes([strokes[kind][k] for k in order], [full[k] for k in order])
@@ -176,14 +189,14 @@ def _lay_vessels(
 
 
 def _light(canvas: Canvas, rng: Generator, difficulty: float) -> Array:
-    """Uneven light: brighter about a point off the middle, dim to the edge."""
+    """Uneven light: bright around a point near the middle, dim towards the edge."""
     bright = (rng.uniform(-0.15, 0.15), rng.uniform(-0.2, 0.2))
     far = canvas.distance(bright) / np.float32(RADIUS)
     return 1.06 - np.float32(rng.uniform(0.15, 0.3) + 0.25 * difficulty) * far**2
 
 
 def _lay_clutter(canvas: Canvas, rng: Generator, retina: Array, difficulty: float) -> Array:
-    """Bleedings and hard exudates: dark and pale spots that are neither vessel nor disc."""
+    """Draw haemorrhages and hard exudates: spots that are neither vessel nor disc."""
     spots: tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]] = ([], [])
     for y, x, size, pale in rng.uniform(0, 1, (14, 4))[: round(between(0, 14, difficulty))]:
         centre = (0.7 * y - 0.35, 0.7 * x - 0.35)

@@ -15,10 +15,14 @@ class Twigs(NamedTuple):
 
     Attributes:
         step: Length of one step.
-        steps: Steps of the first branch.
-        wander: Spread of the turn at each step, radians.
-        branching: Chance of a side branch at each step.
-        thinnest: Width at which growth ends.
+        steps: Number of steps of the first branch.
+        wander: Standard deviation of the change of direction at each step, in radians.
+        branching: Probability of a side branch at each step.
+        thinnest: Smallest width of a branch that still grows.
+
+    Example:
+        >>> Twigs(step=0.02, steps=20, wander=0.1, branching=0.2, thinnest=0.002).steps
+        20
     """
 
     step: float
@@ -35,37 +39,61 @@ def grow(
     width: float,
     twigs: Twigs,
 ) -> list[Stroke]:
-    """A tapering tree from ``start`` (y, x); ``heading`` in radians, 0 to the right, down first.
+    """Grow a tapering tree.
 
-    A side branch has 0.7 of the width of its parent and leaves at 23 to 52 degrees.
+    A side branch has 0.7 of the width of its parent and leaves it at 23 to 52 degrees.
+
+    Args:
+        rng: Source of the random numbers.
+        start: Position (y, x) of the root.
+        heading: First direction in radians: 0 is to the right, pi / 2 is down.
+        width: Width at the root.
+        twigs: How the tree grows.
+
+    Example:
+        >>> twigs = Twigs(step=0.02, steps=20, wander=0.1, branching=0.0, thinnest=0.002)
+        >>> (branch,) = grow(np.random.default_rng(0), (0.0, 0.0), 0.0, 0.01, twigs)
+        >>> branch.points.shape
+        (21, 2)
     """
     strokes: list[Stroke] = []
     waiting = [(np.array(start, np.float64), heading, width, twigs.steps)]
     while waiting and len(strokes) < 200:
-        root, turn, wide, steps = waiting.pop()
+        root, direction, wide, steps = waiting.pop()
         drift = rng.normal(0, twigs.wander * 0.4)
-        turns = turn + np.cumsum(drift + rng.normal(0, twigs.wander, steps))
-        moves = twigs.step * np.stack([np.sin(turns), np.cos(turns)], axis=1)
+        angles = direction + np.cumsum(drift + rng.normal(0, twigs.wander, steps))
+        moves = twigs.step * np.stack([np.sin(angles), np.cos(angles)], axis=1)
         points = np.concatenate([root[None], root + np.cumsum(moves, axis=0)])
         forks = rng.random(steps) < twigs.branching
         widths = wide * 0.985 ** np.arange(steps) * 0.92 ** np.cumsum(forks)
         strokes.append(Stroke(points, np.concatenate([[wide], widths])))
         for k in np.flatnonzero(forks & (widths * 0.7 >= twigs.thinnest)):
-            fork = turns[k] + rng.choice((-1, 1)) * rng.uniform(0.4, 0.9)
+            fork = angles[k] + rng.choice((-1, 1)) * rng.uniform(0.4, 0.9)
             left = max(3, int((steps - k) * rng.uniform(0.5, 0.9)))
             waiting.append((points[k + 1], fork, widths[k] * 0.7, left))
     return strokes
 
 
 def ring(centre: Sequence[float] | NDArray[np.float64], radius: float, width: float) -> Stroke:
-    """A circle as a stroke."""
+    """Draw a circle as a stroke.
+
+    Example:
+        >>> ring((0.0, 0.0), radius=0.2, width=0.01).points[0].round(3).tolist()
+        [0.0, 0.2]
+    """
     angles = np.linspace(0, 2 * np.pi, 25)
     points = np.stack([np.sin(angles), np.cos(angles)], axis=1) * radius + np.array(centre)
     return Stroke(points, np.full(25, width))
 
 
 def curve(points: Sequence[tuple[float, float]], *, closed: bool = False) -> NDArray[np.float64]:
-    """A smooth line through points (y, x): Catmull-Rom, twelve steps from each to the next."""
+    """A smooth line (M, 2) through points (y, x): Catmull-Rom, twelve steps from each to the next.
+
+    Example:
+        >>> line = curve([(0.0, 0.0), (0.1, 0.5), (0.0, 1.0)])
+        >>> len(line), line[12].tolist()
+        (25, [0.1, 0.5])
+    """
     knots = np.array(points, np.float64)
     if closed:
         before, after, last = np.roll(knots, 1, 0), np.roll(knots, -1, 0), np.roll(knots, -2, 0)

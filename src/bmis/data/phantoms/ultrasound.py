@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.random import Generator
 
+from bmis.data.phantoms.blob import Blob
 from bmis.data.phantoms.canvas import (
     Array,
-    Blob,
     Canvas,
     Labels,
     Streams,
@@ -14,12 +14,27 @@ from bmis.data.phantoms.canvas import (
     soft_step,
 )
 
-# weights of neighbours across the beam: the grain is about twice as wide as it is deep
+# weights across the beam: the grain is about twice as wide as it is deep
 ACROSS = (0.12, 0.45, 0.85, 1.0, 0.85, 0.45, 0.12)
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
-    """Draw one lesion; ``classes`` is always 2. -> grey (H, W) on 0..1, labels (H, W)."""
+    """Draw one lesion in tissue.
+
+    Args:
+        canvas: Size of the picture.
+        streams: Random generators.
+        difficulty: 0 (clear) to 1 (faint and cluttered).
+        classes: Always 2.
+
+    Returns:
+        Grey values (H, W) from 0 to 1, and labels (H, W).
+
+    Example:
+        >>> picture, labels = draw(Canvas(64, 96), Streams.from_seed([0]), 0.5, classes=2)
+        >>> picture.shape, labels.max()
+        ((64, 96), np.uint8(1))
+    """
     scene = streams.scene
     blob, cystic = _lesion(canvas, scene)
     level = blob.level(canvas) + canvas.noise(scene, 20, octaves=2) * np.float32(
@@ -39,7 +54,7 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
 
 
 def _lesion(canvas: Canvas, rng: Generator) -> tuple[Blob, bool]:
-    """The outline and whether it is a cyst: smooth, black, bright behind."""
+    """The outline, and whether it is a cyst (smooth, black, bright behind)."""
     cystic = bool(rng.random() < 0.4)
     radius = float(np.exp(rng.uniform(np.log(0.085), np.log(0.2))))
     high, wide = canvas.half
@@ -62,7 +77,7 @@ def _tissue(canvas: Canvas, streams: Streams) -> Array:
     septa = ridge(canvas.noise(rng, 20, 4), 0.13) + 0.6 * ridge(canvas.noise(rng, 36, 9), 0.14)
     fibres = np.clip(canvas.noise(rng, 44, 7, octaves=2), 0, None)
     lobules = 1 + 0.25 * canvas.noise(rng, 9, 5, octaves=2)
-    thick = 0.4 + 0.6 * soft_step(canvas.noise(rng, 5, 3), 1.5)  # strands are not even along
+    thick = 0.4 + 0.6 * soft_step(canvas.noise(rng, 5, 3), 1.5)  # strands vary along their length
     echo = (0.20 + 0.30 * septa * thick) * lobules
     glandular = (0.30 + 0.26 * fibres + 0.14 * septa) * (lobules + 0.2 * canvas.noise(rng, 4, 3))
     echo = _over(echo, glandular, soft_step(bed - np.float32(fat), 0.08))
@@ -88,7 +103,7 @@ def _lay_lesion(
     cystic: bool,
     difficulty: float,
 ) -> Array:
-    """Put the lesion into the tissue: its own echo as a share of what lies around it."""
+    """Put the lesion into the tissue, with a share of the echo around it."""
     cover, level = shape
     share = between(0.06 if cystic else 0.22, 0.55, difficulty)
     around = float(np.sum(echo * cover) / np.sum(cover))
@@ -99,7 +114,7 @@ def _lay_lesion(
 
 
 def _behind(canvas: Canvas, rng: Generator, cover: Array, cystic: bool, difficulty: float) -> Array:
-    """What the beam has left behind the lesion: more after a cyst, less after a solid one."""
+    """What is left of the beam behind the lesion: more after a cyst, less after a solid one."""
     crossed = np.cumsum(cover, axis=0) / np.float32(canvas.unit)
     crossed = canvas.blur(crossed, 0.012) * (1 - cover)
     strength = rng.uniform(1.5, 3.5) if cystic else -rng.uniform(0.5, 5.0)
@@ -107,7 +122,7 @@ def _behind(canvas: Canvas, rng: Generator, cover: Array, cystic: bool, difficul
 
 
 def _lay_clutter(canvas: Canvas, rng: Generator, echo: Array, difficulty: float) -> Array:
-    """What looks like a lesion and is none: fat lobules, ducts, shadows of ligaments."""
+    """Draw what looks like a lesion and is none: fat lobules, ducts, shadows of ligaments."""
     outlines, levels = [], []
     for y, x, size, dark in rng.uniform(0, 1, (6, 4))[: round(between(0, 6, difficulty))]:
         centre = ((1.4 * y - 0.8) * canvas.half[0], (2 * x - 1) * canvas.half[1])
@@ -133,10 +148,10 @@ def _fading(canvas: Canvas, rng: Generator) -> Array:
 
 
 def _speckle(canvas: Canvas, rng: Generator) -> Array:
-    """Rayleigh grain of mean 1, longer across the beam than along it.
+    """Rayleigh grain with mean 1, longer across the beam than along it.
 
-    The grain is made on its own grid and then averaged into the pixels, as a smaller picture of
-    the same scan would be.
+    The grain is made on its own grid and then averaged into the pixels, so that a smaller picture
+    shows the same scan.
     """
     parts = []
     for _ in range(2):

@@ -1,8 +1,7 @@
 """Phantoms: drawn images of five modalities with exact masks, for demos and tests.
 
-The masks come from the same geometry as the drawing, before blur, hair and noise. Everything
-follows from (modality, seed, size, difficulty, classes): the same call gives the same bytes, and
-the same seed at another size the same scene.
+The masks come from the same geometry as the drawing, before blur, hair and noise. The same
+arguments always give the same bytes. The same seed at another size gives the same scene.
 """
 
 import shutil
@@ -29,7 +28,7 @@ SMALLEST, LARGEST = 32, 8192
 class _Modality(NamedTuple):
     draw: Callable[[Canvas, Streams, float, int], tuple[Array, Labels]]
     channels: int
-    classes: tuple[tuple[str, ...], ...]  # the sets of class names that it can be drawn with
+    classes: tuple[tuple[str, ...], ...]  # all sets of class names that it can be drawn with
 
 
 _MODALITIES = {
@@ -46,7 +45,11 @@ def class_names(modality: str, classes: int = 2) -> tuple[str, ...]:
     """Names of the classes of a phantom, background first.
 
     Raises:
-        ConfigError: An unknown modality, or a number of classes that it does not have.
+        ConfigError: The modality is unknown, or cannot be drawn with this number of classes.
+
+    Example:
+        >>> class_names("fundus", classes=3)
+        ('background', 'disc', 'cup')
     """
     check_choice("modality", modality, MODALITIES)
     known = {len(names): names for names in _MODALITIES[modality].classes}
@@ -72,21 +75,26 @@ def draw_phantom(
     Args:
         modality: One of ``MODALITIES``.
         size: Height and width in pixels, 32 to 8192 each.
-        seed: Chooses the scene, 0 or above.
+        seed: Seed of the scene, 0 or above.
         difficulty: 0 (clear, sharp, nothing in the way) to 1 (faint, soft, cluttered, noisy).
         classes: 2, or 3 for fundus (background, disc, cup) and xray (background, lung, heart).
 
     Returns:
-        Pixels (H, W, C), C = 1 for ultrasound and xray, else 3; labels (H, W), 0..classes-1.
+        Pixels (H, W, C) uint8, with C = 1 for ultrasound and xray and 3 for the others, and labels
+        (H, W) uint8, 0 to ``classes`` - 1.
 
     Raises:
-        ConfigError: An argument outside its range.
+        ConfigError: An argument is outside its range.
+
+    Example:
+        >>> pixels, labels = draw_phantom("endoscopy", size=(64, 96), seed=3)
+        >>> pixels.shape, labels.shape, labels.max()
+        ((64, 96, 3), (64, 96), np.uint8(1))
     """
     class_names(modality, classes)
     _check(size, seed, difficulty)
-    # the modality is part of the seed, so that two modalities do not share their scenes' numbers
-    roots = SeedSequence([seed, MODALITIES.index(modality)]).spawn(len(Streams._fields))
-    streams = Streams(*(default_rng(root) for root in roots))
+    # the modality is part of the seed, so that two modalities do not share their random numbers
+    streams = Streams.from_seed([seed, MODALITIES.index(modality)])
     kind = _MODALITIES[modality]
     picture, labels = kind.draw(Canvas(*size), streams, difficulty, classes)
     pixels = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
@@ -99,7 +107,7 @@ def _check(size: tuple[int, int], seed: int, difficulty: float) -> None:
             f"size must be a height and a width from {SMALLEST} to {LARGEST} pixels, got {size}"
         )
     if not 0 <= difficulty <= 1:
-        raise ConfigError(f"difficulty must lie in 0..1, got {difficulty}")
+        raise ConfigError(f"difficulty must be from 0 to 1, got {difficulty}")
     if seed < 0:
         raise ConfigError(f"seed must be 0 or above, got {seed}")
 
@@ -116,14 +124,14 @@ def write_phantoms(
 ) -> Path:
     """Write a dataset folder of phantoms: images/, masks/, splits.csv, dataset.yaml.
 
-    If anything stops the work, what was written so far is taken away again.
+    If the work is interrupted, everything written so far is removed again.
 
     Args:
-        out: The folder; it is made, or must be empty.
+        out: Folder to write. It is made if it does not exist, and must be empty if it does.
         modality: One of ``MODALITIES``.
         count: Number of images, 1 or above; 70 % train, 10 % val, 20 % test.
         size: Height and width in pixels, 32 to 8192 each.
-        seed: Chooses scenes and split; the sets of two seeds have no image in common.
+        seed: Seed of scenes and split. The sets of two seeds have no image in common.
         difficulty: 0 to 1, as in ``draw_phantom``.
         classes: 2 or 3, as in ``draw_phantom``.
 
@@ -131,8 +139,13 @@ def write_phantoms(
         ``out``.
 
     Raises:
-        ConfigError: An argument outside its range.
-        DataError: The folder holds something already or cannot be written to.
+        ConfigError: An argument is outside its range.
+        DataError: The folder is not empty or cannot be written to.
+
+    Example:
+        >>> out = write_phantoms("lungs", modality="xray", count=3, size=(64, 64))
+        >>> sorted(path.name for path in out.iterdir())
+        ['dataset.yaml', 'images', 'masks', 'splits.csv']
     """
     out = Path(out)
     class_names(modality, classes)
@@ -153,15 +166,15 @@ def write_phantoms(
 
 
 def _fill(out: Path, modality: str, count: int, *, seed: int, **how: Any) -> None:
-    """Write all files; ``how`` is what else ``draw_phantom`` takes."""
+    """Write all files; ``how`` holds the other arguments of ``draw_phantom``."""
     for folder in ("images", "masks"):
         (out / folder).mkdir()
     digits = max(4, len(str(count)))
     ids = [f"{modality}_{number:0{digits}}" for number in range(1, count + 1)]
     for number, name in enumerate(track(ids, f"drawing {modality}")):
         # hashed, so that the data sets of two seeds have no image in common
-        one = int(SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-        pixels, labels = draw_phantom(modality, seed=one, **how)
+        image_seed = int(SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+        pixels, labels = draw_phantom(modality, seed=image_seed, **how)
         write_image(out / "images" / f"{name}.png", pixels)
         write_mask(out / "masks" / f"{name}.png", labels, how["classes"])
     splits = _splits(count, default_rng([seed, count]))
@@ -178,13 +191,13 @@ def _fill(out: Path, modality: str, count: int, *, seed: int, **how: Any) -> Non
 
 
 def _make_empty(out: Path) -> None:
-    """Make the folder; refuse one that holds anything, so that nobody's data are lost."""
+    """Make the folder; refuse one that is not empty, so that nobody's data are lost."""
     output_folder(out)
     found = sorted(entry.name for entry in out.iterdir())
     if found:
         raise DataError(
             f"{out}: holds {found[0]}{' and more' if len(found) > 1 else ''} already; "
-            "name a new or an empty folder"
+            "give a new or an empty folder"
         )
 
 

@@ -1,4 +1,4 @@
-"""Chest X-ray phantoms: the sum of what the tissues hold back on a frontal view."""
+"""Chest X-ray phantoms: a frontal view, the sum of what the tissues absorb."""
 
 import numpy as np
 from numpy.random import Generator
@@ -18,7 +18,7 @@ from bmis.data.phantoms.lines import Twigs, curve, grow
 
 Outline = NDArray[np.float64]
 
-# Outlines as (down, across) on 0..1 of the frame for an upright chest; image left = patient's right
+# Outlines as (down, across) from 0 to 1 of the frame; the left of the image is the patient's right
 RIGHT_LUNG = (
     (0.115, 0.375), (0.125, 0.305), (0.19, 0.235), (0.32, 0.185), (0.48, 0.155), (0.62, 0.142),
     (0.735, 0.14), (0.78, 0.15), (0.735, 0.19), (0.685, 0.25), (0.665, 0.315), (0.685, 0.385),
@@ -43,7 +43,7 @@ BODY = (
 
 
 class _Chest:
-    """One patient: moves the drawn outlines, slightly differently each time, onto the canvas."""
+    """One patient, who moves the drawn outlines onto the canvas slightly differently."""
 
     def __init__(self, canvas: Canvas, rng: Generator) -> None:
         self.frame = np.array(canvas.half) * 2
@@ -52,7 +52,7 @@ class _Chest:
         self.lean = rng.normal(0, 0.03)
 
     def place(self, points: Outline) -> Outline:
-        """(down, across) on 0..1 of the frame -> canvas units."""
+        """(down, across) from 0 to 1 of the frame -> canvas units."""
         moved = (points - 0.5) * self.zoom + self.shift
         leaning = moved[:, 1] + self.lean * moved[:, 0]
         placed: Outline = np.stack([moved[:, 0], leaning], axis=1) * self.frame
@@ -72,9 +72,21 @@ class _Chest:
 
 
 def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> tuple[Array, Labels]:
-    """Draw one chest. -> grey (H, W) on 0..1, labels (H, W).
+    """Draw one chest.
 
-    ``classes`` 2: lungs, without what the heart covers. 3: lungs and heart.
+    Args:
+        canvas: Size of the picture.
+        streams: Random generators.
+        difficulty: 0 (clear) to 1 (faint and cluttered).
+        classes: 2 for the lungs without what the heart covers, 3 for lungs and heart.
+
+    Returns:
+        Grey values (H, W) from 0 to 1, and labels (H, W).
+
+    Example:
+        >>> picture, labels = draw(Canvas(64, 96), Streams.from_seed([0]), 0.5, classes=3)
+        >>> picture.shape, labels.max()
+        ((64, 96), np.uint8(2))
     """
     scene, rng = streams.scene, streams.texture
     chest = _Chest(canvas, scene)
@@ -89,7 +101,7 @@ def draw(canvas: Canvas, streams: Streams, difficulty: float, classes: int) -> t
     absorbed += _markings(canvas, chest, scene, air)
     absorbed += _bones(canvas, chest, scene, lungs)
     absorbed += _clutter(canvas, chest, streams.clutter, air, difficulty)
-    # film answers to the light that is left, so thick parts differ less than thin ones
+    # film responds to the rays that are left, so thick parts differ less than thin ones
     grey = 1 - np.exp(-np.float32(scene.uniform(1.25, 1.6)) * np.clip(absorbed + 0.03, 0, None))
     grey = grey + canvas.grain(streams.noise, between(0.008, 0.045, difficulty))
     labels = (air >= 0.5).astype(np.uint8)
@@ -137,7 +149,7 @@ def _bones(canvas: Canvas, chest: _Chest, rng: Generator, lungs: Array) -> Array
                 run = np.array((1.0, 0.9, 0.65, 0.4)) * reach
                 rise = np.array((0.13, 0.17, 0.225, 0.25)) * 1.05
                 front.append(chest.stroke(np.stack([high + rise, 0.5 + side * run], 1), 0.02))
-    seen = 0.3 + 0.7 * canvas.blur(lungs, 0.02)  # the belly hides them
+    seen = 0.3 + 0.7 * canvas.blur(lungs, 0.02)  # the abdomen hides them
     absorbed: Array = (0.16 * _tube(canvas, back) + 0.07 * _tube(canvas, front)) * seen
     return absorbed + 0.22 * _tube(canvas, _shoulders(chest, rng)) + _spine(canvas, chest)
 
@@ -159,7 +171,7 @@ def _shoulders(chest: _Chest, rng: Generator) -> list[Stroke]:
 
 
 def _tube(canvas: Canvas, bones: list[Stroke]) -> Array:
-    """Bones are tubes: their edges hold back more than their middle."""
+    """Bones are tubes: their edges absorb more than their middle."""
     cores = [Stroke(bone.points, bone.widths * 0.62) for bone in bones]
     levels = [1.0] * len(bones) + [0.62] * len(cores)
     return canvas.blur(canvas.strokes(bones + cores, levels), 0.003)
@@ -174,7 +186,7 @@ def _spine(canvas: Canvas, chest: _Chest) -> Array:
 
 
 def _clutter(canvas: Canvas, chest: _Chest, rng: Generator, air: Array, difficulty: float) -> Array:
-    """Stomach air, the side marker, and with difficulty haze in the lungs and cables."""
+    """Air in the stomach, the side marker, and for harder phantoms haze and cables."""
     bubble = canvas.distance(
         (0.30 * canvas.half[0] * 2, 0.16 * canvas.half[1] * 2), stretch=1.6
     ) - np.float32(rng.uniform(0.025, 0.05))

@@ -1,0 +1,56 @@
+"""Which files of a folder are images."""
+
+from pathlib import Path
+
+from bmis.data.images import IMAGE_SUFFIXES
+from bmis.errors import DataError
+
+_SUPERPIXELS = "_superpixels"  # ISIC puts these beside its images; they are no images or masks
+
+
+def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """List the image files of a folder by their suffix, sorted, without hidden ones.
+
+    Args:
+        folder: Folder to look into.
+        recursive: Whether to look into the folders below it too.
+
+    Example:
+        >>> len(image_files(Path("polyps/images"))), len(image_files(Path("polyps")))
+        (12, 0)
+    """
+    found = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not path.stem.endswith(_SUPERPIXELS)
+        and path.is_file()
+    )
+
+
+def find_images(path: Path | str) -> list[Path]:
+    """List the image files of a folder, sorted by name, or the one file itself.
+
+    Args:
+        path: Folder, or one file of any name.
+
+    Raises:
+        DataError: There is no such file or folder, or the folder holds no images.
+
+    Example:
+        >>> [file.name for file in find_images("polyps/images")][:2]
+        ['endoscopy_0001.png', 'endoscopy_0002.png']
+        >>> [file.name for file in find_images("photo.png")]
+        ['photo.png']
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such file or folder; check the path")
+    files = image_files(path)
+    if not files:
+        raise DataError(f"{path}: holds no images ({' '.join(IMAGE_SUFFIXES)}); check the path")
+    return files

@@ -1,0 +1,111 @@
+"""Raw folders of nnU-Net: ``imagesTr/``, ``labelsTr/``, ``dataset.json`` and their test split."""
+
+import json
+import re
+from pathlib import Path
+
+from bmis.data.image_files import image_files
+from bmis.data.on_error import OnError
+from bmis.data.pairs import Layout, Pair, same_id
+from bmis.errors import DataError
+
+_CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
+_VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+
+def is_nnunet(root: Path) -> bool:
+    """Whether a folder looks like a raw folder of nnU-Net.
+
+    Example:
+        >>> is_nnunet(Path("polyps"))
+        False
+    """
+    return (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir()
+
+
+def nnunet_layout(root: Path, on_error: OnError) -> Layout:
+    """Pair the images and labels of a raw folder of nnU-Net.
+
+    ``imagesTs/`` with ``labelsTs/`` is the test split. Test images without labels are left out.
+
+    Args:
+        root: Folder that holds ``imagesTr/`` and ``labelsTr/``.
+        on_error: Takes errors that leave other images usable, such as a second channel.
+
+    Raises:
+        DataError: The folder holds volumes.
+
+    Example:
+        >>> for file in ("imagesTr/a_0000.png", "labelsTr/a.png", "labelsTr/b.png"):
+        ...     Path(file).parent.mkdir(exist_ok=True)
+        ...     Path(file).touch()
+        >>> layout = nnunet_layout(Path("."), print)
+        >>> layout.pairs[0].id, [file.name for file in layout.unmatched]
+        ('a', ['b.png'])
+    """
+    pairs: list[Pair] = []
+    unmatched: list[Path] = []
+    parts: list[tuple[str, str | None]] = [("Tr", None)]
+    if (root / "imagesTs").is_dir() and (root / "labelsTs").is_dir():
+        parts.append(("Ts", "test"))
+    for end, split in parts:
+        images = _single_channel(_slices(root / f"images{end}"), on_error)
+        masks = {file.stem: file for file in _slices(root / f"labels{end}")}
+        for name, image in images.items():
+            mask = masks.pop(name, None)
+            pairs.append(Pair(name, image, () if mask is None else (mask,), None, split))
+        unmatched += masks.values()
+    classes: tuple[str, ...] = ()
+    try:
+        classes = _classes(root / "dataset.json")
+    except DataError as error:
+        on_error(error)
+    return Layout(tuple(pairs), tuple(unmatched), classes)
+
+
+def _slices(folder: Path) -> list[Path]:
+    volume = next((p for p in sorted(folder.iterdir()) if p.name.endswith(_VOLUMES)), None)
+    if volume is not None:
+        raise DataError(
+            f"{volume}: volumes are not read; convert the slices to PNG or TIFF images first"
+        )
+    return image_files(folder)
+
+
+def _single_channel(files: list[Path], on_error: OnError) -> dict[str, Path]:
+    """Images by id; nnU-Net's _0000 is cut off, further channels are refused."""
+    images: dict[str, Path] = {}
+    for file in files:
+        match = _CHANNEL.fullmatch(file.stem)
+        name = match["id"] if match else file.stem
+        if match and match["channel"] != "0000":
+            on_error(
+                DataError(
+                    f"{file}: a further channel of {name!r}; one file per image is read: merge "
+                    "three channels into one RGB image, or keep only the _0000 files"
+                )
+            )
+        elif name in images:
+            on_error(same_id(file, images[name], name))
+        else:
+            images[name] = file
+    return images
+
+
+def _classes(path: Path) -> tuple[str, ...]:
+    if not path.is_file():
+        return ()
+    try:
+        labels = json.loads(path.read_text(encoding="utf-8")).get("labels", {})
+        # version 2 maps name to number, version 1 number to name
+        numbers = {
+            int(key if str(key).isdigit() else value): str(value if str(key).isdigit() else key)
+            for key, value in labels.items()
+        }
+    except (ValueError, AttributeError, TypeError, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}); 'labels' must give one number per class name"
+        ) from error
+    if sorted(numbers) != list(range(len(numbers))):
+        raise DataError(f"{path}: 'labels' must number the classes 0, 1, 2 ..., got {labels}")
+    return tuple(numbers[index] for index in range(len(numbers)))

@@ -1,0 +1,107 @@
+"""The classes that the masks of a data set agree on, and how common each of them is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bmis.data.labels import MAX_CLASSES, class_names, count_classes, legal, wrong_values
+from bmis.data.splits import SPLITS
+from bmis.errors import DataError
+from bmis.inspect.survey import CaseInspection
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How common a class is in a split.
+
+    Attributes:
+        split: Name of the split, or "all".
+        name: Name of the class.
+        images: Number of images that show it.
+        share: Share of the pixels, 0 to 1, mean over the images.
+
+    Example:
+        >>> ClassCount("train", "polyp", images=9, share=0.12).images
+        9
+    """
+
+    split: str
+    name: str
+    images: int
+    share: float
+
+
+def agree_on_classes(
+    inspections: Sequence[CaseInspection], declared: tuple[str, ...]
+) -> tuple[tuple[str, ...], list[DataError]]:
+    """Find the names of the classes, and the masks whose values do not fit them.
+
+    If no names are declared, the masks that can be right decide and the others are wrong. The
+    ``merged_values`` of cases with wrong masks are cleared, so that they are not counted.
+
+    Args:
+        inspections: All cases of the data set.
+        declared: Names of the classes, background first; empty if none are declared.
+
+    Returns:
+        Names of the classes, and one error for each wrong mask or for the set as a whole.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> from bmis.inspect.survey import survey
+        >>> agree_on_classes(survey(open_dataset("polyps").cases), declared=())
+        (('background', 'foreground'), [])
+    """
+    names, error = (declared, None) if declared else _names_from_values(inspections)
+    wrong = []
+    for found in inspections:
+        illegal = [(p, tuple(v)) for p, v in found.mask_values.items() if not legal(v, len(names))]
+        if illegal:  # what has no class cannot be counted
+            wrong += [wrong_values(path, values, len(names)) for path, values in illegal]
+            found.merged_values = {}
+    return names, wrong or ([] if error is None else [error])
+
+
+def _names_from_values(
+    inspections: Sequence[CaseInspection],
+) -> tuple[tuple[str, ...], DataError | None]:
+    """Names by the masks that can be right, and what is wrong with these as a whole."""
+    masks = [(path, tuple(v)) for found in inspections for path, v in found.mask_values.items()]
+    sane = [(path, v) for path, v in masks if set(v) <= {0, 255} or v[-1] < MAX_CLASSES]
+    try:
+        return class_names(count_classes(sane) if sane else 2), None
+    except DataError as error:
+        highest = max(values[-1] for _, values in sane if values[-1] < MAX_CLASSES)
+        return class_names(1 + highest), error
+
+
+def class_counts(
+    inspections: Sequence[CaseInspection], names: Sequence[str]
+) -> tuple[ClassCount, ...]:
+    """Count how common each class is in each split that there is, and in all of them.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> from bmis.inspect.survey import survey
+        >>> dataset = open_dataset("polyps")
+        >>> counts = class_counts(survey(dataset.cases), dataset.classes)
+        >>> [(count.split, count.images) for count in counts if count.name == "polyp"]
+        [('train', 9), ('val', 1), ('test', 2), ('all', 12)]
+    """
+    splits = [s for s in SPLITS if any(found.case.split == s for found in inspections)]
+    counts = []
+    for split in (*splits, "all"):
+        chosen = [f for f in inspections if f.merged_values and split in (f.case.split, "all")]
+        for index, name in enumerate(names):
+            shares = [_share(found, index, len(names)) for found in chosen]
+            mean = float(np.mean(shares)) if shares else 0.0
+            counts.append(ClassCount(split, name, sum(share > 0 for share in shares), mean))
+    return tuple(counts)
+
+
+def _share(found: CaseInspection, index: int, num_classes: int) -> float:
+    """Share of the pixels of a case that belong to a class."""
+    if num_classes == 2:  # 0/1 and 0/255 alike
+        return found.foreground if index else 1 - found.foreground
+    return found.merged_values.get(index, 0) / sum(found.merged_values.values())
