@@ -107,7 +107,7 @@ def test_networks_that_need_another_library_say_so():
     [
         ("scipy", {"metrics"}),
         ("matplotlib", {"report"}),
-        ("jinja2", {"report"}),
+        ("jinja2", {"cli", "report"}),
         ("onnxruntime", {"runtime", "export"}),
         ("openvino", {"runtime", "export"}),
         ("lightning", {"cli", "train"}),

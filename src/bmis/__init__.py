@@ -5,9 +5,9 @@ is quick and needs no torch.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+__version__: str
 if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.compare.run import compare_methods as compare_methods
     from bmis.compare.settings import CompareConfig as CompareConfig
@@ -108,10 +108,13 @@ __all__ = [  # noqa: PLE0604  (one list, above)
     "__version__",
     *_HOME,
 ]
-__version__ = version("bmis")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than all else here
+
+        return version("bmis")
     if name not in _HOME:
         raise AttributeError(f"module 'bmis' has no attribute {name!r}")
     return getattr(import_module(f"bmis.{_HOME[name]}"), name)

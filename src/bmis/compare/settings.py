@@ -35,7 +35,7 @@ class CompareConfig(Settings):
     ]
     folds: Annotated[int, Meta(description="5 for all five folds; 0 for the own split.")] = 0
     seeds: Annotated[
-        int, Meta(ge=1, description="Trainings of each method on each fold, seeds 0, 1, ...")
+        int, Meta(ge=1, description="Trainings of each method on each fold, with seeds from 0 on.")
     ] = 1
     conditions: Annotated[Conditions, Meta(description="What all trials share.")] = field(
         default_factory=Conditions

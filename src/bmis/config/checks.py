@@ -116,8 +116,8 @@ _SHORT.maxstring = _SHORT.maxother = 80
 
 def _explain(name: str, value: Any, kind: Any, message: str) -> str:
     """One line on a value that ``msgspec`` refused with this message."""
-    titles = (part.title for part in parts_of(kind) if isinstance(part, Meta))
-    wanted = next((title for title in titles if title), None)
+    titles = [part.title for part in parts_of(kind) if isinstance(part, Meta) and part.title]
+    wanted = titles[-1] if titles else None  # the outermost comes last
     if wanted is None:
         message, _, place = message.partition(" - at `$")
         for index in re.findall(r"\[(\d+)\]", place):  # of the one value that is wrong

@@ -22,7 +22,7 @@ class RuntimeOptions(Settings):
         str,
         Meta(
             description="Device for run folders and .safetensors files: auto (the first GPU where "
-            "there is one), cpu, cuda, cuda:1, ..."
+            "there is one), cpu, cuda, or cuda:1 for the second GPU."
         ),
     ] = "auto"
     engine: Annotated[
