@@ -12,8 +12,11 @@ import torch
 from PIL import Image
 
 from bmis.cli.main import COMMANDS, main, parse
+from bmis.compare.settings import CompareConfig
 from bmis.config import TrainConfig
-from bmis.errors import TrainingInterrupted
+from bmis.errors import ConfigError, TrainingInterrupted
+from bmis.export.settings import ExportOptions
+from bmis.records import Conditions
 from bmis.train.run import TrainResult
 from helpers.tiny import NETWORK, config, write_dataset
 
@@ -60,6 +63,19 @@ def test_help_needs_no_torch(argv):
     done = bmis(*argv)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("bmis 0." if argv == ["--version"] else "usage: bmis")
+
+
+def test_the_list_of_commands_needs_no_library_at_all():
+    """So that it is there at once."""
+    code = (
+        "import sys; from bmis.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "names = {'rich', 'yaml', 'msgspec', 'numpy', 'importlib.metadata'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(names)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_wrong_train_command_needs_no_torch():
@@ -323,6 +339,62 @@ def test_json_answers_parse(argv, run, tmp_path, capsys):
     out = [] if argv[0] in ("models", "profile", "predict") else ["--out", str(tmp_path / "out")]
     assert main([*argv, *out, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)
+
+
+def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
+    """Keys that programs rely on; white noise is out of distribution for squares."""
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    argv = ["predict", run, tmp_path / "noise.png", "--out", tmp_path / "masks", "--json"]
+    assert main([str(arg) for arg in argv]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {"written", "failed", "measurements", "out_of_distribution"}
+
+
+@pytest.mark.slow
+def test_the_notes_of_an_export_are_read_from_a_file(run, tmp_path, capsys, monkeypatch):
+    given = []
+
+    def export_run(run, out, options, **_):
+        given.append(options)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("bmis.export.run.export_run", export_run)
+    notes = tmp_path / "notes.md"
+    notes.write_text("## Intended use", encoding="utf-8")
+    argv = ["export", run, "--out", "a.bmis", "--int8", "--formats", "onnx,openvino"]
+    assert "enough" in one_line(capsys, *argv, "--notes", notes)
+    assert "enough" in one_line(capsys, *argv, "--size", "any")
+    formats = ("onnx", "openvino")
+    assert given == [
+        ExportOptions(int8=True, formats=formats, notes="## Intended use"),
+        ExportOptions(int8=True, formats=formats, size="any"),
+    ]
+    missing = one_line(capsys, *argv, "--notes", tmp_path / "none.md")
+    assert "none.md: cannot be read" in missing
+
+
+def test_compare_passes_every_option_on(monkeypatch, tmp_path, capsys):
+    from bmis.compare.run import Comparison
+
+    given = []
+
+    def compare_methods(config, **how):
+        given.append((config, how))
+        return Comparison(tmp_path, (), 0)
+
+    monkeypatch.setattr("bmis.compare.run.compare_methods", compare_methods)
+    assert main(
+        ["compare", "d", "e", "--methods", "light", "unet", "--out", "o", "--folds", "5", "--seeds",
+         "2", "--recipe", "fast", "--epochs", "3", "--size", "32x48", "--resize", "native",
+         "--device", "cpu", "--precision", "32", "--retry", "--measure-again", "--keep", "k",
+         "--ray"]
+    ) == 0  # fmt: skip
+    conditions = Conditions("fast", 3, (32, 48), "native")
+    config = CompareConfig(("d", "e"), ("light", "unet"), 5, 2, conditions, "cpu", "32")
+    how = {"out": Path("o"), "retry": True, "ray": "local", "keep": Path("k"), "again": True}
+    assert given == [(config, how)]
+    assert "next: bmis report" in capsys.readouterr().out
 
 
 def test_models_of_one_group_are_listed(capsys):

@@ -1,6 +1,6 @@
 """``bmis export``: write a trained network as one file for devices."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--notes",
         type=lambda name: read_text(Path(name)),
-        default="",
+        default=SUPPRESS,
         metavar="FILE",
         help="Markdown file to end the model card with",
     )

@@ -53,7 +53,7 @@ def run(args: Namespace) -> int:
     Example:
         >>> from bmis.cli.main import main
         >>> main(["inspect", "polyps"])
-        data set  polyps...
+        data set  endoscopy phantoms...
         No problems found.
         0
     """
@@ -72,7 +72,7 @@ def render(inspection: "Inspection") -> "RenderableType":
         >>> from rich import print
         >>> from bmis.inspect.dataset import inspect_dataset
         >>> print(render(inspect_dataset("polyps", out="inspect")))
-        data set ...
+        data set  endoscopy phantoms...
         No problems found.
     """
     from rich.console import Group

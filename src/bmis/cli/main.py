@@ -19,7 +19,7 @@ from bmis.cli import (
     report,
     train,
 )
-from bmis.cli.console import set_up_messages, warn
+from bmis.cli.console import say, set_up_messages, warn
 from bmis.errors import BmisError, ConfigError, TrainingInterrupted, says_no_memory
 
 _TRAINING_SIDE = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # of the extra "train"
@@ -80,7 +80,8 @@ class _Version(Action):
     def __call__(self, parser: ArgumentParser, *_: Any) -> NoReturn:
         import bmis
 
-        parser.exit(message=f"bmis {bmis.__version__}\n")
+        say(f"bmis {bmis.__version__}")
+        parser.exit()
 
 
 def parse(argv: Sequence[str]) -> Namespace:

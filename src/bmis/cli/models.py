@@ -40,8 +40,8 @@ def run(args: Namespace) -> int:
 
     Example:
         >>> from bmis.cli.main import main
-        >>> main(["models", "--group", "light"])
-        name ...
+        >>> main(["models", "--pretrained", "--json"])
+        [...]
         0
     """
     if args.pretrained:

@@ -86,11 +86,16 @@ def render_network(profile: "Profile") -> "RenderableType":
     """The costs of a network in torch as tables for the terminal.
 
     Example:
-        >>> from bmis.profile.network import profile_model
         >>> from rich import print
-        >>> print(render_network(profile_model("run", batches=(1,))))
-        bmis...
-        parameters ...
+        >>> from bmis.profile.network import Profile
+        >>> facts = {"device": "cpu", "device_name": "a processor", "threads": 2, "torch": "2.6"}
+        >>> costs = {"parameters": 6096, "macs": 2_000_000, "weights_mb": 0.03, "batches": ()}
+        >>> shape = {"model": "bmis", "in_channels": 3, "num_classes": 2, "size": (64, 64)}
+        >>> print(render_network(Profile(**shape, **costs, **facts, precision="float32")))
+        bmis
+        parameters  6,096
+        MACs        0.002 G at 64 x 64
+        ...
     """
     from rich.console import Group
     from rich.table import Table
@@ -129,12 +134,15 @@ def render_bundle(profile: "BundleProfile") -> "RenderableType":
     """The costs of a bundle on each engine as tables for the terminal.
 
     Example:
-        >>> from bmis.profile.bundle import BundleProfile
         >>> from rich import print
-        >>> print(render_bundle(BundleProfile(
-        ...     bundle="lesion.bmis", parameters=1000, macs=2_000_000, macs_size=(64, 64),
-        ... )))
-        lesion.bmis...
+        >>> from bmis.profile.bundle import BundleProfile
+        >>> costs = {"parameters": 6096, "macs": 2_000_000, "macs_size": (64, 64), "file_mb": 0.1}
+        >>> shape = {"model": "bmis", "in_channels": 3, "num_classes": 2, "size": (64, 64)}
+        >>> machine = {"processor": "a processor", "threads": 1, "versions": {}, "engines": ()}
+        >>> print(render_bundle(BundleProfile("lesion.bmis", **shape, **costs, **machine)))
+        lesion.bmis
+        parameters  6,096
+        ...
     """
     from rich.console import Group
     from rich.table import Table

@@ -120,7 +120,8 @@ def _explain(name: str, value: Any, kind: Any, message: str) -> str:
     wanted = titles[-1] if titles else None  # the outermost comes last
     if wanted is None:
         message, _, place = message.partition(" - at `$")
-        for index in re.findall(r"\[(\d+)\]", place):  # of the one value that is wrong
+        inside = re.match(r"(?:\[\d+\])*", place)  # the one value of a list that is wrong
+        for index in re.findall(r"\d+", inside[0] if inside else ""):
             value, name = value[int(index)], f"{name}[{index}]"
         if choices := choices_of(kind):
             return f"unknown {name} {_SHORT.repr(value)}{did_you_mean(str(value), choices)}"
