@@ -26,7 +26,8 @@ import bmis
 from bmis.bundle import FILES, read_bundle
 from bmis.config import RuntimeOptions
 from bmis.data.phantoms.write import write_phantoms
-from bmis.export.run import ExportOptions, export_run
+from bmis.export.run import export_run
+from bmis.export.settings import ExportOptions
 from bmis.export.validation import FIXED
 from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, write_json

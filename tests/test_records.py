@@ -130,5 +130,5 @@ def test_work_in_progress_is_left_alone(tmp_path):
 def test_conditions_are_checked():
     with pytest.raises(ConfigError, match="epochs must be 1 or more, got 0"):
         Conditions(epochs=0)
-    with pytest.raises(ConfigError, match="unknown resize rule"):
+    with pytest.raises(ConfigError, match="unknown resize"):
         Conditions(resize="stretch")

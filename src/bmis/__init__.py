@@ -5,12 +5,12 @@ is quick and needs no torch.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+__version__: str
 if TYPE_CHECKING:  # "as" says to type checkers that the names are public
-    from bmis.compare.run import CompareConfig as CompareConfig
     from bmis.compare.run import compare_methods as compare_methods
+    from bmis.compare.settings import CompareConfig as CompareConfig
     from bmis.config import InputSpec as InputSpec
     from bmis.config import ModelConfig as ModelConfig
     from bmis.config import ModelInfo as ModelInfo
@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.data.phantoms.write import write_phantoms as write_phantoms
     from bmis.errors import BmisError as BmisError
     from bmis.evaluate.run import evaluate_model as evaluate_model
-    from bmis.export.run import ExportOptions as ExportOptions
     from bmis.export.run import export_run as export_run
+    from bmis.export.settings import ExportOptions as ExportOptions
     from bmis.inspect.dataset import inspect_dataset as inspect_dataset
     from bmis.metrics import paired_difference as paired_difference
     from bmis.metrics import score_case as score_case
@@ -48,10 +48,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.train.run import train_model as train_model
 
 _HOMES = {
-    "compare.run": (
-        "CompareConfig",
-        "compare_methods",
-    ),
+    "compare.run": ("compare_methods",),
+    "compare.settings": ("CompareConfig",),
     "config": (
         "InputSpec",
         "ModelConfig",
@@ -70,10 +68,8 @@ _HOMES = {
     ),
     "errors": ("BmisError",),
     "evaluate.run": ("evaluate_model",),
-    "export.run": (
-        "ExportOptions",
-        "export_run",
-    ),
+    "export.run": ("export_run",),
+    "export.settings": ("ExportOptions",),
     "inspect.dataset": ("inspect_dataset",),
     "metrics": (
         "paired_difference",
@@ -112,10 +108,13 @@ __all__ = [  # noqa: PLE0604  (one list, above)
     "__version__",
     *_HOME,
 ]
-__version__ = version("bmis")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than all else here
+
+        return version("bmis")
     if name not in _HOME:
         raise AttributeError(f"module 'bmis' has no attribute {name!r}")
     return getattr(import_module(f"bmis.{_HOME[name]}"), name)

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bmis.config import RESIZE_RULES, Settings, check_choice
+from bmis.config import Epochs, InputSize, RecipeName, Resize, Settings, check_choice
 from bmis.errors import ConfigError, DataError
 from bmis.system.files import output_folder, write_json
 
@@ -48,22 +48,15 @@ class Trial(Settings):
 class Conditions(Settings):
     """What all trials of a comparison share.
 
-    Attributes:
-        recipe: Of the training.
-        epochs: Passes over the training images.
-        size: Height and width of the networks' input in pixels.
-        resize: How images get that size; see ``InputSpec``.
+    Example:
+        >>> print(Conditions(epochs=20, size=(128, 128)))
+        recipe default, 20 epochs, 128x128, squash
     """
 
-    recipe: str = "default"
-    epochs: int = 60
-    size: tuple[int, int] = (224, 224)
-    resize: str = "squash"
-
-    def __post_init__(self) -> None:
-        check_choice("resize rule", self.resize, RESIZE_RULES)
-        if self.epochs < 1:
-            raise ConfigError(f"epochs must be 1 or more, got {self.epochs}")
+    recipe: RecipeName = "default"
+    epochs: Epochs = 60
+    size: InputSize = (224, 224)
+    resize: Resize = "squash"
 
     def __str__(self) -> str:
         size = f"{self.size[0]}x{self.size[1]}"

@@ -220,12 +220,12 @@ WRONG = {
     "a mean in words": (within("input", mean=["a", "b", "c"]), "cannot be used"),
     "std next to nothing": (within("input", std=[1e-9, 1, 1]), "std must be 1e-6 or more"),
     "a mean beyond all": (within("input", mean=[1e30, 1, 1]), "below a million"),
-    "an unknown resize rule": (within("input", resize=["squash"]), "unknown resize rule"),
+    "an unknown resize rule": (within("input", resize=["squash"]), "unknown resize"),
     "an enormous input": (within("input", size=[10**9, 10**9]), "size must be"),
     "too many classes": (within("model", num_classes=10**9), "2 class names for 1000000000"),
-    "true channels": (within("model", in_channels=3.0), "channels must be 1 or 3"),
+    "true channels": (within("model", in_channels=3.0), "in_channels must be a whole number"),
     "options that are a list": (within("model", options=[]), "options must be names"),
-    "a name that is a number": (within("model", name=7), "printable characters"),
+    "a name that is a number": (within("model", name=7), "name must be text"),
     "a name that moves the cursor": (within("model", name="\x1b[2J"), "printable characters"),
 }
 

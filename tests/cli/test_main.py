@@ -11,21 +11,21 @@ import pytest
 import torch
 from PIL import Image
 
-from bmis.cli import verbs
-from bmis.cli.arguments import make_parser
-from bmis.cli.main import main
+from bmis.cli.main import COMMANDS, main, parse
+from bmis.compare.settings import CompareConfig
 from bmis.config import TrainConfig
-from bmis.errors import TrainingInterrupted
+from bmis.errors import ConfigError, TrainingInterrupted
+from bmis.export.settings import ExportOptions
+from bmis.records import Conditions
 from bmis.train.run import TrainResult
 from helpers.tiny import NETWORK, config, write_dataset
 
-VERBS = list(verbs.VERBS)
 HUGE = bytes.fromhex(  # header of a PNG of 60,000 x 60,000 pixels
     "89504e470d0a1a0a0000000d494844520000ea600000ea600800000000"
 )
 
 
-def fault(capsys, *argv):
+def one_line(capsys, *argv):
     """The one line that answers a wrong command."""
     assert main([str(arg) for arg in argv]) == 2
     out, err = capsys.readouterr()
@@ -65,6 +65,19 @@ def test_help_needs_no_torch(argv):
     assert done.stdout.startswith("bmis 0." if argv == ["--version"] else "usage: bmis")
 
 
+def test_the_list_of_commands_needs_no_library_at_all():
+    """So that it is there at once."""
+    code = (
+        "import sys; from bmis.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "names = {'rich', 'yaml', 'msgspec', 'numpy', 'importlib.metadata'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(names)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_wrong_train_command_needs_no_torch():
     done = bmis("train", "data", "--resize", "sqash")
     assert done.returncode == 2
@@ -78,30 +91,34 @@ def test_python_m_bmis_is_the_same():
     assert done.stdout.startswith("bmis ")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_help_of_every_verb_ends_with_an_example_that_can_be_read(verb, capsys):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_command_ends_with_an_example_that_can_be_read(name, capsys):
     with pytest.raises(SystemExit) as stop:
-        main([verb, "--help"])
+        main([name, "--help"])
     assert stop.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     example = text[text.index("example: bmis ") :].removeprefix("example: bmis ")
-    args = make_parser(verbs.VERBS).parse_args(example.split())
-    assert args.run_verb.__name__ == f"_{verb}"
+    assert parse(example.split()).command is COMMANDS[name]
 
 
-def test_the_verbs_are_those_listed(capsys):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_file_of_its_name(name):
+    assert COMMANDS[name].__name__ == f"bmis.cli.{name}"
+
+
+def test_the_commands_are_those_listed(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     listed = capsys.readouterr().out
-    assert all(f"\n    {verb} " in listed for verb in VERBS)
-    assert len(VERBS) >= 9
+    assert all(f"\n    {name} " in listed for name in COMMANDS)
+    assert len(COMMANDS) == 12
     assert "example: bmis " in listed
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "message"),
     [
-        ([], "VERB; see `bmis --help`"),
+        ([], "COMMAND; see `bmis --help`"),
         (["trian"], "invalid choice: 'trian'"),
         (["train"], "DATA; see `bmis train --help`"),
         (["train", "d", "--epoch-s", "3"], "unrecognized arguments: --epoch-s"),
@@ -109,7 +126,7 @@ def test_the_verbs_are_those_listed(capsys):
         (["train", "d", "--epochs", "0"], "epochs must be 1 or more"),
         (["train", "d", "--model", "bmsi"], "unknown model 'bmsi' (did you mean 'bmis'?)"),
         (["train", "d", "--recipe", "papre"], "unknown recipe 'papre' (did you mean 'paper'?)"),
-        (["train", "d", "--resize", "sqash"], "unknown resize rule 'sqash' (did you mean 'squash"),
+        (["train", "d", "--resize", "sqash"], "unknown resize 'sqash' (did you mean 'squash"),
         (["train", "d", "--device", "cdua"], "unknown device 'cdua' (did you mean 'cuda'?)"),
         (["train", "d", "--precision", "16"], "unknown precision '16'"),
         (["train", "d", "--size", "big"], "--size: 'big': give one side or height,width"),
@@ -118,7 +135,7 @@ def test_the_verbs_are_those_listed(capsys):
             ["train", "d", "--size", "60"],
             "does not take 60x60 pixels; the next size that it takes is --size 64,64",
         ),
-        (["train", "d", "--seed", "-3"], "seed must be 0 to"),
+        (["train", "d", "--seed", "-3"], "seed must be 0 or more"),
         (["train", "d", "-o", "widths"], "--option: 'widths': give NAME=VALUE"),
         (["train", "d", "-o", "widths=[1"], "--option: 'widths=[1': the value cannot be read"),
         (["train", "d", "-o", "depht=3"], "'depht'"),
@@ -134,9 +151,9 @@ def test_the_verbs_are_those_listed(capsys):
         (["convert", "a.pth", "--model", "bmsi", "--out", "b.safetensors"], "a.pth"),
     ],
 )
-def test_a_wrong_command_is_one_line(argv, said, capsys, tmp_path, monkeypatch):
+def test_a_wrong_command_is_one_line(argv, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert said in fault(capsys, *argv)
+    assert message in one_line(capsys, *argv)
 
 
 PLACES = {
@@ -153,37 +170,37 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("verb", PLACES)
+@pytest.mark.parametrize("command", PLACES)
 @pytest.mark.parametrize("kind", ["missing", "empty", "text"])
-def test_data_that_are_not_there(verb, kind, run, tmp_path, capsys):
+def test_data_that_are_not_there(command, kind, run, tmp_path, capsys):
     place = tmp_path / "place"
     if kind == "empty":
         place.mkdir()
     if kind == "text":
         place.write_text("no folder")
-    command = PLACES[verb](place, run, tmp_path / "out")
-    if (verb, kind) == ("predict", "text"):  # a file is tried, and listed at the end
-        assert main([str(arg) for arg in command]) == 2
+    argv = PLACES[command](place, run, tmp_path / "out")
+    if (command, kind) == ("predict", "text"):  # a file is tried, and listed at the end
+        assert main([str(arg) for arg in argv]) == 2
         assert "Traceback" not in capsys.readouterr().err
         return
-    assert str(place) in fault(capsys, *command)
+    assert str(place) in one_line(capsys, *argv)
     assert not list((tmp_path / "out").glob("*")), "something was left behind"
 
 
-@pytest.mark.parametrize("verb", RUNS)
+@pytest.mark.parametrize("command", RUNS)
 @pytest.mark.parametrize("kind", ["missing", "empty", "text"])
-def test_runs_that_are_none(verb, kind, tmp_path, capsys):
+def test_runs_that_are_none(command, kind, tmp_path, capsys):
     place = tmp_path / "place"
     if kind == "empty":
         place.mkdir()
     if kind == "text":
         place.write_text("no weights")
     Image.new("RGB", (32, 32)).save(tmp_path / "image.png")
-    assert str(place) in fault(capsys, *RUNS[verb](place, tmp_path / "out"))
+    assert str(place) in one_line(capsys, *RUNS[command](place, tmp_path / "out"))
 
 
-@pytest.mark.parametrize("verb", ["inspect", "train", "evaluate", "predict", "phantom", "demo"])
-def test_an_output_that_is_a_file(verb, run, tmp_path, capsys):
+@pytest.mark.parametrize("command", ["inspect", "train", "evaluate", "predict", "phantom", "demo"])
+def test_an_output_that_is_a_file(command, run, tmp_path, capsys):
     data, out = run.parent / "data", tmp_path / "out"
     out.write_text("in the way")
     argv = {
@@ -193,9 +210,9 @@ def test_an_output_that_is_a_file(verb, run, tmp_path, capsys):
         "predict": ["predict", run, data / "images"],
         "phantom": ["phantom", "--modality", "xray", "--count", 3, out],
         "demo": ["demo"],
-    }[verb]
-    more = [] if verb == "phantom" else ["--out", out]
-    assert str(out) in fault(capsys, *argv, *more)
+    }[command]
+    more = [] if command == "phantom" else ["--out", out]
+    assert str(out) in one_line(capsys, *argv, *more)
     assert out.read_text() == "in the way"
 
 
@@ -226,27 +243,27 @@ def bad_data(tmp_path):
     return root
 
 
-@pytest.mark.parametrize("verb", ["inspect", "evaluate", "predict"])
-def test_bad_files_are_listed_and_the_others_done(verb, run, bad_data, tmp_path, capsys):
+@pytest.mark.parametrize("command", ["inspect", "evaluate", "predict"])
+def test_bad_files_are_listed_and_the_others_done(command, run, bad_data, tmp_path, capsys):
     out = tmp_path / "out"
     argv = {
         "inspect": ["inspect", bad_data, "--json"],
         "evaluate": ["evaluate", run, "--data", bad_data, "--json"],
         "predict": ["predict", run, bad_data / "images", "--json"],
-    }[verb]
+    }[command]
     assert main([str(arg) for arg in [*argv, "--out", out]]) == 2
-    answer, said = capsys.readouterr()
-    assert "Traceback" not in said
-    named = [*BAD, "sized.png"] if verb != "predict" else list(BAD)
+    answer, printed = capsys.readouterr()
+    assert "Traceback" not in printed
+    named = [*BAD, "sized.png"] if command != "predict" else list(BAD)
     for name in named:
-        assert name in (answer if verb == "inspect" else said), name
+        assert name in (answer if command == "inspect" else printed), name
     assert json.loads(answer)
-    if verb == "predict":
+    if command == "predict":
         assert sorted(file.name for file in out.glob("*.png")) == [
             *(f"case{n}.png" for n in range(3)),
             "sized.png",
         ]
-    if verb == "evaluate":
+    if command == "evaluate":
         rows = (out / "cases.csv").read_text().splitlines()
         assert {row.split(",")[0] for row in rows[1:]} == {"case2"}
 
@@ -256,18 +273,18 @@ def test_training_names_its_bad_files(bad_data, tmp_path, capsys):
     table.write_text(table.read_text().replace("test", "train"))
     argv = ["train", bad_data, "--out", tmp_path / "out", "--size", 32, "--device", "cpu"]
     assert main([str(arg) for arg in argv]) == 2
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    assert any(name in said for name in BAD)
+    printed = capsys.readouterr().err
+    assert "Traceback" not in printed
+    assert any(name in printed for name in BAD)
     assert not (tmp_path / "out" / "config.yaml").exists()
 
 
 def test_a_missing_split_names_those_there_are(run, tmp_path, capsys):
     data = write_dataset(tmp_path / "d", splits=("train", "val"))
-    assert "there are: train (1), val (1)" in fault(capsys, "evaluate", run, "--data", data)
+    assert "there are: train (1), val (1)" in one_line(capsys, "evaluate", run, "--data", data)
 
 
-def test_train_passes_on_all_that_was_said(monkeypatch, tmp_path, capsys):
+def test_train_passes_every_option_on(monkeypatch, tmp_path, capsys):
     given = []
 
     def train_model(config, *, out):
@@ -287,15 +304,17 @@ def test_train_passes_on_all_that_was_said(monkeypatch, tmp_path, capsys):
                     "cpu", "bf16", 2, 3, compile=True, deterministic=True, tensorboard=True,
                     init="w"), "r",
     )]  # fmt: skip
-    said = capsys.readouterr().out
-    assert "3 epochs in 10 s, 6.0 images/s; best epoch 2: validation IoU 0.500, Dice 0.750" in said
-    assert "next: bmis evaluate r" in said
+    printed = capsys.readouterr().out
+    assert (
+        "3 epochs in 10 s, 6.0 images/s; best epoch 2: validation IoU 0.500, Dice 0.750" in printed
+    )
+    assert "next: bmis evaluate r" in printed
     assert main(["train", "d", "--fold", "folds/fold1.csv", "--json"]) == 0
     assert given[1][0] == TrainConfig("d", fold="folds/fold1.csv")
     assert json.loads(capsys.readouterr().out)["best_epoch"] == 2
 
 
-def test_a_finished_run_says_so(run, capsys):
+def test_a_finished_run_is_reported_as_such(run, capsys):
     command = ["train", run.parent / "data", "--out", run, "--epochs", 1, "--size", 32,
                "--batch-size", 2, "--precision", 32, "--device", "cpu",
                *(f"-o{name}={value}" for name, value in NETWORK.items())]  # fmt: skip
@@ -322,12 +341,68 @@ def test_json_answers_parse(argv, run, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)
 
 
+def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
+    """Keys that programs rely on; white noise is out of distribution for squares."""
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    argv = ["predict", run, tmp_path / "noise.png", "--out", tmp_path / "masks", "--json"]
+    assert main([str(arg) for arg in argv]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert set(answer) == {"written", "failed", "measurements", "out_of_distribution"}
+
+
+@pytest.mark.slow
+def test_the_notes_of_an_export_are_read_from_a_file(run, tmp_path, capsys, monkeypatch):
+    given = []
+
+    def export_run(run, out, options, **_):
+        given.append(options)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("bmis.export.run.export_run", export_run)
+    notes = tmp_path / "notes.md"
+    notes.write_text("## Intended use", encoding="utf-8")
+    argv = ["export", run, "--out", "a.bmis", "--int8", "--formats", "onnx,openvino"]
+    assert "enough" in one_line(capsys, *argv, "--notes", notes)
+    assert "enough" in one_line(capsys, *argv, "--size", "any")
+    formats = ("onnx", "openvino")
+    assert given == [
+        ExportOptions(int8=True, formats=formats, notes="## Intended use"),
+        ExportOptions(int8=True, formats=formats, size="any"),
+    ]
+    missing = one_line(capsys, *argv, "--notes", tmp_path / "none.md")
+    assert "none.md: cannot be read" in missing
+
+
+def test_compare_passes_every_option_on(monkeypatch, tmp_path, capsys):
+    from bmis.compare.run import Comparison
+
+    given = []
+
+    def compare_methods(config, **how):
+        given.append((config, how))
+        return Comparison(tmp_path, (), 0)
+
+    monkeypatch.setattr("bmis.compare.run.compare_methods", compare_methods)
+    assert main(
+        ["compare", "d", "e", "--methods", "light", "unet", "--out", "o", "--folds", "5", "--seeds",
+         "2", "--recipe", "fast", "--epochs", "3", "--size", "32x48", "--resize", "native",
+         "--device", "cpu", "--precision", "32", "--retry", "--measure-again", "--keep", "k",
+         "--ray"]
+    ) == 0  # fmt: skip
+    conditions = Conditions("fast", 3, (32, 48), "native")
+    config = CompareConfig(("d", "e"), ("light", "unet"), 5, 2, conditions, "cpu", "32")
+    how = {"out": Path("o"), "retry": True, "ray": "local", "keep": Path("k"), "again": True}
+    assert given == [(config, how)]
+    assert "next: bmis report" in capsys.readouterr().out
+
+
 def test_models_of_one_group_are_listed(capsys):
     assert main(["models", "--group", "transformer", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {entry["group"] for entry in found} == {"transformer"}
     assert found[0].keys() > {"name", "family", "parameters", "macs", "source", "licence"}
-    assert fault(capsys, "models", "--group", "lite").startswith("bmis: unknown group 'lite'")
+    assert one_line(capsys, "models", "--group", "lite").startswith("bmis: unknown group 'lite'")
 
 
 def test_control_c_is_130_and_one_line(monkeypatch, capsys):
@@ -339,16 +414,16 @@ def test_control_c_is_130_and_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err == "bmis: stopped\n"
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "profile", "convert", "models"])
-def test_without_torch_the_install_line_is_given(verb, tmp_path):
-    """What a device says, where only ``pip install bmis`` was done."""
+@pytest.mark.parametrize("command", ["train", "evaluate", "profile", "convert", "models"])
+def test_without_torch_the_install_line_is_given(command, tmp_path):
+    """The answer of a device, where only ``pip install bmis`` was done."""
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No torch\", name='torch')\n")
     file = tmp_path / "a.safetensors"
     file.touch()
-    argv = {"convert": [file, "--out", "b"], "models": []}.get(verb, [file])
+    argv = {"convert": [file, "--out", "b"], "models": []}.get(command, [file])
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "bmis", verb, *map(str, argv)],
+        [sys.executable, "-m", "bmis", command, *map(str, argv)],
         capture_output=True,
         text=True,
         check=False,
@@ -391,8 +466,8 @@ def test_a_diverging_training_is_one_line(run, tmp_path, capsys, monkeypatch):
 
     forward = BMIS.forward
     monkeypatch.setattr(BMIS, "forward", lambda self, x: forward(self, x) + torch.inf)
-    said = fault(
+    printed = one_line(
         capsys, "train", run.parent / "data", "--out", tmp_path / "out", "--size", 32,
         "--device", "cpu", "--batch-size", 2,
     )  # fmt: skip
-    assert "the loss is not a number in epoch 1" in said
+    assert "the loss is not a number in epoch 1" in printed

@@ -1,4 +1,4 @@
-"""The options of verbs that run a network, as the command line takes them."""
+"""The options of commands that run a network, as the command line takes them."""
 
 import re
 import resource

@@ -3,7 +3,8 @@ import sys
 import pytest
 
 from bmis.compare.cluster import _share
-from bmis.compare.run import CompareConfig, compare_methods
+from bmis.compare.run import compare_methods
+from bmis.compare.settings import CompareConfig
 from bmis.errors import ConfigError, MissingExtraError
 from bmis.records import Conditions
 from helpers import tiny

@@ -10,7 +10,8 @@ from PIL import Image
 
 from bmis.cli.main import main
 from bmis.compare import trial as trial_module
-from bmis.compare.run import CompareConfig, compare_methods
+from bmis.compare.run import compare_methods
+from bmis.compare.settings import CompareConfig
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
 from bmis.models.networks.bmis import BMIS
 from bmis.records import Conditions, Trial, read_records
@@ -264,7 +265,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(data, tmp_path, monkeypatch):
     [
         ({"folds": 3}, "folds must be 5"),
         ({"seeds": 0}, "seeds must be 1 or more"),
-        ({"data": ()}, "no data sets"),
+        ({"data": ()}, "data must be one or more dataset folders"),
         ({"conditions": Conditions(recipe="paperr")}, "unknown recipe 'paperr'"),
     ],
 )

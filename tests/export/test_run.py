@@ -18,7 +18,8 @@ from bmis.cli.export import render
 from bmis.cli.main import main
 from bmis.data.phantoms.write import write_phantoms
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, MissingExtraError
-from bmis.export.run import ExportOptions, export_run
+from bmis.export.run import export_run
+from bmis.export.settings import ExportOptions
 from bmis.export.validation import FIXED, ExportedGraph, Fixed
 from bmis.runtime.torch_network import TorchRuntime
 from helpers.fakes import hide

@@ -99,5 +99,5 @@ def test_what_was_learnt_survives_its_writing(known):
     ],
 )
 def test_what_cannot_be_is_refused(known, change):
-    with pytest.raises(ConfigError, match="familiarity"):
+    with pytest.raises(ConfigError, match="must be"):
         OodReference.from_dict({**known.to_dict(), **change})

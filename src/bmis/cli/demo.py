@@ -1,21 +1,63 @@
-"""The verb ``demo``: everything once, on phantoms, in a few minutes on two processor cores."""
+"""``bmis demo``: everything once, on phantoms, in a few minutes on two processor cores."""
 
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bmis.config import TrainConfig
-from bmis.data.folder import open_dataset
-from bmis.data.phantoms.write import write_phantoms
-from bmis.errors import ConfigError
-from bmis.evaluate.run import Scores, evaluate_model
-from bmis.inspect.dataset import inspect_dataset
-from bmis.predict.folder import predict_masks
-from bmis.profile.network import Profile, profile_model
-from bmis.system.files import output_folder, write_text
-from bmis.train.run import TrainResult, train_model
+from bmis.cli.console import say
+from bmis.errors import ConfigError, require
 
+if TYPE_CHECKING:
+    from bmis.evaluate.run import Scores
+    from bmis.profile.network import Profile
+    from bmis.train.run import TrainResult
+
+HELP = "do everything once, on phantoms, in minutes"
+EXAMPLE = "--out demo"
 _IMAGES, _EPOCHS, _SIZE = 240, 12, 128  # as much as two cores do in about two minutes
+_PAGE = Path(__file__).with_suffix(".html.jinja")
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args([]).modality
+        'endoscopy'
+    """
+    parser.add_argument("--out", default="demo", help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--modality",
+        default="endoscopy",
+        metavar="NAME",
+        help="modality of the phantoms (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of phantoms and training (default: 0)",
+    )
+
+
+def run(args: Namespace) -> int:
+    """Run the demo, and say where its pictures, masks and report are.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["demo", "--modality", "endoscpy"])  # on stderr: did you mean 'endoscopy'?
+        2
+    """
+    done = run_demo(Path(args.out), modality=args.modality, seed=args.seed)
+    for picture in done.pictures:
+        say(f"picture: {picture}")
+    say(f"masks and measurements: {Path(args.out) / 'masks'}\nreport: {done.report}")
+    return 0
 
 
 @dataclass(frozen=True)
@@ -23,75 +65,89 @@ class Demo:
     """What ``run_demo`` wrote.
 
     Attributes:
-        report: A web page with everything on it.
+        report: Web page with everything on it.
         pictures: The contact sheet, then the scored images.
-        scores: Of the test split.
+        scores: Scores on the test split.
+
+    Example:
+        >>> Demo.__dataclass_fields__.keys()
+        dict_keys(['report', 'pictures', 'scores'])
     """
 
     report: Path
     pictures: tuple[Path, ...]
-    scores: Scores
+    scores: "Scores"
 
 
 def run_demo(out: Path, *, modality: str = "endoscopy", seed: int = 0) -> Demo:
-    """Draw phantoms, look at them, train, score, measure and predict.
+    """Draw phantoms, inspect them, train, score, measure and predict.
 
     Args:
-        out: New folder, or that of an earlier demo, which is taken up where it stopped.
-        modality: Of the phantoms.
-        seed: Of phantoms and training.
+        out: New folder, or that of an earlier demo, which goes on where it stopped.
+        modality: Modality of the phantoms.
+        seed: Seed of phantoms and training.
 
     Raises:
         ConfigError: The modality is unknown.
         DataError: ``out`` cannot be written to, or holds something else.
+
+    Example:
+        >>> run_demo(Path("demo"), modality="endoscpy")
+        Traceback (most recent call last):
+        bmis.errors.ConfigError: unknown modality 'endoscpy' (did you mean 'endoscopy'?); ...
     """
-    output_folder(out)
-    data, run, masks = out / "phantoms", out / "run", out / "masks"
-    if not (data / "splits.csv").exists():
-        write_phantoms(data, modality=modality, count=_IMAGES, seed=seed)
-    elif open_dataset(data).modality != modality:
-        raise ConfigError(f"{data}: holds other phantoms; choose another --out")
+    from bmis.config import TrainConfig
+    from bmis.data.folder import open_dataset
+    from bmis.evaluate.run import evaluate_model
+    from bmis.inspect.dataset import inspect_dataset
+    from bmis.predict.folder import predict_masks
+    from bmis.profile.network import profile_model
+    from bmis.system.files import output_folder, write_text
+    from bmis.train.run import train_model
+
+    data, run = _draw(output_folder(out) / "phantoms", modality, seed), out / "run"
     sheet = inspect_dataset(data, out=out / "inspect").contact_sheet
-    config = TrainConfig(
-        data=str(data), recipe="fast", epochs=_EPOCHS, size=(_SIZE, _SIZE), seed=seed
-    )
+    config = TrainConfig(str(data), recipe="fast", epochs=_EPOCHS, size=(_SIZE, _SIZE), seed=seed)
     training = train_model(config, out=run)
     scores = evaluate_model(run)
     costs = profile_model(run)
     images = [case.image for case in open_dataset(data).split("test")]
-    predict_masks(run, images, masks, overlay=True)
+    predict_masks(run, images, out / "masks", overlay=True)
     pictures = ((sheet,) if sheet else ()) + scores.overlays
-    report = out / "report.html"
-    write_text(report, _page(out, training, scores, costs, pictures))
-    return Demo(report=report, pictures=pictures, scores=scores)
+    page = _page(
+        rows=list(_rows(training, scores, costs)),
+        pictures=[picture.relative_to(out) for picture in pictures],
+    )
+    write_text(out / "report.html", page)
+    return Demo(report=out / "report.html", pictures=pictures, scores=scores)
 
 
-def _page(
-    out: Path, training: TrainResult, scores: Scores, costs: Profile, pictures: tuple[Path, ...]
-) -> str:
+def _draw(data: Path, modality: str, seed: int) -> Path:
+    """The phantoms, unless they are there."""
+    from bmis.data.folder import open_dataset
+    from bmis.data.phantoms.write import write_phantoms
+
+    if not (data / "splits.csv").exists():
+        write_phantoms(data, modality=modality, count=_IMAGES, seed=seed)
+    elif open_dataset(data).modality != modality:
+        raise ConfigError(f"{data}: holds other phantoms; choose another --out")
+    return data
+
+
+def _rows(training: "TrainResult", scores: "Scores", costs: "Profile") -> Iterator[tuple[str, str]]:
+    """Names and values of the table on the page."""
     one = costs.batches[0]
-    rows = [
-        ("test images", f"{len(scores.cases)}"),
-        *(
-            (name, f"{scores.summary['cases'][name]['mean']:.3f}")
-            for name in ("iou", "dice", "hd95")
-        ),
-        ("parameters", f"{costs.parameters:,}"),
-        ("MACs", f"{costs.macs / 1e9:.3f} G at {costs.size[0]} x {costs.size[1]}"),
-        ("one image", f"{one.latency_p50_ms:.1f} ms on {costs.device_name}"),
-        ("trained", f"{training.epochs} epochs in {training.seconds:.0f} s"),
-    ]
-    table = "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in rows)
-    figures = "".join(
-        f'<figure><img src="{escape(path.relative_to(out).as_posix())}" alt="">'
-        f"<figcaption>{escape(path.stem)}</figcaption></figure>"
-        for path in pictures
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>bmis demo</title>'
-        "<style>body{font:16px sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-        "th{text-align:left;padding-right:2rem}img{max-width:100%}</style>"
-        "<h1>BMIS on phantoms</h1><p>Phantoms are drawn by the package itself: the scores show "
-        "that it works, not how well it does on patients.</p>"
-        f"<table>{table}</table>{figures}</html>\n"
-    )
+    yield "test images", f"{len(scores.cases)}"
+    for name in ("iou", "dice", "hd95"):
+        yield name, f"{scores.summary['cases'][name]['mean']:.3f}"
+    yield "parameters", f"{costs.parameters:,}"
+    yield "MACs", f"{costs.macs / 1e9:.3f} G at {costs.size[0]} x {costs.size[1]}"
+    yield "one image", f"{one.latency_p50_ms:.1f} ms on {costs.device_name}"
+    yield "trained", f"{training.epochs} epochs in {training.seconds:.0f} s"
+
+
+def _page(**values: Any) -> str:
+    jinja2: Any = require("jinja2", extra="train")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True)
+    template = environment.from_string(_PAGE.read_text(encoding="utf-8"))
+    return str(template.render(values))

@@ -1,13 +1,101 @@
-"""How the answer of the command ``evaluate`` is printed."""
+"""``bmis evaluate``: score a trained network."""
 
-from rich.table import Table
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from bmis.evaluate.scores import Scores
-from bmis.metrics import DISTANCES, METRICS
+from bmis.cli.console import answer, say, say_failures
+from bmis.cli.options import MODEL, add_json, add_runtime, read_fold, runtime_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bmis.evaluate.scores import Scores
+
+HELP = "score a trained network"
+EXAMPLE = "runs/polyps-bmis-default-seed0"
 
 
-def render(scores: Scores) -> Table:
-    """The scores as a table for the terminal; the mean of each class where there are several."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["lesion.bmis", "DATA"]).data
+        'DATA'
+    """
+    add_json(parser)
+    parser.add_argument("run", metavar="MODEL", help=MODEL)
+    parser.add_argument(
+        "data",
+        nargs="?",
+        metavar="DATA",
+        default=SUPPRESS,
+        help="dataset folder (default: the run's own; a bundle has none)",
+    )
+    parser.add_argument("--data", help="dataset folder, by name")
+    parser.add_argument(
+        "--split", default="test", help="train, val, test or all (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--fold",
+        type=read_fold,
+        metavar="N|FILE",
+        help="number of the fold, or a CSV file with id,split (default: the run's own)",
+    )
+    parser.add_argument(
+        "--out", help="folder for the results (default: the run folder; lesion of lesion.bmis)"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=2.0,
+        metavar="X",
+        help="tolerance of NSD in mm or pixels (default: 2)",
+    )
+    add_runtime(parser)
+
+
+def run(args: Namespace) -> int:
+    """Score the network, show the scores, and say where the files are.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["evaluate", "run"])
+        bmis on polyps, test: 2 images...
+        cases.csv, metrics.json and 2 overlays in run
+        0
+    """
+    from bmis.evaluate.run import evaluate_model
+
+    with runtime_options(args) as options:
+        scores = evaluate_model(
+            args.run,
+            data=args.data,
+            split=args.split,
+            fold=args.fold,
+            out=args.out,
+            options=options,
+            tolerance=args.tolerance,
+        )
+    answer(args, scores.to_dict(), render(scores))
+    if not args.json:
+        say(f"cases.csv, metrics.json and {len(scores.overlays)} overlays in {scores.out}")
+    return say_failures(scores.failed)
+
+
+def render(scores: "Scores") -> "Table":
+    """The scores as a table for the terminal; the mean of each class where there are several.
+
+    Example:
+        >>> from bmis.evaluate.run import evaluate_model
+        >>> render(evaluate_model("run")).title
+        'bmis on polyps, test: 2 images'
+    """
+    from rich.table import Table
+
+    from bmis.metrics import DISTANCES, METRICS
+
     summary, foreground = scores.summary, scores.classes[1:]
     counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
     known = f"{scores.fields_of_view} of {len(scores.cases)} images"

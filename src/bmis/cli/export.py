@@ -1,13 +1,87 @@
-"""How the answer of the command ``export`` is printed."""
+"""``bmis export``: write a trained network as one file for devices."""
 
-from rich.table import Table
+from argparse import SUPPRESS, ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bmis.export.model_card import describe_fields_of_view
-from bmis.export.run import Exported
+from bmis.cli.console import answer
+from bmis.cli.options import add_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bmis.export.run import Exported
+
+HELP = "write a trained network as one file for devices"
+EXAMPLE = "runs/polyps-bmis-default-seed0 --int8 --out polyps.bmis"
 
 
-def render(done: Exported) -> Table:
-    """The graphs of a bundle and how they passed the gate, as a table for the terminal."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command: those of ``ExportOptions``, and what to read and write.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["run", "--out", "a.bmis", "--formats", "onnx,litert"]).formats
+        ('onnx', 'litert')
+    """
+    from bmis.cli.flags import add_flags
+    from bmis.export.settings import ExportOptions
+    from bmis.system.files import read_text
+
+    add_json(parser)
+    parser.add_argument("run", metavar="RUN", help="run folder or .safetensors file")
+    parser.add_argument("--out", required=True, help="the bundle, ending in .bmis")
+    parser.add_argument(
+        "--data", help="dataset folder that validates the graphs (default: the run's own)"
+    )
+    parser.add_argument(
+        "--calibrate", metavar="DATA", help="dataset folder for int8 ranges (default: DATA)"
+    )
+    add_flags(parser, ExportOptions, leave_out=["notes"])
+    parser.add_argument(
+        "--notes",
+        type=lambda name: read_text(Path(name)),
+        default=SUPPRESS,
+        metavar="FILE",
+        help="Markdown file to end the model card with",
+    )
+
+
+def run(args: Namespace) -> int:
+    """Write the bundle, and show how its graphs passed the gate.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["export", "run", "--out", "polyps.zip"])  # a bundle's name ends in .bmis
+        2
+    """
+    from bmis.cli.flags import settings_from
+    from bmis.export.settings import ExportOptions
+
+    options = settings_from(args, ExportOptions)
+    from bmis.export.run import export_run
+
+    done = export_run(args.run, args.out, options, data=args.data, calibrate=args.calibrate)
+    answer(args, done.to_dict(), render(done))
+    return 0
+
+
+def render(done: "Exported") -> "Table":
+    """The graphs of a bundle and how they passed the gate, as a table for the terminal.
+
+    Example:
+        >>> from bmis.bundle import read_bundle
+        >>> from bmis.export.run import Exported
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> manifest = read_bundle(find_model_file("dermoscopy")).manifest
+        >>> render(Exported(Path("lesion.bmis"), 900_000, manifest, {}, (), ())).title
+        'lesion.bmis: 0.90 MB'
+    """
+    from rich.table import Table
+
+    from bmis.export.model_card import describe_fields_of_view
+
     quality = done.manifest.quality
     caption = (
         f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"

@@ -1,49 +1,124 @@
-"""How the answer of the command ``inspect`` is printed."""
+"""``bmis inspect``: say what a dataset folder holds and what is wrong with it."""
 
+from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
+from bmis.cli.console import answer
+from bmis.cli.options import add_json, read_fold
 
-from bmis.inspect.dataset import Inspection
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
-_PAIRS, _PROBLEMS = 12, 50  # lines of each on the terminal; the record holds them all
+    from bmis.inspect.dataset import Inspection
+
+HELP = "say what a dataset folder holds and what is wrong with it"
+EXAMPLE = "DATA"
+_PAIRS, _PROBLEMS = 12, 50  # rows of each on the terminal; the record holds them all
+_NO_PROBLEMS = "[green]No problems found.[/]"
 
 
-def render(inspection: Inspection) -> RenderableType:
-    """The inspection as tables for a terminal; long lists are cut, the record holds them all."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["polyps", "--fold", "2"]).fold
+        2
+    """
+    add_json(parser)
+    parser.add_argument("data", metavar="DATA", help="dataset folder")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for the contact sheet and all findings (default: inspect/<name>)",
+    )
+    parser.add_argument(
+        "--fold",
+        type=read_fold,
+        metavar="N|FILE",
+        help="number of the fold, or a CSV file with id,split",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of a split to be made (default: 0)"
+    )
+
+
+def run(args: Namespace) -> int:
+    """Inspect the data set, and show what was found; the exit code is 2 if there are problems.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["inspect", "polyps"])
+        data set  endoscopy phantoms...
+        No problems found.
+        0
+    """
+    from bmis.inspect.dataset import inspect_dataset
+
+    out = args.out or Path("inspect") / Path(args.data).resolve().name
+    found = inspect_dataset(Path(args.data), out=out, fold=args.fold, seed=args.seed)
+    answer(args, found.to_dict(), render(found))
+    return 2 if found.problems else 0
+
+
+def render(inspection: "Inspection") -> "RenderableType":
+    """The inspection as tables for a terminal; long lists are cut, the record holds them all.
+
+    Example:
+        >>> from rich import print
+        >>> from bmis.inspect.dataset import inspect_dataset
+        >>> print(render(inspect_dataset("polyps", out="inspect")))
+        data set  endoscopy phantoms...
+        No problems found.
+    """
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(inspection):
         facts.add_row(f"[bold]{name}[/]", escape(value))
-    parts: list[RenderableType] = [facts, "", _class_table(inspection)]
+    pairs = ["", *_pair_table(inspection)] if inspection.duplicates else []
+    problems = _problem_table(inspection) if inspection.problems else [_NO_PROBLEMS]
+    return Group(facts, "", _class_table(inspection), *pairs, "", *problems)
+
+
+def _pair_table(inspection: "Inspection") -> "list[RenderableType]":
+    """Images that look the same, those in different splits marked."""
+    from rich.markup import escape
+    from rich.table import Table
+
     crossing = sum(pair.crosses_splits for pair in inspection.duplicates)
-    if inspection.duplicates:
-        table = Table("images", "splits", "likeness", title_justify="left")
-        table.title = (
-            f"pairs that look the same: {len(inspection.duplicates)}; across splits: {crossing}"
-        )
-        for pair in inspection.duplicates[:_PAIRS]:
-            kind = "same pixels" if pair.same_pixels else f"{pair.similarity:.3f}"
-            kind += ", masks differ" if pair.masks_differ else ""
-            style = "yellow" if pair.crosses_splits else None
-            sides = " / ".join(split or "none" for split in pair.splits)
-            table.add_row(escape(" / ".join(pair.ids)), sides, kind, style=style)
-        parts += ["", table, *_rest(len(inspection.duplicates) - _PAIRS)]
-    if inspection.problems:
-        table = Table("file", "problem", title_justify="left")
-        table.title = f"problems: {len(inspection.problems)}"
-        for problem in inspection.problems[:_PROBLEMS]:
-            file = _below(problem.path, inspection.root)
-            table.add_row(escape(file), escape(problem.message), style="red")
-        parts += ["", table, *_rest(len(inspection.problems) - _PROBLEMS)]
-    else:
-        parts += ["", "[green]No problems found.[/]"]
-    return Group(*parts)
+    table = Table("images", "splits", "likeness", title_justify="left")
+    table.title = (
+        f"pairs that look the same: {len(inspection.duplicates)}; across splits: {crossing}"
+    )
+    for pair in inspection.duplicates[:_PAIRS]:
+        kind = "same pixels" if pair.same_pixels else f"{pair.similarity:.3f}"
+        kind += ", masks differ" if pair.masks_differ else ""
+        style = "yellow" if pair.crosses_splits else None
+        sides = " / ".join(split or "none" for split in pair.splits)
+        table.add_row(escape(" / ".join(pair.ids)), sides, kind, style=style)
+    return [table, *_rest(len(inspection.duplicates) - _PAIRS)]
 
 
-def _facts(inspection: Inspection) -> list[tuple[str, str]]:
+def _problem_table(inspection: "Inspection") -> "list[RenderableType]":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("file", "problem", title_justify="left")
+    table.title = f"problems: {len(inspection.problems)}"
+    for problem in inspection.problems[:_PROBLEMS]:
+        file = _below(problem.path, inspection.root)
+        table.add_row(escape(file), escape(problem.message), style="red")
+    return [table, *_rest(len(inspection.problems) - _PROBLEMS)]
+
+
+def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
     sizes = " .. ".join(dict.fromkeys(f"{height} x {width}" for height, width in inspection.sizes))
     splits = ", ".join(f"{name} {count}" for name, count in inspection.splits.items())
     facts = [
@@ -67,19 +142,22 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     return facts
 
 
-def _class_table(inspection: Inspection) -> Table:
+def _class_table(inspection: "Inspection") -> "Table":
     """Images and mean share of the pixels per class, a column for each split."""
+    from rich.markup import escape
+    from rich.table import Table
+
     splits = list(dict.fromkeys(count.split for count in inspection.classes))
     table = Table("class", *splits, title="images that show it, mean share of the pixels")
     rows: dict[str, list[str]] = defaultdict(list)
     for count in inspection.classes:
         rows[count.name].append(f"{count.images}, {100 * count.share:.3g} %")
-    for name, cells in rows.items():
-        table.add_row(escape(name), *cells)
+    for name, columns in rows.items():
+        table.add_row(escape(name), *columns)
     return table
 
 
-def _rest(count: int) -> list[RenderableType]:
+def _rest(count: int) -> list[str]:
     return [f"... and {count} more; --out DIR lists them all"] if count > 0 else []
 
 

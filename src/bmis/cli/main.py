@@ -1,48 +1,166 @@
-"""The command ``bmis``: argv -> settings -> one verb; faults become one line and exit code 2."""
+"""The command ``bmis``: read the arguments, run one command, answer any error in one line."""
 
 import sys
+from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
 
-from bmis.cli.arguments import make_parser
-from bmis.cli.console import set_up_messages
-from bmis.cli.verbs import VERBS
-from bmis.errors import BmisError, TrainingInterrupted, says_no_memory
+from bmis.cli import (
+    compare,
+    convert,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    models,
+    phantom,
+    predict,
+    profile,
+    report,
+    train,
+)
+from bmis.cli.console import say, set_up_messages, warn
+from bmis.errors import BmisError, ConfigError, TrainingInterrupted, says_no_memory
 
-_WORKSHOP = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # what the extra "train" brings
-_NO_MEMORY_CURE = "use smaller images, a larger machine or a larger --memory-limit"
+_TRAINING_SIDE = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # of the extra "train"
 _INTERRUPTED = 130  # what shells say after Ctrl-C
+
+
+class Command(Protocol):
+    """What a file of ``cli`` that is named for a command holds.
+
+    Commands import what they need when they run, so that ``bmis --help`` and the device side stay
+    fast and need no torch.
+
+    Attributes:
+        HELP: What it does, in a few words.
+        EXAMPLE: Arguments that it takes.
+
+    Example:
+        >>> COMMANDS["predict"].HELP
+        'write masks for images'
+    """
+
+    HELP: str
+    EXAMPLE: str
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        """Add the options of the command to its parser."""
+
+    def run(self, args: Namespace) -> int:
+        """Do what the arguments ask for, print the answer and return the exit code."""
+
+
+COMMANDS: dict[str, Command] = {
+    "inspect": inspect,
+    "phantom": phantom,
+    "train": train,
+    "evaluate": evaluate,
+    "profile": profile,
+    "predict": predict,
+    "export": export,
+    "convert": convert,
+    "demo": demo,
+    "models": models,
+    "compare": compare,
+    "report": report,
+}
+
+
+class _Parser(ArgumentParser):
+    """Answers a wrong command line as every other error is answered: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see `{self.prog} --help`")
+
+
+class _Version(Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: ArgumentParser, *_: Any) -> NoReturn:
+        import bmis
+
+        say(f"bmis {bmis.__version__}")
+        parser.exit()
+
+
+def parse(argv: Sequence[str]) -> Namespace:
+    """Read a command line.
+
+    Returns:
+        The arguments; ``command`` is the module of the command.
+
+    Raises:
+        ConfigError: The command line is wrong.
+
+    Example:
+        >>> args = parse(["train", "polyps", "--epochs", "3"])
+        >>> args.command.__name__, args.data, args.epochs
+        ('bmis.cli.train', 'polyps', 3)
+    """
+    parser = _Parser(
+        prog="bmis",
+        description="Minimalistic medical image segmentation: train, score, measure, predict.",
+        epilog="example: bmis phantom --modality endoscopy --count 200 polyps && bmis train polyps",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    asked = next((word for word in argv if word in COMMANDS), None)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=f"{command.HELP[0].upper()}{command.HELP[1:]}.",
+            epilog=f"example: bmis {name} {command.EXAMPLE}",
+        )
+        sub.set_defaults(command=command)
+        if name == asked:  # the options of the others are not needed, and cost time
+            command.add_options(sub)
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
+    Args:
+        argv: Arguments without the name of the program; those of the process by default.
+
     Returns:
         0; 2 for anything wrong with what was given; 130 after Ctrl-C.
+
+    Example:
+        >>> main(["inspect", "polyps", "--json"])
+        {...
+        0
     """
     try:
-        args = make_parser(VERBS).parse_args(argv)
+        args = parse(sys.argv[1:] if argv is None else argv)
         set_up_messages(verbose=args.verbose)
         if getattr(args, "plugins", None):
             from bmis.models.plugins import load_plugins
 
             load_plugins(args.plugins)
-        return int(args.run_verb(args))
+        return int(args.command.run(args))
     except BmisError as error:
-        sys.stderr.write(f"bmis: {error}\n")
+        warn(str(error))
         return _INTERRUPTED if isinstance(error, TrainingInterrupted) else 2
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in _WORKSHOP:
-            raise
-        sys.stderr.write(
-            f'bmis: {package} is needed for this; install it with: pip install "bmis[train]"\n'
-        )
-        return 2
     except KeyboardInterrupt:
-        sys.stderr.write("bmis: stopped\n")
+        warn("stopped")
         return _INTERRUPTED
-    except Exception as error:  # every library says it in its own way
-        if not says_no_memory(error):
+    except Exception as error:
+        hint = _hint(error)
+        if hint is None:
             raise
-        sys.stderr.write(f"bmis: not enough memory; {_NO_MEMORY_CURE}\n")
+        warn(hint)
         return 2
+
+
+def _hint(error: Exception) -> str | None:
+    """What to do about an error of a library, where that is known."""
+    if says_no_memory(error):  # every library says it in its own way
+        return "not enough memory; use smaller images, a larger machine or a larger --memory-limit"
+    package = (getattr(error, "name", None) or "").split(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package in _TRAINING_SIDE:
+        return f'{package} is needed for this; install it with: pip install "bmis[train]"'
+    return None

@@ -1,20 +1,76 @@
-"""How the answer of the command ``models`` is printed."""
+"""``bmis models``: list the networks."""
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from rich.table import Table
-from rich.text import Text
+from bmis.cli.console import answer
+from bmis.cli.options import add_json, add_plugins
 
-from bmis.models.catalogue import Entry
-from bmis.pretrained.listing import Pretrained
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bmis.models.catalogue import Entry
+    from bmis.pretrained.listing import Pretrained
+
+HELP = "list the networks"
+EXAMPLE = "--group light"
 
 
-def render_catalogue(entries: Sequence[Entry]) -> Table:
-    """For people: one part for each group, and how to install what is missing."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["--pretrained"]).pretrained
+        True
+    """
+    add_json(parser)
+    parser.add_argument("--group", help="light, classic, transformer or own (default: all)")
+    parser.add_argument(
+        "--pretrained", action="store_true", help="list the trained ones that come with bmis"
+    )
+    add_plugins(parser)
+
+
+def run(args: Namespace) -> int:
+    """List the networks that can be trained, or those that come trained.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["models", "--pretrained", "--json"])
+        [...]
+        0
+    """
+    if args.pretrained:
+        from bmis.pretrained.listing import read_pretrained
+
+        networks = read_pretrained()
+        answer(args, [one.to_dict() for one in networks], render_pretrained(networks))
+        return 0
+    from bmis.models.catalogue import read_catalogue
+
+    entries = read_catalogue(args.group)
+    answer(args, [entry.to_dict() for entry in entries], render_catalogue(entries))
+    return 0
+
+
+def render_catalogue(entries: "Sequence[Entry]") -> "Table":
+    """The networks as a table: one part for each group, and how to install what is missing.
+
+    Example:
+        >>> from bmis.models.catalogue import read_catalogue
+        >>> render_catalogue(read_catalogue("light")).columns[0].header
+        'name'
+    """
+    from rich.table import Table
+    from rich.text import Text
+
     missing = sorted({e.extra for e in entries if e.extra and not e.installed})
-    cures = "\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing)
-    table = Table(box=None, pad_edge=False, caption=Text(cures) if cures else None)
+    hints = "\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing)
+    table = Table(box=None, pad_edge=False, caption=Text(hints) if hints else None)
     table.add_column("name", no_wrap=True)
     table.add_column("family", no_wrap=True)
     table.add_column("million\nparameters", justify="right", no_wrap=True)
@@ -37,8 +93,16 @@ def render_catalogue(entries: Sequence[Entry]) -> Table:
     return table
 
 
-def render_pretrained(networks: Sequence[Pretrained]) -> Table:
-    """For people."""
+def render_pretrained(networks: "Sequence[Pretrained]") -> "Table":
+    """The trained networks that come with bmis, as a table.
+
+    Example:
+        >>> from bmis.pretrained.listing import read_pretrained
+        >>> render_pretrained(read_pretrained()).row_count
+        6
+    """
+    from rich.table import Table
+
     table = Table(
         box=None,
         pad_edge=False,

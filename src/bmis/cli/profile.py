@@ -1,15 +1,106 @@
-"""How the answer of the command ``profile`` is printed."""
+"""``bmis profile``: measure what a network costs."""
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from bmis.profile.bundle import BatchTime, BundleProfile
-from bmis.profile.network import Profile
+from bmis.cli.console import answer
+from bmis.cli.options import MODEL, SIZE, add_json, add_plugins, read_batches, read_size
+from bmis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bmis.profile.bundle import BatchTime, BundleProfile
+    from bmis.profile.network import Profile
+
+HELP = "measure what a network costs"
+EXAMPLE = "bmis --size 224 --batch 1,8"
 
 
-def render_network(profile: Profile) -> RenderableType:
-    """Show a profile as text for the terminal."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["bmis", "--size", "224"]).batch
+        (1, 8)
+    """
+    add_json(parser)
+    parser.add_argument("model", metavar="MODEL", help=f"name, {MODEL}")
+    parser.add_argument(
+        "--size",
+        type=read_size,
+        metavar=SIZE,
+        help="height and width in pixels (default: the run's, or 224)",
+    )
+    parser.add_argument(
+        "--batch",
+        type=read_batches,
+        default=(1, 8),
+        metavar="N,N",
+        help="batch sizes (default: 1,8)",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: all)")
+    add_plugins(parser)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+
+
+def run(args: Namespace) -> int:
+    """Measure a network in torch, or a bundle on all its engines, and show what it costs.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["profile", "dermoscopy", "--device", "cuda"])  # bundles run on the processor
+        2
+    """
+    from bmis.bundle import SUFFIX
+    from bmis.pretrained.lookup import find_model_file
+
+    if find_model_file(args.model).suffix.lower() == SUFFIX:
+        return _profile_bundle(args)
+    from bmis.profile.network import profile_model
+
+    profile = profile_model(
+        args.model,
+        size=args.size,
+        batches=args.batch,
+        device=args.device,
+        threads=args.threads,
+    )
+    answer(args, profile.to_dict(), render_network(profile))
+    return 0
+
+
+def _profile_bundle(args: Namespace) -> int:
+    from bmis.profile.bundle import profile_bundle
+
+    if args.device not in ("auto", "cpu"):
+        raise ConfigError(f"bundles run on the processor, not on {args.device!r}; leave it out")
+    profile = profile_bundle(args.model, size=args.size, batches=args.batch, threads=args.threads)
+    answer(args, profile.to_dict(), render_bundle(profile))
+    return 0
+
+
+def render_network(profile: "Profile") -> "RenderableType":
+    """The costs of a network in torch as tables for the terminal.
+
+    Example:
+        >>> from rich import print
+        >>> from bmis.profile.network import Profile
+        >>> facts = {"device": "cpu", "device_name": "a processor", "threads": 2, "torch": "2.6"}
+        >>> costs = {"parameters": 6096, "macs": 2_000_000, "weights_mb": 0.03, "batches": ()}
+        >>> shape = {"model": "bmis", "in_channels": 3, "num_classes": 2, "size": (64, 64)}
+        >>> print(render_network(Profile(**shape, **costs, **facts, precision="float32")))
+        bmis
+        parameters  6,096
+        MACs        0.002 G at 64 x 64
+        ...
+    """
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
     height, width = profile.size
     device = profile.device_name
     if profile.device == "cpu":
@@ -39,8 +130,24 @@ def render_network(profile: Profile) -> RenderableType:
     return Group(Text(profile.model, style="bold"), facts, table)
 
 
-def render_bundle(profile: BundleProfile) -> RenderableType:
-    """Show a profile as text for the terminal."""
+def render_bundle(profile: "BundleProfile") -> "RenderableType":
+    """The costs of a bundle on each engine as tables for the terminal.
+
+    Example:
+        >>> from rich import print
+        >>> from bmis.profile.bundle import BundleProfile
+        >>> costs = {"parameters": 6096, "macs": 2_000_000, "macs_size": (64, 64), "file_mb": 0.1}
+        >>> shape = {"model": "bmis", "in_channels": 3, "num_classes": 2, "size": (64, 64)}
+        >>> machine = {"processor": "a processor", "threads": 1, "versions": {}, "engines": ()}
+        >>> print(render_bundle(BundleProfile("lesion.bmis", **shape, **costs, **machine)))
+        lesion.bmis
+        parameters  6,096
+        ...
+    """
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
     facts = Table.grid(padding=(0, 2))
     facts.add_row("parameters", f"{profile.parameters:,}")
     facts.add_row("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.macs_size))
@@ -66,7 +173,7 @@ def render_bundle(profile: BundleProfile) -> RenderableType:
     return Group(Text(profile.bundle, style="bold"), facts, table, *faults)
 
 
-def _batch_columns(one: BatchTime) -> tuple[str, ...]:
+def _batch_columns(one: "BatchTime") -> tuple[str, ...]:
     return (
         str(one.batch),
         f"{one.latency_p50_ms:.1f}",

@@ -3,61 +3,23 @@
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.methods import Variant, find_methods
+from bmis.compare.settings import CompareConfig
 from bmis.compare.trial import SPLIT_SEED, TrialSpec, fingerprint, measure_again, run_trial
-from bmis.config import Settings
 from bmis.data.folder import find_cases, open_dataset
-from bmis.data.splits import NUM_FOLDS
 from bmis.errors import ConfigError, DataError
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
-from bmis.train.recipes import find_recipe
 
 _log = logging.getLogger("bmis")
 _WORK = ".work"  # run folders of trials that are under way; gone when their records are there
-
-
-@dataclass(frozen=True)
-class CompareConfig(Settings):
-    """What ``bmis compare`` is asked to do.
-
-    Attributes:
-        data: Dataset folders.
-        methods: See ``methods.find_methods``.
-        folds: 5 for all five folds; 0 for the data sets' own splits.
-        seeds: How many trainings of each method on each fold, seeds 0, 1, ...
-        conditions: What all of them share.
-        device: "auto", "cpu" or "cuda".
-        precision: Of the training; "auto", "bf16" or "32".
-        plugins: Python files that register networks.
-    """
-
-    data: tuple[str, ...]
-    methods: tuple[str, ...]
-    folds: int = 0
-    seeds: int = 1
-    conditions: Conditions = field(default_factory=Conditions)
-    device: str = "auto"
-    precision: str = "auto"
-    plugins: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.data:
-            raise ConfigError("no data sets were given; name dataset folders")
-        if self.folds not in (0, NUM_FOLDS):
-            raise ConfigError(
-                f"folds must be {NUM_FOLDS} (all of them) or 0 (own splits), got {self.folds}"
-            )
-        if self.seeds < 1:
-            raise ConfigError(f"seeds must be 1 or more, got {self.seeds}")
-        find_recipe(self.conditions.recipe)
 
 
 @dataclass(frozen=True)

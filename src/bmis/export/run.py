@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.bundle import SUFFIX, Manifest, write_bundle
-from bmis.config import ModelInfo, check_choice
+from bmis.config import ModelInfo
 from bmis.data.folder import Dataset
 from bmis.errors import ConfigError
 from bmis.evaluate.training_data import find_origin, open_origin
@@ -20,47 +20,14 @@ from bmis.export.onnx import serialised, to_onnx
 from bmis.export.ood import learn_ood_reference
 from bmis.export.openvino import quantise_by_nncf, to_openvino
 from bmis.export.quantise import TARGET, Images, Quantised, quantise
-from bmis.export.validation import FIXED, FORMATS, ExportedGraph, Validator
+from bmis.export.settings import ExportOptions
+from bmis.export.validation import FIXED, ExportedGraph, Validator
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
 from bmis.system.files import output_folder
 
 if TYPE_CHECKING:
     import onnx
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What a bundle shall hold.
-
-    Attributes:
-        int8: The network in int8 in place of float32.
-        keep_float: Both.
-        formats: "onnx" and any of "openvino", "executorch" and "litert" beside it. The last two
-            hold float32 and at the size of the training only.
-        size: Height and width that the graphs take: None for those of the training, "any" for every
-            multiple of the network's stride.
-        notes: Markdown to end the model card with.
-    """
-
-    int8: bool = False
-    keep_float: bool = False
-    formats: tuple[str, ...] = ("onnx",)
-    size: tuple[int, int] | str | None = None
-    notes: str = ""
-
-    def __post_init__(self) -> None:
-        for name in self.formats:
-            check_choice("format", name, FORMATS)
-        if "onnx" not in self.formats:
-            raise ConfigError(f"a bundle always holds onnx, got {', '.join(self.formats)}; add it")
-        if self.keep_float and not self.int8:
-            raise ConfigError("float is left out only where int8 is asked for; add --int8")
-        fixed = [name for name in self.formats if name in FIXED]
-        if self.int8 and not self.keep_float and fixed:
-            raise ConfigError(
-                f"no int8 in {' or '.join(fixed)}, only float32; add --keep-float or drop --int8"
-            )
 
 
 @dataclass(frozen=True)

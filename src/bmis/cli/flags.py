@@ -1,0 +1,137 @@
+"""Options of the command line that follow from settings: each is written once, as a field.
+
+The field's name is the flag, its type says how the value is read, its description is the help.
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, Field, fields
+from functools import reduce
+from operator import or_
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from bmis.cli.options import (
+    SIZE,
+    read_assignment,
+    read_fold,
+    read_size,
+    read_size_or_word,
+    read_words,
+)
+from bmis.config import Settings
+from bmis.config.checks import choices_of
+from bmis.config.settings import describe_field, field_types, settings_in
+
+_S = TypeVar("_S", bound=Settings)
+_READERS: dict[Any, tuple[Callable[[str], Any], str | None]] = {
+    int: (int, "N"),
+    float: (float, "X"),
+    str: (str, None),
+    int | str: (read_fold, "N|FILE"),
+    tuple[int, int]: (read_size, SIZE),
+    tuple[int, int] | str: (read_size_or_word, f"{SIZE}|any"),
+    tuple[str, ...]: (read_words, "A,B"),
+}
+_SPELLINGS = {"options": ("-o", "--option")}  # given one by one, so in the singular
+
+
+def add_flags(
+    parser: ArgumentParser, kind: type[Settings], *, leave_out: Collection[str] = ()
+) -> None:
+    """Add an option for each field of some settings, and of those inside of them.
+
+    The first field without a default is a positional argument, the others are required options.
+
+    Args:
+        parser: Parser of the command.
+        kind: The settings.
+        leave_out: Fields that the command line does not offer, or that the command adds itself.
+
+    Example:
+        >>> from bmis.config import RuntimeOptions
+        >>> parser = ArgumentParser()
+        >>> add_flags(parser, RuntimeOptions, leave_out=["device"])
+        >>> parser.parse_args(["--threads", "2"])
+        Namespace(engine='auto', precision='auto', threads=2)
+    """
+    required = [one.name for one in fields(kind) if _default(one) is MISSING]
+    for one in fields(kind):
+        nested = settings_in(field_types(kind)[one.name])
+        if nested is not None:
+            add_flags(parser, nested, leave_out=leave_out)
+        elif one.name not in leave_out:
+            how = _how_to_read(kind, one)
+            if one.name in required[:1]:
+                how["metavar"] = one.name.upper()
+                parser.add_argument(one.name, **how)
+            else:
+                spelling = _SPELLINGS.get(one.name, (f"--{one.name.replace('_', '-')}",))
+                parser.add_argument(*spelling, dest=one.name, required=one.name in required, **how)
+
+
+def settings_from(args: Namespace, kind: type[_S]) -> _S:
+    """Make settings from what was read by the options of ``add_flags``.
+
+    Args:
+        args: The arguments of a command. Others than those of the settings do no harm, and what is
+            not there has its default.
+        kind: The settings.
+
+    Raises:
+        ConfigError: A value is wrong.
+
+    Example:
+        >>> from bmis.config import RuntimeOptions
+        >>> settings_from(Namespace(threads=2, json=False), RuntimeOptions).threads
+        2
+    """
+    values: dict[str, Any] = {}
+    for name, described in field_types(kind).items():
+        nested = settings_in(described)
+        if nested is not None:
+            values[name] = settings_from(args, nested)
+        elif name in args:
+            value = getattr(args, name)
+            is_dict = get_type_hints(kind)[name] == dict[str, Any]
+            values[name] = dict(value) if is_dict else value
+    return kind(**values)
+
+
+def _how_to_read(kind: type[Settings], one: "Field[Any]") -> dict[str, Any]:
+    """What ``argparse`` must know to read the value of a field."""
+    described, default = field_types(kind)[one.name], _default(one)
+    text = describe_field(described)
+    how: dict[str, Any] = {"help": text[:1].lower() + text[1:].removesuffix(".").replace("%", "%%")}
+    plain = _without_none(get_type_hints(kind)[one.name])
+    if plain is bool:
+        return {**how, "action": "store_true"}
+    if plain == dict[str, Any]:
+        how |= {"action": "append", "default": [], "metavar": "NAME=VALUE"}
+        return {**how, "type": read_assignment}
+    if plain == tuple[str, ...] and default is MISSING:
+        return {**how, "nargs": "+", "metavar": "NAME"}
+    reader, metavar = _READERS[plain]
+    if choices := choices_of(described):
+        metavar = metavar or f"{{{','.join(choices)}}}"
+    how |= {"type": reader, "metavar": metavar}
+    if default is not MISSING:
+        how["default"] = default
+        how["help"] += f" (default: {_shown(default)})" if default is not None else ""
+    return how
+
+
+def _default(one: "Field[Any]") -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def _shown(default: Any) -> str:
+    """A default as it would be typed: "224" for (224, 224)."""
+    return ",".join(dict.fromkeys(map(str, default))) if isinstance(default, tuple) else default
+
+
+def _without_none(kind: Any) -> Any:
+    """``int`` for ``int | None``."""
+    if not isinstance(kind, UnionType) and get_origin(kind) is not Union:
+        return kind
+    return reduce(or_, (part for part in get_args(kind) if part is not NoneType))

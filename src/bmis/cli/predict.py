@@ -1,0 +1,80 @@
+"""``bmis predict``: write masks for images."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bmis.cli.console import say, say_failures, say_json, warn_out_of_distribution
+from bmis.cli.options import MODEL, add_json, add_runtime, read_spacing, runtime_options
+
+if TYPE_CHECKING:
+    from bmis.predict.folder import Prediction
+
+HELP = "write masks for images"
+EXAMPLE = "dermoscopy photos --out masks --overlay"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["run", "a.png", "--out", "masks", "--spacing", "0.1"]).spacing
+        (0.1, 0.1)
+    """
+    add_json(parser)
+    parser.add_argument("run", metavar="MODEL", help=MODEL)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or folders")
+    parser.add_argument("--out", required=True, help="folder for the masks and measurements.csv")
+    parser.add_argument("--overlay", action="store_true", help="draw each mask on its image")
+    parser.add_argument(
+        "--probabilities", action="store_true", help="write probabilities as .npy, float16"
+    )
+    parser.add_argument("--tile", type=int, metavar="N", help="predict in tiles of this side")
+    parser.add_argument(
+        "--spacing", type=read_spacing, metavar="MM", help="millimetres per pixel, or down,across"
+    )
+    add_runtime(parser)
+
+
+def run(args: Namespace) -> int:
+    """Write the masks, and say how many there are and which images look unlike the training's.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["predict", "run", "photo.png", "--out", "masks"])
+        1 masks in masks; measurements in masks/measurements.csv
+        0
+    """
+    from bmis.data.folder import find_images
+    from bmis.predict.folder import predict_masks
+
+    images = [file for path in args.images for file in find_images(Path(path))]
+    with runtime_options(args) as options:
+        done = predict_masks(
+            Path(args.run),
+            images,
+            Path(args.out),
+            overlay=args.overlay,
+            probabilities=args.probabilities,
+            tile=args.tile,
+            options=options,
+            spacing=args.spacing,
+        )
+    if args.json:
+        say_json(_plain(done))
+    else:
+        say(f"{len(done.written)} masks in {args.out}; measurements in {done.measurements}")
+    warn_out_of_distribution(done.out_of_distribution)
+    return say_failures(done.failed)
+
+
+def _plain(done: "Prediction") -> dict[str, Any]:
+    ood = [{"file": str(path), "ood_score": score} for path, score in done.out_of_distribution]
+    return {
+        "written": [str(path) for path in done.written],
+        "failed": [{"file": str(path), "why": why} for path, why in done.failed],
+        "measurements": str(done.measurements),
+        "out_of_distribution": ood,
+    }

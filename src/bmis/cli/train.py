@@ -1,0 +1,61 @@
+"""``bmis train``: train a network on a dataset folder."""
+
+from argparse import ArgumentParser, Namespace
+
+from bmis.cli.console import say
+from bmis.cli.options import add_json, add_plugins
+
+HELP = "train a network on a dataset folder"
+EXAMPLE = "DATA --epochs 60"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command: those of ``TrainConfig``, and where to write.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> parser.parse_args(["polyps", "-o", "attention=false"]).options
+        [('attention', False)]
+    """
+    from bmis.cli.flags import add_flags
+    from bmis.config import TrainConfig
+
+    add_json(parser)
+    parser.add_argument("--out", help="run folder (default: runs/<data>-<model>-<recipe>-seed<S>)")
+    add_flags(parser, TrainConfig, leave_out=["split_seed"])
+    add_plugins(parser)
+
+
+def run(args: Namespace) -> int:
+    """Train, and say how good the best epoch is.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["train", "polyps", "--model", "bmsi"])  # on stderr: did you mean 'bmis'?
+        2
+    """
+    from bmis.cli.flags import settings_from
+    from bmis.config import TrainConfig
+
+    config = settings_from(args, TrainConfig)  # before torch is loaded, which takes seconds
+    import json
+    from dataclasses import asdict
+
+    from lightning.fabric.utilities import rank_zero_only
+
+    from bmis.train.run import train_model
+
+    done = train_model(config, out=args.out)
+    say_once = rank_zero_only(say)  # one answer, however many processes there are
+    if args.json:
+        say_once(json.dumps({**asdict(done), "run": str(done.run)}, indent=2))
+    else:
+        work = f" in {done.seconds:.0f} s, {done.images_per_second:.1f} images/s"
+        say_once(
+            f"{done.epochs} epochs{work if done.seconds else ' were done before'}; "
+            f"best epoch {done.best_epoch}: "
+            f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
+            f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
+        )
+    return 0

@@ -1,0 +1,38 @@
+"""Settings of networks, trainings and runtimes: frozen, checked when they are made; no torch."""
+
+from bmis.config.checks import Size, check_choice, check_size, check_value
+from bmis.config.model import (
+    RESIZE_RULES,
+    STATISTICS,
+    InputSize,
+    InputSpec,
+    ModelConfig,
+    ModelInfo,
+    OodReference,
+    Resize,
+)
+from bmis.config.runtime import RuntimeOptions
+from bmis.config.settings import Settings
+from bmis.config.training import Device, Epochs, Precision, RecipeName, TrainConfig
+
+__all__ = [
+    "RESIZE_RULES",
+    "STATISTICS",
+    "Device",
+    "Epochs",
+    "InputSize",
+    "InputSpec",
+    "ModelConfig",
+    "ModelInfo",
+    "OodReference",
+    "Precision",
+    "RecipeName",
+    "Resize",
+    "RuntimeOptions",
+    "Settings",
+    "Size",
+    "TrainConfig",
+    "check_choice",
+    "check_size",
+    "check_value",
+]
