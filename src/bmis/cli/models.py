@@ -6,11 +6,11 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from bmis.models.catalogue import Entry
+from bmis.models.catalogue import CatalogueEntry
 from bmis.pretrained.listing import Pretrained
 
 
-def render_catalogue(entries: Sequence[Entry]) -> Table:
+def render_catalogue(entries: Sequence[CatalogueEntry]) -> Table:
     """For people: one part for each group, and how to install what is missing."""
     missing = sorted({e.extra for e in entries if e.extra and not e.installed})
     cures = "\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing)

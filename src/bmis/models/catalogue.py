@@ -48,7 +48,7 @@ def read_counts() -> Mapping[str, Counts]:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogueEntry:
     """One network.
 
     Attributes:
@@ -78,7 +78,7 @@ class Entry:
         return asdict(self)
 
 
-def read_catalogue(group: str | None = None) -> list[Entry]:
+def read_catalogue(group: str | None = None) -> list[CatalogueEntry]:
     """All networks, or those of one group, by group and name.
 
     Args:
@@ -101,9 +101,9 @@ def count(name: str) -> Counts:
     return Counts(parameters, count_macs(model, model.valid_size(*SIZE)))
 
 
-def _entry(method: Method) -> Entry:
+def _entry(method: Method) -> CatalogueEntry:
     counts = read_counts().get(method.name) or _try_to_count(method.name)
-    return Entry(
+    return CatalogueEntry(
         method.name,
         method.family,
         method.group,

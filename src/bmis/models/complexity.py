@@ -7,7 +7,6 @@ and in every run, and cost neither the time nor the memory that they speak of.
 """
 
 import copy
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bmis.models.base import SegmentationModel
-from bmis.models.layers import blocks
+from bmis.models.layers.attention import plain_attention
 
 
 def count_macs(model: SegmentationModel, size: tuple[int, int]) -> int:
@@ -85,18 +84,14 @@ def _empty(model: SegmentationModel) -> Iterator[SegmentationModel]:
 
 @contextmanager
 def _published_attention() -> Iterator[None]:
-    """Have attention build its map.
+    """Have attention hold its map.
 
-    The kernel that ours takes for large inputs also multiplies by zeros: queries and keys are
-    widened to the values' channels, which is no part of the method. That of other libraries'
-    networks is not counted at all by torch up to 2.14.
+    The fused kernel that our networks use for large inputs also multiplies by zeros: queries and
+    keys are widened to the values' channels, which is no part of the method. torch up to 2.14 does
+    not count the fused kernel of other libraries' networks at all.
     """
-    before, blocks._SMALL = blocks._SMALL, sys.maxsize
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        blocks._SMALL = before
+    with plain_attention(), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]

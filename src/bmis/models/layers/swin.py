@@ -57,7 +57,7 @@ class WindowAttention(nn.Module):
         y = _join((weights @ value).transpose(2, 3).flatten(3), padded[0], padded[1])
         if down or right:
             y = y.roll((down, right), (1, 2))
-        return self.projection(y[:, :height, :width])  # type: ignore[no-any-return]
+        return self.projection(y[:, :height, :width])
 
     def _bias(self, sides: tuple[int, int], shifts: tuple[int, int]) -> Tensor:
         """What is added to the scores: (heads, 49, 49), or (windows, heads, 49, 49) with -inf."""
@@ -121,7 +121,7 @@ class SwinBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Features (N, H, W, C) -> (N, H, W, C)."""
         x = x + self.attention(self.norm_1(x))
-        return x + self.mlp(self.norm_2(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.norm_2(x))
 
 
 class PatchEmbedding(nn.Module):
@@ -133,7 +133,7 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x).permute(0, 2, 3, 1))  # type: ignore[no-any-return]
+        return self.norm(self.conv(x).permute(0, 2, 3, 1))
 
 
 class PatchMerging(nn.Module):
@@ -149,7 +149,7 @@ class PatchMerging(nn.Module):
         x = x.reshape(n, height // 2, 2, width // 2, 2, channels)
         # published weights take the four positions of a square column by column
         x = x.permute(0, 1, 3, 4, 2, 5).flatten(3)
-        return self.reduction(self.norm(x))  # type: ignore[no-any-return]
+        return self.reduction(self.norm(x))
 
 
 class SwinEncoder(nn.Module):

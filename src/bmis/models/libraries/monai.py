@@ -62,7 +62,7 @@ class _MonaiNetwork(SegmentationModel):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        return self.network(x)  # type: ignore[no-any-return]
+        return self.network(x)
 
 
 @register(
@@ -145,7 +145,7 @@ class MonaiNetwork(_MonaiNetwork):
         logits = self.network(F.pad(x, missing) if any(missing) else x)
         if isinstance(logits, list):  # of U-Net++, whose deep supervision is off
             logits = logits[0]
-        return logits[..., :height, :width]  # type: ignore[no-any-return]
+        return logits[..., :height, :width]
 
 
 @register("monai_flexible_unet", group="classic", source="arXiv:1905.11946", **_FACTS)

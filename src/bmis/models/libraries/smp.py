@@ -173,4 +173,4 @@ class SMPNetwork(SegmentationModel):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        return self.network(x)  # type: ignore[no-any-return]
+        return self.network(x)

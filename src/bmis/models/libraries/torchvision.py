@@ -81,7 +81,7 @@ class TorchvisionNetwork(SegmentationModel):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        return self.network(x)["out"]  # type: ignore[no-any-return]
+        return self.network(x)["out"]
 
 
 def _take_channels(backbone: nn.Module, channels: int) -> None:

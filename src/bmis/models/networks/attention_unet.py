@@ -53,4 +53,4 @@ class AttentionUNet(UNet):
         self.gates = nn.ModuleList(AttentionGate(width) for width in list(reversed(widths))[1:])
 
     def skip(self, step: int, features: Tensor, decoded: Tensor) -> Tensor:
-        return self.gates[step](features, decoded)  # type: ignore[no-any-return]
+        return self.gates[step](features, decoded)

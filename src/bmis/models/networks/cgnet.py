@@ -29,7 +29,7 @@ class JointFeature(nn.Module):
         self.norm = NormPReLU(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(torch.cat([self.local(x), self.surround(x)], dim=1))  # type: ignore[no-any-return]
+        return self.norm(torch.cat([self.local(x), self.surround(x)], dim=1))
 
 
 class GlobalGate(nn.Module):
@@ -45,7 +45,7 @@ class GlobalGate(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.factors(x.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
+        return x * self.factors(x.mean((2, 3), keepdim=True))
 
 
 class ContextGuidedBlock(nn.Module):
@@ -59,7 +59,7 @@ class ContextGuidedBlock(nn.Module):
         self.gate = GlobalGate(channels, reduction)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.gate(self.joint(self.reduce(x)))  # type: ignore[no-any-return]
+        return x + self.gate(self.joint(self.reduce(x)))
 
 
 class ContextGuidedDownsampling(nn.Sequential):

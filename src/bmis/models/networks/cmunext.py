@@ -55,7 +55,7 @@ class LargeKernelBlock(nn.Module):
         self.pointwise = _inverted_bottleneck(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pointwise(x + self.depthwise(x))  # type: ignore[no-any-return]
+        return self.pointwise(x + self.depthwise(x))
 
 
 class SkipFusion(nn.Module):
@@ -70,7 +70,7 @@ class SkipFusion(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.up(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
-        return self.pointwise(self.grouped(torch.cat([skip, x], dim=1)))  # type: ignore[no-any-return]
+        return self.pointwise(self.grouped(torch.cat([skip, x], dim=1)))
 
 
 @register("cmunext", **_FACTS)
@@ -129,7 +129,7 @@ class CMUNeXt(SegmentationModel):
             x = encoder(F.max_pool2d(x, 2))
         for decoder in self.decoders:
             x = decoder(x, skips.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _check(widths: Sequence[int], depths: Sequence[int], kernels: Sequence[int]) -> None:

@@ -47,7 +47,7 @@ class AsymmetricBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.reduce(x)
-        return x + self.expand(self.near(y) + self.far(y))  # type: ignore[no-any-return]
+        return x + self.expand(self.near(y) + self.far(y))
 
 
 class Downsampling(nn.Module):
@@ -64,7 +64,7 @@ class Downsampling(nn.Module):
         y = self.conv(x)
         if self.pooled:
             y = torch.cat([y, F.max_pool2d(x, 2).to(y.dtype)], dim=1)
-        return self.norm(y)  # type: ignore[no-any-return]
+        return self.norm(y)
 
 
 class Stage(nn.Module):

@@ -21,22 +21,15 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import attend
+from bmis.models.layers.attention import ChannelAttention, attend
+from bmis.models.layers.blocks import ChannelNorm
 from bmis.models.layers.swin import SwinEncoder
-from bmis.models.networks.bmis import ChannelAttention
 from bmis.models.registry import register
 
 _INNER_EPS = 1e-6  # of the layer norms inside the feature extractors, as published
 _HEAD_WIDTH = 32
 _KEYS = 8  # one channel of query and key for so many of the features
 _SWIN_WIDTH, _SWIN_DEPTHS = 96, (2, 2, 6, 2)  # Swin-T
-
-
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of (N, C, H, W), each position by itself."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _depthwise(channels: int) -> nn.Conv2d:
@@ -80,7 +73,7 @@ class LocalBranch(nn.Module):
         for conv in self.depthwise:
             y = y + F.gelu(conv(y))
         z = self.norm(torch.addcmul(x, x, self.gate(y).sigmoid().to(x.dtype)))
-        return self.surroundings(z) + z  # type: ignore[no-any-return]
+        return self.surroundings(z) + z
 
 
 class GlobalBranch(nn.Module):
@@ -99,7 +92,7 @@ class GlobalBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         seen = attend(self.query(x).flatten(2), self.key(x).flatten(2), self.value(x).flatten(2))
         y = self.gamma * seen.view_as(x) + x
-        return self.surroundings(self.norm(y)) + y  # type: ignore[no-any-return]
+        return self.surroundings(self.norm(y)) + y
 
 
 class FeatureExtractor(nn.Module):
@@ -114,7 +107,7 @@ class FeatureExtractor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.channel(x)
-        return x + self.mix(self.near(y) + self.far(y))  # type: ignore[no-any-return]
+        return x + self.mix(self.near(y) + self.far(y))
 
 
 class Stem(nn.Module):
@@ -186,7 +179,7 @@ class UpsamplingBottleneck(nn.Module):
         self.expand = _projection(inner, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.expand(self.up(self.reduce(x)))  # type: ignore[no-any-return]
+        return self.expand(self.up(self.reduce(x)))
 
 
 class Decoder(nn.Module):
@@ -209,7 +202,7 @@ class Decoder(nn.Module):
         *skips, y = features
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             y = up(y) + skip
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
 
 def foreground(logits: Tensor) -> Tensor:

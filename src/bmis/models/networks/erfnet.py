@@ -8,22 +8,11 @@ Departures: encoder and decoder are trained at once, so that the encoder's own c
 parameters a class), with which the authors train the encoder first, is left out.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from bmis.models.base import SegmentationModel
-from bmis.models.networks.bmis import ParallelDownsampling, ResidualBlock, Upsampling
+from bmis.models.layers.factorised import ParallelDownsampling, Upsampling, residual_stage
 from bmis.models.registry import register
-
-
-def _stage(channels: int, dropout: float, dilations: Sequence[int]) -> nn.Sequential:
-    return nn.Sequential(
-        *(
-            ResidualBlock(channels, dilation=d, dropout=dropout, asymmetric=True, eca=False)
-            for d in dilations
-        )
-    )
 
 
 @register("erfnet", group="light", source="doi:10.1109/TITS.2017.2750080", licence="CC-BY-NC-4.0")
@@ -42,13 +31,13 @@ class ERFNet(SegmentationModel):
         super().__init__(in_channels, num_classes, stride=8)
         self.stem = ParallelDownsampling(in_channels, 16)
         self.down_1 = ParallelDownsampling(16, 64)
-        self.stage_1 = _stage(64, 0.03, [1] * 5)
+        self.stage_1 = residual_stage(64, [1] * 5, dropout=0.03)
         self.down_2 = ParallelDownsampling(64, 128)
-        self.stage_2 = _stage(128, 0.3, [2, 4, 8, 16] * 2)
+        self.stage_2 = residual_stage(128, [2, 4, 8, 16] * 2, dropout=0.3)
         self.up_1 = Upsampling(128, 64)
-        self.decoder_1 = _stage(64, 0.0, [1, 1])
+        self.decoder_1 = residual_stage(64, [1, 1], dropout=0.0)
         self.up_2 = Upsampling(64, 16)
-        self.decoder_2 = _stage(16, 0.0, [1, 1])
+        self.decoder_2 = residual_stage(16, [1, 1], dropout=0.0)
         self.head = nn.ConvTranspose2d(16, num_classes, 2, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,4 +46,4 @@ class ERFNet(SegmentationModel):
         y = self.stage_2(self.down_2(y))  # (N, 128, H/8, W/8)
         y = self.decoder_1(self.up_1(y))
         y = self.decoder_2(self.up_2(y))  # (N, 16, H/2, W/2)
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import SegmentationModel
-from bmis.models.networks.bmis import ParallelDownsampling
+from bmis.models.layers.factorised import ParallelDownsampling
 from bmis.models.registry import register
 
 _EPS = 1e-3  # of every batch norm, as published
@@ -100,7 +100,7 @@ class AttentionPyramid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         whole = self.image_scores(x.mean((2, 3), keepdim=True))
-        return self.scores(x) * self.attention(x) + whole  # type: ignore[no-any-return]
+        return self.scores(x) * self.attention(x) + whole
 
 
 def _stage(channels: int, dropout: float, dilations: tuple[int, ...]) -> nn.Sequential:

@@ -85,7 +85,7 @@ class PlainBlock(nn.Module):
             x = F.max_pool2d(x, 2, ceil_mode=True)
         else:
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        return self.activation(x)  # type: ignore[no-any-return]
+        return self.activation(x)
 
     @torch.no_grad()
     def merge(self) -> None:
@@ -146,7 +146,7 @@ class LVUNet(SegmentationModel):
             skip = skips.pop()
             y = up(y, skip.shape[2:]) + skip
         y = self.up_full(self.up_half(y, half.shape[2:]), x.shape[2:])
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
     def merge(self) -> None:
         if not self.linear:  # a ReLU stands between what would be merged

@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bmis.models.layers.blocks import SpatialAttention, init_convolutions
+from bmis.models.layers.attention import SpatialAttention
+from bmis.models.layers.blocks import init_convolutions
 from bmis.models.layers.six_stage import SixStageUNet
 from bmis.models.registry import register
 
@@ -55,7 +56,7 @@ class DilatedGatedAttention(nn.Module):
         x = torch.cat([conv(group) for conv, group in groups], dim=1)
         x = F.gelu(self.mix(self.norm(x)))
         gated = self.gate(x).sigmoid() * F.gelu(self.value(x))
-        return F.gelu(self.project(gated)) + self.shortcut(x)  # type: ignore[no-any-return]
+        return F.gelu(self.project(gated)) + self.shortcut(x)
 
 
 class ExternalAttention(nn.Module):
@@ -139,7 +140,7 @@ class MALUNet(SixStageUNet):
         features = self.bridge(features)
         for decode in self.decoders:
             x = decode(x) + features.pop()
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _down(in_channels: int, out_channels: int) -> nn.Module:

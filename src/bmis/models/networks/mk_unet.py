@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import ConvNormAct, SpatialAttention
+from bmis.models.layers.attention import SpatialAttention
+from bmis.models.layers.blocks import ConvNormAct
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {
@@ -65,7 +66,7 @@ class MultiKernelBlock(nn.Module):
         y = first(expanded)
         for branch in others:
             y = y + branch(expanded)
-        return self.project(y) + self.shortcut(x)  # type: ignore[no-any-return]
+        return self.project(y) + self.shortcut(x)
 
 
 class ChannelAttention(nn.Module):
@@ -83,7 +84,7 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         means, maxima = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        return x * (self.mlp(means) + self.mlp(maxima)).sigmoid()  # type: ignore[no-any-return]
+        return x * (self.mlp(means) + self.mlp(maxima)).sigmoid()
 
 
 class GroupedAttentionGate(nn.Module):
@@ -101,7 +102,7 @@ class GroupedAttentionGate(nn.Module):
     def forward(self, decoder: Tensor, encoder: Tensor) -> Tensor:
         """Features of the decoder and of the encoder (N, C, H, W) -> the latter, weighed."""
         joined = F.relu(self.of_decoder(decoder) + self.of_encoder(encoder), inplace=True)
-        return encoder * self.score(joined)  # type: ignore[no-any-return]
+        return encoder * self.score(joined)
 
 
 @register("mk_unet_t", **_FACTS, widths=(4, 8, 16, 24, 32))
@@ -155,7 +156,7 @@ class MKUNet(SegmentationModel):
             x = F.relu(F.interpolate(x, scale_factor=2, mode="bilinear"), inplace=True)
             if features:  # none at the image's own size
                 x = x + self.gates[i](x, features.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _check(widths: Sequence[int], kernels: Sequence[int]) -> None:

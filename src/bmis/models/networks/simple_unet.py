@@ -38,7 +38,7 @@ class Fusion(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = F.interpolate(x * self.up_factor, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.conv(torch.cat([self.select(skip) * self.skip_factor, x], dim=1))  # type: ignore[no-any-return]
+        return self.conv(torch.cat([self.select(skip) * self.skip_factor, x], dim=1))
 
 
 @register("simple_unet", group="light", source="arXiv:2506.13415", licence="none stated")
@@ -90,4 +90,4 @@ class SimpleUNet(SegmentationModel):
         x = self.bottleneck(x)
         for decoder in self.decoders:
             x = decoder(x, skips.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)

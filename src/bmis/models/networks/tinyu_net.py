@@ -52,7 +52,7 @@ class CascadedFields(nn.Module):
         for look_further in self.cascade:
             field = look_further(field)
             fields.append(field)
-        return self.expand(torch.cat(fields, dim=1))  # type: ignore[no-any-return]
+        return self.expand(torch.cat(fields, dim=1))
 
 
 @register("tinyu_net", group="light", source="doi:10.1007/978-3-031-72114-4_60", licence="MIT")
@@ -97,7 +97,7 @@ class TinyUNet(SegmentationModel):
             x = F.max_pool2d(skips[-1], 2)
         for decoder in self.decoders:
             x = decoder(torch.cat([self.enlarge(x), skips.pop()], dim=1))
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _check(widths: Sequence[int], cascade: int) -> None:

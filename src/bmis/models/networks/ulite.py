@@ -32,7 +32,7 @@ class AxialDepthwise(nn.Module):
         self.horizontal = conv(kernel_size=(1, kernel), padding=(0, reach))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.vertical(x) + self.horizontal(x)  # type: ignore[no-any-return]
+        return x + self.vertical(x) + self.horizontal(x)
 
 
 class EncoderBlock(nn.Module):
@@ -129,4 +129,4 @@ class ULite(SegmentationModel):
         x = self.bottleneck(x)
         for decoder in self.decoders:
             x = decoder(x, skips.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)

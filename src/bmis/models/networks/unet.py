@@ -41,7 +41,7 @@ class UpConvolution(nn.Module):
         self.conv = ConvNormAct(in_channels, out_channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0))  # type: ignore[no-any-return]
+        return self.conv(F.interpolate(x, scale_factor=2.0))
 
 
 @register("unet", group="classic", source="arXiv:1505.04597", licence="none stated")
@@ -85,7 +85,7 @@ class UNet(SegmentationModel):
         for step, (up, decode) in enumerate(zip(self.ups, self.decoders, strict=True)):
             y = up(y)
             y = decode(torch.cat([self.skip(step, features.pop(), y), y], dim=1))
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
     def skip(self, step: int, features: Tensor, decoded: Tensor) -> Tensor:
         """What the decoder gets to see of the encoder's features: here, all of them.

@@ -57,7 +57,7 @@ class ShiftedMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear_1(shift(self.norm(x), 2))
         y = F.gelu(self.depthwise(y))
-        return x + self.linear_2(shift(y, 3))  # type: ignore[no-any-return]
+        return x + self.linear_2(shift(y, 3))
 
 
 class Embedding(nn.Sequential):
@@ -146,4 +146,4 @@ class UNeXt(SegmentationModel):
             x = up(x) + features.pop()
             if i < len(self.decoders):  # the two fine scales have no MLP
                 x = self.decoders[i](x)
-        return self.head(self.up_last(x))  # type: ignore[no-any-return]
+        return self.head(self.up_last(x))
