@@ -1,11 +1,11 @@
 """ERFNet (Romera et al., "ERFNet: Efficient Residual Factorized ConvNet", IEEE T-ITS 19, 2018).
 
 Residual blocks whose 3x3 convolutions are pairs of 3x1 and 1x3 ones, dilated at 1/8 of the image's
-size, and a decoder of transposed convolutions and the same blocks. BMIS is made from these parts:
-they are written in ``bmis`` and used here without its channel attention.
+size, and a decoder of transposed convolutions and the same blocks. The parts are in
+``layers.factorised``, because BMIS is made of them too.
 
-Departures: encoder and decoder are trained at once, so that the encoder's own classifier (129
-parameters a class), with which the authors train the encoder first, is left out.
+Departures: encoder and decoder are trained at once. The encoder's own classifier (129 parameters a
+class), with which the authors train the encoder first, is left out.
 """
 
 from torch import Tensor, nn
@@ -25,6 +25,13 @@ class ERFNet(SegmentationModel):
 
     Raises:
         ConfigError: Channels or classes below 1, or 16 channels and more.
+
+    Example:
+        >>> import torch
+        >>> from bmis import build_model
+        >>> model = build_model("erfnet")
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:
