@@ -88,7 +88,7 @@ def test_an_unwritable_place_is_one_line(model, tmp_path):
 
 def test_info_of_another_network_is_refused(model, tmp_path):
     info = ModelInfo(ModelConfig("bmis", 1, 2, OPTIONS), INFO.input, ("a", "b"))
-    with pytest.raises(ConfigError, match="3 classes, its info says 1 and 2"):
+    with pytest.raises(ConfigError, match="3 classes, its info declares 1 and 2"):
         save_model(tmp_path / "m.safetensors", model, info)
 
 

@@ -9,8 +9,8 @@ from bmis.errors import ConfigError, DataError
 class SegmentationModel(nn.Module):
     """Turns images (N, in_channels, H, W) into logits (N, num_classes, H, W).
 
-    The result is always one tensor, in training too, and never an activation. H and W are multiples of
-    ``stride``, at least ``smallest``. A network built for one size takes only that size.
+    The result is always one tensor, in training too, and never an activation. H and W are multiples
+    of ``stride``, at least ``smallest``. A network built for one size takes only that size.
 
     Attributes:
         in_channels: Channels of the image.

@@ -64,7 +64,7 @@ class CatalogueEntry:
         name: Its name for ``build_model``.
         family: The file it is written in; its published sizes share it.
         group: "light", "classic", "transformer" or "own".
-        parameters: Parameters for 3 channels and 2 classes; None if a library is missing to build it.
+        parameters: Parameters for 3 channels and 2 classes; None if it needs a missing library.
         macs: Multiply-accumulates at 224 x 224, or at the smallest valid size that holds that.
         source: Its paper.
         licence: Licence of its authors' or library's code.
@@ -120,8 +120,8 @@ def count(name: str) -> Counts:
         MissingExtraError: The library that it comes from is not installed.
 
     Example:
-        >>> count("simple_unet")
-        Counts(parameters=63588, macs=541...)
+        >>> f"{count('simple_unet').macs / 1e9:.3f} billion"
+        '0.541 billion'
     """
     model = build_model(name)
     parameters = sum(parameter.numel() for parameter in model.parameters())

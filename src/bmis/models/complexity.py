@@ -27,8 +27,8 @@ from bmis.models.layers.attention import plain_attention
 def count_macs(model: SegmentationModel, size: tuple[int, int]) -> int:
     """Count the multiply-accumulates of one forward pass on one image.
 
-    Convolutions and all matrix products count, those of attention included. Sums, norms, pooling and
-    activations do not. Attention counts as published, whichever way it is computed.
+    Convolutions and all matrix products count, those of attention included. Sums, norms, pooling
+    and activations do not. Attention counts as published, whichever way it is computed.
 
     Args:
         model: The network, which is left as it is.

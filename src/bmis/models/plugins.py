@@ -11,7 +11,7 @@ from bmis.errors import BmisError, ConfigError
 def load_plugins(files: Iterable[str | Path]) -> None:
     """Run each file once, so that the networks it registers can be built.
 
-    Only ever call it with paths from the command line or from the caller's own code: it runs the files.
+    Only call it with paths from the command line or from the caller's own code: it runs them.
 
     Args:
         files: Paths of Python files, as text or ``Path``.

@@ -26,7 +26,6 @@ class Method:
         extra: The extra of ``bmis`` that it needs besides "train", if any.
 
     Example:
-        >>> from bmis import find_method
         >>> method = find_method("bmis_tiny")
         >>> method.family, method.preset["depths"]
         ('bmis', (2, 4))
@@ -96,7 +95,8 @@ def register(
     def add(cls: _Model) -> _Model:
         if name in _METHODS:
             raise ValueError(
-                f"model name {name!r} is already taken by {_METHODS[name].cls.__name__}; choose another"
+                f"model name {name!r} is already taken by {_METHODS[name].cls.__name__}; "
+                "choose another"
             )
         _METHODS[name] = Method(name, cls, preset, group, source, licence, extra)
         return cls

@@ -15,8 +15,8 @@ _FINE = 3  # stages near the image's size, which have one convolution each
 class SixStageUNet(SegmentationModel):
     """Convolutions at the three fine scales, blocks of the network's own at the coarse ones.
 
-    After its block a stage has a norm in 4 groups of channels, max-pooling or bilinear upsampling by
-    2 (not between the deepest two, which are of one size), and GELU. A subclass decides in its
+    After its block a stage has a norm in 4 groups of channels, max-pooling or bilinear upsampling
+    by 2 (not between the deepest two, which are of one size), and GELU. A subclass decides in its
     ``forward`` how the encoder's features reach the decoder.
 
     Args:
