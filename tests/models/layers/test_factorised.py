@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bmis.errors import ConfigError
 from bmis.models import build_model
 from bmis.models.layers.factorised import max_pool
 from helpers.maps import FIRST, LAST, maps
@@ -29,3 +30,12 @@ def test_of_equal_values_the_first_one_learns():
     x = torch.ones(1, 1, 2, 2, requires_grad=True)
     (gradient,) = torch.autograd.grad(max_pool(x).sum(), x)
     assert gradient.flatten().tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("name", "most"), [("enet", 15), ("erfnet", 15), ("lednet", 31)])
+def test_images_of_too_many_channels_are_refused(name, most):
+    with torch.device("meta"):
+        assert build_model(name, in_channels=most).in_channels == most
+        for channels in (most + 1, most + 9):
+            with pytest.raises(ConfigError, match=f"below {most + 1}, got {channels}; give images"):
+                build_model(name, in_channels=channels)

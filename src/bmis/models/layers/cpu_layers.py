@@ -229,7 +229,7 @@ class MatmulGradientConv2d(nn.Conv2d):
 
 
 class Float32Conv2d(nn.Conv2d):
-    """A convolution in float32, whatever autocast says.
+    """A convolution in float32 under autocast too.
 
     Example:
         >>> conv, x = Float32Conv2d(4, 4, 3), torch.ones(1, 4, 8, 8)
@@ -245,7 +245,7 @@ class Float32Conv2d(nn.Conv2d):
 
 
 class StridedConv2d(Float32Conv2d):
-    """A convolution that is in float32 over maps one pixel wide, and as autocast says elsewhere.
+    """A convolution that is in float32 over maps one pixel wide; elsewhere autocast decides.
 
     Example:
         >>> StridedConv2d(4, 4, 3, stride=2, padding=1)(torch.zeros(1, 4, 8, 1)).shape

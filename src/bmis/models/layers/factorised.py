@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bmis.errors import ConfigError
 from bmis.models.layers.attention import EfficientChannelAttention
 from bmis.models.layers.cpu_layers import TransposedConvolution, with_means
 
@@ -19,6 +20,9 @@ class ParallelDownsampling(nn.Module):
         in_channels: Channels of the input, which the max-pool keeps.
         out_channels: Channels of the output, more than ``in_channels``.
 
+    Raises:
+        ConfigError: ``out_channels`` is not more than ``in_channels``.
+
     Example:
         >>> ParallelDownsampling(3, 8)(torch.zeros(1, 3, 16, 16)).shape
         torch.Size([1, 8, 8, 8])
@@ -26,6 +30,7 @@ class ParallelDownsampling(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
+        check_widens(in_channels, out_channels)
         self.conv = nn.Conv2d(in_channels, out_channels - in_channels, 3, stride=2, padding=1)
         self.norm = nn.BatchNorm2d(out_channels, eps=_EPS)
         self.relu = nn.ReLU(inplace=True)
@@ -34,6 +39,21 @@ class ParallelDownsampling(nn.Module):
         y = self.conv(x)
         pooled = max_pool(x).to(y.dtype)  # or autocast widens all that follows to float32
         return self.relu(self.norm(torch.cat([y, pooled], dim=1)))
+
+
+def check_widens(in_channels: int, out_channels: int) -> None:
+    """Raise ``ConfigError`` unless a max-pool's channels leave room for those of a convolution.
+
+    Example:
+        >>> check_widens(16, 16)
+        Traceback (most recent call last):
+        bmis.errors.ConfigError: in_channels must be below 16, got 16; give images of fewer channels
+    """
+    if in_channels >= out_channels:
+        raise ConfigError(
+            f"in_channels must be below {out_channels}, got {in_channels}; "
+            "give images of fewer channels"
+        )
 
 
 def max_pool(x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import SegmentationModel
+from bmis.models.layers.factorised import check_widens
 from bmis.models.registry import register
 
 _EPS = 1e-3  # of every batch norm, as published
@@ -194,6 +195,7 @@ class Stem(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
+        check_widens(in_channels, out_channels)
         self.conv = nn.Conv2d(
             in_channels, out_channels - in_channels, 3, stride=2, padding=1, bias=False
         )
@@ -215,7 +217,7 @@ class ENet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1, or 16 channels and more.
+        ConfigError: Channels or classes are below 1, or there are 16 channels or more.
 
     Example:
         >>> from bmis import build_model

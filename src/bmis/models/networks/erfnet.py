@@ -24,7 +24,7 @@ class ERFNet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1, or 16 channels and more.
+        ConfigError: Channels or classes are below 1, or there are 16 channels or more.
 
     Example:
         >>> import torch

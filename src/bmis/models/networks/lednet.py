@@ -130,7 +130,7 @@ class LEDNet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1, or 32 channels and more.
+        ConfigError: Channels or classes are below 1, or there are 32 channels or more.
 
     Example:
         >>> from bmis import build_model

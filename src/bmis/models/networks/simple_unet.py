@@ -7,7 +7,7 @@ factor of its own.
 
 Departures: the authors end in batch norm and ReLU. Here the ReLU is left out, since logits have two
 signs. The learnt factors are an option of the authors' code, off by default there, where they are
-counted all the same. Here they are learnt, as the paper says. The size is that of their code's
+counted all the same. Here they are learnt, as in the paper. The size is that of their code's
 defaults. The paper gives its other sizes in megabytes, from which no width follows.
 """
 
