@@ -92,7 +92,7 @@ def _replace(model: nn.Module, choose: Callable[[nn.Module], type[nn.Module] | N
 def _converted(layer: nn.Module, kind: type[nn.Module]) -> nn.Module:
     """A layer of another class with the same parameters, hooks and settings."""
     new = kind.__new__(kind)
-    new.__setstate__(layer.__dict__)  # as copying and unpickling do: constructors would draw anew
+    new.__dict__.update(layer.__dict__)  # the constructor would draw new weights
     return new
 
 

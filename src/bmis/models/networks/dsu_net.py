@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
 from bmis.models.layers.attention import ChannelAttention, attend
-from bmis.models.layers.blocks import ChannelNorm
+from bmis.models.layers.blocks import ChannelNorm, ConvNormAct
 from bmis.models.layers.swin import SwinEncoder
 from bmis.models.registry import register
 
@@ -45,13 +45,8 @@ def _asymmetric(channels: int, d: int) -> nn.Sequential:
     )
 
 
-class MultiDilation(nn.Module):
-    """Surroundings of three sizes, summed and mixed by a 3x3 convolution.
-
-    Example:
-        >>> MultiDilation(8)(torch.zeros(1, 8, 16, 16)).shape
-        torch.Size([1, 8, 16, 16])
-    """
+class _MultiDilation(nn.Module):
+    """Surroundings of three sizes, summed and mixed by a 3x3 convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -63,20 +58,15 @@ class MultiDilation(nn.Module):
         return F.gelu(self.mix(first + second + third))
 
 
-class LocalBranch(nn.Module):
-    """A gate from three depthwise convolutions, then surroundings of three sizes.
-
-    Example:
-        >>> LocalBranch(8)(torch.zeros(1, 8, 16, 16)).shape
-        torch.Size([1, 8, 16, 16])
-    """
+class _LocalBranch(nn.Module):
+    """A gate from three depthwise convolutions, then surroundings of three sizes."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.depthwise = nn.ModuleList(_depthwise(channels) for _ in range(3))
         self.gate = nn.Conv2d(channels, channels, 1)
         self.norm = ChannelNorm(channels, eps=_INNER_EPS)
-        self.surroundings = MultiDilation(channels)
+        self.surroundings = _MultiDilation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
@@ -86,13 +76,8 @@ class LocalBranch(nn.Module):
         return self.surroundings(z) + z
 
 
-class GlobalBranch(nn.Module):
-    """Attention of every position to every other one (gamma starts at 0), then surroundings.
-
-    Example:
-        >>> GlobalBranch(8)(torch.zeros(1, 8, 16, 16)).shape
-        torch.Size([1, 8, 16, 16])
-    """
+class _GlobalBranch(nn.Module):
+    """Attention of every position to every other one (gamma starts at 0), then surroundings."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -102,7 +87,7 @@ class GlobalBranch(nn.Module):
         self.value = _depthwise(channels)
         self.gamma = nn.Parameter(torch.zeros(1))
         self.norm = ChannelNorm(channels, eps=_INNER_EPS)
-        self.surroundings = MultiDilation(channels)
+        self.surroundings = _MultiDilation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         seen = attend(self.query(x).flatten(2), self.key(x).flatten(2), self.value(x).flatten(2))
@@ -121,8 +106,8 @@ class FeatureExtractor(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channel = ChannelAttention()
-        self.near = LocalBranch(channels)
-        self.far = GlobalBranch(channels)
+        self.near = _LocalBranch(channels)
+        self.far = _GlobalBranch(channels)
         self.mix = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -196,28 +181,15 @@ def _doubling(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
     )
 
 
-def _projection(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
-
-
-class UpsamplingBottleneck(nn.Module):
-    """Double H and W at a quarter of the channels.
-
-    Example:
-        >>> UpsamplingBottleneck(16, 8)(torch.zeros(1, 16, 8, 8)).shape
-        torch.Size([1, 8, 16, 16])
-    """
+class _UpsamplingBottleneck(nn.Module):
+    """Double H and W at a quarter of the channels."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         inner = in_channels // 4
-        self.reduce = _projection(in_channels, inner)
+        self.reduce = ConvNormAct(in_channels, inner, 1, bias=True)
         self.up = nn.Sequential(*_doubling(inner, inner))
-        self.expand = _projection(inner, out_channels)
+        self.expand = ConvNormAct(inner, out_channels, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.expand(self.up(self.reduce(x)))
@@ -235,7 +207,7 @@ class Decoder(nn.Module):
     def __init__(self, widths: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.ups = nn.ModuleList(
-            UpsamplingBottleneck(i, o) for i, o in pairwise(reversed(list(widths)))
+            _UpsamplingBottleneck(i, o) for i, o in pairwise(reversed(list(widths)))
         )
         self.head = nn.Sequential(
             *_doubling(widths[0], _HEAD_WIDTH),
