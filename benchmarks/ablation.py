@@ -1,4 +1,4 @@
-"""The design of BMIS taken apart: each choice undone alone, under the same recipe.
+"""Ablations of BMIS: each choice of its design undone alone, under the same recipe.
 
     python benchmarks/ablation.py DATA... --epochs N --size 96 [--seeds S]
     python benchmarks/ablation.py            # the table of what has been run so far

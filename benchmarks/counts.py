@@ -1,10 +1,10 @@
-"""Parameters and multiplications of every network that comes with the package.
+"""Count the parameters and multiplications of every network that comes with the package.
 
     python benchmarks/counts.py [NAMES...]
 
-Counts all networks, or those named, on no data at all, and writes the table that ``bmis models``
+It counts all networks, or those named, without data. It writes the table that ``bmis models``
 reads, ``src/bmis/models/counts.csv``, and the one in ``docs/reference/models.md``. It takes
-minutes and any machine: the numbers are the same everywhere.
+minutes on any machine, and the numbers are the same everywhere.
 """
 
 import argparse
@@ -24,7 +24,7 @@ BEGIN = "<!-- from here to the end: benchmarks/counts.py -->\n"
 
 
 def to_csv(counts: Mapping[str, Counts]) -> str:
-    """The table that ``read_counts`` reads."""
+    """Write the table that ``read_counts`` reads."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("name", *Counts._fields))
@@ -33,7 +33,7 @@ def to_csv(counts: Mapping[str, Counts]) -> str:
 
 
 def to_markdown(counts: Mapping[str, Counts]) -> str:
-    """One table for each group."""
+    """Write one table for each group."""
     lines: list[str] = []
     for group in GROUPS:
         methods = [m for m in map(find_method, sorted(counts)) if m.group == group]
@@ -61,16 +61,18 @@ def link(source: str) -> str:
 
 
 def page(text: str, counts: Mapping[str, Counts]) -> str:
-    """The page of the documentation with a new table."""
+    """Put new tables into the page of the documentation."""
     before, mark, _ = text.partition(BEGIN)
     if not mark:
-        raise ConfigError(f"{PAGE}: the line {BEGIN.strip()!r} is gone; put it where tables begin")
+        raise ConfigError(
+            f"{PAGE}: the line {BEGIN.strip()!r} is missing; put it where the tables begin"
+        )
     return f"{before}{mark}\n{to_markdown(counts)}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="networks to count again (all)")
+    parser.add_argument("names", nargs="*", help="networks to count (all)")
     names = parser.parse_args().names or list_models()
     counts = dict(read_counts()) if TABLE.is_file() else {}
     for name in names:

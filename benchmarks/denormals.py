@@ -3,10 +3,10 @@
     python benchmarks/denormals.py DATA [--rounds 5]
 
 Attention's softmax gives every pixel and channel a weight, most of them next to nothing. With the
-plain softmax the faintest come out as denormal numbers; ``models.blocks`` keeps them out. Both ways
-take turns: a product of matrices with such numbers and without; the networks that come with the
-package, in torch and float32, on eight test images of their kind, one at a time; training, by the
-paper's recipe, on 48 images of Kvasir-SEG. DATA is as for five_modalities.py. Writes
+plain softmax the faintest come out as denormal numbers, which ``layers.attention`` keeps out. Both
+ways take turns: a product of matrices with such numbers and without; the networks that come with
+the package, in torch and float32, on eight test images of their kind, one at a time; training, by
+the paper's recipe, on 48 images of Kvasir-SEG. DATA is as for five_modalities.py. Writes
 ``results/denormals_<machine>.json``.
 """
 
@@ -14,7 +14,6 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 from five_modalities import MODALITIES
@@ -24,31 +23,23 @@ from training_rate import ours
 from turns import alternate
 
 from bmis import load, open_dataset, read_image
-from bmis.models.layers import blocks
+from bmis.models.layers.attention import plain_attention
 from bmis.pretrained.lookup import FOLDER
 from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = 8  # of each kind
 TRAINED = 48  # images
-KEPT_OUT = blocks._softmax
-
-
-def plain(scores: Tensor) -> Tensor:
-    return scores.softmax(-1)
 
 
 def both(work: Callable[[], object]) -> dict[str, Callable[[], object]]:
     """The same work with denormal numbers and without."""
 
-    def by(way: Callable[[Tensor], Tensor]) -> Callable[[], object]:
-        def run() -> None:
-            with patch.object(blocks, "_softmax", way):
-                work()
+    def plain() -> None:
+        with plain_attention():
+            work()
 
-        return run
-
-    return {"plain": by(plain), "kept out": by(KEPT_OUT)}
+    return {"plain": plain, "kept out": work}
 
 
 def product() -> dict[str, Callable[[], object]]:

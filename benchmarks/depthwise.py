@@ -19,6 +19,7 @@ from turns import alternate
 
 from bmis.models import build_model, size_options
 from bmis.models.layers import cpu_gradients
+from bmis.models.layers.cpu_layers import Float32Conv2d
 from bmis.profile.steps import training
 from bmis.system.files import output_folder, write_json
 from bmis.system.processor import computes_bf16
@@ -57,7 +58,8 @@ def layer(
     float32: bool,
 ) -> Callable[[], object]:
     """Forward and backward of one convolution, alone."""
-    conv = nn.Conv2d(
+    kind = Float32Conv2d if float32 else nn.Conv2d
+    conv = kind(
         channels,
         channels,
         kernel,
@@ -66,8 +68,6 @@ def layer(
         groups=channels,
         bias=False,
     ).to(memory_format=torch.channels_last)
-    if float32:
-        conv.__class__ = cpu_gradients._Float32Conv2d
     x = torch.randn(batch, channels, side, side, dtype=torch.bfloat16)
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
 

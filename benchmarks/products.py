@@ -18,7 +18,8 @@ from machine import describe, short_name
 from turns import alternate
 
 from bmis.models import build_model
-from bmis.models.layers.cpu_gradients import _products, use_matmul_weight_gradient
+from bmis.models.layers.cpu_gradients import use_matmul_weight_gradient
+from bmis.models.layers.cpu_layers import matmul_weight_gradient
 from bmis.profile.steps import training
 from bmis.system.files import output_folder, write_json
 from bmis.system.processor import computes_bf16
@@ -57,12 +58,15 @@ def layer(
     padding = [dilation * (k // 2) for k in kernel]
     geometry = ((1, 1), padding, spread, False, (0, 0), 1)
 
-    def torchs() -> object:
+    def by_torch() -> object:
         return torch.ops.aten.convolution_backward(
             gradient, x, weight, None, *geometry, (False, True, False)
         )
 
-    return {"torch": torchs, "products": lambda: _products(x, gradient, weight, spread)}
+    return {
+        "torch": by_torch,
+        "products": lambda: matmul_weight_gradient(x, gradient, weight, spread),
+    }
 
 
 def step(name: str, batch: int, *, products: bool) -> Callable[[], object]:

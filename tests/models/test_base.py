@@ -1,4 +1,4 @@
-"""The table of names, and the sizes that a model takes."""
+"""The registry of names, and the sizes that a model takes."""
 
 import sys
 
@@ -170,7 +170,7 @@ def test_a_network_for_one_size_fits_that_alone():
 
 
 @pytest.mark.parametrize("size", [(8, 16), (16, 20), (15, 16)])
-def test_a_size_that_does_not_fit_is_refused_with_the_cure(size):
+def test_a_size_that_does_not_fit_is_refused_with_the_fix(size):
     model = Network(smallest=16)
     fits = "x".join(str(side) for side in model.valid_size(*size))
     with pytest.raises(DataError, match=f"multiples of 8, 16 or more, .* pad the image to {fits}"):

@@ -1,4 +1,7 @@
-"""What is told of each network, without building it where a table knows."""
+"""What the catalogue lists of each network, without building it where the table has it."""
+
+import inspect
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,7 +48,7 @@ def test_a_users_network_is_counted_at_a_size_that_it_takes():
     assert (found["lacking"].parameters, found["lacking"].macs) == (None, None)
 
 
-def test_what_the_table_knows_is_not_built(monkeypatch):
+def test_what_is_in_the_table_is_not_built(monkeypatch):
     def refuse(name):
         raise AssertionError(f"{name} was built")
 
@@ -78,16 +81,16 @@ def shown(entries) -> str:
     return capture.get()
 
 
-def test_what_is_missing_is_said_with_the_install_line(monkeypatch):
+def test_what_is_missing_comes_with_the_install_line(monkeypatch):
     there = next(e for e in read_catalogue("classic") if e.name == "tv_fcn")
     find_spec = catalogue.find_spec
     monkeypatch.setattr(catalogue, "find_spec", lambda n: n != "monai" and find_spec(n))
     missing = next(e for e in read_catalogue("classic") if e.name == "tv_fcn")
     assert (there.installed, missing.installed) == (True, False)
     assert shown([there]).split()[-1] == "zoo"
-    said = shown([missing])
-    assert "zoo (missing)" in said
-    assert said.strip().endswith('missing: pip install "bmis[zoo]"')
+    text = shown([missing])
+    assert "zoo (missing)" in text
+    assert text.strip().endswith('missing: pip install "bmis[zoo]"')
 
 
 @pytest.mark.usefixtures("mine")
@@ -99,6 +102,15 @@ def test_the_picture_has_all_of_it_by_groups():
     assert "doi:10.1016/j.asoc.2025.113549" in text
     assert "none stated" in text
     assert lacking == ["lacking", "test_catalogue", "zoo"]
+
+
+@pytest.mark.parametrize(
+    ("name", "family"), [("bmis_tiny", "bmis"), ("mk_unet_s", "mk_unet"), ("monai_unet", "monai")]
+)
+def test_a_family_is_the_file_that_it_is_written_in(name, family):
+    method = registry.find_method(name)
+    assert method.family == family
+    assert Path(inspect.getfile(method.cls)).stem == family
 
 
 def test_counting_is_for_three_channels_and_two_classes():

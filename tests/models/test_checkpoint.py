@@ -1,4 +1,4 @@
-"""What is saved comes back the same, and every damaged or foreign file is refused by one line."""
+"""What is saved comes back the same, and every damaged or other file is refused by one line."""
 
 import json
 import pickle
@@ -88,7 +88,7 @@ def test_an_unwritable_place_is_one_line(model, tmp_path):
 
 def test_info_of_another_network_is_refused(model, tmp_path):
     info = ModelInfo(ModelConfig("bmis", 1, 2, OPTIONS), INFO.input, ("a", "b"))
-    with pytest.raises(ConfigError, match="3 classes, its info says 1 and 2"):
+    with pytest.raises(ConfigError, match="3 classes, its info declares 1 and 2"):
         save_model(tmp_path / "m.safetensors", model, info)
 
 
@@ -131,7 +131,7 @@ def test_a_pickle_is_refused_unread(tmp_path, zipped):
         ({"bmis_info": json.dumps({**INFO.to_dict(), "colour": 1})}, "unknown setting 'colour'"),
     ],
 )
-def test_foreign_newer_and_damaged_descriptions_are_refused(model, tmp_path, metadata, match):
+def test_other_newer_and_damaged_descriptions_are_refused(model, tmp_path, metadata, match):
     path = tmp_path / "m.safetensors"
     save_file({k: v.clone() for k, v in model.state_dict().items()}, path, meta(**metadata))
     refused(path, match)

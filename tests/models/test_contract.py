@@ -1,4 +1,4 @@
-"""What every registered model promises, checked once for all of them.
+"""What holds for every registered model, checked once for all of them.
 
 A model is built once for all of its tests; a test that changes it works on a copy.
 """
@@ -42,7 +42,7 @@ def small(name: str) -> SegmentationModel:
     ],
 )
 def model(request: pytest.FixtureRequest) -> SegmentationModel:
-    """In evaluation mode and away from its initial zeros and ones; not to be changed."""
+    """A model in evaluation mode, away from its initial zeros and ones; do not change it."""
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("socket.socket.connect", _refuse)  # weights are not fetched
@@ -51,14 +51,14 @@ def model(request: pytest.FixtureRequest) -> SegmentationModel:
         for parameter in model.parameters():
             if parameter.ndim < 2 or not parameter.any():
                 parameter.add_(0.05 * torch.randn_like(parameter))
-    return canonical_source(model)
+    return with_statistics(model)
 
 
 def _refuse(*_: object) -> None:
-    raise AssertionError("a network was asked for over the network")
+    raise AssertionError("weights were asked for over the network")
 
 
-def canonical_source(model: SegmentationModel) -> SegmentationModel:
+def with_statistics(model: SegmentationModel) -> SegmentationModel:
     """Batch norms that have seen images, as after training: activations of deep ones stay small."""
     norms = {m: m.momentum for m in model.modules() if isinstance(m, _BatchNorm)}
     for norm in norms:
@@ -157,19 +157,19 @@ def test_it_trains_at_its_least_size_in_mixed_precision(changeable):
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-def test_it_answers_with_one_tensor_in_training_too(changeable, images):
+def test_it_returns_one_tensor_in_training_too(changeable, images):
     with torch.no_grad():
         logits = changeable.train()(images)
     assert isinstance(logits, torch.Tensor)
     assert logits.shape == (2, 3, *images.shape[2:])
 
 
-def test_the_first_of_what_is_trained_is_the_answer(model, images):
+def test_the_first_training_logits_are_those_of_the_forward_pass(model, images):
     with torch.inference_mode():
         close(model.training_logits(images)[0], model(images))
 
 
-def test_an_image_is_judged_without_its_neighbours(model, images):
+def test_an_image_is_predicted_without_its_neighbours(model, images):
     with torch.inference_mode():
         close(model(images)[:1], model(images[:1]))
 
@@ -197,15 +197,15 @@ def test_the_exported_graph_gives_the_same_logits(model, images):
         close(found, model(images))
 
 
-def test_a_size_that_does_not_fit_is_refused_with_the_cure(model):
+def test_a_size_that_does_not_fit_is_refused_with_the_fix(model):
     height, width = (side + 1 for side in least(model))
     fits = model.valid_size(height, width)
     if model.fixed_size:
-        cure = rf"takes {fits[0]}x{fits[1]} pixels only, .* with size=\({height}, {width}\)"
+        fix = rf"takes {fits[0]}x{fits[1]} pixels only, .* with size=\({height}, {width}\)"
     else:
-        cure = f"got {height}x{width}; pad the image to {fits[0]}x{fits[1]}"
+        fix = f"got {height}x{width}; pad the image to {fits[0]}x{fits[1]}"
     for call in (model, model.training_logits):
-        with pytest.raises(DataError, match=cure):
+        with pytest.raises(DataError, match=fix):
             call(torch.zeros(1, 1, height, width))
 
 

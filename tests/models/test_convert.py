@@ -102,19 +102,17 @@ def test_a_hostile_pickle_runs_nothing(tmp_path, place):
     assert "\n" not in str(caught.value)
     assert not mark.exists()
     assert not (tmp_path / "b.safetensors").exists()
-    pickle.loads(pickle.dumps(hostile))  # it does harm where it is let
+    pickle.loads(pickle.dumps(hostile))  # it runs where nothing stops it
     assert mark.exists()
 
 
 @pytest.mark.parametrize(
     ("extra", "name"), [(np.float64(0.8), "scalar"), (Namespace(lr=0.1), r"argparse\.Namespace")]
 )
-def test_harmless_extras_are_named_with_the_cure(tmp_path, extra, name):
+def test_harmless_extras_are_named_with_the_fix(tmp_path, extra, name):
     torch.save({"state_dict": PLAIN["weights"](), "best": extra}, tmp_path / "a.pth")
-    cure = (
-        r"save them so: torch\.save\(torch\.load\(FILE, weights_only=False\)\['state_dict'\], NEW"
-    )
-    with pytest.raises(BundleError, match=rf"holds a Python object .*{name}.*{cure}") as caught:
+    fix = r"save them so: torch\.save\(torch\.load\(FILE, weights_only=False\)\['state_dict'\], NEW"
+    with pytest.raises(BundleError, match=rf"holds a Python object .*{name}.*{fix}") as caught:
         convert_checkpoint(tmp_path / "a.pth", out=tmp_path / "b.safetensors")
     assert "\n" not in str(caught.value)
 

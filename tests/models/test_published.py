@@ -127,7 +127,7 @@ def without(name):
             lambda t: t | {"output_conv.weight": torch.zeros(2)},
             r"'output_conv\.weight' has shape \(2,\)",
         ),
-        (lambda t: {}, "is missing; is this the authors' checkpoint"),
+        (lambda t: {}, "is missing; use the checkpoint as"),
     ],
 )
 def test_a_tensor_that_does_not_fit_is_named(change, problem):
@@ -166,7 +166,7 @@ def test_dsu_net_follows_the_channels_and_classes_of_its_tensors():
     ("change", "problem"),
     [
         (without("layer3.5.mlp.fc2.bias"), r"'layer3\.5\.mlp\.fc2\.bias' is missing"),
-        (without("final_conv4.weight"), r"'final_conv4\.weight' is missing; is this the authors"),
+        (without("final_conv4.weight"), r"'final_conv4\.weight' is missing; use the"),
         (lambda t: t | {"layer3.6.norm1.bias": torch.zeros(384)}, r"'layer3\.6\.norm1\.bias' is n"),
         (
             lambda t: t | {"patch_embeds3.proj.weight": torch.zeros(96, 1, 4, 4)},

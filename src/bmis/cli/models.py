@@ -11,7 +11,7 @@ from bmis.cli.options import add_json, add_plugins
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bmis.models.catalogue import Entry
+    from bmis.models.catalogue import CatalogueEntry
     from bmis.pretrained.listing import Pretrained
 
 HELP = "list the networks"
@@ -57,7 +57,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def render_catalogue(entries: "Sequence[Entry]") -> "Table":
+def render_catalogue(entries: "Sequence[CatalogueEntry]") -> "Table":
     """The networks as a table: one part for each group, and how to install what is missing.
 
     Example:

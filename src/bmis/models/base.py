@@ -1,4 +1,4 @@
-"""The promise that every network keeps: tensor in, logits out."""
+"""The contract that every network keeps: a tensor in, logits out."""
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +9,27 @@ from bmis.errors import ConfigError, DataError
 class SegmentationModel(nn.Module):
     """Turns images (N, in_channels, H, W) into logits (N, num_classes, H, W).
 
-    The answer is always one tensor, in training too, and never an activation. H and W are
-    multiples of ``stride``, at least ``smallest``; a network built for one size takes only that.
+    The result is always one tensor, in training too, and never an activation. H and W are multiples
+    of ``stride``, at least ``smallest``. A network built for one size takes only that size.
 
     Attributes:
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
         stride: Height and width are multiples of it.
-        smallest: The least height and width; ``stride`` unless said.
-        fixed_size: The one height and width that the network was built for, if there is one.
-        auxiliary_weights: Of the losses of ``training_logits`` after the first, whose weight is 1.
+        smallest: The smallest height and width; ``stride`` unless given.
+        fixed_size: Height and width that the network was built for, or None if it takes many sizes.
+        auxiliary_weights: Weights of the losses of the auxiliary logits; that of the logits is 1.
+
+    Example:
+        >>> class Pixelwise(SegmentationModel):
+        ...     def __init__(self, in_channels=3, num_classes=2):
+        ...         super().__init__(in_channels, num_classes, stride=8)
+        ...         self.head = nn.Conv2d(in_channels, num_classes, 1)
+        ...     def forward(self, x):
+        ...         self.check_input(x)
+        ...         return self.head(x)
+        >>> Pixelwise().valid_size(30, 50)
+        (32, 56)
     """
 
     auxiliary_weights: tuple[float, ...] = ()
@@ -42,17 +53,23 @@ class SegmentationModel(nn.Module):
         self.smallest, self.fixed_size = smallest or stride, fixed_size
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
-        """All that is trained, each (N, num_classes, H, W): the answer, then auxiliary heads."""
+        """All logits that are trained, each (N, num_classes, H, W): first those of ``forward``.
+
+        The others come from auxiliary heads; ``auxiliary_weights`` has one weight for each.
+        """
         return (self(x),)
 
     def merge(self) -> None:
-        """Make one of layers that are but one once training is over, in place; none by default.
+        """Merge layers that are one layer once training is over, in place; none by default.
 
-        Export calls it on its own copy, in eval mode: the answers stay the same.
+        Export calls it on its own copy, in eval mode. The logits stay the same.
         """
 
     def valid_size(self, height: int, width: int) -> tuple[int, int]:
-        """The least size that the model takes and that holds an image of this one."""
+        """The smallest height and width that the model takes and that hold an image of this size.
+
+        A network built for one size always answers with that size.
+        """
         if self.fixed_size:
             return self.fixed_size
         high, wide = (
@@ -61,7 +78,7 @@ class SegmentationModel(nn.Module):
         return high, wide
 
     def check_input(self, x: Tensor) -> None:
-        """Raise ``DataError`` unless the batch fits this model."""
+        """Raise ``DataError`` unless the shape of the batch fits this model."""
         if torch.compiler.is_compiling():  # an exported graph fixes its shapes by itself
             return
         if x.ndim != 4 or x.shape[1] != self.in_channels:
@@ -83,7 +100,14 @@ class SegmentationModel(nn.Module):
 
 
 class TrainingView(nn.Module):
-    """A model whose forward pass is its ``training_logits``: what a training loop calls."""
+    """A model whose forward pass is its ``training_logits``: what a training loop calls.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("bmis", widths=(4, 8, 12), deep_supervision=True)
+        >>> len(TrainingView(model)(torch.zeros(1, 3, 32, 32)))  # logits, two auxiliary heads
+        3
+    """
 
     def __init__(self, model: SegmentationModel) -> None:
         super().__init__()

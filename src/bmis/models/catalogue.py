@@ -1,8 +1,8 @@
-"""What is known of each network at hand: where it is from, how large it is, what it needs.
+"""The catalogue of networks: where each comes from, how large it is, what it needs.
 
-Parameters and multiplications of the networks that come with the package stand in ``counts.csv``,
-which ``benchmarks/counts.py`` writes, so that nobody has to build fifty networks to see how large
-they are. A test compares it with the networks.
+Parameters and multiplications of the networks in the package are in ``counts.csv``, which
+``benchmarks/counts.py`` writes, so that nobody has to build fifty networks to see how large they
+are. A test compares it with the networks.
 """
 
 import csv
@@ -20,8 +20,8 @@ from bmis.models.complexity import count_macs
 from bmis.models.registry import GROUPS
 
 TABLE = Path(__file__).with_name("counts.csv")
-SIZE = (224, 224)  # height and width of the image that is counted for
-# What the extra brings that no other part of the package needs.
+SIZE = (224, 224)  # height and width of the image whose multiplications are counted
+# The libraries that an extra brings for networks alone.
 _LIBRARIES = {"zoo": ("einops", "monai", "segmentation_models_pytorch", "timm", "torchvision")}
 
 
@@ -29,8 +29,12 @@ class Counts(NamedTuple):
     """How large a network is, for an image of 3 channels and for 2 classes.
 
     Attributes:
-        parameters: All that are trained, those of auxiliary heads included.
+        parameters: All trained parameters, those of auxiliary heads included.
         macs: Multiply-accumulates of one forward pass on one image of ``SIZE``.
+
+    Example:
+        >>> Counts(parameters=8, macs=8 * 224 * 224).macs
+        401408
     """
 
     parameters: int
@@ -39,7 +43,12 @@ class Counts(NamedTuple):
 
 @cache
 def read_counts() -> Mapping[str, Counts]:
-    """The table, by the networks' names."""
+    """Read ``counts.csv``: the counts of each network by its name.
+
+    Example:
+        >>> read_counts()["bmis"].parameters
+        874951
+    """
     with TABLE.open(newline="", encoding="utf-8") as stream:
         return {
             row["name"]: Counts(int(row["parameters"]), int(row["macs"]))
@@ -48,19 +57,24 @@ def read_counts() -> Mapping[str, Counts]:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One network.
+class CatalogueEntry:
+    """One network of the catalogue.
 
     Attributes:
-        name: What ``build_model`` calls it.
-        family: The file it is written in: its published sizes share it.
+        name: Its name for ``build_model``.
+        family: The file it is written in; its published sizes share it.
         group: "light", "classic", "transformer" or "own".
-        parameters: For 3 channels and 2 classes; None if it cannot be built for want of a library.
-        macs: Multiply-accumulates at 224 x 224, or at the least size it takes that holds that.
+        parameters: Parameters for 3 channels and 2 classes; None if it needs a missing library.
+        macs: Multiply-accumulates at 224 x 224, or at the smallest valid size that holds that.
         source: Its paper.
-        licence: Of its authors' or library's code.
+        licence: Licence of its authors' or library's code.
         extra: The extra of ``bmis`` that it needs besides "train", if any.
-        installed: Whether what it needs is there.
+        installed: Whether what it needs is installed.
+
+    Example:
+        >>> entry = next(entry for entry in read_catalogue() if entry.name == "tv_fcn")
+        >>> entry.family, entry.licence, entry.extra
+        ('torchvision', 'BSD-3-Clause', 'zoo')
     """
 
     name: str
@@ -74,18 +88,22 @@ class Entry:
     installed: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
-def read_catalogue(group: str | None = None) -> list[Entry]:
-    """All networks, or those of one group, by group and name.
+def read_catalogue(group: str | None = None) -> list[CatalogueEntry]:
+    """List all networks, or those of one group, by group and name.
 
     Args:
         group: "light", "classic", "transformer" or "own".
 
     Raises:
         ConfigError: There is no such group.
+
+    Example:
+        >>> [entry.name for entry in read_catalogue("transformer")][:2]
+        ['dsu_net', 'monai_swin_unetr']
     """
     if group is not None:
         check_choice("group", group, GROUPS)
@@ -95,15 +113,24 @@ def read_catalogue(group: str | None = None) -> list[Entry]:
 
 
 def count(name: str) -> Counts:
-    """Build a network and count, which takes a second or so."""
+    """Build a network and count, which takes a second or so.
+
+    Raises:
+        ConfigError: There is no network of that name.
+        MissingExtraError: The library that it comes from is not installed.
+
+    Example:
+        >>> f"{count('simple_unet').macs / 1e9:.3f} billion"
+        '0.541 billion'
+    """
     model = build_model(name)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Counts(parameters, count_macs(model, model.valid_size(*SIZE)))
 
 
-def _entry(method: Method) -> Entry:
+def _entry(method: Method) -> CatalogueEntry:
     counts = read_counts().get(method.name) or _try_to_count(method.name)
-    return Entry(
+    return CatalogueEntry(
         method.name,
         method.family,
         method.group,
@@ -117,7 +144,7 @@ def _entry(method: Method) -> Entry:
 
 
 def _try_to_count(name: str) -> Counts | None:
-    """A network that is not in the table is a user's own; it may lack a library."""
+    """Count a network that is not in the table: a user's own, which may lack a library."""
     try:
         return count(name)
     except MissingExtraError:

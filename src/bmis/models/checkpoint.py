@@ -1,7 +1,7 @@
 """A network and all that is needed to use it, in one safetensors file; never a pickle.
 
 The metadata of the file hold ``bmis_version`` (of this format) and ``bmis_info`` (``ModelInfo`` as
-JSON); the tensors are the network's state under its own names.
+JSON). The tensors are the network's state under its own names.
 """
 
 import json
@@ -24,10 +24,14 @@ _PICKLES = (b"PK\x03\x04", b"\x80")  # how torch's two pickle formats begin
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is the first GPU where there is one, else the CPU.
+    """Find a device by name; "auto" is the first GPU where there is one, otherwise the CPU.
 
     Raises:
         ConfigError: There is no such device on this machine.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -48,26 +52,36 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     """Write weights and ``info`` into one file, whole or not at all.
 
     Args:
-        path: Ends in ``.safetensors``.
-        model: On any device, in any memory format; tensors that share memory are written each.
-        info: Must describe ``model``, or the file could not be read back.
+        path: File to write, ending in ``.safetensors``.
+        model: The network, on any device and in any memory format. Tensors that share memory are
+            written separately.
+        info: The description of ``model``, from which it is built when the file is read.
 
     Raises:
-        BundleError: Weights that are not finite.
+        BundleError: Weights are not finite.
         ConfigError: ``info`` is of another network, or its provenance is not plain values.
         DataError: The file cannot be written.
+
+    Example:
+        >>> from bmis.config import InputSpec, ModelConfig
+        >>> info = ModelInfo(ModelConfig("bmis_tiny"), InputSpec(), ("background", "polyp"))
+        >>> save_model("tiny.safetensors", build_model("bmis_tiny"), info)
+        >>> load_model("tiny.safetensors")[1].classes
+        ('background', 'polyp')
     """
     path = Path(path)
-    shape, said = (model.in_channels, model.num_classes), info.model
-    if shape != (said.in_channels, said.num_classes):
+    shape, declared = (model.in_channels, model.num_classes), info.model
+    if shape != (declared.in_channels, declared.num_classes):
         raise ConfigError(
-            f"the model has {shape[0]} channels and {shape[1]} classes, its info says "
-            f"{said.in_channels} and {said.num_classes}; save it with its own ModelInfo"
+            f"the model has {shape[0]} channels and {shape[1]} classes, its info declares "
+            f"{declared.in_channels} and {declared.num_classes}; save it with its own ModelInfo"
         )
     try:
         text = json.dumps(info.to_dict(), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"ModelInfo must hold plain finite values: {error}") from error
+        raise ConfigError(
+            f"ModelInfo must hold plain finite values ({error}); remove others from its provenance"
+        ) from error
     state = {  # copies: the format holds neither strides nor shared memory
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
@@ -75,24 +89,29 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     _check_finite(state, path, "lower the learning rate and train again")
     # "format" is what other readers of safetensors look for
     metadata = {"format": "pt", "bmis_version": str(FORMAT_VERSION), "bmis_info": text}
-    with atomic(path) as temporary:  # save_file would keep all others from reading it
+    with atomic(path) as temporary:  # save_file would make it unreadable for other users
         temporary.write_bytes(save(state, metadata))
 
 
 def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
-    """Build the network of a checkpoint again, with its weights, ready to predict.
+    """Build the network of a checkpoint with its weights, ready to predict.
 
     Args:
         path: A ``.safetensors`` file of ``save_model``, or a run folder that holds one.
-        device: See ``choose_device``.
+        device: Name of the device, see ``choose_device``.
 
     Returns:
-        The network in eval mode on ``device``, and what the file says about it.
+        The network in eval mode on ``device``, and the description in the file.
 
     Raises:
-        BundleError: No such file, or one that is damaged, foreign, of a newer version, or whose
-            weights do not fit its own network.
-        ConfigError: No such device.
+        BundleError: There is no such file, or it is damaged, of another program or of a newer
+            version, or its weights do not fit its own network.
+        ConfigError: There is no such device.
+
+    Example:
+        >>> model, info = load_model("run")
+        >>> info.model.name, info.input.size
+        ('bmis', (64, 64))
     """
     target = choose_device(device)
     path = find_model(Path(path))
@@ -118,10 +137,14 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
 
 
 def find_model(path: Path) -> Path:
-    """The model file that is meant by a run folder, or by the file itself.
+    """Find the model file in a run folder; the file itself may be named too.
 
     Raises:
         BundleError: There is none, or it is a pickle.
+
+    Example:
+        >>> find_model(Path("run")).name
+        'model.safetensors'
     """
     file = path / MODEL_FILE if path.is_dir() else path
     if not file.is_file():
@@ -132,7 +155,9 @@ def find_model(path: Path) -> Path:
         with file.open("rb") as stream:
             start = stream.read(4)
     except OSError as error:
-        raise BundleError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
+        raise BundleError(
+            f"{file}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
     if start.startswith(_PICKLES) and file.suffix != ".safetensors":
         raise BundleError(
             f"{file}: a pickle, which may run any code and is never loaded; name the run folder, "
@@ -157,8 +182,8 @@ def _read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
     version, text = metadata.get("bmis_version"), metadata.get("bmis_info")
     if version is None or text is None:
         raise BundleError(
-            f"{path}: a safetensors file, but not of bmis; a foreign network's weights come in "
-            "by `bmis convert FILE --model NAME --out OUT`"
+            f"{path}: a safetensors file, but not of bmis; convert the weights of a network's "
+            "authors with `bmis convert FILE --model NAME --out OUT`"
         )
     if version.isdecimal() and int(version) > FORMAT_VERSION:
         raise BundleError(
@@ -174,7 +199,7 @@ def _read_info(path: Path, metadata: Mapping[str, str]) -> ModelInfo:
 
 def _check_state(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
     """Raise ``BundleError`` unless names, shapes and kinds of numbers agree, all finite."""
-    faults = (
+    errors = (
         [f"{name} is missing" for name in wanted if name not in found]
         + [f"{name} is unknown" for name in found if name not in wanted]
         + [
@@ -183,10 +208,10 @@ def _check_state(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, T
             if name in found and _shape(found[name]) != _shape(tensor)
         ]
     )
-    if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    if errors:
+        more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
         raise BundleError(
-            f"{path}: its weights do not fit its network: {'; '.join(faults[:3])}{more}; "
+            f"{path}: its weights do not fit its network: {'; '.join(errors[:3])}{more}; "
             "use the bmis that saved it, or train again"
         )
     _check_finite(found, path, "use an earlier checkpoint, or train again")
@@ -197,7 +222,7 @@ def _shape(tensor: Tensor) -> str:
     return f"{'x'.join(map(str, tensor.shape)) or 'a number'}{kind}"
 
 
-def _check_finite(state: Mapping[str, Tensor], path: Path, cure: str) -> None:
+def _check_finite(state: Mapping[str, Tensor], path: Path, fix: str) -> None:
     for name, tensor in state.items():
         if not tensor.isfinite().all():
-            raise BundleError(f"{path}: {name} is not finite; {cure}")
+            raise BundleError(f"{path}: {name} is not finite; {fix}")

@@ -1,13 +1,12 @@
-"""MACs and memory of a network without computing anything: its operations on tensors of no data.
+"""MACs and memory of a network without computing anything: its operations on empty tensors.
 
 Every operation of a forward pass, a backward pass and an optimiser's step goes through torch's
-dispatcher. There its shapes say how many multiplications it takes, and its outputs how many bytes
-come to be; when a tensor dies its bytes are free again. The numbers are the same on every machine
-and in every run, and cost neither the time nor the memory that they speak of.
+dispatcher. There its shapes give the number of multiplications, and its outputs the number of bytes
+that are allocated. When a tensor dies its bytes are free again. The numbers are the same on every
+machine and in every run, and cost neither the time nor the memory that they describe.
 """
 
 import copy
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,21 +21,26 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from bmis.models.base import SegmentationModel
-from bmis.models.layers import blocks
+from bmis.models.layers.attention import plain_attention
 
 
 def count_macs(model: SegmentationModel, size: tuple[int, int]) -> int:
-    """Multiply-accumulates of one forward pass on one image.
+    """Count the multiply-accumulates of one forward pass on one image.
 
-    Convolutions and all matrix products count, those of attention included; sums, norms, pooling
+    Convolutions and all matrix products count, those of attention included. Sums, norms, pooling
     and activations do not. Attention counts as published, whichever way it is computed.
 
     Args:
-        model: Left as it is.
+        model: The network, which is left as it is.
         size: Height and width of the image in pixels.
 
     Raises:
         DataError: The model does not take that size.
+
+    Example:
+        >>> from bmis import build_model
+        >>> count_macs(build_model("bmis_tiny"), (224, 224))
+        338...
     """
     counter = FlopCounterMode(display=False)
     with _empty(model) as empty, _published_attention(), counter, torch.no_grad():
@@ -49,13 +53,22 @@ def peak_bytes(
 ) -> int:
     """The most bytes that live tensors take at any one time: weights, inputs, all in between.
 
-    What a kernel needs for itself while it runs (a reordered copy of its weights, for instance)
-    and what the process takes for code and allocator are not in it.
+    It leaves out what a kernel needs for itself while it runs (a reordered copy of its weights, for
+    instance), and what the process takes for code and allocator.
 
     Args:
-        model: Left as it is.
-        work: Makes a step from a copy of the model; it is done twice, so that what the first one
+        model: The network, which is left as it is.
+        work: Makes a step from a copy of the model. The step runs twice, so that what the first run
             leaves behind (an optimiser's state) is there in the second.
+
+    Example:
+        >>> from bmis import build_model
+        >>> def inference(model):
+        ...     x = torch.zeros(1, 3, 32, 32)
+        ...     return lambda: model(x)
+        >>> model = build_model("simple_unet", width=4)
+        >>> peak_bytes(model, inference) > sum(4 * p.numel() for p in model.parameters())
+        True
     """
     with _empty(model) as empty:
         live = _LiveBytes()
@@ -70,7 +83,7 @@ def peak_bytes(
 
 @contextmanager
 def _empty(model: SegmentationModel) -> Iterator[SegmentationModel]:
-    """A copy of the model whose tensors have shapes but no data, and new tensors likewise."""
+    """Yield a copy of the model whose tensors, and all new ones inside, have shapes but no data."""
     mode = FakeTensorMode()
     empty = copy.deepcopy(model).cpu()
     for module in empty.modules():
@@ -85,22 +98,18 @@ def _empty(model: SegmentationModel) -> Iterator[SegmentationModel]:
 
 @contextmanager
 def _published_attention() -> Iterator[None]:
-    """Have attention build its map.
+    """Have attention hold its map.
 
-    The kernel that ours takes for large inputs also multiplies by zeros: queries and keys are
-    widened to the values' channels, which is no part of the method. That of other libraries'
-    networks is not counted at all by torch up to 2.14.
+    The fused kernel that our networks use for large inputs also multiplies by zeros: queries and
+    keys are widened to the values' channels, which is no part of the method. torch up to 2.14 does
+    not count the fused kernel of other libraries' networks at all.
     """
-    before, blocks._SMALL = blocks._SMALL, sys.maxsize
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        blocks._SMALL = before
+    with plain_attention(), sdpa_kernel(SDPBackend.MATH):
+        yield
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the storages of all tensors that operations give, until they are freed."""
+    """Add up the storages of all tensors that operations return, until they are freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

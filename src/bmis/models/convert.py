@@ -1,4 +1,4 @@
-"""The verb ``convert``: weights as their authors publish them into our file; no pickle runs."""
+"""The command ``convert``: weights that authors published become our file; no pickle runs."""
 
 import hashlib
 import pickle
@@ -20,7 +20,7 @@ from bmis.models.checkpoint import save_model
 from bmis.system.files import output_folder
 
 _WRAPPED = "state_dict"  # where a checkpoint keeps its tensors beside other things
-# What a damaged or foreign file sets off in torch's readers.
+# What torch's readers raise for a file that is damaged or of another kind.
 _DAMAGE = (RuntimeError, OSError, ValueError, LookupError, TypeError, AttributeError, EOFError)
 
 
@@ -31,7 +31,7 @@ def convert_checkpoint(
     out: Path | str,
     size: tuple[int, int] = (224, 224),
 ) -> Path:
-    """Turn the authors' checkpoint of a network into a file that every other verb takes.
+    """Turn the authors' checkpoint of a network into a file that every other command takes.
 
     The pickle inside is read by torch's restricted reader, which builds tensors and plain
     containers and calls nothing else.
@@ -47,13 +47,27 @@ def convert_checkpoint(
         ``out``.
 
     Raises:
-        BundleError: Not a checkpoint, one with more in it than tensors, or of another network.
-        ConfigError: No such network, or a name for ``out`` that does not end as it should.
+        BundleError: The file is no checkpoint, holds more than tensors, or is of another network.
+        ConfigError: There is no such network, or ``out`` does not end in ``.safetensors``.
         DataError: ``out`` cannot be written.
+
+    Example:
+        >>> from bmis.models import build_model
+        >>> from bmis.models.published import published_name
+        >>> tensors = {  # as the authors publish them
+        ...     published_name("bmis", name): tensor.squeeze(2) if ".eca." in name else tensor
+        ...     for name, tensor in build_model("bmis").state_dict().items()
+        ... }
+        >>> torch.save({"state_dict": tensors}, "BMIS.pth.tar")
+        >>> convert_checkpoint("BMIS.pth.tar", out="model.safetensors").name
+        'model.safetensors'
     """
     source, out = Path(source), Path(out)
     if out.suffix != ".safetensors":
-        raise ConfigError(f"{out}: the file to write must end in .safetensors")
+        raise ConfigError(
+            f"{out}: the file to write must end in .safetensors; name it "
+            f"{out.with_suffix('.safetensors').name}"
+        )
     try:
         network = load_published(model, _tensors(source))
     except BundleError as error:
@@ -96,9 +110,11 @@ def _read(source: Path) -> Any:
         try:
             return load_file(source)
         except (SafetensorError, OSError, ValueError) as error:
-            raise BundleError(f"{source}: not a whole safetensors file ({error})") from error
+            raise BundleError(
+                f"{source}: not a whole safetensors file ({error}); download it again"
+            ) from error
     try:
-        with warnings.catch_warnings():  # of torch, about the age of a file
+        with warnings.catch_warnings():  # torch warns about the age of a file
             warnings.simplefilter("ignore")
             return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -110,25 +126,25 @@ def _read(source: Path) -> Any:
         ) from error
 
 
-def _refused(source: Path, said: str) -> str:
-    """One line on why the restricted reader stopped."""
-    name = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:class|global) ([\w.]+)", said)
+def _refused(source: Path, reason: str) -> str:
+    """Explain in one line why the restricted reader stopped."""
+    name = re.search(r"GLOBAL ([\w.]+)|Unsupported (?:class|global) ([\w.]+)", reason)
     if name is None:
         return f"{source}: not a checkpoint that is safe to read; download it again"
-    if "blocked" in said:
+    if "blocked" in reason:
         return (
             f"{source}: would run {name[1] or name[2]}, which no checkpoint needs; "
             "nothing was run, delete the file"
         )
     return (
         f"{source}: holds a Python object besides tensors ({name[1] or name[2]}), which bmis does "
-        "not run; ask for the weights alone, or where you trust the file's maker save them so: "
+        "not run; ask for the weights alone or, if you trust where the file is from, save them so: "
         f"torch.save(torch.load(FILE, weights_only=False)[{_WRAPPED!r}], NEW)"
     )
 
 
 def _class_names(count: int) -> tuple[str, ...]:
-    """The authors name none: background, and foreground or numbers; a single one is foreground."""
+    """Name classes, as the authors do not: background, then foreground or numbers."""
     if count == 1:
         return ("foreground",)
     if count == 2:

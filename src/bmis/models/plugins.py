@@ -9,12 +9,20 @@ from bmis.errors import BmisError, ConfigError
 
 
 def load_plugins(files: Iterable[str | Path]) -> None:
-    """Run each file once, so that what it registers can be built.
+    """Run each file once, so that the networks it registers can be built.
 
-    Only ever called with paths from the command line or the caller's own code: it runs the file.
+    Only call it with paths from the command line or from the caller's own code: it runs them.
+
+    Args:
+        files: Paths of Python files, as text or ``Path``.
 
     Raises:
         ConfigError: There is no such file, or it cannot be run.
+
+    Example:
+        >>> _ = Path("mine.py").write_text("print('registers its networks here')")
+        >>> load_plugins(["mine.py"])
+        registers its networks here
     """
     for path in (Path(file).resolve() for file in files):
         name = f"bmis_plugin_{path.stem}"
@@ -33,4 +41,6 @@ def load_plugins(files: Iterable[str | Path]) -> None:
             raise
         except Exception as error:
             del sys.modules[name]
-            raise ConfigError(f"{path}: cannot be run ({type(error).__name__}: {error})") from error
+            raise ConfigError(
+                f"{path}: cannot be run ({type(error).__name__}: {error}); fix the file"
+            ) from error

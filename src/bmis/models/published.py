@@ -1,7 +1,8 @@
-"""Weights as the authors of the networks publish them: their tensor names to our models."""
+"""Weights as the authors of networks publish them: their tensor names mapped to our models."""
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -9,12 +10,12 @@ from bmis.errors import BundleError, ConfigError, did_you_mean
 from bmis.models.base import SegmentationModel
 from bmis.models.registry import build_model
 
-# What wraps the authors' names: DataParallel adds the first, a checkpoint flattened the second.
+# What precedes the authors' names: DataParallel adds the first, a flattened checkpoint the second.
 _PREFIX = re.compile(r"^((module|state_dict)\.)+")
 
 _Rules = tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]
 
-# From our names to those of the authors' checkpoint, applied in turn, each where it matches.
+# From our names to those of the authors' checkpoint: every rule that matches is applied, in order.
 _BMIS_RULES: _Rules = (
     (re.compile(r"^stem\."), "initial_block."),
     (re.compile(r"^stage_(\d)\.(\d+)"), lambda m: f"encoder_{m[1]}_{int(m[2]) + 1}"),
@@ -72,13 +73,56 @@ _DSU_NET_RULES: _Rules = (
 )
 
 
+@dataclass(frozen=True)
+class _Checkpoint:
+    """What a checkpoint that authors published looks like.
+
+    Attributes:
+        rules: From our tensor names to theirs.
+        first: Their kernel that sees the image; its axis 1 has the image's channels.
+        last: Their kernel that gives the logits.
+        class_axis: The axis of ``last`` that has the classes.
+    """
+
+    rules: _Rules
+    first: str
+    last: str
+    class_axis: int
+
+
+_CHECKPOINTS = {
+    "bmis": _Checkpoint(_BMIS_RULES, "initial_block.conv.weight", "output_conv.weight", 1),
+    "dsu_net": _Checkpoint(_DSU_NET_RULES, "stemk.conv.weight", "final_conv4.weight", 0),
+}
+_FIX = "use the checkpoint as the network's authors published it"
+
+
+def published_name(network: str, name: str) -> str:
+    """Translate a tensor's name in our network to its name in the authors' checkpoint.
+
+    Args:
+        network: A network whose authors published weights: "bmis" or "dsu_net".
+        name: A name in the network's ``state_dict``.
+
+    Raises:
+        ConfigError: There are no published weights of that network.
+
+    Example:
+        >>> published_name("bmis", "stage_1.0.conv_1.0.weight")
+        'encoder_1_1.conv3x1_1.weight'
+    """
+    for pattern, replacement in _checkpoint(network).rules:
+        name = pattern.sub(replacement, name)
+    return name
+
+
 def load_published(name: str, tensors: Mapping[str, Tensor]) -> SegmentationModel:
     """Build a network and fill it with the weights of its authors' checkpoint.
 
     Args:
         name: A network whose authors published weights: "bmis" or "dsu_net".
-        tensors: The authors' tensor names and values. Every name may carry ``module.`` and
-            ``state_dict.`` in front. Image channels and classes follow the shapes.
+        tensors: The authors' tensor names and values. Every name may start with ``module.`` and
+            ``state_dict.``. Image channels and classes follow from the shapes.
 
     Returns:
         The model in evaluation mode, in float32. It gives logits where the authors' code gives
@@ -88,80 +132,75 @@ def load_published(name: str, tensors: Mapping[str, Tensor]) -> SegmentationMode
     Raises:
         ConfigError: There are no published weights of that name.
         BundleError: A tensor is missing, unknown, there twice or of another shape.
+
+    Example:
+        >>> tensors = {  # as in a checkpoint of the authors, whose ECA has one axis fewer
+        ...     published_name("bmis", name): tensor.squeeze(2) if ".eca." in name else tensor
+        ...     for name, tensor in build_model("bmis", num_classes=3).state_dict().items()
+        ... }
+        >>> load_published("bmis", tensors).num_classes
+        3
     """
-    if name not in _LOADERS:
-        raise ConfigError(f"no published weights of {name!r}{did_you_mean(name, _LOADERS)}")
+    checkpoint = _checkpoint(name)
     plain: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         short = _PREFIX.sub("", key)
         if short in plain:
             raise BundleError(f"{name}: tensor {short!r} is there twice; keep one of them")
         plain[short] = tensor
-    return _LOADERS[name](plain).eval()
-
-
-def _bmis(tensors: Mapping[str, Tensor]) -> SegmentationModel:
-    first = _tensor("bmis", tensors, "initial_block.conv.weight", ndim=4)
-    last = _tensor("bmis", tensors, "output_conv.weight", ndim=4)
+    channels = _kernel(name, plain, checkpoint.first).shape[1]
+    classes = _kernel(name, plain, checkpoint.last).shape[checkpoint.class_axis]
     try:
-        model = build_model("bmis", in_channels=first.shape[1], num_classes=last.shape[1])
+        model = build_model(name, in_channels=channels, num_classes=classes)
     except ConfigError as error:
+        shape = tuple(plain[checkpoint.first].shape)
         raise BundleError(
-            f"bmis: tensor 'initial_block.conv.weight' has shape {tuple(first.shape)}, "
-            "which is not that of a published BMIS"
+            f"{name}: tensor {checkpoint.first!r} has shape {shape}, which does not fit ({error}); "
+            f"{_FIX}"
         ) from error
-    _fill("bmis", model, tensors, _BMIS_RULES)
-    return model
+    model.load_state_dict(_renamed(name, plain, model.state_dict()))
+    return model.eval()
 
 
-def _dsu_net(tensors: Mapping[str, Tensor]) -> SegmentationModel:
-    first = _tensor("dsu_net", tensors, "stemk.conv.weight", ndim=4)
-    last = _tensor("dsu_net", tensors, "final_conv4.weight", ndim=4)
-    model = build_model("dsu_net", in_channels=first.shape[1], num_classes=last.shape[0])
-    _fill("dsu_net", model, tensors, _DSU_NET_RULES)
-    return model
+def _checkpoint(name: str) -> _Checkpoint:
+    if name not in _CHECKPOINTS:
+        raise ConfigError(f"no published weights of {name!r}{did_you_mean(name, _CHECKPOINTS)}")
+    return _CHECKPOINTS[name]
 
 
-_LOADERS: dict[str, Callable[[Mapping[str, Tensor]], SegmentationModel]] = {
-    "bmis": _bmis,
-    "dsu_net": _dsu_net,
-}
-
-
-def _tensor(name: str, tensors: Mapping[str, Tensor], key: str, *, ndim: int) -> Tensor:
+def _kernel(name: str, tensors: Mapping[str, Tensor], key: str) -> Tensor:
     if key not in tensors:
-        raise BundleError(f"{name}: tensor {key!r} is missing; is this the authors' checkpoint?")
-    if tensors[key].ndim != ndim:
-        raise BundleError(f"{name}: tensor {key!r} has shape {tuple(tensors[key].shape)}")
+        raise BundleError(f"{name}: tensor {key!r} is missing; {_FIX}")
+    if tensors[key].ndim != 4:
+        raise BundleError(
+            f"{name}: tensor {key!r} has shape {tuple(tensors[key].shape)}, 4 axes are wanted; "
+            f"{_FIX}"
+        )
     return tensors[key]
 
 
-def _fill(
-    name: str,
-    model: SegmentationModel,
-    tensors: Mapping[str, Tensor],
-    rules: _Rules,
-) -> None:
-    """Copy every tensor into ``model``: all of the model's, all of the file's, each once."""
+def _renamed(
+    name: str, tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Give every tensor our name: all that are wanted, all that the file has, each once."""
     state = {}
     left = dict(tensors)
-    for ours, target in model.state_dict().items():
-        theirs = ours
-        for pattern, replacement in rules:
-            theirs = pattern.sub(replacement, theirs)
+    for ours, target in wanted.items():
+        theirs = published_name(name, ours)
+        if theirs not in left and ours.endswith("num_batches_tracked"):
+            state[ours] = target  # a counter that old files do not have
+            continue
         if theirs not in left:
-            if ours.endswith("num_batches_tracked"):  # a counter that old files do not have
-                state[ours] = target
-                continue
-            raise BundleError(f"{name}: tensor {theirs!r} is missing; the checkpoint is not whole")
+            raise BundleError(f"{name}: tensor {theirs!r} is missing; {_FIX}")
         value = left.pop(theirs)
         # The authors' 1-D convolution over the channels has one axis of length 1 fewer than ours.
-        wanted = (1, 1, target.shape[-1]) if ".eca." in ours else tuple(target.shape)
-        if tuple(value.shape) != wanted:
+        shape = (1, 1, target.shape[-1]) if ".eca." in ours else tuple(target.shape)
+        if tuple(value.shape) != shape:
             raise BundleError(
-                f"{name}: tensor {theirs!r} has shape {tuple(value.shape)}, {wanted} is wanted"
+                f"{name}: tensor {theirs!r} has shape {tuple(value.shape)}, {shape} is wanted; "
+                f"{_FIX}"
             )
         state[ours] = value.reshape(target.shape)
     if left:
-        raise BundleError(f"{name}: tensor {min(left)!r} is not one of this network's")
-    model.load_state_dict(state)
+        raise BundleError(f"{name}: tensor {min(left)!r} is not one of this network's; {_FIX}")
+    return state

@@ -1,4 +1,4 @@
-"""The table of networks: which class a name stands for, and where it is from."""
+"""The registry of networks: which class a name stands for, and where it comes from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,13 +17,18 @@ class Method:
     """A registered network and where it comes from.
 
     Attributes:
-        name: What ``build_model`` calls it.
+        name: Its name for ``build_model``.
         cls: Its class.
         preset: Constructor arguments that the name stands for.
         group: "light", "classic" or "transformer"; "own" for networks of a user.
-        source: Its paper, such as "arXiv:1505.04597", or the library it is from.
-        licence: Of its authors' or library's code; "none stated" where there is none.
+        source: Its paper, such as "arXiv:1505.04597", or the library it comes from.
+        licence: Licence of its authors' or library's code; "none stated" where there is none.
         extra: The extra of ``bmis`` that it needs besides "train", if any.
+
+    Example:
+        >>> method = find_method("bmis_tiny")
+        >>> method.family, method.preset["depths"]
+        ('bmis', (2, 4))
     """
 
     name: str
@@ -36,7 +41,7 @@ class Method:
 
     @property
     def family(self) -> str:
-        """The module it is written in: its published sizes share it."""
+        """The module that it is written in, without its package; its published sizes share it."""
         return self.cls.__module__.rpartition(".")[2]
 
 
@@ -53,24 +58,45 @@ def register(
     extra: str | None = None,
     **preset: Any,
 ) -> Callable[[_Model], _Model]:
-    """Make a model class known as ``name``, with constructor arguments preset if any are given.
+    """Register a model class under a name, with preset constructor arguments if any are given.
 
-    One class may carry several names (its published sizes); two classes cannot share one.
+    One class may carry several names (its published sizes). Two classes cannot share one.
 
     Args:
-        name: What ``build_model`` calls it.
+        name: Its name for ``build_model``.
         group: "light", "classic" or "transformer"; "own" for networks of a user.
-        source: Its paper, such as "arXiv:1505.04597", or the library it is from.
-        licence: Of its authors' or library's code; "none stated" where there is none.
+        source: Its paper, such as "arXiv:1505.04597", or the library it comes from.
+        licence: Licence of its authors' or library's code; "none stated" where there is none.
         extra: The extra of ``bmis`` that it needs besides "train", if any.
         preset: Constructor arguments that the name stands for.
+
+    Returns:
+        A decorator that leaves the class as it is.
+
+    Raises:
+        ConfigError: There is no such group.
+        ValueError: The name is taken.
+
+    Example:
+        >>> from torch import nn
+        >>> @register("pixelwise")
+        ... class Pixelwise(SegmentationModel):
+        ...     def __init__(self, in_channels=3, num_classes=2):
+        ...         super().__init__(in_channels, num_classes, stride=1)
+        ...         self.head = nn.Conv2d(in_channels, num_classes, 1)
+        ...     def forward(self, x):
+        ...         return self.head(x)
+        >>> find_method("pixelwise").group
+        'own'
+        >>> del _METHODS["pixelwise"]  # only so that other examples do not list it
     """
     check_choice("group", group, GROUPS)
 
     def add(cls: _Model) -> _Model:
         if name in _METHODS:
             raise ValueError(
-                f"model name {name!r} is already taken by {_METHODS[name].cls.__name__}"
+                f"model name {name!r} is already taken by {_METHODS[name].cls.__name__}; "
+                "choose another"
             )
         _METHODS[name] = Method(name, cls, preset, group, source, licence, extra)
         return cls
@@ -79,15 +105,24 @@ def register(
 
 
 def list_models() -> list[str]:
-    """All names that ``build_model`` accepts, sorted."""
+    """List all names that ``build_model`` accepts, sorted.
+
+    Example:
+        >>> [name for name in list_models() if name.startswith("bmis")]
+        ['bmis', 'bmis_large', 'bmis_small', 'bmis_tiny']
+    """
     return sorted(_METHODS)
 
 
 def find_method(name: str) -> Method:
-    """What is known of a registered network.
+    """Look up what is known of a registered network.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: There is no network of that name.
+
+    Example:
+        >>> find_method("unet").source
+        'arXiv:1505.04597'
     """
     if name not in _METHODS:
         raise ConfigError(f"unknown model {name!r}{did_you_mean(name, list_models())}")
@@ -95,12 +130,30 @@ def find_method(name: str) -> Method:
 
 
 def takes_size(name: str) -> bool:
-    """Whether a network is built for one size of image, which its argument ``size`` sets."""
+    """Whether a network is built for one size of image, which its argument ``size`` sets.
+
+    Raises:
+        ConfigError: There is no network of that name.
+
+    Example:
+        >>> takes_size("monai_unetr"), takes_size("bmis")
+        (True, False)
+    """
     return "size" in signature(find_method(name).cls).parameters
 
 
 def size_options(name: str, options: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """The options, with the size of the images where the network needs it and they do not say."""
+    """Add the size of the images to a network's options where it needs one and they have none.
+
+    Args:
+        name: A network of ``list_models``.
+        options: Constructor arguments.
+        size: Height and width of the images in pixels.
+
+    Example:
+        >>> size_options("monai_unetr", {}, (96, 96)), size_options("bmis", {}, (96, 96))
+        ({'size': (96, 96)}, {})
+    """
     return {"size": size, **options} if takes_size(name) else dict(options)
 
 
@@ -108,12 +161,19 @@ def build_model(name: str, **args: Any) -> SegmentationModel:
     """Build an untrained model by name.
 
     Args:
-        name: See ``list_models``.
-        args: For its constructor, over its preset: ``in_channels``, ``num_classes`` and its own.
+        name: A network of ``list_models``.
+        args: Arguments of its constructor, which go before its preset: ``in_channels``,
+            ``num_classes`` and its own.
 
     Raises:
         ConfigError: The name or an argument is unknown, or an argument's value is refused.
-        MissingExtraError: The library that it is from is not installed.
+        MissingExtraError: The library that it comes from is not installed.
+
+    Example:
+        >>> import torch
+        >>> model = build_model("unet", in_channels=1, widths=(4, 8))
+        >>> model(torch.zeros(1, 1, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
     method = find_method(name)
     try:

@@ -21,7 +21,7 @@ from bmis.config import TrainConfig
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
-from bmis.models.networks.bmis import ParallelDownsampling
+from bmis.models.layers.factorised import ParallelDownsampling
 from bmis.train.sources import find_source
 
 _log = logging.getLogger("bmis")

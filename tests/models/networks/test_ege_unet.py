@@ -47,44 +47,44 @@ def test_each_quarter_of_the_channels_has_its_plane():
     assert [tuple(q.plane.shape[2:]) for q in block.quarters[:3]] == [(8, 8), (8, 1), (1, 8)]
 
 
-def test_each_group_of_a_bridge_has_its_dilation_and_the_guess():
+def test_each_group_of_a_bridge_has_its_dilation_and_the_logits():
     torch.manual_seed(0)
     bridge = AggregationBridge(12, 8, 3)
     seen = []
     bridge.mix.register_forward_hook(lambda _, args, __: seen.append(args[0]))
-    fine, guess = torch.randn(1, 8, 15, 15), torch.randn(1, 3, 15, 15, requires_grad=True)
-    bridge(torch.randn(1, 12, 8, 8), fine, guess)
-    assert seen[0].shape == (1, 4 * 7, 15, 15)  # of each: 2 coarse, 2 fine, 3 guessed
+    fine, logits = torch.randn(1, 8, 15, 15), torch.randn(1, 3, 15, 15, requires_grad=True)
+    bridge(torch.randn(1, 12, 8, 8), fine, logits)
+    assert seen[0].shape == (1, 4 * 7, 15, 15)  # of each: 2 coarse, 2 fine, 3 of logits
     for group, dilation in enumerate((1, 2, 5, 7)):
         centre = seen[0][0, 7 * group : 7 * group + 7, 7, 7].square().sum()
-        (gradient,) = torch.autograd.grad(centre, guess, retain_graph=True)
+        (gradient,) = torch.autograd.grad(centre, logits, retain_graph=True)
         expected = torch.zeros(15, 15, dtype=torch.bool)
         taps = slice(7 - dilation, 8 + dilation, dilation)
         expected[taps, taps] = True
         assert torch.equal(gradient[0].abs().sum(0) > 0, expected)
 
 
-def test_the_guesses_are_trained_coarsest_first():
+def test_auxiliary_heads_are_trained_coarsest_first():
     torch.manual_seed(0)
     model = build_model("ege_unet").eval()
     seen = []
-    for guess in model.guesses:
-        guess.register_forward_hook(lambda _, __, out: seen.append(out))
+    for head in model.auxiliary_heads:
+        head.register_forward_hook(lambda _, __, out: seen.append(out))
     x = torch.randn(2, 3, 32, 64)
-    answer, *auxiliary = model.training_logits(x)
+    logits, *auxiliary = model.training_logits(x)
     assert [g.shape[2] for g in seen] == [1, 2, 4, 8, 16]
-    for full, guess in zip(auxiliary, seen, strict=True):
-        wanted = F.interpolate(guess, size=(32, 64), mode="bilinear", align_corners=True)
+    for full, small in zip(auxiliary, seen, strict=True):
+        wanted = F.interpolate(small, size=(32, 64), mode="bilinear", align_corners=True)
         torch.testing.assert_close(full, wanted)
-    assert torch.equal(answer, model(x))
+    assert torch.equal(logits, model(x))
     assert model.auxiliary_weights == (0.1, 0.2, 0.3, 0.4, 0.5)  # of the published loss
 
 
-def test_the_answer_rests_on_every_guess():
+def test_the_logits_rest_on_every_auxiliary_head():
     torch.manual_seed(0)
     model = build_model("ege_unet").eval()
     model(torch.randn(2, 3, 64, 64)).square().mean().backward()
-    assert all(guess.weight.grad.abs().max() > 0 for guess in model.guesses)
+    assert all(head.weight.grad.abs().max() > 0 for head in model.auxiliary_heads)
 
 
 def test_each_bridge_goes_on_from_the_coarser_one():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from bmis.models import build_model
 from bmis.models.complexity import count_macs
-from bmis.models.networks.fast_scnn import PyramidPooling, region_means
+from bmis.models.networks.fast_scnn import PyramidPooling, part_means
 
 
 def test_size_is_as_published():
@@ -27,7 +27,7 @@ def test_both_branches_start_from_the_same_three_halvings():
 
 
 @pytest.mark.parametrize("size", [(14, 14), (4, 7), (1, 1)])
-def test_regions_are_1_2_3_and_6_a_side_at_any_size(size):
+def test_parts_are_1_2_3_and_6_a_side_at_any_size(size):
     pyramid = PyramidPooling(8).eval()
     seen = []
     for level in pyramid.levels:
@@ -52,7 +52,7 @@ def test_deterministic_means_are_those_of_torch(parts, size, deterministic, monk
     x = torch.randn(2, 3, *size)
     wanted = F.adaptive_avg_pool2d(x, parts)
     monkeypatch.delattr(F, "adaptive_avg_pool2d")  # as good as not there: it raises on GPUs
-    torch.testing.assert_close(region_means(x, parts), wanted)
+    torch.testing.assert_close(part_means(x, parts), wanted)
 
 
 @pytest.mark.parametrize("level", range(4))

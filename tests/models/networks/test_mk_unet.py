@@ -6,7 +6,7 @@ import torch
 from bmis.errors import ConfigError
 from bmis.models import build_model
 from bmis.models.complexity import count_macs
-from bmis.models.layers.blocks import SpatialAttention
+from bmis.models.layers.attention import SpatialAttention
 from bmis.models.networks.mk_unet import ChannelAttention, MultiKernelBlock
 
 

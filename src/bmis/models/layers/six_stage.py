@@ -1,4 +1,4 @@
-"""The frame that MALUNet and EGE-UNet share: six narrow stages down to 1/32 and five up again."""
+"""The frame that MALUNet and EGE-UNet share: six narrow stages down to 1/32, and five up again."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
 
-Block = Callable[[int, int], nn.Module]  # made from the channels that come and that go
-_FINE = 3  # stages next to the image's size: a convolution each
+Block = Callable[[int, int], nn.Module]  # made from its input and output channels
+_FINE = 3  # stages near the image's size, which have one convolution each
 
 
 class SixStageUNet(SegmentationModel):
     """Convolutions at the three fine scales, blocks of the network's own at the coarse ones.
 
     After its block a stage has a norm in 4 groups of channels, max-pooling or bilinear upsampling
-    by 2 (not between the deepest two, which are of one size), and GELU. A subclass says in
-    its ``forward`` how the encoder's features reach the decoder.
+    by 2 (not between the deepest two, which are of one size), and GELU. A subclass decides in its
+    ``forward`` how the encoder's features reach the decoder.
 
     Args:
         in_channels: Channels of the image.
@@ -28,7 +28,16 @@ class SixStageUNet(SegmentationModel):
         up: Makes the block of a coarse stage of the decoder.
 
     Raises:
-        ConfigError: Other than 6 widths, or one that is not a multiple of 4.
+        ConfigError: There are not 6 widths, or one is no multiple of 4.
+
+    Example:
+        >>> import torch
+        >>> def block(inputs, outputs):
+        ...     return nn.Conv2d(inputs, outputs, 1)
+        >>> frame = SixStageUNet(3, 2, (4, 4, 8, 8, 8, 8), down=block, up=block)
+        >>> features, deepest = frame.encode(torch.zeros(1, 3, 64, 64))
+        >>> [y.shape[2] for y in features], deepest.shape
+        ([32, 16, 8, 4, 2], torch.Size([1, 8, 2, 2]))
     """
 
     def __init__(
@@ -49,7 +58,7 @@ class SixStageUNet(SegmentationModel):
         self.head = nn.Sequential(nn.Conv2d(widths[0], num_classes, 1), _upsampling(2))
 
     def encode(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Image -> features of the first five stages, finest first, and those of the last."""
+        """Turn an image into the features of the first five stages, finest first, and the last."""
         self.check_input(x)
         features = []
         for encode in self.encoders:

@@ -1,13 +1,14 @@
 """Swin Transformer: Liu et al., "Hierarchical Vision Transformer using Shifted Windows", 2021.
 
-arXiv:2103.14030. An encoder for networks of this package, not a network of its own. Features are
-cut into windows of 7 x 7 positions; attention stays inside them, so that its cost grows with the
-image and not with its square. Every second block moves the windows by half their side, which lets
-neighbours talk; between stages 2 x 2 positions are joined into one.
+arXiv:2103.14030. This is an encoder for networks of this package, not a network of its own.
+Features are cut into windows of 7 x 7 positions. Attention stays inside them, so that its cost
+grows with the image and not with its square. Every second block moves the windows by half their
+side, so that neighbouring windows exchange information. Between stages 2 x 2 positions are joined
+into one.
 
 Departures: no norm after the last stage, no classifier, no stochastic depth. Features whose sides
-are no multiples of 7 are padded; the padding is hidden from every position, so that it is as if
-the windows at the border were smaller.
+are no multiples of 7 are padded. The padding is hidden from every position, as if the windows at
+the border were smaller.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,15 @@ _PATCH = 4  # side of the pixels that become one position
 
 
 class WindowAttention(nn.Module):
-    """Attention of the positions of a window to each other, by content and relative place.
+    """Attention among the positions of a window, by content and relative place.
 
     Args:
-        channels: Of the features, a multiple of 32.
+        channels: Channels of the features, a multiple of 32.
         shifted: Whether the windows are moved by half their side.
+
+    Example:
+        >>> WindowAttention(32, shifted=True)(torch.zeros(1, 9, 16, 32)).shape
+        torch.Size([1, 9, 16, 32])
     """
 
     bias_index: Tensor
@@ -41,10 +46,10 @@ class WindowAttention(nn.Module):
         self.projection = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, H, W, C) -> (N, H, W, C)."""
+        """Attend within the windows of features (N, H, W, C); the shape stays."""
         height, width = x.shape[1:3]
         y = F.pad(self.qkv(x), (0, 0, 0, -width % WINDOW, 0, -height % WINDOW))
-        # where one window holds all of a side there is nothing to move it for
+        # a window that holds all of a side need not move along it
         down, right = (self.shift if side > WINDOW else 0 for side in (height, width))
         if down or right:
             y = y.roll((-down, -right), (1, 2))
@@ -57,7 +62,7 @@ class WindowAttention(nn.Module):
         y = _join((weights @ value).transpose(2, 3).flatten(3), padded[0], padded[1])
         if down or right:
             y = y.roll((down, right), (1, 2))
-        return self.projection(y[:, :height, :width])  # type: ignore[no-any-return]
+        return self.projection(y[:, :height, :width])
 
     def _bias(self, sides: tuple[int, int], shifts: tuple[int, int]) -> Tensor:
         """What is added to the scores: (heads, 49, 49), or (windows, heads, 49, 49) with -inf."""
@@ -71,7 +76,7 @@ class WindowAttention(nn.Module):
 
 
 def _relative_places() -> Tensor:
-    """Of each pair of positions in a window, the row of the table for how they lie: (49 * 49,)."""
+    """Rows of the table, one for each pair of positions in a window: (49 * 49,)."""
     place = torch.arange(WINDOW**2)
     down, right = place // WINDOW, place % WINDOW
     offset = [axis.unsqueeze(1) - axis.unsqueeze(0) + WINDOW - 1 for axis in (down, right)]
@@ -79,7 +84,7 @@ def _relative_places() -> Tensor:
 
 
 def _regions(sides: tuple[int, int], shifts: tuple[int, int], device: torch.device) -> Tensor:
-    """Which positions of the moved, padded features may see each other: those of one number.
+    """Number the positions of the moved, padded features; those of one number see each other.
 
     Rolling brings the first rows and columns to the end, beside others that they do not touch.
     """
@@ -93,21 +98,26 @@ def _regions(sides: tuple[int, int], shifts: tuple[int, int], device: torch.devi
 
 
 def _cut(x: Tensor) -> Tensor:
-    """Features (N, H, W, C), sides multiples of 7 -> windows (N, H/7 * W/7, 49, C)."""
+    """Cut features (N, H, W, C), sides multiples of 7, into windows (N, H/7 * W/7, 49, C)."""
     n, height, width, channels = x.shape
     x = x.view(n, height // WINDOW, WINDOW, width // WINDOW, WINDOW, channels)
     return x.transpose(2, 3).reshape(n, -1, WINDOW**2, channels)
 
 
 def _join(x: Tensor, height: int, width: int) -> Tensor:
-    """Windows (N, H/7 * W/7, 49, C) -> features (N, H, W, C)."""
+    """Join windows (N, H/7 * W/7, 49, C) to features (N, H, W, C)."""
     n, channels = x.shape[0], x.shape[3]
     x = x.view(n, height // WINDOW, width // WINDOW, WINDOW, WINDOW, channels)
     return x.transpose(2, 3).reshape(n, height, width, channels)
 
 
 class SwinBlock(nn.Module):
-    """Window attention, then two dense layers per position, each normalised before, residual."""
+    """Window attention, then two dense layers per position, each normalised before; residual.
+
+    Example:
+        >>> SwinBlock(32, shifted=False)(torch.zeros(1, 8, 8, 32)).shape
+        torch.Size([1, 8, 8, 32])
+    """
 
     def __init__(self, channels: int, *, shifted: bool) -> None:
         super().__init__()
@@ -119,13 +129,18 @@ class SwinBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (N, H, W, C) -> (N, H, W, C)."""
+        """Transform features (N, H, W, C); the shape stays."""
         x = x + self.attention(self.norm_1(x))
-        return x + self.mlp(self.norm_2(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.norm_2(x))
 
 
 class PatchEmbedding(nn.Module):
-    """Each 4 x 4 pixels become one position: (N, I, H, W) -> (N, H/4, W/4, C)."""
+    """Make one position of each 4 x 4 pixels: (N, I, H, W) -> (N, H/4, W/4, C).
+
+    Example:
+        >>> PatchEmbedding(3, 32)(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 8, 8, 32])
+    """
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()
@@ -133,11 +148,16 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(x).permute(0, 2, 3, 1))  # type: ignore[no-any-return]
+        return self.norm(self.conv(x).permute(0, 2, 3, 1))
 
 
 class PatchMerging(nn.Module):
-    """Each 2 x 2 positions become one of twice the channels: (N, H, W, C) -> (N, H/2, W/2, 2 C)."""
+    """Make one position of each 2 x 2: (N, H, W, C) -> (N, H/2, W/2, 2 C).
+
+    Example:
+        >>> PatchMerging(32)(torch.zeros(1, 8, 8, 32)).shape
+        torch.Size([1, 4, 4, 64])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -149,7 +169,7 @@ class PatchMerging(nn.Module):
         x = x.reshape(n, height // 2, 2, width // 2, 2, channels)
         # published weights take the four positions of a square column by column
         x = x.permute(0, 1, 3, 4, 2, 5).flatten(3)
-        return self.reduction(self.norm(x))  # type: ignore[no-any-return]
+        return self.reduction(self.norm(x))
 
 
 class SwinEncoder(nn.Module):
@@ -157,8 +177,13 @@ class SwinEncoder(nn.Module):
 
     Args:
         in_channels: Channels of the image.
-        width: Channels at 1/4, a multiple of 32; each further scale doubles them.
+        width: Channels at 1/4, a multiple of 32. Each further scale doubles them.
         depths: Blocks at each scale; (2, 2, 6, 2) is Swin-T.
+
+    Example:
+        >>> encoder = SwinEncoder(3, width=32, depths=(1, 1, 1, 1))
+        >>> [y.shape[1] for y in encoder(torch.zeros(1, 3, 32, 32))]
+        [32, 64, 128, 256]
     """
 
     def __init__(self, in_channels: int, width: int, depths: Sequence[int]) -> None:
@@ -173,7 +198,7 @@ class SwinEncoder(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """An image (N, I, H, W), sides multiples of 32 -> features (N, C, h, w), finest first."""
+        """Turn images (N, I, H, W), sides multiples of 32, into features, finest first."""
         y = self.patches(x)
         features = [self.stages[0](y)]
         for merge, stage in zip(self.merges, list(self.stages)[1:], strict=True):
@@ -182,7 +207,7 @@ class SwinEncoder(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """Normal values of deviation 0.02, as transformers of images are commonly begun."""
+    """Draw weights with a standard deviation of 0.02, as is common for vision transformers."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -5,11 +5,11 @@ The MONAI Consortium, "MONAI: Medical Open Network for AI". U-Net with residual 
 the network of nnU-Net (DynUNet, arXiv:1809.10486), SegResNet (arXiv:1810.11654), Swin UNETR
 (arXiv:2201.01266), UNETR (arXiv:2103.10504), and a U-Net over EfficientNet-B0 (FlexibleUNet).
 
-Departures from the library's defaults: widths and depths where the library has none, as said at
-each name; no pretrained weights; parts that the library makes but does not use are left out. There
-is no deep supervision of U-Net++ and DynUNet, as in the library.
-DynUNet halves an image six times, yet takes multiples of 32: it is padded with zeros at the bottom
-and at the right to the next multiple of 64, and the logits there are cut off.
+Departures from the library's defaults: widths and depths are chosen where the library has none, as
+described with each architecture. There are no pretrained weights. Parts that the library makes but
+does not use are left out. U-Net++ and DynUNet have no deep supervision, as in the library. DynUNet
+halves an image six times, yet takes multiples of 32: it is padded with zeros at the bottom and at
+the right to the next multiple of 64, and the logits there are cut off.
 """
 
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ from bmis.models.layers.unused import prune_unused
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {"licence": "Apache-2.0", "extra": "zoo"}
-_PATCH = 16  # side of the image's piece that UNETR makes one token of
+_PATCH = 16  # side of the patch of the image that becomes one token of UNETR
 
 
 class _Plan(NamedTuple):
-    """How the library builds one: its class there, and arguments besides the channels'."""
+    """How the library builds a network: its class, and arguments besides the channels."""
 
     name: str
     stride: int
-    smallest: int  # twice the stride where an instance norm stands at the coarsest scale
+    smallest: int  # twice the stride where the coarsest scale has an instance norm
     options: dict[str, Any]
 
 
@@ -56,13 +56,13 @@ _PLANS = {
 
 
 class _MonaiNetwork(SegmentationModel):
-    """A network of the library behind the check of its input."""
+    """A network of the library that checks its input first."""
 
     network: nn.Module
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        return self.network(x)  # type: ignore[no-any-return]
+        return self.network(x)
 
 
 @register(
@@ -121,6 +121,12 @@ class MonaiNetwork(_MonaiNetwork):
     Raises:
         ConfigError: There is no such architecture.
         MissingExtraError: The library is not installed.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("monai_segresnet")
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -135,7 +141,7 @@ class MonaiNetwork(_MonaiNetwork):
         self.network = _build(
             plan.name, in_channels=in_channels, out_channels=num_classes, **plan.options
         )
-        if architecture == "basic_unetplusplus":  # makes the heads of its deep supervision
+        if architecture == "basic_unetplusplus":  # it has heads for deep supervision
             prune_unused(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,9 +149,9 @@ class MonaiNetwork(_MonaiNetwork):
         height, width = x.shape[2:]
         missing = (0, -width % self.padded_to, 0, -height % self.padded_to)
         logits = self.network(F.pad(x, missing) if any(missing) else x)
-        if isinstance(logits, list):  # of U-Net++, whose deep supervision is off
+        if isinstance(logits, list):  # U-Net++ without deep supervision
             logits = logits[0]
-        return logits[..., :height, :width]  # type: ignore[no-any-return]
+        return logits[..., :height, :width]
 
 
 @register("monai_flexible_unet", group="classic", source="arXiv:1905.11946", **_FACTS)
@@ -161,6 +167,12 @@ class MonaiFlexibleUNet(_MonaiNetwork):
     Raises:
         ConfigError: There is no such encoder.
         MissingExtraError: The library is not installed.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("monai_flexible_unet", encoder="resnet10").eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -177,7 +189,7 @@ class MonaiFlexibleUNet(_MonaiNetwork):
 
 @register("monai_unetr", group="transformer", source="arXiv:2103.10504", **_FACTS)
 class MonaiUNETR(_MonaiNetwork):
-    """A vision transformer on pieces of 16 x 16 pixels and a convolutional decoder, untrained.
+    """A vision transformer on patches of 16 x 16 pixels and a convolutional decoder, untrained.
 
     It learns an embedding for each position, so it is built for one size of image.
 
@@ -187,8 +199,15 @@ class MonaiUNETR(_MonaiNetwork):
         size: Height and width of the images, multiples of 16.
 
     Raises:
-        ConfigError: A size that is not two such numbers.
+        ConfigError: The size is not two such numbers.
         MissingExtraError: The library is not installed.
+
+    Example:
+        >>> from bmis import build_model
+        >>> with torch.device("meta"):  # shapes without weights
+        ...     model = build_model("monai_unetr", size=(96, 96))
+        >>> model.valid_size(100, 80)
+        (96, 96)
     """
 
     def __init__(
@@ -204,16 +223,16 @@ class MonaiUNETR(_MonaiNetwork):
         network = _build(
             "UNETR", in_channels=in_channels, out_channels=num_classes, img_size=(height, width)
         )
-        for block in network.vit.blocks:  # made for cross-attention, which UNETR has none of
+        for block in network.vit.blocks:  # for cross-attention, which UNETR does not have
             del block.norm_cross_attn, block.cross_attn
         self.network = network
 
 
 def _build(name: str, **options: Any) -> Any:
-    """A network of the library for images, that is, in two dimensions."""
-    require("einops", extra="zoo")  # the library asks for it late, in its own words
+    """Build a network of the library in two dimensions."""
+    require("einops", extra="zoo")  # the library would ask for it late, without our install line
     build = getattr(require("monai.networks.nets", extra="zoo"), name)
-    # Swin UNETR reads values while it is built, which the meta device has none of.
+    # Swin UNETR reads values while it is built, and the meta device holds none.
     with torch.device("cpu") if name == "SwinUNETR" else nullcontext():
         network = build(spatial_dims=2, **options)
     return network.to(torch.get_default_device())

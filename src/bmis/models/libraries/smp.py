@@ -1,4 +1,4 @@
-"""Networks of segmentation-models-pytorch (``smp``), with an encoder of its many.
+"""Networks of segmentation-models-pytorch (``smp``), each with one of its many encoders.
 
 Iakubovskii, "Segmentation Models Pytorch", 2019. Each name's paper is that of its decoder: U-Net
 (arXiv:1505.04597), U-Net++ (arXiv:1807.10165), MA-Net (doi:10.1109/ACCESS.2020.3025372), LinkNet
@@ -6,12 +6,12 @@ Iakubovskii, "Segmentation Models Pytorch", 2019. Each name's paper is that of i
 DeepLabv3+ (arXiv:1802.02611), UPerNet (arXiv:1807.10221), SegFormer (arXiv:2105.15203), DPT
 (arXiv:2103.13413).
 
-Departures from the library's defaults: no pretrained weights are loaded (nothing is downloaded);
-LinkNet and DeepLabv3+ stand on MobileNetV2 and SegFormer on its own MiT-B0, the others on the
-library's ResNet-34 (DPT on ViT-B/16); the vision transformer of DPT takes images of any size, to
-which it interpolates its position embedding; parts of the encoder that take no part in the answer
-(the last stages under PSPNet, the classifier under DPT) are left out. U-Net++ has no deep
-supervision and no network a classifying head, as in the library.
+Departures from the library's defaults: no pretrained weights are loaded, so nothing is downloaded.
+LinkNet and DeepLabv3+ use MobileNetV2 as encoder, SegFormer its own MiT-B0, DPT ViT-B/16 and the
+others the library's ResNet-34. The vision transformer of DPT takes images of any size, to which it
+interpolates its position embedding. Parts of the encoder that the logits do not use are left out
+(the last stages under PSPNet, the classifier under DPT). U-Net++ has no deep supervision and no
+network a classification head, as in the library.
 
 The library is MIT-licensed, but its Mix Transformers (encoders "mit_b0" to "mit_b5") are under the
 NVIDIA Source Code License, which allows research only.
@@ -35,7 +35,7 @@ _ARCHITECTURES = (
     *("Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "PAN", "DeepLabV3Plus"),
     *("UPerNet", "Segformer", "DPT"),
 )
-_SIZES = {  # stride and smallest, where they are not the encoder's
+_SIZES = {  # stride and smallest size, where the encoder does not decide them
     "PAN": (16, 128),  # three more halvings after the encoder
     "DPT": (32, 32),  # one more halving after the encoder
 }
@@ -131,14 +131,21 @@ class SMPNetwork(SegmentationModel):
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
-        architecture: As the library calls it: Unet, UnetPlusPlus, MAnet, Linknet, FPN, PSPNet,
-            PAN, DeepLabV3Plus, UPerNet, Segformer or DPT.
-        encoder: As the library calls it: "resnet34", ..., or "tu-" and a name of timm's. DPT
-            takes vision transformers only.
+        architecture: Its name in the library: Unet, UnetPlusPlus, MAnet, Linknet, FPN, PSPNet, PAN,
+            DeepLabV3Plus, UPerNet, Segformer or DPT.
+        encoder: Its name in the library, such as "resnet34", or "tu-" and a name of timm. DPT takes
+            vision transformers only.
 
     Raises:
-        ConfigError: There is no such architecture or encoder, or the one does not take the other.
+        ConfigError: There is no such architecture or encoder, or the two do not go together.
         MissingExtraError: The library is not installed.
+
+    Example:
+        >>> import torch
+        >>> from bmis import build_model
+        >>> model = build_model("smp_unet", encoder="mobilenet_v2").eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -153,7 +160,7 @@ class SMPNetwork(SegmentationModel):
         library = require("segmentation_models_pytorch", extra="zoo")
         if not encoder.startswith("tu-"):
             check_choice("encoder", encoder, tuple(library.encoders.get_encoder_names()))
-        # A Mix Transformer reads values while it is built, which the meta device has none of.
+        # A Mix Transformer reads values while it is built, and the meta device holds none.
         values = torch.device("cpu") if encoder.startswith("mit_") else nullcontext()
         try:
             with values:
@@ -165,7 +172,9 @@ class SMPNetwork(SegmentationModel):
                     **({"dynamic_img_size": True} if architecture == "DPT" else {}),
                 )
         except (ValueError, RuntimeError, NotImplementedError) as error:
-            raise ConfigError(f"{architecture} on encoder {encoder!r}: {error}") from error
+            raise ConfigError(
+                f"{architecture} on encoder {encoder!r}: {error}; choose another encoder"
+            ) from error
         stride, smallest = _SIZES.get(architecture, (int(network.encoder.output_stride), 0))
         super().__init__(in_channels, num_classes, stride=stride, smallest=smallest)
         self.network = network.to(torch.get_default_device())
@@ -173,4 +182,4 @@ class SMPNetwork(SegmentationModel):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        return self.network(x)  # type: ignore[no-any-return]
+        return self.network(x)

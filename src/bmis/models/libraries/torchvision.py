@@ -2,10 +2,10 @@
 
 LR-ASPP (arXiv:1905.02244), FCN (arXiv:1411.4038) and DeepLabv3 (arXiv:1706.05587).
 
-Departures from the library's defaults: no pretrained weights are loaded (nothing is downloaded);
-the first convolution takes the image's channels, whatever their number, where the library takes
-three only; the answer is the tensor of logits, not a dictionary. There are no auxiliary heads, as
-in the library for networks without pretrained weights.
+Departures from the library's defaults: no pretrained weights are loaded, so nothing is downloaded.
+The first convolution takes any number of image channels, where the library takes three only. The
+result is the tensor of logits, not a dictionary. There are no auxiliary heads, as in the library
+for networks without pretrained weights.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from bmis.models.base import SegmentationModel
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {"licence": "BSD-3-Clause", "extra": "zoo"}
-_STRIDES = {  # of the encoder, whose last stages are dilated in place of strided
+_STRIDES = {  # of the encoder, whose last stages are dilated instead of strided
     ("lraspp", "mobilenet_v3_large"): 16,
     ("fcn", "resnet50"): 8,
     ("fcn", "resnet101"): 8,
@@ -54,8 +54,15 @@ class TorchvisionNetwork(SegmentationModel):
         encoder: "mobilenet_v3_large" (not of fcn), "resnet50" or "resnet101" (not of lraspp).
 
     Raises:
-        ConfigError: There is no such architecture, or not on that encoder.
+        ConfigError: There is no such architecture, or it does not go with that encoder.
         MissingExtraError: The library is not installed.
+
+    Example:
+        >>> import torch
+        >>> from bmis import build_model
+        >>> model = build_model("tv_lraspp", in_channels=1).eval()
+        >>> model(torch.zeros(1, 1, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -81,11 +88,11 @@ class TorchvisionNetwork(SegmentationModel):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
-        return self.network(x)["out"]  # type: ignore[no-any-return]
+        return self.network(x)["out"]
 
 
 def _take_channels(backbone: nn.Module, channels: int) -> None:
-    """Put a new convolution for this many channels where the image comes in."""
+    """Replace the first convolution by one for this many channels."""
     name, old = next((n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
     new = nn.Conv2d(
         channels,

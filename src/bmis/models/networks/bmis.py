@@ -1,12 +1,14 @@
 """BMIS (Dai et al., Applied Soft Computing 182 (2025) 113549): shallow, wide, no skip connections.
 
-Section numbers of the paper are left out on purpose: the steps below follow its overview figure,
-left to right. Departures: logits come out (the authors apply a sigmoid inside), ECA and position
-attention are computed by equivalent means (see ``blocks``), and everything the paper's ablations
-vary is an option.
+The steps below follow the paper's overview figure, left to right. The residual blocks and the
+changes of size, which ERFNet brought, are in ``layers.factorised``.
+
+Departures: logits come out (the authors apply a sigmoid inside). ECA and attention are computed by
+equivalent means (see ``layers.attention``). All that the paper's ablations vary is an option.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,8 +18,9 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import EfficientChannelAttention, attend, channel_affinity
-from bmis.models.layers.cpu_gradients import TransposedConvolution, with_means
+from bmis.models.layers.attention import ChannelAttention, attend
+from bmis.models.layers.cpu_layers import TransposedConvolution
+from bmis.models.layers.factorised import ParallelDownsampling, Upsampling, residual_stage
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {
@@ -25,83 +28,17 @@ _FACTS: dict[str, Any] = {
     "source": "doi:10.1016/j.asoc.2025.113549",
     "licence": "none stated",
 }
-_EPS = 1e-3  # of every batch norm outside the attention, as published
-_GUESS_WEIGHTS = (0.4, 0.4)  # of the losses of inner supervision; the answer's is 1
+_AUXILIARY_WEIGHTS = (0.4, 0.4)  # of the losses of deep supervision; that of the mask is 1
 
 
-class ParallelDownsampling(nn.Module):
-    """Halves H and W: a strided convolution beside a max-pool, joined, normalised (PCDM)."""
+class PositionAttention(nn.Module):
+    """Every position attends to every other one, weighted by a learnt gamma that starts at 0.
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels - in_channels, 3, stride=2, padding=1)
-        self.norm = nn.BatchNorm2d(out_channels, eps=_EPS)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(x)
-        pooled = _max_pool(x).to(y.dtype)  # or autocast widens all that follows to float32
-        return self.relu(self.norm(torch.cat([y, pooled], dim=1)))  # type: ignore[no-any-return]
-
-
-def _max_pool(x: Tensor) -> Tensor:
-    """Largest of 2x2; ``max_pool2d`` takes ten times as long over an image's few channels."""
-    if x.requires_grad or torch.compiler.is_compiling():
-        return F.max_pool2d(x, 2)
-    rows = torch.maximum(x[:, :, ::2], x[:, :, 1::2])
-    return torch.maximum(rows[..., ::2], rows[..., 1::2])
-
-
-def _convolution(channels: int, dilation: int, *, asymmetric: bool) -> nn.Module:
-    """3x1 then 1x3, each dilated along its long axis, or one 3x3 in their place."""
-    d = dilation
-    if not asymmetric:
-        return nn.Conv2d(channels, channels, 3, padding=d, dilation=d)
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, (3, 1), padding=(d, 0), dilation=(d, 1)),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(channels, channels, (1, 3), padding=(0, d), dilation=(1, d)),
-    )
-
-
-class ResidualBlock(nn.Module):
-    """Two asymmetric convolutions, the second dilated, ECA, residual (EACB; DACB if dilated)."""
-
-    def __init__(
-        self, channels: int, *, dilation: int, dropout: float, asymmetric: bool, eca: bool
-    ) -> None:
-        super().__init__()
-        self.conv_1 = _convolution(channels, 1, asymmetric=asymmetric)
-        self.norm_1 = nn.BatchNorm2d(channels, eps=_EPS)
-        self.conv_2 = _convolution(channels, dilation, asymmetric=asymmetric)
-        self.norm_2 = nn.BatchNorm2d(channels, eps=_EPS)
-        self.dropout = nn.Dropout2d(dropout)
-        self.eca = EfficientChannelAttention() if eca else None
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.norm_1(self.conv_1(x)))
-        y, factors = self._factors(self.norm_2(self.conv_2(y)))
-        y = y + x if factors is None else torch.addcmul(x, y, factors)
-        return self.relu(y)  # type: ignore[no-any-return]
-
-    def _factors(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What to use in place of y, and the channels' factors (N, C, 1, 1); None are all 1.
-
-        Dropout and ECA both scale whole channels: joined, and with the sum that follows, they cost
-        one pass over y.
-        """
-        dropped = self.dropout(y.new_ones(*y.shape[:2], 1, 1)) if self.training else None
-        if self.eca is None:
-            return y, dropped
-        y, means = with_means(y)
-        if dropped is None:
-            return y, self.eca(means).to(y.dtype)
-        return y, (dropped * self.eca(dropped * means)).to(y.dtype)
-
-
-class SpatialAttention(nn.Module):
-    """Every position looks at every other one; gamma, from 0, lets it in."""
+    Example:
+        >>> x = torch.randn(1, 4, 8, 8)
+        >>> torch.equal(PositionAttention(4)(x), x)  # before training
+        True
+    """
 
     def __init__(self, channels: int, ratio: int = 2) -> None:
         super().__init__()
@@ -124,40 +61,22 @@ class SpatialAttention(nn.Module):
         return self.gamma * seen.view_as(x) + x
 
 
-class ChannelAttention(nn.Module):
-    """Every channel looks at the channels unlike it; gamma, from 0, lets it in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.gamma * channel_affinity(x.flatten(2)).view_as(x).to(x.dtype) + x
-
-
 class ChannelSpatialAttention(nn.Module):
-    """The sum of both attentions (CSAM); at the start of training it is twice its input."""
+    """The sum of both attentions (CSAM); before training it is twice its input.
+
+    Example:
+        >>> x = torch.ones(1, 4, 8, 8)
+        >>> torch.equal(ChannelSpatialAttention(4)(x), 2 * x)
+        True
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.spatial = SpatialAttention(channels)
+        self.spatial = PositionAttention(channels)
         self.channel = ChannelAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.spatial(x) + self.channel(x)  # type: ignore[no-any-return]
-
-
-class Upsampling(nn.Sequential):
-    """Doubles H and W by a transposed convolution, normalised."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(
-            TransposedConvolution(
-                in_channels, out_channels, 3, stride=2, padding=1, output_padding=1
-            ),
-            nn.BatchNorm2d(out_channels, eps=_EPS),
-            nn.ReLU(inplace=True),
-        )
+        return self.spatial(x) + self.channel(x)
 
 
 @register("bmis_tiny", **_FACTS, widths=(16, 32, 48), depths=(2, 4))
@@ -165,28 +84,35 @@ class Upsampling(nn.Sequential):
 @register("bmis", **_FACTS)
 @register("bmis_large", **_FACTS, widths=(32, 96, 160), depths=(5, 8))
 class BMIS(SegmentationModel):
-    """Three halvings, two stages of residual blocks, attention, and a decoder far lighter.
+    """Three halvings, two stages of residual blocks, attention, and a far lighter decoder.
 
     Args:
         in_channels: Channels of the image, fewer than ``widths[0]``.
         num_classes: Channels of the logits, background included.
         widths: Feature channels at 1/2, 1/4 and 1/8 of the image's size, each more than the last.
         depths: Residual blocks at 1/4 and at 1/8.
-        dilations: Dilation of the blocks at 1/8, in turn, begun again if there are more blocks.
-        asymmetric: 3x1 and 1x3 convolutions in pairs; otherwise one 3x3 for each pair.
-        eca: Efficient channel attention in every block.
-        attention: Channel and spatial attention at 1/8.
-        skip_connections: Add the encoder's features at 1/4 and 1/2 to the decoder's.
+        dilations: Dilations of the blocks at 1/8, repeated from the start if there are more blocks.
+        asymmetric: Pairs of 3x1 and 1x3 convolutions; otherwise one 3x3 for each pair.
+        eca: Whether every block has efficient channel attention.
+        attention: Whether there is channel and position attention at 1/8.
+        skip_connections: Whether the encoder's features at 1/4 and 1/2 are added to the decoder's.
         decoder_depth: Residual blocks after each upsampling.
         dropout: Share of the channels that the blocks at 1/4 and at 1/8 leave out in training.
-        deep_supervision: In training the features at 1/8 (after attention) and at 1/4 (of the
-            decoder) guess the answer too, each through a 1x1 convolution, and are corrected (not in
-            the paper; C.-Y. Lee et al., Deeply-Supervised Nets, arXiv:1409.5185). Costs nothing at
+        deep_supervision: Whether two auxiliary heads are trained too, 1x1 convolutions on the
+            features at 1/8 (after attention) and at 1/4 (of the decoder). It is not in the paper
+            (C.-Y. Lee et al., Deeply-Supervised Nets, arXiv:1409.5185) and costs nothing at
             inference.
 
     Raises:
-        ConfigError: Widths that do not grow, values out of range, or another number of values than
-            said above.
+        ConfigError: Widths do not grow, a value is out of range, or the number of values is wrong.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("bmis", widths=(4, 8, 12), depths=(1, 1))
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
+        >>> build_model("bmis_tiny", deep_supervision=True).auxiliary_weights
+        (0.4, 0.4)
     """
 
     def __init__(  # noqa: PLR0913  (every part that the paper's ablations vary)
@@ -209,55 +135,47 @@ class BMIS(SegmentationModel):
         _check(in_channels, widths, depths, dilations)
         _check_dropout(dropout)
         self.skip_connections = skip_connections
-
-        def stage(width: int, dropped: float, dilations: Sequence[int]) -> nn.Sequential:
-            return nn.Sequential(
-                *(
-                    ResidualBlock(
-                        width, dilation=d, dropout=dropped, asymmetric=asymmetric, eca=eca
-                    )
-                    for d in dilations
-                )
-            )
-
+        stage = partial(residual_stage, asymmetric=asymmetric, eca=eca)
         half, quarter, eighth = widths
         self.stem = ParallelDownsampling(in_channels, half)
         self.down_1 = ParallelDownsampling(half, quarter)
-        self.stage_1 = stage(quarter, dropout[0], [1] * depths[0])
+        self.stage_1 = stage(quarter, [1] * depths[0], dropout=dropout[0])
         self.down_2 = ParallelDownsampling(quarter, eighth)
         cycle = [dilations[i % len(dilations)] for i in range(depths[1])]
-        self.stage_2 = stage(eighth, dropout[1], cycle)
+        self.stage_2 = stage(eighth, cycle, dropout=dropout[1])
         self.attention = ChannelSpatialAttention(eighth) if attention else None
         self.up_1 = Upsampling(eighth, quarter)
-        self.decoder_1 = stage(quarter, 0.0, [1] * decoder_depth)
+        self.decoder_1 = stage(quarter, [1] * decoder_depth, dropout=0.0)
         self.up_2 = Upsampling(quarter, half)
-        self.decoder_2 = stage(half, 0.0, [1] * decoder_depth)
+        self.decoder_2 = stage(half, [1] * decoder_depth, dropout=0.0)
         self.head = TransposedConvolution(half, num_classes, 2, stride=2)
-        self.guesses = nn.ModuleList()
+        self.auxiliary_heads = nn.ModuleList()
         if deep_supervision:
-            self.guesses += [nn.Conv2d(width, num_classes, 1) for width in (eighth, quarter)]
-            self.auxiliary_weights = _GUESS_WEIGHTS
+            self.auxiliary_heads += [
+                nn.Conv2d(width, num_classes, 1) for width in (eighth, quarter)
+            ]
+            self.auxiliary_weights = _AUXILIARY_WEIGHTS
 
     def forward(self, x: Tensor) -> Tensor:
         return self._logits(x, None)
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The answer, and with inner supervision both guesses made as large by interpolation."""
-        if not self.guesses:
+        """The logits and, with deep supervision, those of both heads interpolated to their size."""
+        if not self.auxiliary_heads:
             return super().training_logits(x)
-        inner: list[Tensor] = []
-        answer = self._logits(x, inner)
-        guesses = (
-            F.interpolate(guess(y), x.shape[2:], mode="bilinear")
-            for guess, y in zip(self.guesses, inner, strict=True)
+        features: list[Tensor] = []
+        logits = self._logits(x, features)
+        auxiliary = (
+            F.interpolate(head(y), x.shape[2:], mode="bilinear")
+            for head, y in zip(self.auxiliary_heads, features, strict=True)
         )
-        return (answer, *guesses)
+        return (logits, *auxiliary)
 
-    def _logits(self, x: Tensor, inner: list[Tensor] | None) -> Tensor:
-        """The answer; with ``inner``, the features to guess from go into it.
+    def _logits(self, x: Tensor, features: list[Tensor] | None) -> Tensor:
+        """Compute the logits, and put what the auxiliary heads need into ``features``.
 
-        One name for all features, and others only where they are used: each step frees the one
-        before, without which the first, largest features would be held to the end.
+        One name serves for all maps, and others only where they are used. Each step thus frees the
+        map before; otherwise the first, largest maps would be held to the end.
         """
         self.check_input(x)
         y = self.stem(x)  # (N, 16, H/2, W/2) at the default widths
@@ -269,15 +187,15 @@ class BMIS(SegmentationModel):
         y = self.stage_2(y)  # (N, 96, H/8, W/8)
         if self.attention is not None:
             y = y + self.attention(y)
-        if inner is not None:
-            inner.append(y)
+        if features is not None:
+            features.append(y)
         y = self.up_1(y)
         y = self.decoder_1(y if quarter is None else y + quarter)
-        if inner is not None:
-            inner.append(y)
+        if features is not None:
+            features.append(y)
         y = self.up_2(y)
         y = self.decoder_2(y if half is None else y + half)
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
 
 def _check(

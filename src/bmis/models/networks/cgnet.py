@@ -4,7 +4,7 @@ Every block looks at a pixel's neighbours (3x3), at its surroundings (3x3, dilat
 image (a gate for each channel), with depthwise convolutions and few channels. The image itself,
 made smaller, is joined to the features before each stage.
 
-Departures: none in structure; the gate's two layers are 1x1 convolutions, which is the same.
+Departures: none in structure. The gate's two layers are 1x1 convolutions, which is the same.
 """
 
 import torch
@@ -18,7 +18,12 @@ from bmis.models.registry import register
 
 
 class JointFeature(nn.Module):
-    """Neighbours and surroundings of every pixel, side by side: C -> 2 C channels, normalised."""
+    """Neighbours and surroundings of every pixel, side by side: C -> 2 C channels, normalised.
+
+    Example:
+        >>> JointFeature(4, dilation=2)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -29,11 +34,16 @@ class JointFeature(nn.Module):
         self.norm = NormPReLU(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(torch.cat([self.local(x), self.surround(x)], dim=1))  # type: ignore[no-any-return]
+        return self.norm(torch.cat([self.local(x), self.surround(x)], dim=1))
 
 
 class GlobalGate(nn.Module):
-    """Every channel times a factor in 0..1 that follows from the means of all channels."""
+    """Scale every channel by a factor in 0..1 that follows from the means of all channels.
+
+    Example:
+        >>> GlobalGate(8, reduction=2)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -45,11 +55,16 @@ class GlobalGate(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.factors(x.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
+        return x * self.factors(x.mean((2, 3), keepdim=True))
 
 
 class ContextGuidedBlock(nn.Module):
-    """Half the channels, then neighbours and surroundings of these, gated; residual."""
+    """Half the channels, then their neighbours and surroundings, gated; residual.
+
+    Example:
+        >>> ContextGuidedBlock(8, dilation=2, reduction=2)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int, *, dilation: int, reduction: int) -> None:
         super().__init__()
@@ -59,11 +74,17 @@ class ContextGuidedBlock(nn.Module):
         self.gate = GlobalGate(channels, reduction)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.gate(self.joint(self.reduce(x)))  # type: ignore[no-any-return]
+        return x + self.gate(self.joint(self.reduce(x)))
 
 
 class ContextGuidedDownsampling(nn.Sequential):
-    """Halves H and W by a 3x3 convolution; neighbours and surroundings, joined, gated."""
+    """Halve H and W by a 3x3 convolution; neighbours and surroundings, joined and gated.
+
+    Example:
+        >>> down = ContextGuidedDownsampling(4, 8, dilation=2, reduction=2)
+        >>> down(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, *, dilation: int, reduction: int
@@ -78,7 +99,13 @@ class ContextGuidedDownsampling(nn.Sequential):
 
 
 class Stage(nn.Module):
-    """A downsampling block and further blocks; the first one's output is joined to the last's."""
+    """A downsampling block and further blocks; the first one's output is joined to the last's.
+
+    Example:
+        >>> stage = Stage(4, 8, depth=2, dilation=2, reduction=2)
+        >>> stage(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 16, 8, 8])
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, *, depth: int, dilation: int, reduction: int
@@ -106,10 +133,16 @@ class CGNet(SegmentationModel):
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
-        depths: Blocks at 1/4 and at 1/8 of the image's size, the halving one included (M and N).
+        depths: Blocks at 1/4 and at 1/8 of the image's size, with the one that halves (M and N).
 
     Raises:
-        ConfigError: Channels or classes below 1, or depths that are not two numbers of 2 or more.
+        ConfigError: Channels or classes are below 1, or depths are not two numbers of 2 or more.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("cgnet", depths=(2, 2))
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(

@@ -3,9 +3,9 @@
 "CMUNeXt: An Efficient Medical Image Segmentation Network based on Large Kernel and Skip Fusion".
 The encoder mixes positions by large depthwise kernels (with a residual) and channels by an inverted
 bottleneck of pointwise convolutions. In the decoder a grouped convolution works on the skip
-connection and the upsampled features apart, before an inverted bottleneck joins them.
+connection and the upsampled features separately, before an inverted bottleneck joins them.
 
-Departures: none in the network; activations come before batch norm, as published.
+Departures: none in the network. Activations come before batch norm, as published.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _EXPANSION = 4  # of every inverted bottleneck
 def _conv_act_norm(
     in_channels: int, out_channels: int, kernel: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """A convolution that keeps H and W, GELU, batch norm, in this order."""
+    """Chain a convolution that keeps H and W, GELU and batch norm, in this order."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, groups=groups),
         nn.GELU(),
@@ -41,13 +41,18 @@ def _conv_act_norm(
 
 
 def _inverted_bottleneck(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Mixes the channels of each position: wide in between."""
+    """Mix the channels of each position, with more channels in between."""
     wide = _EXPANSION * out_channels
     return nn.Sequential(_conv_act_norm(in_channels, wide), _conv_act_norm(wide, out_channels))
 
 
 class LargeKernelBlock(nn.Module):
-    """A large depthwise convolution with a residual, then an inverted bottleneck."""
+    """A large depthwise convolution with a residual, then an inverted bottleneck.
+
+    Example:
+        >>> LargeKernelBlock(4, kernel=7)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
@@ -55,11 +60,17 @@ class LargeKernelBlock(nn.Module):
         self.pointwise = _inverted_bottleneck(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.pointwise(x + self.depthwise(x))  # type: ignore[no-any-return]
+        return self.pointwise(x + self.depthwise(x))
 
 
 class SkipFusion(nn.Module):
-    """Upsamples, then joins with the skip connection of that scale."""
+    """Upsample by 2, then join with the skip connection of that scale.
+
+    Example:
+        >>> fusion = SkipFusion(8, 4)
+        >>> fusion(torch.zeros(1, 8, 8, 8), torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -70,7 +81,7 @@ class SkipFusion(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.up(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
-        return self.pointwise(self.grouped(torch.cat([skip, x], dim=1)))  # type: ignore[no-any-return]
+        return self.pointwise(self.grouped(torch.cat([skip, x], dim=1)))
 
 
 @register("cmunext", **_FACTS)
@@ -90,10 +101,16 @@ class CMUNeXt(SegmentationModel):
         num_classes: Channels of the logits, background included.
         widths: Channels at each scale, finest first; every further scale halves H and W.
         depths: Large-kernel blocks at each scale.
-        kernels: Side of their kernels at each scale, in pixels, odd.
+        kernels: Side of the blocks' kernels at each scale, in pixels, odd.
 
     Raises:
-        ConfigError: The three differ in length, or hold a number that cannot be built.
+        ConfigError: The three differ in length, or a number is out of range.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("cmunext", widths=(4, 8), depths=(1, 1), kernels=(3, 7))
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -129,7 +146,7 @@ class CMUNeXt(SegmentationModel):
             x = encoder(F.max_pool2d(x, 2))
         for decoder in self.decoders:
             x = decoder(x, skips.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _check(widths: Sequence[int], depths: Sequence[int], kernels: Sequence[int]) -> None:

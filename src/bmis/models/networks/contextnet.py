@@ -1,13 +1,14 @@
 """ContextNet (Poudel et al., "ContextNet: Exploring Context and Detail", arXiv:1805.04554).
 
-A shallow branch of depthwise separable convolutions sees the image at full size and keeps detail;
-a deep one of inverted bottlenecks sees it at a quarter of its size, where depth is cheap, and finds
+A shallow branch of depthwise separable convolutions sees the image at full size and keeps detail.
+A deep one of inverted bottlenecks sees it at a quarter of its size, where depth is cheap, and finds
 the context. The sum of both, at 1/8 of the image's size, is classified.
 
-Departures: as in the implementations whose 874,370 parameters comparisons quote, the last plain
-3x3 convolution of the deep branch is not there, the classifier has two separable convolutions
-before its 1x1, and both branches are trained at once. Those lose a row and a column at each of the
-two first convolutions; here these are padded, so that sizes halve as in the paper.
+Departures: they are those of the implementations whose 874,370 parameters comparisons quote. The
+last plain 3x3 convolution of the deep branch is left out, the classifier has two separable
+convolutions before its 1x1, and both branches are trained at once. Those implementations lose a row
+and a column at each of the first two convolutions. Here these are padded, so that sizes halve as in
+the paper.
 """
 
 import torch.nn.functional as F
@@ -17,17 +18,23 @@ from bmis.models.base import SegmentationModel
 from bmis.models.layers.blocks import ConvNormAct, DepthwiseSeparable, InvertedBottleneck
 from bmis.models.registry import register
 
-# Expansion, channels, number and stride of the first, of the deep branch's bottlenecks.
+# The deep branch's groups of bottlenecks: expansion, channels, number, stride of the first.
 _DEEP = ((1, 32, 1, 1), (6, 32, 1, 1), (6, 48, 3, 2), (6, 64, 3, 2), (6, 96, 2, 1), (6, 128, 2, 1))
 
 
 class FeatureFusion(nn.Module):
-    """Coarse features, enlarged bilinearly and spread by a dilated convolution, added to fine ones.
+    """Add coarse features, enlarged and spread by a dilated convolution, to fine ones.
 
     Args:
-        fine_channels: Of the fine features.
-        channels: Of the coarse features and of the sum.
-        ratio: Of the sizes, which is the dilation too.
+        fine_channels: Channels of the fine features.
+        channels: Channels of the coarse features and of the sum.
+        ratio: Ratio of the two sizes, which is the dilation too.
+
+    Example:
+        >>> import torch
+        >>> fusion = FeatureFusion(4, 8)
+        >>> fusion(torch.zeros(1, 4, 16, 16), torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 8, 16, 16])
     """
 
     def __init__(self, fine_channels: int, channels: int, ratio: int = 4) -> None:
@@ -43,13 +50,19 @@ class FeatureFusion(nn.Module):
         self.fine = ConvNormAct(fine_channels, channels, 1, bias=True, activation=nn.Identity)
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """(N, F, H, W) and (N, C, h, w) -> (N, C, H, W)."""
+        """Add fine features (N, F, H, W) and coarse ones (N, C, h, w) to (N, C, H, W)."""
         coarse = F.interpolate(coarse, size=fine.shape[2:], mode="bilinear", align_corners=True)
         return F.relu(self.fine(fine) + self.coarse(self.spread(coarse)), inplace=True)
 
 
 class Classifier(nn.Sequential):
-    """Two separable convolutions, dropout, 1x1 to the classes."""
+    """Two separable convolutions, dropout, and a 1x1 convolution to the classes.
+
+    Example:
+        >>> import torch
+        >>> Classifier(8, num_classes=2)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 2, 16, 16])
+    """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__(
@@ -61,11 +74,15 @@ class Classifier(nn.Sequential):
 
 
 def bottlenecks(in_channels: int, plan: tuple[tuple[int, int, int, int], ...]) -> nn.Sequential:
-    """Inverted bottlenecks in a row.
+    """Build groups of inverted bottlenecks in a row.
 
     Args:
-        in_channels: Of what the first one takes.
-        plan: For each group: expansion, channels, how many of them, stride of the first.
+        in_channels: Channels of the first one's input.
+        plan: For each group: expansion, channels, number of bottlenecks, stride of the first.
+
+    Example:
+        >>> len(bottlenecks(8, ((1, 8, 1, 1), (6, 16, 3, 2))))
+        4
     """
     blocks = nn.Sequential()
     for expansion, channels, number, first_stride in plan:
@@ -85,7 +102,14 @@ class ContextNet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1.
+        ConfigError: Channels or classes are below 1.
+
+    Example:
+        >>> import torch
+        >>> from bmis import build_model
+        >>> model = build_model("contextnet").eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:

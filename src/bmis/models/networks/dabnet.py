@@ -1,6 +1,6 @@
 """DABNet (Li et al., "DABNet: Depth-wise Asymmetric Bottleneck", BMVC 2019, arXiv:1907.11357).
 
-The block halves the channels with a full 3x3 convolution and then looks near and far in two
+The block halves the channels with a full 3x3 convolution. Then it looks near and far in two
 branches of depthwise 3x1 and 1x3 convolutions, one of them dilated. The image itself, made smaller,
 is joined to the features before each stage and before the classifier.
 
@@ -31,7 +31,12 @@ def _branch(channels: int, dilation: int) -> nn.Sequential:
 
 
 class AsymmetricBottleneck(nn.Module):
-    """Half the channels, near and far context in two branches, back to all; residual (DAB)."""
+    """Half the channels, near and far context in two branches, back to all; residual (DAB).
+
+    Example:
+        >>> AsymmetricBottleneck(8, dilation=2)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -47,11 +52,16 @@ class AsymmetricBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.reduce(x)
-        return x + self.expand(self.near(y) + self.far(y))  # type: ignore[no-any-return]
+        return x + self.expand(self.near(y) + self.far(y))
 
 
 class Downsampling(nn.Module):
-    """Halves H and W: a strided convolution, beside it a max-pool where channels grow."""
+    """Halve H and W: a strided convolution, beside it a max-pool where channels grow.
+
+    Example:
+        >>> Downsampling(4, 8)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -64,11 +74,16 @@ class Downsampling(nn.Module):
         y = self.conv(x)
         if self.pooled:
             y = torch.cat([y, F.max_pool2d(x, 2).to(y.dtype)], dim=1)
-        return self.norm(y)  # type: ignore[no-any-return]
+        return self.norm(y)
 
 
 class Stage(nn.Module):
-    """Downsampling and bottlenecks; the features before these are joined to those after."""
+    """Downsampling and bottlenecks; the features before these are joined to those after.
+
+    Example:
+        >>> Stage(4, 8, dilations=(2, 4))(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 16, 8, 8])
+    """
 
     def __init__(self, in_channels: int, out_channels: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -89,7 +104,12 @@ class DABNet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1.
+        ConfigError: Channels or classes are below 1.
+
+    Example:
+        >>> from bmis import build_model
+        >>> build_model("dabnet")(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:

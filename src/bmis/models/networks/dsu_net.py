@@ -1,15 +1,15 @@
 """DSU-Net: Zhong et al., "Dual-Stage U-Net based on CNN and Transformer", 2025.
 
 "DSU-Net: Dual-Stage U-Net based on CNN and Transformer for skin lesion segmentation", Biomedical
-Signal Processing and Control 100 (2025) 107090. Two networks in a row: a Swin transformer with a
-decoder finds the lesion coarsely; a convolutional network with attention to positions and to
+Signal Processing and Control 100 (2025) 107090. Two networks stand in a row. A Swin transformer
+with a decoder finds the lesion coarsely. A convolutional network with attention to positions and to
 channels then sees only the pixels that the first one kept, and draws the mask. Both are trained.
 
-Departures: logits come out (the authors apply a sigmoid inside), the fine ones as the answer, the
-coarse ones beside it in training with weight 1, where the paper balances the two by a scheme of its
-own. The paper has one class; with more, background included, a pixel is kept where the foreground
-classes together are likelier than not. Any sides that are multiples of 32 are taken, where the
-authors' network takes 224 x 224 (see ``swin``). Swin-T starts from chance, not from ImageNet.
+Departures: logits come out (the authors apply a sigmoid inside), with the coarse ones beside them
+in training at weight 1, where the paper balances the two by a scheme of its own. The paper has one
+class. With more, background included, a pixel is kept where the foreground classes together are
+likelier than not. The sides of an image are any multiples of 32, where the authors' network takes
+224 x 224 (see ``layers.swin``). Swin-T starts from random weights, not from ImageNet.
 """
 
 from collections.abc import Sequence
@@ -21,22 +21,15 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import attend
+from bmis.models.layers.attention import ChannelAttention, attend
+from bmis.models.layers.blocks import ChannelNorm, ConvNormAct
 from bmis.models.layers.swin import SwinEncoder
-from bmis.models.networks.bmis import ChannelAttention
 from bmis.models.registry import register
 
 _INNER_EPS = 1e-6  # of the layer norms inside the feature extractors, as published
 _HEAD_WIDTH = 32
 _KEYS = 8  # one channel of query and key for so many of the features
 _SWIN_WIDTH, _SWIN_DEPTHS = 96, (2, 2, 6, 2)  # Swin-T
-
-
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of (N, C, H, W), each position by itself."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def _depthwise(channels: int) -> nn.Conv2d:
@@ -52,7 +45,7 @@ def _asymmetric(channels: int, d: int) -> nn.Sequential:
     )
 
 
-class MultiDilation(nn.Module):
+class _MultiDilation(nn.Module):
     """Surroundings of three sizes, summed and mixed by a 3x3 convolution."""
 
     def __init__(self, channels: int) -> None:
@@ -65,7 +58,7 @@ class MultiDilation(nn.Module):
         return F.gelu(self.mix(first + second + third))
 
 
-class LocalBranch(nn.Module):
+class _LocalBranch(nn.Module):
     """A gate from three depthwise convolutions, then surroundings of three sizes."""
 
     def __init__(self, channels: int) -> None:
@@ -73,18 +66,18 @@ class LocalBranch(nn.Module):
         self.depthwise = nn.ModuleList(_depthwise(channels) for _ in range(3))
         self.gate = nn.Conv2d(channels, channels, 1)
         self.norm = ChannelNorm(channels, eps=_INNER_EPS)
-        self.surroundings = MultiDilation(channels)
+        self.surroundings = _MultiDilation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = x
         for conv in self.depthwise:
             y = y + F.gelu(conv(y))
         z = self.norm(torch.addcmul(x, x, self.gate(y).sigmoid().to(x.dtype)))
-        return self.surroundings(z) + z  # type: ignore[no-any-return]
+        return self.surroundings(z) + z
 
 
-class GlobalBranch(nn.Module):
-    """Every position looks at every other one (gamma, from 0, lets it in), then surroundings."""
+class _GlobalBranch(nn.Module):
+    """Attention of every position to every other one (gamma starts at 0), then surroundings."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -94,31 +87,41 @@ class GlobalBranch(nn.Module):
         self.value = _depthwise(channels)
         self.gamma = nn.Parameter(torch.zeros(1))
         self.norm = ChannelNorm(channels, eps=_INNER_EPS)
-        self.surroundings = MultiDilation(channels)
+        self.surroundings = _MultiDilation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         seen = attend(self.query(x).flatten(2), self.key(x).flatten(2), self.value(x).flatten(2))
         y = self.gamma * seen.view_as(x) + x
-        return self.surroundings(self.norm(y)) + y  # type: ignore[no-any-return]
+        return self.surroundings(self.norm(y)) + y
 
 
 class FeatureExtractor(nn.Module):
-    """Channel attention, then a local and a global branch side by side; residual."""
+    """Channel attention, then a local and a global branch side by side; residual.
+
+    Example:
+        >>> FeatureExtractor(8)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channel = ChannelAttention()
-        self.near = LocalBranch(channels)
-        self.far = GlobalBranch(channels)
+        self.near = _LocalBranch(channels)
+        self.far = _GlobalBranch(channels)
         self.mix = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.channel(x)
-        return x + self.mix(self.near(y) + self.far(y))  # type: ignore[no-any-return]
+        return x + self.mix(self.near(y) + self.far(y))
 
 
 class Stem(nn.Module):
-    """To a quarter of the image's size: strided convolution, norm, max-pool."""
+    """Shrink an image to a quarter of its size: strided convolution, norm, max-pool.
+
+    Example:
+        >>> Stem(3, 8)(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -130,7 +133,12 @@ class Stem(nn.Module):
 
 
 class Downsampling(nn.Module):
-    """Halves H and W: norm, convolution, max-pool."""
+    """Halve H and W: norm, convolution, max-pool.
+
+    Example:
+        >>> Downsampling(4, 8)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -142,7 +150,13 @@ class Downsampling(nn.Module):
 
 
 class ConvolutionalEncoder(nn.Module):
-    """Features of an image at 1/4, 1/8, 1/16 and 1/32 of its size, by feature extractors."""
+    """Features of an image at 1/4, 1/8, 1/16 and 1/32 of its size, by feature extractors.
+
+    Example:
+        >>> encoder = ConvolutionalEncoder(3, widths=(8, 8, 8, 8))
+        >>> [y.shape[2] for y in encoder(torch.zeros(1, 3, 64, 64))]
+        [16, 8, 4, 2]
+    """
 
     def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
         super().__init__()
@@ -151,7 +165,7 @@ class ConvolutionalEncoder(nn.Module):
         self.extractors = nn.ModuleList(FeatureExtractor(width) for width in widths)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """An image (N, I, H, W) -> features (N, C, h, w), finest first."""
+        """Turn an image (N, I, H, W) into features (N, C, h, w), finest first."""
         features = [self.extractors[0](self.stem(x))]
         for down, extract in zip(self.downs, list(self.extractors)[1:], strict=True):
             features.append(extract(down(features[-1])))
@@ -159,7 +173,7 @@ class ConvolutionalEncoder(nn.Module):
 
 
 def _doubling(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
-    """A transposed 4x4 convolution that doubles H and W, normalised."""
+    """Layers that double H and W: a transposed 4x4 convolution, normalised."""
     return (
         nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1),
         nn.BatchNorm2d(out_channels),
@@ -167,35 +181,33 @@ def _doubling(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
     )
 
 
-def _projection(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
-
-
-class UpsamplingBottleneck(nn.Module):
-    """Doubles H and W at a quarter of the channels."""
+class _UpsamplingBottleneck(nn.Module):
+    """Double H and W at a quarter of the channels."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         inner = in_channels // 4
-        self.reduce = _projection(in_channels, inner)
+        self.reduce = ConvNormAct(in_channels, inner, 1, bias=True)
         self.up = nn.Sequential(*_doubling(inner, inner))
-        self.expand = _projection(inner, out_channels)
+        self.expand = ConvNormAct(inner, out_channels, 1, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.expand(self.up(self.reduce(x)))  # type: ignore[no-any-return]
+        return self.expand(self.up(self.reduce(x)))
 
 
 class Decoder(nn.Module):
-    """Features of four scales, finest first -> logits (N, K, H, W); skips are added."""
+    """Turn features of four scales, finest first, into logits (N, K, H, W); skips are added.
+
+    Example:
+        >>> features = [torch.zeros(1, 8, side, side) for side in (16, 8, 4, 2)]
+        >>> Decoder((8, 8, 8, 8), num_classes=2)(features).shape
+        torch.Size([1, 2, 64, 64])
+    """
 
     def __init__(self, widths: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.ups = nn.ModuleList(
-            UpsamplingBottleneck(i, o) for i, o in pairwise(reversed(list(widths)))
+            _UpsamplingBottleneck(i, o) for i, o in pairwise(reversed(list(widths)))
         )
         self.head = nn.Sequential(
             *_doubling(widths[0], _HEAD_WIDTH),
@@ -209,17 +221,22 @@ class Decoder(nn.Module):
         *skips, y = features
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             y = up(y) + skip
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
 
 def foreground(logits: Tensor) -> Tensor:
-    """Where the foreground classes together are likelier than not.
+    """Find the pixels where the foreground classes together are likelier than not.
 
     Args:
         logits: (N, K, H, W). One class: its sigmoid counts. More: the softmax of all but the first.
 
     Returns:
         (N, 1, H, W), boolean.
+
+    Example:
+        >>> logits = torch.tensor([0.5, 0.2, 0.2]).view(1, 3, 1, 1)  # background, two classes
+        >>> foreground(logits).item()
+        True
     """
     if logits.shape[1] == 1:
         return logits > 0
@@ -241,7 +258,14 @@ class DSUNet(SegmentationModel):
         widths: Feature channels of the fine network at 1/4 to 1/32 of the image's size.
 
     Raises:
-        ConfigError: Widths that are not 4 multiples of 8.
+        ConfigError: Widths are not 4 multiples of 8.
+
+    Example:
+        >>> from bmis import build_model
+        >>> with torch.device("meta"):  # shapes without weights
+        ...     model = build_model("dsu_net")
+        >>> f"{sum(p.numel() for p in model.parameters()):,}"
+        '35,689,036'
     """
 
     auxiliary_weights = (1.0,)
@@ -255,7 +279,7 @@ class DSUNet(SegmentationModel):
     ) -> None:
         super().__init__(in_channels, num_classes, stride=32)
         if len(widths) != 4 or any(width < 1 or width % _KEYS for width in widths):
-            raise ConfigError(f"widths must be 4 multiples of {_KEYS}, got {list(widths)}")
+            raise ConfigError(f"dsu_net: widths must be 4 multiples of {_KEYS}, got {list(widths)}")
         self.coarse_encoder = SwinEncoder(in_channels, _SWIN_WIDTH, _SWIN_DEPTHS)
         self.coarse_decoder = Decoder(self.coarse_encoder.widths, num_classes)
         self.fine_encoder = ConvolutionalEncoder(in_channels, widths)
@@ -265,7 +289,7 @@ class DSUNet(SegmentationModel):
         return self.training_logits(x)[0]
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The fine logits, which are the answer, and the coarse ones, each (N, K, H, W)."""
+        """The fine logits, which ``forward`` gives, and the coarse ones, each (N, K, H, W)."""
         self.check_input(x)
         coarse = self.coarse_decoder(self.coarse_encoder(x))
         fine = self.fine_decoder(self.fine_encoder(x * foreground(coarse)))

@@ -1,14 +1,14 @@
 """ENet (Paszke et al., "ENet: A Deep Neural Network Architecture", arXiv:1606.02147).
 
-Bottlenecks throughout, at 1/8 of the image's size for most of the way: plain, dilated and
-asymmetric ones in turn. What the encoder pooled away in position, the decoder gets back by
-unpooling: every value returns to the pixel that held the maximum.
+It has bottlenecks throughout, at 1/8 of the image's size for most of the way: plain, dilated and
+asymmetric ones in turn. The decoder gets back by unpooling what the encoder's pooling lost in
+position: every value returns to the pixel that held the maximum.
 
-Structure and numbers are those of the authors' code. Departures: encoder and decoder are trained
-at once, without the classifier with which the authors train the encoder first; convolutions have
-no bias where a batch norm follows, which takes it off again. The 355,798 parameters that
-comparisons quote are those of a later version with one PReLU slope a block instead of one a
-channel, narrower bottlenecks where the encoder halves and wider ones where the decoder doubles.
+Structure and numbers are those of the authors' code. Departures: encoder and decoder are trained at
+once, without the classifier with which the authors train the encoder first. Convolutions have no
+bias where a batch norm follows, which takes it off again. The 355,798 parameters that comparisons
+quote are those of a later version. It has one PReLU slope a block instead of one a channel,
+narrower bottlenecks where the encoder halves and wider ones where the decoder doubles.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import SegmentationModel
+from bmis.models.layers.factorised import check_widens
 from bmis.models.registry import register
 
 _EPS = 1e-3  # of every batch norm, as published
@@ -35,20 +36,37 @@ def _norm(channels: int) -> nn.Module:
 
 
 def pool(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The maximum of every 2x2 window, and which pixel of the window it was.
+    """Take the maximum of every 2x2 window, and which pixel of the window it was.
 
     Returns:
-        Both (N, C, H/2, W/2); the second holds 0 to 3: upper left, upper right, lower left, lower
+        Both (N, C, H/2, W/2). The second holds 0 to 3: upper left, upper right, lower left, lower
         right, the first of them where several are equal.
+
+    Example:
+        >>> pooled, corners = pool(torch.tensor([[[[1.0, 5.0], [2.0, 3.0]]]]))
+        >>> pooled.item(), corners.item()
+        (5.0, 1.0)
     """
     pooled, index = F.max_pool2d(x, 2, return_indices=True)  # index: row * W + column
     return pooled, (index // x.shape[3] % 2 * 2 + index % 2).to(x.dtype)
 
 
 def unpool(x: Tensor, corners: Tensor) -> Tensor:
-    """Every value of (N, C, H, W) to its corner of 2x2 pixels in (N, C, 2 H, 2 W), zeros around it.
+    """Put every value of (N, C, H, W) into its corner of 2x2 pixels, with zeros around it.
 
-    The same as torch's own unpooling, which has no deterministic kernel on GPUs.
+    The result is that of torch's own unpooling, which has no deterministic kernel on GPUs.
+
+    Args:
+        x: Values (N, C, H, W).
+        corners: The corner of each, 0 to 3, as ``pool`` gives it.
+
+    Returns:
+        (N, C, 2 H, 2 W).
+
+    Example:
+        >>> x = torch.tensor([[[[1.0, 5.0], [2.0, 3.0]]]])
+        >>> unpool(*pool(x)).tolist()
+        [[[[0.0, 5.0], [0.0, 0.0]]]]
     """
     height, width = (2 * side for side in x.shape[2:])
     rows = torch.arange(height, device=x.device).unsqueeze(1) % 2 * 2
@@ -65,7 +83,7 @@ def _body(
     halve: bool = False,
     dropout: float = 0.0,
 ) -> nn.Sequential:
-    """Project to a quarter of the channels that go, convolve there (``middle``), project back."""
+    """Project to a quarter of the output channels, convolve there (``middle``), project back."""
     inputs, outputs = channels
     inner, side = outputs // 4, 2 if halve else 1
     return nn.Sequential(
@@ -91,7 +109,12 @@ def _middle(channels: int, dilation: int | None) -> list[nn.Module]:
 
 
 class Bottleneck(nn.Module):
-    """Residual bottleneck; ``dilation`` None makes its convolution asymmetric."""
+    """A residual bottleneck; ``dilation=None`` makes its convolution asymmetric.
+
+    Example:
+        >>> Bottleneck(8, nn.PReLU, dilation=2)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(
         self,
@@ -107,11 +130,17 @@ class Bottleneck(nn.Module):
         self.activation = activation(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(x + self.body(x))  # type: ignore[no-any-return]
+        return self.activation(x + self.body(x))
 
 
 class DownBottleneck(nn.Module):
-    """Halves H and W; beside the bottleneck a max-pool, widened with zero channels."""
+    """Halve H and W; beside the bottleneck a max-pool, widened with zero channels.
+
+    Example:
+        >>> y, corners = DownBottleneck(4, 8, nn.PReLU, dropout=0.1)(torch.zeros(1, 4, 16, 16))
+        >>> y.shape, corners.shape
+        (torch.Size([1, 8, 8, 8]), torch.Size([1, 4, 8, 8]))
+    """
 
     def __init__(
         self, in_channels: int, out_channels: int, activation: _Activation, *, dropout: float
@@ -124,14 +153,20 @@ class DownBottleneck(nn.Module):
         self.new_channels = out_channels - in_channels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at half the size, and the corners of the maxima."""
+        """Return features at half the size, and the corners of the maxima."""
         pooled, corners = pool(x)
         widened = F.pad(pooled, (0, 0, 0, 0, 0, self.new_channels))
         return self.activation(widened + self.body(x)), corners
 
 
 class UpBottleneck(nn.Module):
-    """Doubles H and W; beside the bottleneck the features go back to where the maxima were."""
+    """Double H and W; beside the bottleneck the features go back to where the maxima were.
+
+    Example:
+        >>> up = UpBottleneck(8, 4, nn.PReLU)
+        >>> up(torch.zeros(1, 8, 8, 8), corners=torch.zeros(1, 4, 8, 8)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int, activation: _Activation) -> None:
         super().__init__()
@@ -147,14 +182,20 @@ class UpBottleneck(nn.Module):
 
     def forward(self, x: Tensor, corners: Tensor) -> Tensor:
         y = unpool(self.project(x), corners) + self.body(x)
-        return self.activation(y)  # type: ignore[no-any-return]
+        return self.activation(y)
 
 
 class Stem(nn.Module):
-    """Halves H and W: a strided convolution beside a max-pool of the image."""
+    """Halve H and W: a strided convolution beside a max-pool of the image.
+
+    Example:
+        >>> Stem(3, 16)(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 16, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
+        check_widens(in_channels, out_channels)
         self.conv = nn.Conv2d(
             in_channels, out_channels - in_channels, 3, stride=2, padding=1, bias=False
         )
@@ -164,7 +205,7 @@ class Stem(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(x)
         pooled = F.max_pool2d(x, 2).to(y.dtype)  # or autocast widens all that follows to float32
-        return self.activation(self.norm(torch.cat([y, pooled], dim=1)))  # type: ignore[no-any-return]
+        return self.activation(self.norm(torch.cat([y, pooled], dim=1)))
 
 
 @register("enet", group="light", source="arXiv:1606.02147", licence="CC-BY-NC-4.0")
@@ -176,7 +217,12 @@ class ENet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1, or 16 channels and more.
+        ConfigError: Channels or classes are below 1, or there are 16 channels or more.
+
+    Example:
+        >>> from bmis import build_model
+        >>> build_model("enet")(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:
@@ -200,4 +246,4 @@ class ENet(SegmentationModel):
         y, eighth = self.down_2(self.stage_1(y))  # (N, 128, H/8, W/8)
         y = self.decoder_1(self.up_1(self.stage_2(y), eighth))
         y = self.decoder_2(self.up_2(y, quarter))  # (N, 16, H/2, W/2)
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)

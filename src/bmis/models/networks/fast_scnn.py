@@ -1,12 +1,12 @@
 """Fast-SCNN (Poudel et al., "Fast-SCNN: Fast Semantic Segmentation Network", arXiv:1902.04502).
 
-ContextNet's two branches with their first layers in common: three halvings are computed once, and
-from there detail goes straight to the fusion, context through inverted bottlenecks and averages
-over the image's regions.
+ContextNet's two branches with their first layers in common. Three halvings are computed once. From
+there detail goes straight to the fusion, context through inverted bottlenecks and averages over
+parts of the image.
 
-Departures: the auxiliary losses of the paper, whose heads are not in the 1,135,858 parameters that
-comparisons quote, are left out. The implementation counted there loses a row and a column at the
-first convolution; here it is padded, so that sizes halve as in the paper.
+Departures: the auxiliary losses of the paper are left out, whose heads are not in the 1,135,858
+parameters that comparisons quote. The implementation counted there loses a row and a column at the
+first convolution. Here it is padded, so that sizes halve as in the paper.
 """
 
 import torch
@@ -18,13 +18,13 @@ from bmis.models.layers.blocks import ConvNormAct, DepthwiseSeparable
 from bmis.models.networks.contextnet import Classifier, FeatureFusion, bottlenecks
 from bmis.models.registry import register
 
-# Expansion, channels, number and stride of the first bottleneck of each group.
+# Groups of bottlenecks: expansion, channels, number, stride of the first.
 _CONTEXT = ((6, 64, 3, 2), (6, 96, 3, 2), (6, 128, 3, 1))
-_REGIONS = (1, 2, 3, 6)
+_PARTS = (1, 2, 3, 6)
 
 
 def _shares(parts: int, size: int, like: Tensor) -> Tensor:
-    """What each of ``size`` positions adds to the mean of each part: (parts, size), rows sum to 1.
+    """Weights (parts, size) of the positions in the mean of each part; rows sum to 1.
 
     Parts overlap by a position where they do not divide the size.
     """
@@ -34,11 +34,15 @@ def _shares(parts: int, size: int, like: Tensor) -> Tensor:
     return (inside / inside.sum(1, keepdim=True)).to(like.dtype)
 
 
-def region_means(x: Tensor, parts: int) -> Tensor:
-    """Means over the image cut into parts: (N, C, H, W) -> (N, C, parts, parts).
+def part_means(x: Tensor, parts: int) -> Tensor:
+    """Average over the image cut into parts: (N, C, H, W) -> (N, C, parts, parts).
 
     torch's own pooling has no deterministic gradient on GPUs. Where determinism is asked for, two
     products with small matrices give the same.
+
+    Example:
+        >>> part_means(torch.arange(16.0).view(1, 1, 4, 4), 2).tolist()
+        [[[[2.5, 4.5], [10.5, 12.5]]]]
     """
     if not torch.are_deterministic_algorithms_enabled():
         return F.adaptive_avg_pool2d(x, parts)
@@ -47,19 +51,24 @@ def region_means(x: Tensor, parts: int) -> Tensor:
 
 
 class PyramidPooling(nn.Module):
-    """Averages over the image cut into 1, 2, 3 and 6 parts a side, joined to every position."""
+    """Join averages over the image cut into 1, 2, 3 and 6 parts a side to every position.
+
+    Example:
+        >>> PyramidPooling(8).eval()(torch.zeros(1, 8, 12, 12)).shape
+        torch.Size([1, 8, 12, 12])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(ConvNormAct(channels, channels // 4, 1) for _ in _REGIONS)
+        self.levels = nn.ModuleList(ConvNormAct(channels, channels // 4, 1) for _ in _PARTS)
         self.join = ConvNormAct(2 * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         seen = [x]
-        for regions, level in zip(_REGIONS, self.levels, strict=True):
-            y = level(region_means(x, regions))
+        for parts, level in zip(_PARTS, self.levels, strict=True):
+            y = level(part_means(x, parts))
             seen.append(F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True))
-        return self.join(torch.cat(seen, dim=1))  # type: ignore[no-any-return]
+        return self.join(torch.cat(seen, dim=1))
 
 
 @register("fast_scnn", group="light", source="arXiv:1902.04502", licence="none stated")
@@ -71,7 +80,13 @@ class FastSCNN(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1.
+        ConfigError: Channels or classes are below 1.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("fast_scnn").eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:

@@ -1,12 +1,12 @@
 """LEDNet (Wang et al., "LEDNet: A Lightweight Encoder-Decoder Network", arXiv:1905.02423).
 
-The encoder's residual blocks split their channels in two, take each half through pairs of 3x1 and
-1x3 convolutions in opposite order, and shuffle the channels so that the halves meet in the next
-block. The decoder is an attention pyramid: one map per image, built from three scales, weighs the
-class scores of every position, and a global average adds what the whole image says.
+The encoder's residual blocks split their channels in two and take each half through pairs of 3x1
+and 1x3 convolutions in opposite order. Then they shuffle the channels, so that the halves meet in
+the next block. The decoder is an attention pyramid. One map per image, built from three scales,
+weights the class scores of every position, and a global average adds the scores of the whole image.
 
 Departures: the class scores and the global scores are not clipped by the ReLU of the published
-code, which leaves no logit below 0. Halvings are those of BMIS, which took them from ERFNet.
+code, which leaves no logit below 0. H and W are halved as in BMIS, which took this from ERFNet.
 """
 
 import torch
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.models.base import SegmentationModel
-from bmis.models.networks.bmis import ParallelDownsampling
+from bmis.models.layers.factorised import ParallelDownsampling
 from bmis.models.registry import register
 
 _EPS = 1e-3  # of every batch norm, as published
@@ -23,7 +23,7 @@ _EIGHTH_DILATIONS = (1, 2, 5, 9, 2, 5, 9, 17)
 
 
 def _pair(channels: int, dilation: int, *, tall_first: bool) -> list[nn.Module]:
-    """3x1 and 1x3 convolutions in either order, a ReLU between, batch norm after."""
+    """Layers: 3x1 and 1x3 convolutions in either order, ReLU in between, batch norm after."""
     d = dilation
     tall = nn.Conv2d(channels, channels, (3, 1), padding=(d, 0), dilation=(d, 1))
     wide = nn.Conv2d(channels, channels, (1, 3), padding=(0, d), dilation=(1, d))
@@ -40,7 +40,13 @@ def _branch(channels: int, dilation: int, *, tall_first: bool) -> nn.Sequential:
 
 
 class SplitShuffleBlock(nn.Module):
-    """Two halves of the channels, each factorised its own way; residual; shuffle (SS-nbt)."""
+    """Two halves of the channels, each factorised its own way; residual; shuffle (SS-nbt).
+
+    Example:
+        >>> block = SplitShuffleBlock(8, dilation=2, dropout=0.1)
+        >>> block(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int, *, dilation: int, dropout: float) -> None:
         super().__init__()
@@ -55,7 +61,7 @@ class SplitShuffleBlock(nn.Module):
 
 
 def _long_pair(in_channels: int, kernel: int, stride: int) -> nn.Sequential:
-    """Kernel x 1 then 1 x kernel to one channel, each strided along its long axis."""
+    """Kernel x 1, then 1 x kernel, to one channel, each strided along its long axis."""
     pad = kernel // 2
     return nn.Sequential(
         nn.Conv2d(in_channels, 1, (kernel, 1), stride=(stride, 1), padding=(pad, 0)),
@@ -70,7 +76,13 @@ def _resize(x: Tensor, like: Tensor) -> Tensor:
 
 
 class AttentionPyramid(nn.Module):
-    """Class scores, weighed by a map from three scales, plus the whole image's scores (APN)."""
+    """Class scores, weighted by a map from three scales, plus the whole image's scores (APN).
+
+    Example:
+        >>> pyramid = AttentionPyramid(8, num_classes=2).eval()
+        >>> pyramid(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 2, 16, 16])
+    """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -90,17 +102,17 @@ class AttentionPyramid(nn.Module):
         )
 
     def attention(self, x: Tensor) -> Tensor:
-        """The map (N, 1, H, W) of features (N, C, H, W); no value is below 0."""
+        """Build the map (N, 1, H, W) of features (N, C, H, W); no value is below 0."""
         scales = [x]
         for down in self.downs:
             scales.append(down(scales[-1]))
-        seen = _resize(self.laterals[2](scales[3]), scales[2])
-        seen = _resize(self.laterals[1](scales[2]) + seen, scales[1])
-        return _resize(self.laterals[0](scales[1]) + seen, x)
+        y = _resize(self.laterals[2](scales[3]), scales[2])
+        y = _resize(self.laterals[1](scales[2]) + y, scales[1])
+        return _resize(self.laterals[0](scales[1]) + y, x)
 
     def forward(self, x: Tensor) -> Tensor:
         whole = self.image_scores(x.mean((2, 3), keepdim=True))
-        return self.scores(x) * self.attention(x) + whole  # type: ignore[no-any-return]
+        return self.scores(x) * self.attention(x) + whole
 
 
 def _stage(channels: int, dropout: float, dilations: tuple[int, ...]) -> nn.Sequential:
@@ -118,7 +130,13 @@ class LEDNet(SegmentationModel):
         num_classes: Channels of the logits, background included.
 
     Raises:
-        ConfigError: Channels or classes below 1, or 32 channels and more.
+        ConfigError: Channels or classes are below 1, or there are 32 channels or more.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("lednet").eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(self, in_channels: int = 3, num_classes: int = 2) -> None:

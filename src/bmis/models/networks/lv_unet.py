@@ -4,14 +4,14 @@
 MobileNetV3-Large are followed by blocks in the manner of VanillaNet: two pointwise convolutions and
 a "series informed activation" (ReLU, then a small depthwise convolution that looks at the
 neighbours' activations). Once nothing non-linear is left between the two pointwise convolutions,
-they and their norms are one convolution: ``merge`` makes it. The published parameters and MACs are
-those of the network as it is trained, before merging.
+they and their norms are one convolution, which ``merge`` makes. The published parameters and MACs
+are those of the network as it is trained, before merging.
 
 Departures: the trunk starts untrained (the authors start from ImageNet). Their "deep training"
-lowers the non-linearity between the pointwise convolutions epoch by epoch until it is gone; here it
-stays, their plain training, or is left out from the start (``linear``). Max-pooling rounds sizes up
-and upsampling goes to the skip connection's size, so that any multiple of 16 will do; at multiples
-of 128, the only sizes that the published network takes, this makes no difference.
+lowers the non-linearity between the pointwise convolutions epoch by epoch until it is gone. Here it
+stays, which is their plain training, or is left out from the start (``linear``). Max-pooling rounds
+sizes up and upsampling goes to the skip connection's size, so that any multiple of 16 will do. At
+multiples of 128, the only sizes that the published network takes, this makes no difference.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _TRUNK = (16, 24, 40, 80)  # channels of MobileNetV3-Large at 1/2, 1/4, 1/8 and 
 
 
 def _trunk(in_channels: int) -> tuple[nn.Module, ...]:
-    """The untrained layers of MobileNetV3-Large that give each scale of ``_TRUNK``."""
+    """Build the untrained layers of MobileNetV3-Large that give each scale of ``_TRUNK``."""
     torchvision = require("torchvision.models", extra="zoo")
     layers = torchvision.mobilenet_v3_large(weights=None).features
     if in_channels != 3:
@@ -44,7 +44,12 @@ def _trunk(in_channels: int) -> tuple[nn.Module, ...]:
 
 
 class SeriesActivation(nn.Sequential):
-    """ReLU, then every position takes in its neighbours' activations, channel by channel."""
+    """ReLU, then a depthwise convolution over each position's neighbours, normalised.
+
+    Example:
+        >>> SeriesActivation(4)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, channels: int) -> None:
         conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
@@ -53,7 +58,7 @@ class SeriesActivation(nn.Sequential):
 
 
 def _folded(part: nn.Module) -> Any:
-    """The convolution among the children of a part with the norm that follows it folded in."""
+    """Fold the norm of a part into the convolution before it."""
     conv = next(child for child in part.eval().children() if isinstance(child, nn.Conv2d))
     norm = next(child for child in part.children() if isinstance(child, nn.BatchNorm2d))
     return fuse_conv_bn_eval(conv, norm)
@@ -63,9 +68,14 @@ class PlainBlock(nn.Module):
     """Two pointwise convolutions, a change of scale, the series informed activation.
 
     Args:
-        in_channels: Channels that come.
-        out_channels: Channels that go.
-        linear: No ReLU between the two convolutions, so that they can be merged.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        linear: Whether there is no ReLU between the two convolutions, so that they can be merged.
+
+    Example:
+        >>> block = PlainBlock(4, 8, linear=False)
+        >>> block(torch.zeros(1, 4, 15, 15)).shape
+        torch.Size([1, 8, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, linear: bool) -> None:
@@ -79,13 +89,13 @@ class PlainBlock(nn.Module):
         self.activation: nn.Sequential = SeriesActivation(out_channels)
 
     def forward(self, x: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """(N, C, H, W) -> (N, D, *size), or half of H and W, rounded up, where there is no size."""
+        """Turn (N, C, H, W) into (N, D, *size), or halve H and W, rounded up, without a size."""
         x = self.pointwise(x)
         if size is None:
             x = F.max_pool2d(x, 2, ceil_mode=True)
         else:
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False)
-        return self.activation(x)  # type: ignore[no-any-return]
+        return self.activation(x)
 
     @torch.no_grad()
     def merge(self) -> None:
@@ -107,11 +117,19 @@ class LVUNet(SegmentationModel):
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
         widths: Channels at 1/32, 1/64 and so on, below the trunk's 1/16.
-        linear: No ReLU inside the plain blocks, so that ``merge`` can make them smaller.
+        linear: Whether the plain blocks have no ReLU inside, so that ``merge`` shrinks them.
 
     Raises:
-        ConfigError: No widths, or one below 1.
+        ConfigError: There are no widths, or one is below 1.
         MissingExtraError: torchvision is not installed.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("lv_unet", widths=(8,), linear=True).eval()
+        >>> before = sum(p.numel() for p in model.parameters())
+        >>> model.merge()
+        >>> sum(p.numel() for p in model.parameters()) < before
+        True
     """
 
     def __init__(
@@ -146,7 +164,7 @@ class LVUNet(SegmentationModel):
             skip = skips.pop()
             y = up(y, skip.shape[2:]) + skip
         y = self.up_full(self.up_half(y, half.shape[2:]), x.shape[2:])
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
     def merge(self) -> None:
         if not self.linear:  # a ReLU stands between what would be merged

@@ -1,12 +1,12 @@
 """MALUNet (Ruan et al., BIBM 2022, arXiv:2211.01784): six narrow stages and four attentions.
 
-Three convolutions at the fine scales; at the coarse ones external attention, a pair of small
-memories that all positions share, and gated attention over depthwise convolutions of four
-dilations. One bridge weighs the skip connections of all scales together, first by position, then
+The fine scales have a convolution each. The coarse ones have external attention, which is a pair of
+small memories that all positions share, and gated attention over depthwise convolutions of four
+dilations. One bridge weights the skip connections of all scales together, first by position, then
 by channel, so that each scale's channels are chosen with those of all others in view.
 
 Departures: logits come out (the authors apply a sigmoid inside). The five linear layers that the
-bridge applies to the same vector are one, split afterwards; convolutions over a sequence of
+bridge applies to the same vector are one, split afterwards. Convolutions over a sequence of
 positions or channels are written as 2-D ones. As in the authors' code the second memory begins as
 the transpose of the first, and each then learns by itself.
 """
@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bmis.models.layers.blocks import SpatialAttention, init_convolutions
+from bmis.models.layers.attention import SpatialAttention
+from bmis.models.layers.blocks import init_convolutions
 from bmis.models.layers.six_stage import SixStageUNet
 from bmis.models.registry import register
 
@@ -25,7 +26,12 @@ _DILATIONS = (7, 5, 2, 1)  # of the four groups of channels
 
 
 def separable(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
-    """Depthwise convolution, norm in 4 groups, 1x1 convolution."""
+    """Chain a depthwise convolution, a norm in 4 groups and a 1x1 convolution.
+
+    Example:
+        >>> separable(8, 12, kernel=5)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 12, 16, 16])
+    """
     return nn.Sequential(
         nn.Conv2d(in_channels, in_channels, kernel, padding=kernel // 2, groups=in_channels),
         nn.GroupNorm(4, in_channels),
@@ -34,7 +40,12 @@ def separable(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential
 
 
 class DilatedGatedAttention(nn.Module):
-    """A quarter of the channels at each dilation, mixed, then multiplied by a gate (DGA)."""
+    """A quarter of the channels at each dilation, mixed, then multiplied by a gate (DGA).
+
+    Example:
+        >>> DilatedGatedAttention(8, 12)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 12, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -55,13 +66,17 @@ class DilatedGatedAttention(nn.Module):
         x = torch.cat([conv(group) for conv, group in groups], dim=1)
         x = F.gelu(self.mix(self.norm(x)))
         gated = self.gate(x).sigmoid() * F.gelu(self.value(x))
-        return F.gelu(self.project(gated)) + self.shortcut(x)  # type: ignore[no-any-return]
+        return F.gelu(self.project(gated)) + self.shortcut(x)
 
 
 class ExternalAttention(nn.Module):
-    """Every position is rebuilt from a memory of 4 C entries, residual (IEA).
+    """Rebuild every position from a memory of 4 C entries, residual (IEA).
 
-    How well an entry fits is a softmax over the positions, then divided by the sum over entries.
+    The weight of an entry is a softmax over the positions, divided by the sum over all entries.
+
+    Example:
+        >>> ExternalAttention(8)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
     """
 
     def __init__(self, channels: int) -> None:
@@ -79,13 +94,19 @@ class ExternalAttention(nn.Module):
         return F.gelu(self.norm(self.project(self.values(weights))) + x)
 
     def tie_memories(self) -> None:
-        """Begin with the keys as the transpose of the values."""
+        """Start with the keys as the transpose of the values."""
         with torch.no_grad():
             self.keys.weight.copy_(self.values.weight.transpose(0, 1))
 
 
 class AttentionBridge(nn.Module):
-    """Weighs the features of all scales by position, then by channel (SCAB)."""
+    """Weight the features of all scales by position, then by channel (SCAB).
+
+    Example:
+        >>> bridge = AttentionBridge((4, 8))
+        >>> [y.shape[1] for y in bridge([torch.zeros(1, 4, 8, 8), torch.zeros(1, 8, 4, 4)])]
+        [4, 8]
+    """
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -97,13 +118,13 @@ class AttentionBridge(nn.Module):
         nn.init.zeros_(self.factors.bias)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """(N, C, H, W) of each scale -> the same shapes."""
-        weighed = [self.spatial(x) for x in features]
-        sums = [x + y for x, y in zip(features, weighed, strict=True)]
+        """Weight features (N, C, H, W) of each scale; the shapes stay."""
+        weighted = [self.spatial(x) for x in features]
+        sums = [x + y for x, y in zip(features, weighted, strict=True)]
         means = torch.cat([x.mean((2, 3), keepdim=True) for x in sums], dim=1)
         along = self.neighbours(means.transpose(1, 3))  # (N, 1, 1, channels of all scales)
         factors = self.factors(along).sigmoid().transpose(1, 3).split(self.widths, dim=1)
-        return [y + f * x for x, y, f in zip(sums, weighed, factors, strict=True)]
+        return [y + f * x for x, y, f in zip(sums, weighted, factors, strict=True)]
 
 
 @register("malunet", group="light", source="arXiv:2211.01784", licence="none stated")
@@ -117,7 +138,13 @@ class MALUNet(SixStageUNet):
             1/4, 1/8, 1/16 and 1/32 of the image's size, where the last one stays.
 
     Raises:
-        ConfigError: Other than 6 widths, or one that is not a multiple of 4.
+        ConfigError: There are not 6 widths, or one is no multiple of 4.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("malunet", widths=(4, 4, 8, 8, 8, 8))
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -139,7 +166,7 @@ class MALUNet(SixStageUNet):
         features = self.bridge(features)
         for decode in self.decoders:
             x = decode(x) + features.pop()
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _down(in_channels: int, out_channels: int) -> nn.Module:

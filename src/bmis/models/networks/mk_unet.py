@@ -1,18 +1,22 @@
 """MK-UNet (Rahman and Marculescu, ICCV Workshops 2025, arXiv:2509.18493): kernels in parallel.
 
-Every block expands its channels, filters them by depthwise kernels of three sizes whose answers
-are added, and projects them: small and large structures at the price of a depthwise network. The
-decoder attends to channels, then to positions, before each block; a gate, computed by grouped
-convolutions from what the decoder knows, weighs the positions of the encoder's features.
+Every block widens its channels, filters them by depthwise kernels of three sizes whose outputs are
+added, and narrows them again: small and large structures at the price of a depthwise network. The
+decoder attends to channels, then to positions, before each block. A gate, computed by grouped
+convolutions from what the decoder knows, weights the positions of the encoder's features.
 
-Departures: the authors' code also holds heads on the three coarser decoder steps, which it leaves
-out of the answer and of the loss; they are not here, so that the count is theirs less the 1x1
-convolutions from ``widths[2]``, ``widths[1]`` and ``widths[0]`` channels (115 weights of 315,566).
-The shuffle of channels before a dense 1x1 convolution only renames its weights and is left out.
-The authors draw all initial weights from N(0, 0.02); here the blocks and gates, whose norms undo
-any scale, start as torch has it, 1x1 depthwise kernels as ones and the first layers of the channel
-attentions with positive weights: drawn around 0, such few units are as often as not dead from the
-start. The authors copy a grey image to three channels; here the first block takes one.
+Departures:
+
+- The authors' code also holds heads on the three coarser decoder steps, which it uses neither for
+  the answer nor for the loss. They are left out, so that the count is theirs less the 1x1
+  convolutions from ``widths[2]``, ``widths[1]`` and ``widths[0]`` channels (115 of 315,566
+  weights).
+- The shuffle of channels before a dense 1x1 convolution only renames its weights and is left out.
+- The authors draw all initial weights from N(0, 0.02). Here the blocks and gates, whose norms undo
+  any scale, start by torch's own rule, 1x1 depthwise kernels as ones, and the first layers of the
+  channel attentions with positive weights. Drawn around 0, such few units are as often as not dead
+  from the start.
+- The authors copy a grey image to three channels. Here the first block takes one.
 """
 
 from collections.abc import Sequence
@@ -25,7 +29,8 @@ from torch import Tensor, nn
 
 from bmis.errors import ConfigError
 from bmis.models.base import SegmentationModel
-from bmis.models.layers.blocks import ConvNormAct, SpatialAttention
+from bmis.models.layers.attention import SpatialAttention
+from bmis.models.layers.blocks import ConvNormAct
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {
@@ -36,11 +41,17 @@ _FACTS: dict[str, Any] = {
 _EXPANSION = 2
 _RELU6 = partial(nn.ReLU6, inplace=True)
 _RATIOS = (16, 16, 16, 8, 4)  # of the channel attentions, coarsest first
-_SMALL_STD = 0.02  # of the weights that an attention starts with, so that it starts level
+_SMALL_STD = 0.02  # of an attention's first weights, so that all factors start nearly equal
 
 
 class MultiKernelBlock(nn.Module):
-    """Expand, depthwise kernels side by side, add, project, residual (MKIR)."""
+    """Widen, depthwise kernels side by side, add, narrow, residual (MKIR).
+
+    Example:
+        >>> import torch
+        >>> MultiKernelBlock(4, 8, kernels=(1, 3, 5))(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernels: Sequence[int]) -> None:
         super().__init__()
@@ -50,7 +61,7 @@ class MultiKernelBlock(nn.Module):
             ConvNormAct(inner, inner, kernel, groups=inner, activation=_RELU6) for kernel in kernels
         )
         for branch, kernel in zip(self.branches, kernels, strict=True):
-            if kernel == 1:  # a scale that the norm undoes, but a negative one may never wake
+            if kernel == 1:  # the norm undoes the scale, but a negative one may leave ReLUs dead
                 nn.init.ones_(branch.get_parameter("0.weight"))
         self.project = ConvNormAct(inner, out_channels, 1, activation=nn.Identity)
         self.shortcut = (
@@ -65,29 +76,42 @@ class MultiKernelBlock(nn.Module):
         y = first(expanded)
         for branch in others:
             y = y + branch(expanded)
-        return self.project(y) + self.shortcut(x)  # type: ignore[no-any-return]
+        return self.project(y) + self.shortcut(x)
 
 
 class ChannelAttention(nn.Module):
-    """Scales each channel by what a small MLP says of all means and all maxima."""
+    """Scale each channel by a small MLP of all means and all maxima.
+
+    Example:
+        >>> import torch
+        >>> ChannelAttention(8, ratio=4)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int, ratio: int) -> None:
         super().__init__()
         inner = max(channels // ratio, 1)
         squeeze = nn.Conv2d(channels, inner, 1, bias=False)
         expand = nn.Conv2d(inner, channels, 1, bias=False)
-        # Each hidden unit begins as a weighted mean of the channels, or it may be dead from birth.
+        # Each hidden unit starts as a weighted mean of the channels, or it may be dead at once.
         nn.init.uniform_(squeeze.weight, 0, 2 / channels)
         nn.init.normal_(expand.weight, std=_SMALL_STD)
         self.mlp = nn.Sequential(squeeze, nn.ReLU(inplace=True), expand)
 
     def forward(self, x: Tensor) -> Tensor:
         means, maxima = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-        return x * (self.mlp(means) + self.mlp(maxima)).sigmoid()  # type: ignore[no-any-return]
+        return x * (self.mlp(means) + self.mlp(maxima)).sigmoid()
 
 
 class GroupedAttentionGate(nn.Module):
-    """Scales each position of the encoder's features by what the decoder makes of them (GAG)."""
+    """Scale each position of the encoder's features by what the decoder makes of them (GAG).
+
+    Example:
+        >>> import torch
+        >>> decoder, encoder = torch.zeros(2, 1, 4, 16, 16)
+        >>> GroupedAttentionGate(4)(decoder, encoder).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -99,9 +123,9 @@ class GroupedAttentionGate(nn.Module):
         self.score = ConvNormAct(inner, 1, 1, bias=True, activation=nn.Sigmoid)
 
     def forward(self, decoder: Tensor, encoder: Tensor) -> Tensor:
-        """Features of the decoder and of the encoder (N, C, H, W) -> the latter, weighed."""
+        """Weight the encoder's features by the decoder's, both (N, C, H, W)."""
         joined = F.relu(self.of_decoder(decoder) + self.of_encoder(encoder), inplace=True)
-        return encoder * self.score(joined)  # type: ignore[no-any-return]
+        return encoder * self.score(joined)
 
 
 @register("mk_unet_t", **_FACTS, widths=(4, 8, 16, 24, 32))
@@ -117,7 +141,14 @@ class MKUNet(SegmentationModel):
         kernels: Sides in pixels of the depthwise kernels of every block, odd.
 
     Raises:
-        ConfigError: Other than 5 widths, a width or kernel that is not as said above.
+        ConfigError: There are not 5 widths, or a width or kernel is out of range.
+
+    Example:
+        >>> import torch
+        >>> from bmis import build_model
+        >>> model = build_model("mk_unet", widths=(4, 4, 8, 8, 8)).eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -155,12 +186,12 @@ class MKUNet(SegmentationModel):
             x = F.relu(F.interpolate(x, scale_factor=2, mode="bilinear"), inplace=True)
             if features:  # none at the image's own size
                 x = x + self.gates[i](x, features.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _check(widths: Sequence[int], kernels: Sequence[int]) -> None:
     """Raise ``ConfigError`` unless the shapes can be built."""
     if len(widths) != 5 or any(w < 2 or w % 2 for w in widths):
-        raise ConfigError(f"mk_unet: widths must be 5 even numbers from 2 on, got {list(widths)}")
+        raise ConfigError(f"mk_unet: widths must be 5 even numbers, 2 or more, got {list(widths)}")
     if not kernels or any(k < 1 or k % 2 == 0 for k in kernels):
-        raise ConfigError(f"mk_unet: kernels must be odd numbers from 1 on, got {list(kernels)}")
+        raise ConfigError(f"mk_unet: kernels must be odd numbers, 1 or more, got {list(kernels)}")

@@ -1,14 +1,14 @@
-"""SimpleUNet (Yu et al., 2025, arXiv:2506.13415): a U-Net as wide below as above.
+"""SimpleUNet (Yu et al., 2025, arXiv:2506.13415): a U-Net as wide at depth as at full size.
 
 "Simple is what you need for efficient and accurate medical image segmentation". Every scale has the
 same number of channels. A pointwise convolution keeps a share of each skip connection's channels,
-the decoder is as narrow as that share, and where the two meet each channel of both has a learnt
+and the decoder is as narrow as that share. Where the two meet each channel of both has a learnt
 factor of its own.
 
-Departures: the authors end in batch norm and ReLU; here the ReLU is left out, since logits have two
+Departures: the authors end in batch norm and ReLU. Here the ReLU is left out, since logits have two
 signs. The learnt factors are an option of the authors' code, off by default there, where they are
-counted all the same; here they are learnt, as the paper says. The size is that of their code's
-defaults; the paper's other sizes are said in megabytes, from which no width follows.
+counted all the same. Here they are learnt, as in the paper. The size is that of their code's
+defaults. The paper gives its other sizes in megabytes, from which no width follows.
 """
 
 import torch
@@ -22,11 +22,16 @@ from bmis.models.registry import register
 
 
 class Fusion(nn.Module):
-    """Upsamples, joins with a selection of the skip connection, each channel by its factor.
+    """Upsample by 2 and join with a selection of the skip connection, each channel by its factor.
 
     Args:
         width: Channels of the skip connection.
-        kept: Channels that are kept of it; as many are upsampled, and go.
+        kept: Channels that are kept of it. Input and output have as many.
+
+    Example:
+        >>> fusion = Fusion(width=8, kept=4)
+        >>> fusion(torch.zeros(1, 4, 8, 8), torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 4, 16, 16])
     """
 
     def __init__(self, width: int, kept: int) -> None:
@@ -38,7 +43,7 @@ class Fusion(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = F.interpolate(x * self.up_factor, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.conv(torch.cat([self.select(skip) * self.skip_factor, x], dim=1))  # type: ignore[no-any-return]
+        return self.conv(torch.cat([self.select(skip) * self.skip_factor, x], dim=1))
 
 
 @register("simple_unet", group="light", source="arXiv:2506.13415", licence="none stated")
@@ -49,11 +54,17 @@ class SimpleUNet(SegmentationModel):
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
         width: Channels at every scale of the encoder.
-        scales: Scales, the image's own included; every further one halves H and W.
-        kept: Share of the width that skip connections and decoder have, above 0, at most 1.
+        scales: Number of scales, the image's own included; every further one halves H and W.
+        kept: Share of the width that skip connections and decoder keep, above 0, at most 1.
 
     Raises:
-        ConfigError: Fewer than two scales, or a share that leaves no channel.
+        ConfigError: There are fewer than two scales, or the share leaves no channel.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("simple_unet", width=4, scales=3)
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -90,4 +101,4 @@ class SimpleUNet(SegmentationModel):
         x = self.bottleneck(x)
         for decoder in self.decoders:
             x = decoder(x, skips.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)

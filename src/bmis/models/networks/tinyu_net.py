@@ -1,13 +1,13 @@
 """TinyU-Net (Chen et al., MICCAI 2024): U-Net of cascaded multi-receptive fields.
 
 "TinyU-Net: Lighter yet Better U-Net with Cascaded Multi-Receptive Fields". A pointwise convolution
-makes an eighth of a block's channels; half of them go through a cascade of depthwise 3x3
-convolutions. Each of these sees a pixel further to every side than the one before, and another
-pointwise convolution joins what all of them give: many receptive fields from few weights.
+makes an eighth of a block's channels, and half of them go through a cascade of depthwise 3x3
+convolutions. Each of these sees a pixel further to every side than the one before. Another
+pointwise convolution joins the outputs of all of them: many receptive fields from few weights.
 
 Departures: the cascade starts from the second half of the channels, not from every second one,
 which is the same but for their order. The authors' block adds its input where it has as many
-channels as its output; in this network none has.
+channels as its output. In this network none has.
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,13 @@ class CascadedFields(nn.Module):
     """Cascaded multi-receptive fields (CMRF).
 
     Args:
-        in_channels: Channels that come.
-        out_channels: Channels that go, a multiple of ``2 * (cascade + 1)``.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output, a multiple of ``2 * (cascade + 1)``.
         cascade: Depthwise convolutions in a row.
+
+    Example:
+        >>> CascadedFields(4, 16, cascade=3)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 16, 16, 16])
     """
 
     def __init__(self, in_channels: int, out_channels: int, cascade: int) -> None:
@@ -52,7 +56,7 @@ class CascadedFields(nn.Module):
         for look_further in self.cascade:
             field = look_further(field)
             fields.append(field)
-        return self.expand(torch.cat(fields, dim=1))  # type: ignore[no-any-return]
+        return self.expand(torch.cat(fields, dim=1))
 
 
 @register("tinyu_net", group="light", source="doi:10.1007/978-3-031-72114-4_60", licence="MIT")
@@ -62,12 +66,18 @@ class TinyUNet(SegmentationModel):
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
-        widths: Channels at each scale, finest first; H and W are halved after every scale, and
-            the coarsest features of all are the last scale's, halved.
+        widths: Channels at each scale, finest first. H and W are halved after every scale, the
+            last one included.
         cascade: Depthwise convolutions in a row, in every block.
 
     Raises:
-        ConfigError: No widths, a cascade below 1, or widths that the cascade does not divide.
+        ConfigError: There are no widths, the cascade is below 1 or does not divide them.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("tinyu_net", widths=(8, 16), cascade=3)
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -97,7 +107,7 @@ class TinyUNet(SegmentationModel):
             x = F.max_pool2d(skips[-1], 2)
         for decoder in self.decoders:
             x = decoder(torch.cat([self.enlarge(x), skips.pop()], dim=1))
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)
 
 
 def _check(widths: Sequence[int], cascade: int) -> None:

@@ -2,7 +2,7 @@
 
 "1M parameters are enough? A lightweight CNN-based model for medical image segmentation". In place
 of 3x3 convolutions every block has two depthwise ones, 7x1 and 1x7, added to each other and to
-their input; pointwise convolutions mix the channels. The bottleneck does the same with 3x1 and 1x3
+their input. Pointwise convolutions mix the channels. The bottleneck does the same with 3x1 and 1x3
 at three dilations.
 
 Departures: paddings are written out, which changes no number but lets the network be exported.
@@ -22,7 +22,12 @@ from bmis.models.registry import register
 
 
 class AxialDepthwise(nn.Module):
-    """The sum of the input, a vertical and a horizontal depthwise convolution of it."""
+    """The sum of the input and of a vertical and a horizontal depthwise convolution of it.
+
+    Example:
+        >>> AxialDepthwise(4, kernel=7)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, channels: int, kernel: int, dilation: int = 1) -> None:
         super().__init__()
@@ -32,11 +37,17 @@ class AxialDepthwise(nn.Module):
         self.horizontal = conv(kernel_size=(1, kernel), padding=(0, reach))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.vertical(x) + self.horizontal(x)  # type: ignore[no-any-return]
+        return x + self.vertical(x) + self.horizontal(x)
 
 
 class EncoderBlock(nn.Module):
-    """Axial features, given as the skip connection; then more channels, half of H and W."""
+    """Axial features, which are the skip connection; then more channels, and half of H and W.
+
+    Example:
+        >>> y, skip = EncoderBlock(4, 8, kernel=7)(torch.zeros(1, 4, 16, 16))
+        >>> y.shape, skip.shape
+        (torch.Size([1, 8, 8, 8]), torch.Size([1, 4, 16, 16]))
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
@@ -45,13 +56,18 @@ class EncoderBlock(nn.Module):
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, C, H, W) -> (N, D, H/2, W/2) and the skip connection (N, C, H, W)."""
+        """Turn (N, C, H, W) into (N, D, H/2, W/2) and the skip connection (N, C, H, W)."""
         skip = self.norm(self.axial(x))
         return F.gelu(F.max_pool2d(self.pointwise(skip), 2)), skip
 
 
 class Bottleneck(nn.Module):
-    """A quarter of the channels, beside its axial features at dilation 1, 2 and 3."""
+    """A quarter of the channels, beside its axial features at dilation 1, 2 and 3.
+
+    Example:
+        >>> Bottleneck(8)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -67,7 +83,13 @@ class Bottleneck(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Doubles H and W by repeating pixels, joins with the skip connection, axial features."""
+    """Double H and W by repeating pixels, join with the skip connection, axial features.
+
+    Example:
+        >>> block = DecoderBlock(8, 4, kernel=7)
+        >>> block(torch.zeros(1, 8, 8, 8), torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
@@ -92,7 +114,14 @@ class ULite(SegmentationModel):
         kernel: Length of the axial convolutions in encoder and decoder, in pixels, odd.
 
     Raises:
-        ConfigError: Fewer than two scales, a last one that is no multiple of 4, an even kernel.
+        ConfigError: There are fewer than two scales, the last width is no multiple of 4, or the
+            kernel is even.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("ulite", widths=(4, 8))
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -129,4 +158,4 @@ class ULite(SegmentationModel):
         x = self.bottleneck(x)
         for decoder in self.decoders:
             x = decoder(x, skips.pop())
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)

@@ -1,13 +1,13 @@
 """U-Net: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation".
 
-arXiv:1505.04597, MICCAI 2015. An encoder that halves the image scale by scale, a decoder that
-doubles it back, and at each scale the encoder's features joined to the decoder's, so that what the
-halvings lose in detail reaches the mask.
+arXiv:1505.04597, MICCAI 2015. An encoder halves the image scale by scale, and a decoder doubles it
+back. At each scale the encoder's features are joined to the decoder's, so that the detail which the
+halvings lose reaches the mask.
 
-Departures: as in nearly everything that is compared with "U-Net" today, convolutions are padded,
-so that the mask has the image's size; every 3x3 convolution is followed by batch norm; the
-decoder's convolution after each doubling is 3x3 with batch norm and ReLU, not 2x2 without; there is
-no dropout. These give the 34.5 million parameters that comparisons quote.
+Departures, as in nearly everything that is compared with "U-Net" today: convolutions are padded, so
+that the mask has the image's size. Every 3x3 convolution is followed by batch norm. The decoder's
+convolution after each doubling is 3x3 with batch norm and ReLU, not 2x2 without. There is no
+dropout. These give the 34.5 million parameters that comparisons quote.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,12 @@ from bmis.models.registry import register
 
 
 class DoubleConv(nn.Sequential):
-    """Two 3x3 convolutions, each normalised: a scale of the encoder or of the decoder."""
+    """Two 3x3 convolutions, each normalised: a scale of the encoder or of the decoder.
+
+    Example:
+        >>> DoubleConv(3, 8)(torch.zeros(1, 3, 16, 16)).shape
+        torch.Size([1, 8, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
@@ -34,14 +39,19 @@ class DoubleConv(nn.Sequential):
 
 
 class UpConvolution(nn.Module):
-    """Doubles H and W by repeating pixels, then a 3x3 convolution to fewer channels."""
+    """Double H and W by repeating pixels, then a 3x3 convolution to fewer channels.
+
+    Example:
+        >>> UpConvolution(8, 4)(torch.zeros(1, 8, 8, 8)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = ConvNormAct(in_channels, out_channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2.0))  # type: ignore[no-any-return]
+        return self.conv(F.interpolate(x, scale_factor=2.0))
 
 
 @register("unet", group="classic", source="arXiv:1505.04597", licence="none stated")
@@ -54,7 +64,13 @@ class UNet(SegmentationModel):
         widths: Feature channels of the scales, finest first; each further scale halves H and W.
 
     Raises:
-        ConfigError: Fewer than two scales, or a width below 1.
+        ConfigError: There are fewer than two scales, or a width is below 1.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("unet", widths=(4, 8))
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -85,14 +101,14 @@ class UNet(SegmentationModel):
         for step, (up, decode) in enumerate(zip(self.ups, self.decoders, strict=True)):
             y = up(y)
             y = decode(torch.cat([self.skip(step, features.pop(), y), y], dim=1))
-        return self.head(y)  # type: ignore[no-any-return]
+        return self.head(y)
 
     def skip(self, step: int, features: Tensor, decoded: Tensor) -> Tensor:
-        """What the decoder gets to see of the encoder's features: here, all of them.
+        """Choose what the decoder sees of the encoder's features: here, all of them.
 
         Args:
-            step: Of the decoder, 0 at the coarsest scale that has a skip connection.
-            features: The encoder's (N, C, H, W) at this scale.
-            decoded: The decoder's (N, C, H, W) before they are joined.
+            step: Step of the decoder, 0 at the coarsest scale that has a skip connection.
+            features: The encoder's features (N, C, H, W) at this scale.
+            decoded: The decoder's features (N, C, H, W) before the two are joined.
         """
         return features

@@ -1,11 +1,11 @@
 """UNeXt (Valanarasu and Patel, MICCAI 2022, arXiv:2203.04967): convolutions, then shifted MLPs.
 
-The three fine scales are one convolution each. The two coarse ones mix channels by an MLP whose
+The three fine scales are one convolution each. The two coarse ones mix channels by an MLP. Its
 groups of channels are shifted by -2 to 2 pixels before each layer, along the height before the
 first and along the width before the second, so that it sees neighbours without a larger kernel.
 The decoder has the same parts, and the encoder's features are added to it.
 
-Departures: none in the structure; tokens stay feature maps, so that a linear layer is a 1x1
+Departures: none in the structure. Tokens stay feature maps, so that a linear layer is a 1x1
 convolution and nothing is reordered between the two.
 """
 
@@ -28,11 +28,15 @@ def shift(x: Tensor, axis: int) -> Tensor:
     """Move the first fifth of the channels by -2 pixels, the next by -1, ..., the last by +2.
 
     Args:
-        x: (N, C, H, W).
-        axis: 2 moves along the height, 3 along the width; zeros come in at the border.
+        x: Features (N, C, H, W).
+        axis: 2 moves along the height, 3 along the width. Zeros come in at the border.
 
     Returns:
         A new tensor of the same shape.
+
+    Example:
+        >>> shift(torch.tensor([1.0, 2.0, 3.0]).expand(1, 5, 1, 3), axis=3)[0, :, 0].tolist()
+        [[3.0, 0.0, 0.0], [2.0, 3.0, 0.0], [1.0, 2.0, 3.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]
     """
     length = x.shape[axis]
     border = (0, 0, _REACH, _REACH) if axis == 2 else (_REACH, _REACH)
@@ -42,7 +46,12 @@ def shift(x: Tensor, axis: int) -> Tensor:
 
 
 class ShiftedMLP(nn.Module):
-    """Norm, shift, linear, depthwise 3x3, GELU, shift, linear, residual."""
+    """Norm, shift, linear, depthwise 3x3, GELU, shift, linear, residual.
+
+    Example:
+        >>> ShiftedMLP(10)(torch.zeros(1, 10, 16, 16)).shape
+        torch.Size([1, 10, 16, 16])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,11 +66,16 @@ class ShiftedMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear_1(shift(self.norm(x), 2))
         y = F.gelu(self.depthwise(y))
-        return x + self.linear_2(shift(y, 3))  # type: ignore[no-any-return]
+        return x + self.linear_2(shift(y, 3))
 
 
 class Embedding(nn.Sequential):
-    """Halves H and W: strided 3x3 convolution, norm."""
+    """Halve H and W: strided 3x3 convolution, norm.
+
+    Example:
+        >>> Embedding(4, 8)(torch.zeros(1, 4, 16, 16)).shape
+        torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
@@ -72,14 +86,24 @@ class Embedding(nn.Sequential):
 
 
 class MLPStage(nn.Sequential):
-    """Shifted MLP, norm."""
+    """A shifted MLP, then a norm.
+
+    Example:
+        >>> MLPStage(10)(torch.zeros(1, 10, 16, 16)).shape
+        torch.Size([1, 10, 16, 16])
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__(ShiftedMLP(channels), ChannelNorm(channels))
 
 
 class ConvStage(nn.Sequential):
-    """3x3 convolution, batch norm, max-pool by 2, ReLU."""
+    """3x3 convolution, batch norm, max-pool by 2, ReLU.
+
+    Example:
+        >>> ConvStage(3, 8)(torch.zeros(1, 3, 16, 16)).shape
+        torch.Size([1, 8, 8, 8])
+    """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
@@ -91,7 +115,12 @@ class ConvStage(nn.Sequential):
 
 
 class Upsampling(nn.Sequential):
-    """3x3 convolution, batch norm, bilinear upsampling by 2, ReLU."""
+    """3x3 convolution, batch norm, bilinear upsampling by 2, ReLU.
+
+    Example:
+        >>> Upsampling(8, 4)(torch.zeros(1, 8, 8, 8)).shape
+        torch.Size([1, 4, 16, 16])
+    """
 
     def __init__(self, in_channels: int, out_channels: int, *, norm: bool = True) -> None:
         super().__init__(
@@ -112,7 +141,13 @@ class UNeXt(SegmentationModel):
         widths: Feature channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
 
     Raises:
-        ConfigError: Other than 5 widths, or one below 1.
+        ConfigError: There are not 5 widths, or one is below 1.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("unext", widths=(4, 4, 8, 10, 10)).eval()
+        >>> model(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 2, 32, 32])
     """
 
     def __init__(
@@ -124,7 +159,9 @@ class UNeXt(SegmentationModel):
     ) -> None:
         super().__init__(in_channels, num_classes, stride=32)
         if len(widths) != 5 or min(widths) < 1:
-            raise ConfigError(f"unext: widths must be 5 numbers from 1 on, got {list(widths)}")
+            raise ConfigError(
+                f"unext: widths must be 5 numbers, 1 or more each, got {list(widths)}"
+            )
         *_, eighth, sixteenth, coarsest = widths
         fine = pairwise([in_channels, *widths[:3]])
         self.encoders = nn.ModuleList(ConvStage(i, o) for i, o in fine)
@@ -146,4 +183,4 @@ class UNeXt(SegmentationModel):
             x = up(x) + features.pop()
             if i < len(self.decoders):  # the two fine scales have no MLP
                 x = self.decoders[i](x)
-        return self.head(self.up_last(x))  # type: ignore[no-any-return]
+        return self.head(self.up_last(x))
