@@ -35,7 +35,7 @@ from bmis.profile.steps import synchroniser
 from bmis.system.files import output_folder, write_json
 from bmis.system.stopwatch import time_calls
 from bmis.train.cached_dataset import CachedDataset
-from bmis.train.fabric import launch
+from bmis.train.fabric import launch_fabric
 from bmis.train.recipes import find_recipe
 from bmis.train.trainer import Trainer
 
@@ -48,7 +48,7 @@ Turn = Callable[[], int]  # trains on every image once and says on how many
 def ours(recipe: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> tuple[Turn, int]:
     """One epoch of ``bmis train`` without its validation, and its batch size."""
     config = TrainConfig(data=str(dataset.root), recipe=recipe, size=SIZE)
-    fabric, settings = launch(config, run), find_recipe(recipe)
+    fabric, settings = launch_fabric(config, run), find_recipe(recipe)
     spec = InputSpec(size=SIZE, channels=dataset.channels)
     store = CachedDataset(cases, dataset, spec, fabric.device, scratch=run)
     model = build_model("bmis", in_channels=dataset.channels, num_classes=dataset.num_classes)

@@ -175,7 +175,7 @@ def _compare(args: argparse.Namespace) -> int:
         retry=args.retry,
         ray=args.ray,
         keep=args.keep,
-        again=args.measure_again,
+        measure_again=args.measure_again,
     )
     plain = {
         "out": str(done.out),
