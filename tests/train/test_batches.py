@@ -1,9 +1,11 @@
 """Which images each step of an epoch takes."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
+from bmis.train.batches import draw_batches, mix_seed
 from helpers.tiny import write_dataset
 from helpers.training import FAST, Threshold, cache_split, make_trainer
 
@@ -48,3 +50,20 @@ def test_native_crops_add_up_to_the_area_of_the_images(tmp_path):
     root = write_dataset(tmp_path / "d", splits=("train",) * 2, size=(64, 96))
     make_trainer().train_epoch(cache_split(root, resize="native"), counts.append)
     assert sum(counts) == 2 * 6
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_processes_share_the_images_of_an_epoch(world_size):
+    seen = [
+        image
+        for rank in range(world_size)
+        for batch in draw_batches(12, 6, seed=3, rank=rank, world_size=world_size)
+        for image in batch.tolist()
+    ]
+    assert sorted(seen) == list(range(12))
+
+
+def test_random_streams_differ_by_seed_epoch_and_stream():
+    numbers = {mix_seed(*place) for place in product(range(8), range(8), range(8))}
+    assert len(numbers) == 8**3
+    assert all(0 <= number < 2**63 for number in numbers)
