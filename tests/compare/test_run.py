@@ -130,8 +130,8 @@ def test_a_failed_trial_is_recorded_and_the_others_run(data, tmp_path, monkeypat
 
 def test_an_interrupted_trial_goes_on_where_it_was(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    asked = settings(data, conditions=Conditions("fast", 3, (32, 32)))
-    whole = compare_methods(asked, out=tmp_path / "whole").records[0]
+    given = settings(data, conditions=Conditions("fast", 3, (32, 32)))
+    whole = compare_methods(given, out=tmp_path / "whole").records[0]
     epochs = []
     train_epoch = Trainer.train_epoch
 
@@ -143,9 +143,9 @@ def test_an_interrupted_trial_goes_on_where_it_was(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Trainer, "train_epoch", counted)
     with pytest.raises(TrainingInterrupted):
-        compare_methods(asked, out=out)
+        compare_methods(given, out=out)
     assert read_records(out) == []
-    record = compare_methods(asked, out=out).records[0]
+    record = compare_methods(given, out=out).records[0]
     assert epochs == [0, 1, 2, 2]
     assert record.cases == whole.cases
     assert len(files(out)) == 1

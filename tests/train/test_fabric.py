@@ -43,7 +43,7 @@ def test_two_processes_share_the_work_and_make_one_run(tmp_path, script):
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["epochs"] == 2  # one answer, not one for each process
+    assert json.loads(done.stdout)["epochs"] == 2  # one result, not one for each process
     for rank in (0, 1):  # 8 images in batches of 4 over 2 processes: 2 steps of 2, twice
         assert (tmp_path / f"rank{rank}").read_text().split() == ["2"] * 4
     assert [row["epoch"] for row in read_log(tmp_path / "run")] == [1, 2]
@@ -55,10 +55,10 @@ def test_bf16_computes_in_bf16(dataset, tmp_path, monkeypatch):
     kinds, conv2d = set(), torch.nn.Conv2d._conv_forward
 
     def spy(*args):
-        answer = conv2d(*args)
+        result = conv2d(*args)
         if args[0].dilation == (1, 1):  # others stay in float32 on a CPU
-            kinds.add(answer.dtype)
-        return answer
+            kinds.add(result.dtype)
+        return result
 
     monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", spy)
     train_model(config(dataset, epochs=1, precision="bf16"), out=tmp_path / "run")

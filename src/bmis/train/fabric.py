@@ -27,7 +27,7 @@ def launch_fabric(config: TrainConfig, run: Path) -> Fabric:
 
     Raises:
         ConfigError: The device is not there, or there are not as many of it.
-        MissingExtraError: TensorBoard is asked for and not installed.
+        MissingExtraError: TensorBoard is wanted and not installed.
 
     Example:
         >>> fabric = launch_fabric(TrainConfig("polyps", device="cpu"), Path("run"))

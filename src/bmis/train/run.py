@@ -93,7 +93,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         ConfigError: A setting is wrong, the folder holds a run with other settings, the weights
             to start from are of another network, or the teacher sees other images or classes.
         DataError: The data set cannot be used.
-        MissingExtraError: TensorBoard is asked for and not installed.
+        MissingExtraError: TensorBoard is wanted and not installed.
         TrainingError: The loss is not a number, or not even one image fits into memory.
         TrainingInterrupted: Ctrl-C; the last whole epoch is kept.
 

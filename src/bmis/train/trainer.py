@@ -72,7 +72,7 @@ class Trainer:
         """
         self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
         self.progress = Progress()
-        self.model: SegmentationModel = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: SegmentationModel = model.to(memory_format=torch.channels_last)
         if fabric.device.type == "cpu":
             prepare_for_cpu(model)
         view = TrainingView(self.model)
