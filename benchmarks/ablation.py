@@ -1,11 +1,11 @@
-"""Ablations of BMIS: each choice of its design undone alone, under the same recipe.
+"""Ablations of the design of BMIS: one choice undone at a time, under the same recipe.
 
     python benchmarks/ablation.py DATA... --epochs N --size 96 [--seeds S]
     python benchmarks/ablation.py            # the table of what has been run so far
 
-Runs a comparison of the variants below (resumable, records in ``results/ablation/``), compares
-each with BMIS image by image (IoU, Wilcoxon, Holm's correction over the variants of a data set)
-and prints the table of ``docs/design-claims.md``.
+Runs a comparison of the variants below with its records in ``results/ablation/``; it goes on from
+there when it is stopped. Compares each variant with BMIS image by image (IoU, Wilcoxon, Holm's
+correction over the variants of a data set) and prints the table of ``docs/design-claims.md``.
 """
 
 import argparse
@@ -40,7 +40,7 @@ VARIANTS = {
 
 
 def case_means(records: list[Record]) -> dict[str, float]:
-    """IoU of each image, mean over the seeds."""
+    """The IoU of each image, mean over the seeds."""
     values = defaultdict(list)
     for record in records:
         for case, value in record.values("iou").items():
@@ -57,29 +57,29 @@ def render(records: list[Record]) -> str:
     trials = defaultdict(list)
     for record in records:
         trials[record.trial.dataset, record.trial.method].append(record)
-    spelt = [variant.text for variant in find_methods(VARIANTS.values())]
+    texts = [variant.text for variant in find_methods(VARIANTS.values())]
     for dataset in sorted({dataset for dataset, _ in trials}):
-        names = dict(zip(spelt, VARIANTS, strict=True))
-        groups = {text: trials[dataset, text] for text in spelt if (dataset, text) in trials}
+        names = dict(zip(texts, VARIANTS, strict=True))
+        groups = {text: trials[dataset, text] for text in texts if (dataset, text) in trials}
         values = {text: case_means(group) for text, group in groups.items()}
         others = [text for text in groups if text != "bmis"]
         gains = {text: paired_difference(values[text], values["bmis"]) for text in others}
         adjusted = dict(zip(others, holm([gains[text].p for text in others]), strict=True))
-        for text in spelt:
+        for text in texts:
             if text not in groups:
                 lines.append(f"| {dataset} | {names[text]} | | | missing | | |")
                 continue
             costs = groups[text][0].costs
             iou = sum(values[text].values()) / len(values[text])
-            verdict = "| |"
+            difference = "| |"
             if text in gains:
                 gain = gains[text]
                 low, high = gain.ci95 or (float("nan"),) * 2
                 interval = f"[{low:+.3f}, {high:+.3f}]"
-                verdict = f"| {gain.mean:+.3f} {interval} | {adjusted[text]:.2g}"
+                difference = f"| {gain.mean:+.3f} {interval} | {adjusted[text]:.2g}"
             lines.append(
                 f"| {dataset} | {names[text]} | {costs['parameters']:,} "
-                f"| {costs['macs'] / 1e9:.3f} | {iou:.3f} {verdict} |"
+                f"| {costs['macs'] / 1e9:.3f} | {iou:.3f} {difference} |"
             )
     return "\n".join(lines)
 

@@ -4,8 +4,8 @@
 
 DATA is ISIC 2018 with ``folds/fold<K>.csv``. "honest": the best epoch is chosen by the fold's
 validation images, and the test images are scored once. "published": as in the authors' code, the
-test images choose the epoch themselves. Both trainings see the same images in the same order;
-stopped at any moment, they go on. Writes ``results/authors_fold/<recipe>-fold<K>-<epochs>.json``.
+test images choose the epoch themselves. Both trainings see the same images in the same order, and
+go on where they were stopped. Writes ``results/authors_fold/<recipe>-fold<K>-<epochs>.json``.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from bmis.data.tables import read_table
 from bmis.system.files import output_folder, write_json, write_text
 
 RESULTS = Path(__file__).parent / "results" / "authors_fold"
-TEST = {"honest": "test", "published": "val"}  # what the fold's test images are called
+TEST = {"honest": "test", "published": "val"}  # the split that holds the fold's test images
 
 
-def flattering(fold: Path, target: Path) -> Path:
-    """The fold with test and validation images exchanged, so that the test images choose."""
+def swap_test_and_val(fold: Path, target: Path) -> Path:
+    """Write the fold with test and validation exchanged, so that the test images choose."""
     swap = {"train": "train", "test": "val", "val": "test"}
     rows = [f"{case},{swap[row.split or 'train']}" for case, row in read_table(fold).items()]
     write_text(target, "\n".join(["id,split", *rows, ""]))
@@ -32,7 +32,7 @@ def flattering(fold: Path, target: Path) -> Path:
 
 
 def score(run: Path, protocol: str) -> tuple[dict[str, Any], dict[str, float]]:
-    """What is reported of a run, and the IoU of each test image."""
+    """The scores of a run, and the IoU of each test image."""
     scores = evaluate_model(run, split=TEST[protocol])
     found = {case: value for case, value in scores.values("iou").items() if value is not None}
     cases = scores.summary["cases"]
@@ -51,7 +51,9 @@ def main() -> None:
     fold = (args.data / "folds" / f"fold{args.fold}.csv").resolve()
     files = {
         "honest": fold,
-        "published": flattering(fold, output_folder(args.runs) / f"{fold.stem}-test-chooses.csv"),
+        "published": swap_test_and_val(
+            fold, output_folder(args.runs) / f"{fold.stem}-test-chooses.csv"
+        ),
     }
     result: dict[str, Any] = {}
     values: dict[str, dict[str, float]] = {}

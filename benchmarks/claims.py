@@ -1,9 +1,9 @@
-"""The paper's claims of BMIS against DSU-Net, measured again: cost in one run, IoU from records.
+"""The paper's claims about BMIS and DSU-Net, measured again: costs in one run, IoU from records.
 
-    python benchmarks/claims.py [--records results/field]
+    python benchmarks/claims.py [--records results/comparison]
 
-Costs under the same rules for both, at 224 x 224, float32, training in batches of 6 as the paper
-did. IoU is that of a comparison of both (``bmis compare``) whose records are in the folder. Writes
+Costs are measured in the same way for both, at 224 x 224 in float32, training in batches of 6 as
+in the paper. IoU is taken from the records of ``bmis compare`` in the folder. Writes
 ``results/claims_<machine>.json`` and prints the table of ``docs/design-claims.md``.
 """
 
@@ -37,7 +37,7 @@ BATCH = 6
 
 
 def costs(device: str) -> dict[str, dict[str, float]]:
-    """Both networks, one after the other."""
+    """The costs of both networks, measured one after the other."""
     found = {}
     for name in ("bmis", "dsu_net"):
         profile = profile_model(name, size=224, batches=(1, BATCH), device=device, seconds=3.0)
@@ -84,7 +84,7 @@ def render(result: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--records", type=Path, default=HERE / "results" / "field")
+    parser.add_argument("--records", type=Path, default=HERE / "results" / "comparison")
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     result = {

@@ -1,10 +1,10 @@
-"""How well the networks that come with the package fit the very images that they learned from.
+"""How well the networks that come with the package fit the images that they were trained on.
 
     python benchmarks/fit.py DATA [--only nuclei ...]
 
-Their bundles score the training and the validation images, at the images' own size; the scores of
-the test images are those on record. Training images that are no better marked than others say that
-more of them will not do much. Writes ``results/fit.json``.
+Their bundles are scored on the training and the validation images, at the images' own size; the
+scores of the test images are those on record. Where training images score no better than others,
+more of them will not help much. Writes ``results/fit.json``.
 """
 
 import json
@@ -23,7 +23,8 @@ TARGET = RESULTS.parent / "fit.json"
 LOST = 0.1  # Dice below which next to nothing was found
 
 
-def summed_up(ious: list[float], dices: list[float]) -> dict[str, float]:
+def summarise(ious: list[float], dices: list[float]) -> dict[str, float]:
+    """Means, the median Dice, and the share of images in which next to nothing was found."""
     return {
         "images": len(dices),
         "iou": float(np.mean(ious)),
@@ -34,19 +35,20 @@ def summed_up(ious: list[float], dices: list[float]) -> dict[str, float]:
 
 
 def scored(name: str, data: Path, split: str) -> dict[str, float]:
-    """A shipped bundle on one split."""
+    """The scores of a shipped bundle on one split."""
     with tempfile.TemporaryDirectory() as folder:
         found = evaluate_model(name, data=data, split=split, out=folder)
-    return summed_up(*(known(found.values(metric)) for metric in ("iou", "dice")))
+    return summarise(*(defined(found.values(metric)) for metric in ("iou", "dice")))
 
 
 def on_record(name: str) -> dict[str, float]:
-    """The test images, as ``five_modalities.py`` scored them."""
+    """The scores of the test images, from the records of ``five_modalities.py``."""
     record = record_of(name)
-    return summed_up(*(known(record.values(metric)) for metric in ("iou", "dice")))
+    return summarise(*(defined(record.values(metric)) for metric in ("iou", "dice")))
 
 
-def known(values: dict[str, float | None]) -> list[float]:
+def defined(values: dict[str, float | None]) -> list[float]:
+    """The values that are not None."""
     return [value for value in values.values() if value is not None]
 
 

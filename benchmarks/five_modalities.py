@@ -1,12 +1,12 @@
-"""BMIS on five modalities and trials: trained, scored and compared, one command for each.
+"""BMIS on five modalities and cell nuclei: trained, scored and compared, one command for each.
 
     python benchmarks/five_modalities.py DATA [--only dermoscopy nuclei ...] [--methods bmis,unet]
 
-DATA holds the data sets' folders (isic2018, busi, kvasir, drive, lung_xray, dsb2018), each with
-``images/``, ``masks/`` and ``splits.csv``. The best epoch is chosen by the validation split; the
+DATA holds the folders of the data sets (isic2018, busi, kvasir, drive, lung_xray, dsb2018), each
+with ``images/``, ``masks/`` and ``splits.csv``. The validation split chooses the best epoch; the
 test split is scored when a training has ended. Writes a record for each network into
-``results/five_modalities/<modality>/`` and keeps the trained networks in ``--runs``. Stopped at
-any moment, it goes on from there.
+``results/five_modalities/<modality>/`` and keeps the trained networks in ``--runs``. It goes on
+from there when it is stopped.
 """
 
 import argparse
@@ -28,11 +28,11 @@ class Modality:
 
     Attributes:
         data: Name of its folder.
-        kind: As people call it.
-        foreground: What is marked.
-        licence: Of images and masks, as far as known.
+        kind: Usual name of the modality.
+        foreground: Name of the class that is marked.
+        licence: Licence of images and masks, as far as known.
         epochs: Passes over its training images.
-        resize: "native" where what is looked for is a few pixels wide.
+        resize: "native" where the objects are a few pixels wide.
     """
 
     data: str
@@ -98,26 +98,26 @@ def run_folder(name: str, runs: Path) -> Path:
 
 
 def record_of(name: str) -> Record:
-    """What was found of the BMIS of a modality."""
+    """The record of the BMIS of a modality."""
     records = read_records(RESULTS / name)
     return next(one for one in records if one.trial.method == "bmis" and one.trial.seed == 0)
 
 
 def described(name: str, root: Path, runs: Path) -> Path:
-    """The data set as a folder that says what it is: links to its parts, and ``dataset.yaml``."""
+    """The data set as a folder of links, with a ``dataset.yaml`` that describes it."""
     modality = MODALITIES[name]
     folder = output_folder(runs / "data" / name)
     for part in (root / modality.data).iterdir():
         link = folder / part.name
         if not link.is_symlink():
             link.symlink_to(part.resolve())
-    said = {
+    description = {
         "name": modality.data,
         "modality": modality.kind,
         "licence": modality.licence,
         "classes": ["background", modality.foreground],
     }
-    write_text(folder / "dataset.yaml", yaml.safe_dump(said, sort_keys=False))
+    write_text(folder / "dataset.yaml", yaml.safe_dump(description, sort_keys=False))
     return folder
 
 
@@ -135,7 +135,7 @@ def train(name: str, root: Path, runs: Path, methods: tuple[str, ...]) -> None:
 
 
 def command_line(what: str) -> argparse.ArgumentParser:
-    """What every script on these networks is told."""
+    """The arguments that all scripts on these networks share."""
     parser = argparse.ArgumentParser(description=what.partition("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--only", nargs="+", choices=MODALITIES, default=list(MODALITIES))

@@ -1,10 +1,10 @@
-"""Recipe against recipe on real images: same network, images, split, seed and number of epochs.
+"""Two recipes on real images: same network, images, split, seed and number of epochs.
 
     python benchmarks/recipes.py DATA... --epochs 30 --runs RUNS
 
-Trains ``default`` and ``paper`` on every dataset folder (what is trained already is not trained
-again), scores the best validation epoch on the test split at the images' own size, compares the
-two image by image, and writes ``results/recipes_<data>_<epochs>.json``.
+Trains ``default`` and ``paper`` on every dataset folder, unless they are trained already. Scores
+the best validation epoch on the test split at the images' own size, compares the two image by
+image, and writes ``results/recipes_<data>_<epochs>.json``.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RECIPES = ("default", "paper")
 
 
 def run(data: Path, recipe: str, epochs: int, runs: Path, seed: int) -> dict[str, Any]:
-    """One recipe on one data set: scores, time, and the values of the single images."""
+    """One recipe on one data set: scores, time, and the values of each image."""
     folder = runs / f"{data.name}-bmis-{recipe}-{epochs}ep-seed{seed}"
     config = TrainConfig(data=str(data), recipe=recipe, epochs=epochs, seed=seed)
     done = train_model(config, out=folder)
@@ -44,14 +44,14 @@ def run(data: Path, recipe: str, epochs: int, runs: Path, seed: int) -> dict[str
 
 def compare(data: Path, epochs: int, runs: Path, seed: int) -> dict[str, Any]:
     """Both recipes on one data set, and their paired difference."""
-    cells = {recipe: run(data, recipe, epochs, runs, seed) for recipe in RECIPES}
-    values = {recipe: cell.pop("values") for recipe, cell in cells.items()}
+    results = {recipe: run(data, recipe, epochs, runs, seed) for recipe in RECIPES}
+    values = {recipe: result.pop("values") for recipe, result in results.items()}
     return {
         "data": data.name,
         "epochs": epochs,
         "seed": seed,
         "size": 224,
-        "recipes": cells,
+        "recipes": results,
         "default_minus_paper": {
             name: asdict(paired_difference(values["default"][name], values["paper"][name]))
             for name in ("iou", "dice")

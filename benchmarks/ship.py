@@ -2,10 +2,10 @@
 
     python benchmarks/ship.py DATA [--only dermoscopy nuclei ...] [--runs RUNS]
 
-For each: a bundle (int8 where it passes the gate, else float32) with its model card, the weights in
-half precision to start trainings from, a sketch of the worst test cases, and in
-``results/shipped/<modality>.json`` what was found on the way: how often images of each set look
-strange to it. The sketches show outlines alone, no image.
+For each network it writes a bundle with its model card (int8 where it passes the gate, else
+float32), the weights in half precision to start trainings from, a picture of the worst test cases,
+and ``results/shipped/<modality>.json``, which says how often the images of each data set are out
+of distribution. The pictures show masks alone, no image.
 """
 
 import json
@@ -61,15 +61,15 @@ SOURCES = {
     "chest-xray": "Shenzhen chest X-rays (Jaeger et al. 2014), 566 images; masks of Stirenko et "
     "al. 2018, arXiv:1803.01199",
     "nuclei": "2018 Data Science Bowl, stage 1 (Caicedo et al., Nature Methods 2019), 664 images; "
-    "touching nuclei are one field_of_view",
+    "touching nuclei are one object",
 }
-FAILURES = {  # what the sketches show
+FAILURES = {  # in the pictures of the worst cases
     "breast-ultrasound": "Of 16 of the 129 test tumours next to nothing is found: Dice below 0.1, "
     "and something else may be marked. Large tumours are among the missed.",
     "colonoscopy": "In one image a fold many times as large as the polyp is marked. Some large "
     "polyps are found in part.",
     "nuclei": "In sections through whole embryos the dense tissue between the nuclei is marked. "
-    "Nuclei that touch come out as one field_of_view.",
+    "Nuclei that touch are marked as one object.",
     "chest-xray": "Dense or hidden lower parts of a lung are left out. Some reference masks "
     "take in a part of the heart.",
     "dermoscopy": "Of two reddish places the wrong one is marked, ink on the skin is marked with "
@@ -79,9 +79,9 @@ FAILURES = {  # what the sketches show
 }
 
 
-def hits(known: OodReference, root: Path) -> dict[str, float]:
-    """Share of the test images of each set that look strange."""
-    found, detector = {}, OodDetector(known)
+def ood_rates(reference: OodReference, root: Path) -> dict[str, float]:
+    """Share of the test images of each data set that are out of distribution."""
+    found, detector = {}, OodDetector(reference)
     for name, modality in MODALITIES.items():
         cases = open_dataset(root / modality.data).split("test")
         values = [detector(describe(read_image(case.image).pixels)) for case in cases]
@@ -89,7 +89,7 @@ def hits(known: OodReference, root: Path) -> dict[str, float]:
     return found
 
 
-def sketch(bundle: Path, data: Path, record: Record, target: Path) -> list[tuple[str, float]]:
+def draw_worst(bundle: Path, data: Path, record: Record, target: Path) -> list[tuple[str, float]]:
     """Draw what was found and missed in the worst test cases; their ids and Dice."""
     dataset, predictor = open_dataset(data), load(bundle)
     cases = {case.id: case for case in dataset.split("test")}
@@ -118,7 +118,7 @@ def _compared(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.
 
 
 def facts(name: str, record: Record, found: dict[str, float]) -> str:
-    """The part of the model card that only this script knows."""
+    """The part of the model card that only this script can write."""
     modality, rows = MODALITIES[name], []
     for metric, unit in (("iou", ""), ("dice", ""), ("hd95", " px")):
         row = record.summary["cases"][metric]
@@ -151,14 +151,14 @@ def facts(name: str, record: Record, found: dict[str, float]) -> str:
             "",
             f"By image: {outcomes}.",
             "",
-            "## Images unlike those of the training",
+            "## Images that are out of distribution",
             "",
             f"`bmis predict` warns of {100 * found[name]:.1f} % of these test images (false "
             f"alarms), and of test images of other kinds: {others}.",
             "",
             "## Known failures",
             "",
-            "One camera or a few, one hospital or a few: other sources were not tried. The worst "
+            "The images come from a few cameras and hospitals; others were not tried. The worst "
             f"test cases are drawn in docs/images/pretrained/{name}.png of the repository.",
         ]
     )
@@ -176,21 +176,22 @@ def _commit() -> str:
 
 
 def ship(name: str, root: Path, runs: Path) -> None:
+    """Write bundle, weights, picture and results of one network."""
     run = run_folder(name, runs)
     data = described(name, root, runs)
     record = record_of(name)
     target = output_folder(FOLDER) / f"{name}.bmis"
-    known, _ = learn_ood_reference(open_dataset(data), ())
-    assert known is not None
-    found = hits(known, root)
+    reference, _ = learn_ood_reference(open_dataset(data), ())
+    assert reference is not None
+    found = ood_rates(reference, root)
     done = _export(run, data, target, facts(name, record, found))
     model, info = load_model(run)
     save_model(FOLDER / f"{name}.safetensors", model.half(), info)
-    worst = sketch(target, data, record, PICTURES / f"{name}.png")
+    worst = draw_worst(target, data, record, PICTURES / f"{name}.png")
     write_json(
         output_folder(SHIPPED) / f"{name}.json",
         {
-            "strange": found,
+            "out_of_distribution": found,
             "worst": [{"id": case, "dice": dice} for case, dice in worst],
             "export": {**done.to_dict(), "path": target.name},
             "machine": describe_machine(),
@@ -199,7 +200,7 @@ def ship(name: str, root: Path, runs: Path) -> None:
 
 
 def _export(run: Path, data: Path, target: Path, notes: str) -> Exported:
-    """In int8, or in float32 where that does not pass."""
+    """Export in int8, or in float32 where int8 does not pass the gate."""
     try:
         return export_run(run, target, ExportOptions(int8=True, notes=notes), data=data)
     except BundleError as error:
@@ -208,30 +209,30 @@ def _export(run: Path, data: Path, target: Path, notes: str) -> Exported:
 
 
 def page() -> str:
-    """docs/pretrained.md, from the records and shipped.json of every modality that has both."""
+    """The text of docs/pretrained.md, from the records and results of every modality."""
     rows, parts = [], []
     for name, modality in MODALITIES.items():
         file = SHIPPED / f"{name}.json"
         if not file.is_file():
             continue
-        told = json.loads(file.read_text(encoding="utf-8"))
+        shipped = json.loads(file.read_text(encoding="utf-8"))
         record = record_of(name)
-        graph = told["export"]["graphs"][0]
+        graph = shipped["export"]["graphs"][0]
         scores = [_interval(record.summary["cases"][metric]) for metric in ("iou", "dice")]
         rows.append(
             f"| `{name}` | {modality.foreground} | {record.data['test']} | {scores[0]} | "
             f"{scores[1]} | {graph['check']['dice']:.3f} ({graph['precision']}) | "
-            f"{told['export']['bytes'] / 1e6:.2f} |"
+            f"{shipped['export']['bytes'] / 1e6:.2f} |"
         )
-        strange = told["strange"]
-        others = ", ".join(f"{one} {100 * v:.0f} %" for one, v in strange.items() if one != name)
+        rates = shipped["out_of_distribution"]
+        others = ", ".join(f"{one} {100 * v:.0f} %" for one, v in rates.items() if one != name)
         parts += [
             f"## {name}",
             "",
             f"{SOURCES[name]}. Licence of the images: {modality.licence}.",
             "",
-            f"Strange to it are {100 * strange[name]:.1f} % of its own test images (false alarms); "
-            f"of the others' test images: {others}.",
+            f"Out of distribution are {100 * rates[name]:.1f} % of its own test images (false "
+            f"alarms); of the test images of other modalities: {others}.",
             "",
             f"![the worst test cases](images/pretrained/{name}.png)",
             *(("", FAILURES[name]) if name in FAILURES else ()),

@@ -1,15 +1,15 @@
-"""Training rate, images per second: the authors' way against ours, in turns within one run.
+"""Training rate in images per second: the authors' code against ours, in turns within one run.
 
     python benchmarks/training_rate.py [DATA] [--images 96] [--rounds 5]
 
 A turn is one pass over the same training images. The sides alternate, so that whatever slows the
-machine meets them all; the first turn of each is not counted. The authors' side has its loader
-with and without worker processes, and the faster of both is what ours is compared with; once more
-it has denormal numbers, which its attention meets and some processors multiply slowly, set to 0.
-Ours runs the paper's recipe and the default one, each side in a process of its own. Without DATA,
-phantoms are drawn. Reading the images into memory, once per training on our side, is not counted.
-How far either is from what the machine can do at most is told by a large matrix product, the
-fastest thing that it computes. Writes ``results/training_rate_<data>_<machine>.json``.
+machine slows them all, and each has a process of its own. The first turn of each is not counted.
+The authors' loader runs with and without worker processes, and ours is compared with the faster.
+The authors' side runs once more with denormal numbers set to 0: its attention produces them, and
+some processors multiply them slowly. Ours runs the paper's recipe and the default one. Without
+DATA, phantoms are drawn. Reading the images into memory, once per training on our side, is not
+counted. A large matrix product, the fastest thing that the machine computes, shows how far either
+is from its limit. Writes ``results/training_rate_<data>_<machine>.json``.
 """
 
 import argparse
@@ -35,28 +35,28 @@ from bmis.profile.steps import synchroniser
 from bmis.system.files import output_folder, write_json
 from bmis.system.stopwatch import time_calls
 from bmis.train.cached_dataset import CachedDataset
-from bmis.train.fabric import launch
+from bmis.train.fabric import launch_fabric
 from bmis.train.recipes import find_recipe
 from bmis.train.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 FLUSHED = ", no denormals"  # what the authors' code would be without them
-_SIDE = 2048  # of the matrices multiplied
-Turn = Callable[[], int]  # trains on every image once and says on how many
+_SIDE = 2048  # rows and columns of the matrices
+Turn = Callable[[], int]  # trains on every image once and returns their number
 
 
 def ours(recipe: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> tuple[Turn, int]:
     """One epoch of ``bmis train`` without its validation, and its batch size."""
     config = TrainConfig(data=str(dataset.root), recipe=recipe, size=SIZE)
-    fabric, settings = launch(config, run), find_recipe(recipe)
+    fabric, settings = launch_fabric(config, run), find_recipe(recipe)
     spec = InputSpec(size=SIZE, channels=dataset.channels)
-    store = CachedDataset(cases, dataset, spec, fabric.device, scratch=run)
+    cached = CachedDataset(cases, dataset, spec, fabric.device, scratch=run)
     model = build_model("bmis", in_channels=dataset.channels, num_classes=dataset.num_classes)
     trainer = Trainer(fabric, model, settings, epochs=1000, seed=0)
 
     def turn() -> int:
         done: list[int] = []
-        trainer.train_epoch(store, done.append)
+        trainer.train_epoch(cached, done.append)
         trainer.progress.epoch += 1
         return sum(done)
 
@@ -64,9 +64,9 @@ def ours(recipe: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> t
 
 
 def side(name: str, data: Path, count: int, run: Path, line: Connection) -> None:
-    """One side in its own process: whatever it sets up in torch or the system is its own.
+    """Run one side in a process of its own, so that its settings of torch stay its own.
 
-    Sends its batch size; then, for each word it gets, takes a turn and sends the rate.
+    It sends its batch size; then, for each True that it receives, takes a turn and sends the rate.
     """
     dataset = open_dataset(data)
     cases = dataset.split("train")[:count]
@@ -103,16 +103,16 @@ def alternate(lines: dict[str, Connection], rounds: int) -> dict[str, list[float
 
 
 def arithmetic(rates: dict[str, float], channels: int) -> dict[str, float]:
-    """Thousand millions of multiplications and additions a second, of each side and of a product.
+    """Billions of multiplications and additions a second, of each side and of a matrix product.
 
-    A training takes those of a forward pass three times: for the answer, for the gradients of what
-    comes in, for those of the weights.
+    A training step takes three times those of a forward pass: for the logits, for the gradients of
+    the inputs, and for the gradients of the weights.
     """
-    of_an_image = 3 * 2 * count_macs(build_model("bmis", in_channels=channels), SIZE) / 1e9
+    per_image = 3 * 2 * count_macs(build_model("bmis", in_channels=channels), SIZE) / 1e9
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     a, b = torch.randn(2, _SIDE, _SIDE, device=device).unbind()
     times = time_calls(lambda: a @ b, seconds=1, synchronise=synchroniser(device))
-    done = {name: of_an_image * rate for name, rate in rates.items()}
+    done = {name: per_image * rate for name, rate in rates.items()}
     return {**done, "float32 product": 2 * _SIDE**3 / min(times) / 1e9}
 
 

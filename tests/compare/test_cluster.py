@@ -1,8 +1,10 @@
+"""Trials on a Ray cluster: lost workers, addresses, resources."""
+
 import sys
 
 import pytest
 
-from bmis.compare.cluster import _share
+from bmis.compare.cluster import resources_per_trial
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
 from bmis.errors import ConfigError, MissingExtraError
@@ -59,14 +61,14 @@ def test_two_workers_share_the_trials_and_a_killed_one_is_replaced(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_cluster_at_the_address_is_one_line(tmp_path):
+def test_no_cluster_at_the_address_is_an_error_of_one_line(tmp_path):
     data = tiny.write_dataset(tmp_path / "squares")
     config = CompareConfig((str(data),), ("bmis_tiny",), conditions=CONDITIONS)
     with pytest.raises(ConfigError, match=r"no Ray cluster at 'auto' .*`ray start --head`"):
         compare_methods(config, out=tmp_path / "out", ray="auto")
 
 
-def test_without_ray_the_install_line_is_said(tmp_path, monkeypatch):
+def test_without_ray_the_install_line_is_given(tmp_path, monkeypatch):
     data = tiny.write_dataset(tmp_path / "squares")
     config = CompareConfig((str(data),), ("bmis_tiny",), conditions=CONDITIONS)
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -75,5 +77,5 @@ def test_without_ray_the_install_line_is_said(tmp_path, monkeypatch):
 
 
 def test_a_trial_takes_a_gpu_with_its_share_of_cores_or_one_core():
-    assert _share({"CPU": 16, "GPU": 4}) == {"num_cpus": 4, "num_gpus": 1}
-    assert _share({"CPU": 2}) == {"num_cpus": 1}
+    assert resources_per_trial({"CPU": 16, "GPU": 4}) == {"num_cpus": 4, "num_gpus": 1}
+    assert resources_per_trial({"CPU": 2}) == {"num_cpus": 1}

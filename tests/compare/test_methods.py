@@ -1,3 +1,5 @@
+"""The names of methods: networks, options, groups."""
+
 import pytest
 
 from bmis.compare.methods import find_methods
@@ -9,7 +11,7 @@ def names(*texts):
     return [variant.text for variant in find_methods(texts)]
 
 
-def test_names_keep_their_order_and_come_once():
+def test_names_keep_their_order_and_repeats_are_dropped():
     assert names("unet,bmis", "bmis_tiny,unet") == ["unet", "bmis", "bmis_tiny"]
 
 
@@ -20,7 +22,7 @@ def test_a_group_stands_for_its_networks():
     assert all(find_method(name).group == "classic" for name in classic)
 
 
-def test_all_means_all():
+def test_all_stands_for_every_network():
     assert names("all") == list_models()
 
 
@@ -46,6 +48,6 @@ def test_options_belong_to_their_network_in_one_spelling(text):
         (" , ", "no methods were given"),
     ],
 )
-def test_what_cannot_be_built_is_refused_at_once(text, message):
+def test_what_cannot_be_built_is_refused(text, message):
     with pytest.raises(ConfigError, match=message):
         find_methods([text])

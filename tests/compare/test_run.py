@@ -1,6 +1,9 @@
+"""``compare_methods``: records of trials, repeated calls, refusals."""
+
+import base64
+import io
 import os
 import shutil
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,26 +12,26 @@ import yaml
 from PIL import Image
 
 from bmis.cli.main import main
+from bmis.compare import costs as costs_module
 from bmis.compare import trial as trial_module
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
-from bmis.models.networks.bmis import BMIS
 from bmis.records import Conditions, Trial, read_records
 from bmis.train.trainer import Trainer
 from helpers import tiny
 
 TINY = "bmis:widths=[4,8,12],depths=[1,1],dilations=[2]"
 OTHER = TINY + ",eca=false"
-SPELT = "bmis:depths=[1,1],dilations=[2],widths=[4,8,12]"
+SPELLING = "bmis:depths=[1,1],dilations=[2],widths=[4,8,12]"
 CONDITIONS = Conditions(recipe="fast", epochs=1, size=(32, 32))
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    profile = trial_module.profile_model
+    profile = costs_module.profile_model
     monkeypatch.setattr(
-        trial_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
+        costs_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
     )
 
 
@@ -55,7 +58,7 @@ def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
     assert list(out.iterdir()) == [out / "squares"]
     (record,) = read_records(out)
     assert record == done.records[0]
-    assert record.trial == Trial("squares", SPELT, None, 0)
+    assert record.trial == Trial("squares", SPELLING, None, 0)
     assert record.conditions == CONDITIONS
     assert (record.data["train"], record.data["val"], record.data["test"]) == (4, 1, 1)
     assert record.cases["id"] == ["case5"]
@@ -71,13 +74,13 @@ def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
     assert record.model["family"] == "bmis"
 
 
-def test_what_is_there_is_not_run_again_and_more_can_be_asked_for(data, tmp_path, monkeypatch):
+def test_trials_with_a_record_are_not_run_again_and_more_can_be_added(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)
     before = {name: (out / name).read_bytes() for name in files(out)}
     wider = compare_methods(settings(data, TINY, OTHER, seeds=2), out=out)
     assert wider.ran == 3
-    assert [(r.trial.method != SPELT, r.trial.seed) for r in wider.records] == [
+    assert [(r.trial.method != SPELLING, r.trial.seed) for r in wider.records] == [
         *((False, 0), (True, 0), (False, 1), (True, 1))
     ]
     assert all((out / name).read_bytes() == content for name, content in before.items())
@@ -85,7 +88,7 @@ def test_what_is_there_is_not_run_again_and_more_can_be_asked_for(data, tmp_path
     assert compare_methods(settings(data, TINY, OTHER, seeds=2), out=out).ran == 0
 
 
-def test_seeds_share_a_split_that_had_to_be_made(tmp_path):
+def test_seeds_share_a_split_that_bmis_makes(tmp_path):
     data = tiny.write_dataset(tmp_path / "squares", splits=("train",) * 20)
     (data / "splits.csv").unlink()
     done = compare_methods(settings(data, seeds=2), out=tmp_path / "out")
@@ -105,42 +108,31 @@ def test_five_folds_test_each_image_once(tmp_path):
     assert len(tested) == 20
 
 
-def test_a_failed_trial_is_recorded_and_the_rest_goes_on(data, tmp_path, monkeypatch):
+def test_a_failed_trial_is_recorded_and_the_others_run(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    init = BMIS.__init__
+    train_model = trial_module.train_model
 
-    def broken(self, *args, eca=True, **options):
-        init(self, *args, eca=eca, **options)
-        if not eca and threading.current_thread().name == "MainThread" and broken.armed:
+    def broken(config, **more):
+        if config.options.get("eca") is False:
             raise RuntimeError("this network\ncannot be")
-
-    broken.armed = False
-    run = trial_module._run
-
-    def armed(job):
-        broken.armed = True
-        try:
-            return run(job)
-        finally:
-            broken.armed = False
+        return train_model(config, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(BMIS, "__init__", broken)
-        patch.setattr(trial_module, "_run", armed)
+        patch.setattr(trial_module, "train_model", broken)
         done = compare_methods(settings(data, OTHER, TINY), out=out)
         assert [record.status for record in done.records] == ["failed", "done"]
         assert done.failed[0].reason == "RuntimeError: this network cannot be"
         assert done.failed[0].environment["torch"]
         assert compare_methods(settings(data, OTHER, TINY), out=out).ran == 0
-    again = compare_methods(settings(data, OTHER, TINY), out=out, retry=True)
-    assert again.ran == 1
-    assert again.failed == ()
+    second = compare_methods(settings(data, OTHER, TINY), out=out, retry=True)
+    assert second.ran == 1
+    assert second.failed == ()
 
 
-def test_a_trial_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
+def test_an_interrupted_trial_goes_on_where_it_was(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    asked = settings(data, conditions=Conditions("fast", 3, (32, 32)))
-    whole = compare_methods(asked, out=tmp_path / "whole").records[0]
+    given = settings(data, conditions=Conditions("fast", 3, (32, 32)))
+    whole = compare_methods(given, out=tmp_path / "whole").records[0]
     epochs = []
     train_epoch = Trainer.train_epoch
 
@@ -152,26 +144,26 @@ def test_a_trial_interrupted_goes_on_where_it_was(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Trainer, "train_epoch", counted)
     with pytest.raises(TrainingInterrupted):
-        compare_methods(asked, out=out)
+        compare_methods(given, out=out)
     assert read_records(out) == []
-    record = compare_methods(asked, out=out).records[0]
+    record = compare_methods(given, out=out).records[0]
     assert epochs == [0, 1, 2, 2]
     assert record.cases == whole.cases
     assert len(files(out)) == 1
 
 
-def test_costs_are_measured_again_and_nothing_else(data, tmp_path, monkeypatch):
+def test_costs_alone_are_measured_again(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     before = compare_methods(settings(data), out=out).records[0]
-    monkeypatch.setattr(trial_module, "_costs", lambda job, dataset: {"parameters": 7})
+    monkeypatch.setattr("bmis.compare.run.measure_costs", lambda spec, dataset: {"parameters": 7})
     monkeypatch.setattr("bmis.compare.run.run_trial", None)  # would fail
-    done = compare_methods(settings(data), out=out, again=True)
+    done = compare_methods(settings(data), out=out, measure_again=True)
     assert done.ran == 0
     assert done.records[0] == replace(before, costs={"parameters": 7})
     assert read_records(out) == list(done.records)
 
 
-def test_networks_are_kept_where_asked(data, tmp_path):
+def test_trained_networks_are_kept_in_the_folder_given(data, tmp_path):
     compare_methods(settings(data), out=tmp_path / "out", keep=tmp_path / "runs")
     assert len(files(tmp_path / "out")) == 1
     assert any(name.endswith("model.safetensors") for name in files(tmp_path / "runs"))
@@ -180,9 +172,6 @@ def test_networks_are_kept_where_asked(data, tmp_path):
 def test_pictures_are_small_label_images(tmp_path):
     data = tiny.write_dataset(tmp_path / "squares", size=(600, 300))
     record = compare_methods(settings(data), out=tmp_path / "out").records[0]
-    import base64
-    import io
-
     mask = Image.open(io.BytesIO(base64.b64decode(record.masks["case5"])))
     assert mask.size == (128, 256)
     assert set(mask.tobytes()) <= {0, 1}
@@ -202,7 +191,7 @@ def without_test(tmp_path):
     ("make", "message"),
     [(bad_data, "mask"), (without_test, "has no test images; a comparison needs")],
 )
-def test_a_data_set_that_cannot_be_compared_on_is_refused_first(tmp_path, make, message):
+def test_a_data_set_that_cannot_be_used_is_refused_before_any_trial(tmp_path, make, message):
     out = tmp_path / "out"
     with pytest.raises(DataError, match=message):
         compare_methods(settings(make(tmp_path)), out=out)
@@ -216,7 +205,7 @@ def test_two_data_sets_of_one_name_are_refused(data, tmp_path):
         compare_methods(config, out=tmp_path / "out")
 
 
-def test_results_under_other_conditions_are_not_added_to(data, tmp_path):
+def test_records_under_other_conditions_are_not_added_to(data, tmp_path):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)
     before = files(out)
@@ -230,7 +219,7 @@ def test_results_under_other_conditions_are_not_added_to(data, tmp_path):
     assert files(out) == before
 
 
-def test_scores_inside_fields_of_view_are_told_and_not_mixed_with_others(data, tmp_path):
+def test_scores_inside_fields_of_view_are_recorded_and_not_mixed_with_others(data, tmp_path):
     out = tmp_path / "out"
     before = compare_methods(settings(data), out=out).records[0].data
     shutil.copytree(data / "masks", data / "fov")
@@ -238,10 +227,10 @@ def test_scores_inside_fields_of_view_are_told_and_not_mixed_with_others(data, t
         compare_methods(settings(data), out=out)
     (inside,) = compare_methods(settings(data), out=tmp_path / "inside").records
     assert (before["fields_of_view"], inside.data["fields_of_view"]) == (0, 1)
-    assert inside.cases["specificity"] == [None]  # nothing but truth is seen
+    assert inside.cases["specificity"] == [None]  # there is no background in the field of view
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(data, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_of_one_line_and_loses_nothing(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)
     before = (out / files(out)[0]).read_bytes()
@@ -280,8 +269,8 @@ def test_from_the_command_line(data, tmp_path, capsys):
     command = ["compare", str(data), "--methods", TINY, "--epochs", "1", "--size", "32"]
     command += ["--recipe", "fast", "--precision", "32", "--device", "cpu", "--out", str(out)]
     assert main(command) == 0
-    said = capsys.readouterr().out
-    assert "my squares" in said
-    assert f"bmis report {out}" in said.replace("\n", "")
+    printed = capsys.readouterr().out
+    assert "my squares" in printed
+    assert f"bmis report {out}" in printed.replace("\n", "")
     assert main([*command, "--json"]) == 0
     assert '"ran": 0' in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Augmentation by index and in closed form: what is drawn, and what it does to a batch."""
+"""Augmentation by index and in closed form: what is drawn, and how it changes a batch."""
 
 from dataclasses import replace
 
@@ -6,37 +6,37 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.train.augment import _STEP, Parameters, apply, draw
+from bmis.train.augment import NOISE_STRIDE, Parameters, apply_parameters, draw_parameters
 from bmis.train.recipes import RECIPES, Augmentation
 
 STILL = Augmentation(flip=0.0, rotate=0.0)
 PAPER, RICH = RECIPES["paper"].augmentation, RECIPES["default"].augmentation
 
 
-def chance(seed=0):
+def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
 def batch(count=4, channels=3, size=(12, 20), classes=3):
-    generator = chance(7)
+    generator = seeded(7)
     images = torch.rand(count, channels, *size, generator=generator)
     return images, torch.randint(classes, (count, *size), generator=generator, dtype=torch.uint8)
 
 
 def change(settings, images, labels, seed=0):
-    parameters = draw(settings, len(images), images.shape[1], chance(seed))
-    return apply(images, labels, parameters, settings)
+    parameters = draw_parameters(settings, len(images), images.shape[1], seeded(seed))
+    return apply_parameters(images, labels, parameters, settings)
 
 
-def turned(degrees, images, labels, *, zoom=1.0, shift=(0.0, 0.0), smooth=False):
-    """All images turned by exactly this."""
+def rotated(degrees, images, labels, *, zoom=1.0, shift=(0.0, 0.0), smooth=False):
+    """All images rotated, magnified and shifted by exactly these values."""
     settings = replace(STILL, smooth=smooth)
-    drawn = draw(settings, len(images), images.shape[1], chance())
+    drawn = draw_parameters(settings, len(images), images.shape[1], seeded())
     angle = torch.deg2rad(torch.tensor(float(degrees)))
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     matrix = torch.tensor([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
     values = {**vars(drawn), "matrix": matrix.expand(len(images), 2, 3)}
-    return apply(images, labels, Parameters(**values), settings)
+    return apply_parameters(images, labels, Parameters(**values), settings)
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -75,17 +75,17 @@ def test_flips_are_drawn_for_each_axis_and_image_by_itself():
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 @pytest.mark.parametrize("smooth", [True, False])
-def test_quarter_turns_by_index(quarters, smooth):
+def test_rotations_by_90_degrees_by_index(quarters, smooth):
     images, labels = batch(size=(16, 16))
-    moved, marks = turned(90 * quarters, images, labels, smooth=smooth)
+    moved, marks = rotated(90 * quarters, images, labels, smooth=smooth)
     torch.testing.assert_close(moved, images.rot90(quarters, (2, 3)), rtol=0, atol=1e-4)
     assert torch.equal(marks, labels.rot90(quarters, (1, 2)))
 
 
-def test_a_quarter_turn_of_a_wide_image_turns_its_middle_and_blackens_the_rest():
+def test_a_wide_image_rotated_by_90_degrees_keeps_its_middle_and_is_black_elsewhere():
     images, labels = batch(size=(8, 16), classes=3)
     labels += 1
-    moved, marks = turned(90, images, labels)
+    moved, marks = rotated(90, images, labels)
     middle = slice(4, 12)
     torch.testing.assert_close(
         moved[..., middle], images[..., middle].rot90(1, (2, 3)), rtol=0, atol=0
@@ -107,19 +107,19 @@ def disc(height, width, radius):
 @pytest.mark.parametrize("size", [(64, 64), (48, 96), (96, 48)])
 def test_a_disc_stays_a_disc_whatever_the_shape_of_the_image(size):
     labels = disc(*size, 16)
-    _, marks = turned(33, labels[:, None].float(), labels)
+    _, marks = rotated(33, labels[:, None].float(), labels)
     assert (marks != labels).float().mean() < 0.01  # a sheared disc differs by more than 0.05
 
 
 def test_magnification_is_that_of_the_object():
     labels = disc(96, 128, 16)
-    _, marks = turned(0, labels[:, None].float(), labels, zoom=2.0)
+    _, marks = rotated(0, labels[:, None].float(), labels, zoom=2.0)
     assert (marks != disc(96, 128, 32)).float().mean() < 0.01
 
 
 def test_shifts_are_fractions_of_the_height():
     images, labels = batch(size=(10, 20))
-    _, marks = turned(0, images, labels, shift=(0.3, -0.2))  # looks 3 to the right and 2 up
+    _, marks = rotated(0, images, labels, shift=(0.3, -0.2))  # reads 3 to the right and 2 up
     assert torch.equal(marks[:, 2:, :-3], labels[:, :-2, 3:])
     assert not marks[:, :2].any()
     assert not marks[:, :, -3:].any()
@@ -152,12 +152,12 @@ def test_the_paper_fills_with_black_and_ours_with_the_mirror_image():
 
 def test_the_same_parameters_give_the_same_batch_again():
     images, labels = batch()
-    parameters = draw(RICH, len(images), 3, chance())
-    once, again = (apply(images, labels, parameters, RICH) for _ in range(2))
-    assert torch.equal(once[0], again[0])
-    assert torch.equal(once[1], again[1])
+    parameters = draw_parameters(RICH, len(images), 3, seeded())
+    first, second = (apply_parameters(images, labels, parameters, RICH) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
     other = change(RICH, images, labels, seed=1)
-    assert not torch.equal(once[0], other[0])
+    assert not torch.equal(first[0], other[0])
 
 
 def test_the_global_generator_is_not_touched():
@@ -183,7 +183,7 @@ def test_the_batch_given_is_left_alone_and_the_range_kept(channels):
 
 
 def test_every_draw_lies_in_its_range_and_fills_it():
-    drawn = draw(RICH, 2000, 3, chance())
+    drawn = draw_parameters(RICH, 2000, 3, seeded())
 
     def spans(values, low, high):
         assert low - 1e-6 <= values.min() < low + 0.1 * (high - low)
@@ -205,20 +205,20 @@ def test_every_draw_lies_in_its_range_and_fills_it():
 
 
 def recoloured(images, **values):
-    """The batch after parameters that are the same for all."""
+    """The batch after the same parameters for all images."""
     settings = Augmentation(**{"flip": 0.0, "rotate": 0.0, **dict.fromkeys(values, 0.5)})
-    drawn = vars(draw(STILL, len(images), images.shape[1], chance()))
+    drawn = vars(draw_parameters(STILL, len(images), images.shape[1], seeded()))
     names = {"colour": "saturation"}
     given = {
         names.get(name, name): torch.full((len(images), 1, 1, 1), value)
         for name, value in values.items()
     }
     labels = torch.zeros(len(images), *images.shape[2:], dtype=torch.uint8)
-    return apply(images, labels, Parameters(**{**drawn, **given}), settings)[0]
+    return apply_parameters(images, labels, Parameters(**{**drawn, **given}), settings)[0]
 
 
 def test_colours_in_closed_form():
-    images = torch.rand(2, 3, 4, 4, generator=chance()) * 0.4 + 0.3
+    images = torch.rand(2, 3, 4, 4, generator=seeded()) * 0.4 + 0.3
     mean = images.mean((1, 2, 3), keepdim=True)
     grey = images.mean(1, keepdim=True).expand_as(images)
     for values, expected in [
@@ -231,7 +231,7 @@ def test_colours_in_closed_form():
         torch.testing.assert_close(recoloured(images, **values), expected, rtol=0, atol=1e-5)
 
 
-def test_noise_has_the_spread_that_was_drawn_and_differs_everywhere():
+def test_noise_has_the_standard_deviation_that_was_drawn_and_differs_everywhere():
     images = torch.full((2, 3, 64, 64), 0.5)
     noise = recoloured(images, noise=0.05) - images
     assert noise.std().item() == pytest.approx(0.05, rel=0.05)
@@ -240,13 +240,13 @@ def test_noise_has_the_spread_that_was_drawn_and_differs_everywhere():
 
 
 def test_noise_is_drawn_once_for_a_batch():
-    """A CPU draws on one thread: images look at places of one strip, `_STEP` numbers apart."""
+    """A CPU draws on one thread, so images share a strip of noise, ``NOISE_STRIDE`` apart."""
     images = torch.full((2, 1, 96, 96), 0.5)
     first, second = (recoloured(images, noise=0.05) - images).flatten(1)
-    torch.testing.assert_close(second[:-_STEP], first[_STEP:])
+    torch.testing.assert_close(second[:-NOISE_STRIDE], first[NOISE_STRIDE:])
 
 
-def test_grey_images_know_no_colour():
+def test_grey_images_have_no_colour_to_change():
     images, labels = batch(channels=1)
     settings = replace(STILL, colour=0.5)
     moved, _ = change(settings, images, labels)

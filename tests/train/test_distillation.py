@@ -1,4 +1,4 @@
-"""Distillation: what the teacher sees, what is learnt from it, and who is refused as one."""
+"""Distillation: what the teacher sees, what is learnt from it, and which are refused."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_a_teacher_sees_its_own_normalisation_and_learns_nothing():
     assert not found.requires_grad
 
 
-def test_no_teacher_unless_asked(dataset):
+def test_there_is_no_teacher_by_default(dataset):
     assert read_teacher(config(dataset), open_dataset(dataset)) is None
 
 
@@ -50,19 +50,19 @@ def weights(run):
     return torch.cat([t.flatten() for t in load_model(run)[0].state_dict().values()])
 
 
-def test_a_teacher_changes_the_weights_and_is_told_of(source, dataset, tmp_path):
-    """What it changes them to: see ``test_trainer``."""
+def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path):
+    """How it changes them is tested in ``test_trainer``."""
     before = (source / "model.safetensors").read_bytes()
-    settings = config(dataset, epochs=1, deterministic=True)
-    train_model(settings, out=tmp_path / "alone")
-    train_model(replace(settings, teacher=str(source)), out=tmp_path / "taught")
+    given = config(dataset, epochs=1, deterministic=True)
+    train_model(given, out=tmp_path / "alone")
+    train_model(replace(given, teacher=str(source)), out=tmp_path / "taught")
     assert not torch.equal(weights(tmp_path / "alone"), weights(tmp_path / "taught"))
     assert (source / "model.safetensors").read_bytes() == before
-    told = load_model(tmp_path / "taught")[1].provenance["teacher"]
-    assert told == {"source": "run", "model": "bmis", "data": "first"}
+    recorded = load_model(tmp_path / "taught")[1].provenance["teacher"]
+    assert recorded == {"source": "run", "model": "bmis", "data": "first"}
     assert load_model(tmp_path / "alone")[1].provenance["teacher"] is None
-    said = yaml.safe_load((tmp_path / "taught" / "config.yaml").read_text())
-    assert said["teacher"] == str(source)
+    settings = yaml.safe_load((tmp_path / "taught" / "config.yaml").read_text())
+    assert settings["teacher"] == str(source)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_teacher_of_other_images_is_refused(source, tmp_path, data, settings, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_teacher_that_is_not_there(dataset, tmp_path):
+def test_a_missing_teacher_is_refused(dataset, tmp_path):
     with pytest.raises(BundleError, match="no such file"):
         train_model(config(dataset, teacher=tmp_path / "none"), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()

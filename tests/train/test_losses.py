@@ -1,4 +1,4 @@
-"""Losses against a plain re-computation in float64 and against closed forms."""
+"""Losses against a plain computation in float64 and against closed forms."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.train.losses import LOSSES, agreement, ce_dice, one_hot, published, soft_dice
+from bmis.train.losses import LOSSES, ce_dice, distillation_loss, one_hot, published, soft_dice
 
 
 def case(classes=2, seed=0):
@@ -16,13 +16,13 @@ def case(classes=2, seed=0):
     return logits, labels
 
 
-def certain(labels, classes=2, height=30.0):
+def confident(labels, classes=2, height=30.0):
     """Logits of a network that is sure of the labels."""
     return (2 * one_hot(labels, classes) - 1) * height
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_published_is_the_papers_recipe_word_by_word(classes):
+def test_published_is_the_papers_recipe_by_hand(classes):
     logits, labels = case(classes)
     z, y = logits.double().numpy(), labels.numpy()
     crosses, dices = [], []
@@ -40,7 +40,7 @@ def test_published_is_the_papers_recipe_word_by_word(classes):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_ce_dice_word_by_word(classes):
+def test_ce_dice_by_hand(classes):
     logits, labels = case(classes)
     z, y = logits.double().numpy(), labels.numpy()
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
@@ -53,14 +53,14 @@ def test_ce_dice_word_by_word(classes):
     assert float(ce_dice(logits, labels)) == pytest.approx(cross + 1 - np.mean(dices), abs=1e-6)
 
 
-def test_a_perfect_prediction_costs_nothing():
+def test_a_perfect_prediction_has_no_loss():
     _, labels = case(3)
-    assert float(ce_dice(certain(labels, 3), labels)) == pytest.approx(0, abs=1e-6)
+    assert float(ce_dice(confident(labels, 3), labels)) == pytest.approx(0, abs=1e-6)
 
 
-def test_an_image_rightly_found_empty_costs_nothing():
+def test_an_empty_image_that_is_predicted_empty_has_no_loss():
     labels = torch.zeros(2, 8, 8, dtype=torch.uint8)
-    assert float(ce_dice(certain(labels), labels)) == pytest.approx(0, abs=1e-6)
+    assert float(ce_dice(confident(labels), labels)) == pytest.approx(0, abs=1e-6)
 
 
 def test_every_image_counts_the_same_however_small_its_foreground():
@@ -72,7 +72,7 @@ def test_every_image_counts_the_same_however_small_its_foreground():
     dice = soft_dice(one_hot(wrong, 2), one_hot(labels, 2))[:, 1]
     assert dice.tolist() == [0.5, 1.0]  # (0 + 1) / (1 + 1) with the smoothing
     cross = 60 / labels.numel()  # one pixel missed, by 2 x 30
-    assert float(ce_dice(certain(wrong), labels)) == pytest.approx(cross + 1 - 0.75, abs=1e-5)
+    assert float(ce_dice(confident(wrong), labels)) == pytest.approx(cross + 1 - 0.75, abs=1e-5)
 
 
 def test_soft_dice_of_probabilities():
@@ -89,7 +89,7 @@ def test_one_hot_by_index():
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_gradients_are_finite_and_point_downhill_under_bfloat16(name):
     logits, labels = case(3)
-    logits = (logits * 40).bfloat16().requires_grad_()  # far out, where exp overflows if written so
+    logits = (logits * 40).bfloat16().requires_grad_()  # so large that a naive exp overflows
     with torch.autocast("cpu", torch.bfloat16):
         loss = LOSSES[name](logits, labels)
     assert loss.dtype == torch.float32
@@ -102,7 +102,7 @@ def test_gradients_are_finite_and_point_downhill_under_bfloat16(name):
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
-def test_the_loss_needs_no_operation_that_cuda_cannot_repeat(name, monkeypatch):
+def test_the_loss_needs_no_operation_that_is_random_on_cuda(name, monkeypatch):
     """Cross-entropy by labels has no deterministic kernel for images on CUDA."""
 
     def refuse(*_, **__):
@@ -113,19 +113,19 @@ def test_the_loss_needs_no_operation_that_cuda_cannot_repeat(name, monkeypatch):
     assert LOSSES[name](*case()).isfinite()
 
 
-def test_agreement_word_by_word():
+def test_distillation_loss_by_hand():
     ours, _ = case(3)
     theirs, _ = case(3, seed=1)
     p, q = (np.exp(z.double().numpy() / 2) for z in (theirs, ours))  # both softened, temperature 2
     p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
     expected = 4 * (p * np.log(p / q)).sum(1).mean()
-    assert float(agreement(ours, theirs)) == pytest.approx(expected, abs=1e-6)
+    assert float(distillation_loss(ours, theirs)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_who_agrees_with_the_teacher_is_left_alone():
+def test_logits_like_the_teachers_have_no_loss_and_no_gradient():
     logits, _ = case(3)
     ours = (logits + 5).requires_grad_()  # the same for all classes: the same probabilities
-    found = agreement(ours, logits)
+    found = distillation_loss(ours, logits)
     found.backward()
     assert float(found.detach()) == pytest.approx(0, abs=1e-6)
     assert ours.grad.abs().max() < 1e-6

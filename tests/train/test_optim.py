@@ -1,4 +1,4 @@
-"""Schedules against torch's own and closed forms; Muon's promises; the running average."""
+"""Schedules against torch's own and closed forms; Muon; the running average of the weights."""
 
 import math
 from dataclasses import replace
@@ -33,7 +33,7 @@ def test_warm_restarts_begin_again_at_the_top(epoch):
 
 
 @pytest.mark.parametrize(("epoch", "period"), [(9, 10), (29, 20), (69, 40), (149, 80)])
-def test_warm_restarts_have_come_down_before(epoch, period):
+def test_warm_restarts_are_near_the_floor_before_each_restart(epoch, period):
     expected = 1e-5 + 9e-5 * 0.5 * (1 + math.cos(math.pi * (period - 1) / period))
     assert learning_rate(PAPER, epoch, 250) == pytest.approx(expected)
 
@@ -78,7 +78,7 @@ def test_muon_steps_by_a_nearly_orthogonal_matrix_of_adams_size(shape):
 
 
 @pytest.mark.parametrize("size", [1e-6, 1e6])
-def test_muon_does_not_mind_the_size_of_the_gradient(size):
+def test_muon_does_not_depend_on_the_size_of_the_gradient(size):
     gradient = torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(
         update(gradient.shape, gradient * size), update(gradient.shape, gradient), rtol=0, atol=0.2
@@ -100,7 +100,7 @@ def test_muon_decays_by_rate_times_decay():
     torch.testing.assert_close(weight.detach(), before * (1 - 0.1 * 0.5))
 
 
-def test_muon_takes_kernels_of_one_shape_together_as_one_by_one():
+def test_muon_updates_kernels_of_one_shape_together_as_one_by_one():
     generator = torch.Generator().manual_seed(3)
     grads = torch.randn(3, 6, 4, 3, 3, generator=generator)
     together = [nn.Parameter(torch.zeros(6, 4, 3, 3)) for _ in range(3)]
@@ -142,7 +142,7 @@ class Mixed(nn.Module):
         self.last = nn.Conv2d(8, 2, 1)
 
 
-def test_muon_has_the_matrices_of_layers_alone():
+def test_muon_has_the_matrices_of_layers_only():
     model = Mixed()
     (group,) = make_optimizers(model, DEFAULT)[1].param_groups
     assert {id(p) for p in group["params"]} == {id(model.linear.weight), id(model.up.weight)}

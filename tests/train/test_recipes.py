@@ -1,4 +1,4 @@
-"""The named recipes, and how they are found, changed and written down."""
+"""The named recipes, and how they are found, changed and recorded."""
 
 import json
 
@@ -39,15 +39,15 @@ def test_the_three_recipes_of_the_command_line():
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_a_recipe_survives_json(name):
+def test_a_recipe_is_the_same_after_json(name):
     recipe = find_recipe(name)
-    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
-    assert again == recipe
-    assert isinstance(again.augmentation, Augmentation)
-    assert isinstance(again.augmentation.scale, tuple)
+    read = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert read == recipe
+    assert isinstance(read.augmentation, Augmentation)
+    assert isinstance(read.augmentation.scale, tuple)
 
 
-def test_what_is_given_replaces_what_is_not_none():
+def test_overrides_replace_settings_unless_they_are_none():
     recipe = find_recipe("default", batch_size=3, learning_rate=None)
     assert recipe.batch_size == 3
     assert recipe.learning_rate == RECIPES["default"].learning_rate
@@ -61,7 +61,7 @@ def test_a_misspelt_recipe_gets_a_suggestion():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"batch_size": 0}, "batch size must be 1 or more, got 0"),
         ({"learning_rate": 0.0}, "learning rate must lie between 0 and 1, got 0"),
@@ -72,6 +72,6 @@ def test_a_misspelt_recipe_gets_a_suggestion():
         ({"momentum": 0.9}, "unknown setting 'momentum' of Recipe"),
     ],
 )
-def test_wrong_settings_are_refused(values, said):
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_settings_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
         find_recipe("default", **values)

@@ -1,4 +1,4 @@
-"""A training that starts from trained weights: what is taken over, and what is refused."""
+"""A training that starts from trained weights: what is copied, and what is refused."""
 
 import logging
 
@@ -15,8 +15,9 @@ from bmis.models.checkpoint import load_model, save_model
 from bmis.train import run as module
 from bmis.train.run import train_model
 from bmis.train.trainer import Trainer
-from bmis.train.warm_start import WarmStart, transfer_weights
+from bmis.train.warm_start import WarmStart, command_line, transfer_weights
 from helpers.tiny import NETWORK, config, write_dataset
+from helpers.training import interrupt_before, same_weights
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def source(tmp_path_factory):
 
 
 def network(name="bmis", *, channels=3, classes=2, seed=0, **options):
-    """As after a training: weights, norms and their statistics are anything. In float64."""
+    """A network as after a training: arbitrary weights and norm statistics, in float64."""
     torch.manual_seed(seed)
     model = build_model(name, in_channels=channels, num_classes=classes, **options).double().eval()
     for tensor in (*model.parameters(), *model.buffers()):
@@ -38,12 +39,12 @@ def network(name="bmis", *, channels=3, classes=2, seed=0, **options):
 
 
 def starting_weights(monkeypatch, settings, out):
-    """What is trained and what is averaged, before the first step."""
+    """The weights that are trained, and their average, before the first step."""
     seen = []
     train_epoch = Trainer.train_epoch
 
     def spy(self, *args):
-        for model in (self._model, self.averaged):
+        for model in (self.model, self.averaged):
             seen.append({name: t.clone() for name, t in model.state_dict().items()})
         return train_epoch(self, *args)
 
@@ -53,27 +54,25 @@ def starting_weights(monkeypatch, settings, out):
     return seen[:2]
 
 
-def same(one, other):
-    return all(torch.equal(one[name], other[name]) for name in one)
-
-
 def test_the_first_step_starts_from_the_source(source, dataset, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "bmis")
     settings = config(dataset, init=source)
     weights = load_model(source)[0].state_dict()
     for found in starting_weights(monkeypatch, settings, tmp_path / "run"):
-        assert same(weights, found)
+        assert same_weights(weights, found)
     assert f"starting from {source}; random start: none" in caplog.messages
-    assert not same(weights, load_model(tmp_path / "run")[0].state_dict())
+    assert not same_weights(weights, load_model(tmp_path / "run")[0].state_dict())
 
 
-def test_a_file_of_weights_is_as_good_as_its_folder(source, dataset, tmp_path, monkeypatch):
+def test_a_file_of_weights_is_taken_like_its_folder(source, dataset, tmp_path, monkeypatch):
     settings = config(dataset, init=source / "model.safetensors", epochs=1)
     found = starting_weights(monkeypatch, settings, tmp_path / "run")[0]
-    assert same(load_model(source)[0].state_dict(), found)
+    assert same_weights(load_model(source)[0].state_dict(), found)
 
 
-def test_a_network_that_comes_with_the_package_is_named(source, dataset, tmp_path, monkeypatch):
+def test_a_network_that_comes_with_the_package_is_recorded_by_name(
+    source, dataset, tmp_path, monkeypatch
+):
     """Its weights are shipped in half precision; the name is recorded, no path."""
     folder = tmp_path / "weights"
     folder.mkdir()
@@ -89,13 +88,13 @@ def test_a_network_that_comes_with_the_package_is_named(source, dataset, tmp_pat
     assert load_model(tmp_path / "run")[1].provenance["init"]["source"] == "spots"
 
 
-def test_settings_and_checkpoint_tell_where_it_started(source, dataset, tmp_path, monkeypatch):
+def test_settings_and_checkpoint_record_the_source(source, dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(source.parent)
     train_model(config(dataset, init="run", epochs=1), out=tmp_path / "run")
     settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert settings["init"] == str(source)
-    told = load_model(tmp_path / "run")[1].provenance["init"]
-    assert told == {"source": "run", "data": "first"}
+    recorded = load_model(tmp_path / "run")[1].provenance["init"]
+    assert recorded == {"source": "run", "data": "first"}
     assert load_model(source)[1].provenance["init"] is None
 
 
@@ -123,10 +122,10 @@ def test_other_channels_and_classes(source, tmp_path, monkeypatch, caplog):
         ("unet", {"widths": (4, 8)}, 1, 3),
         ("cmunext_s", {}, 3, 1),
         ("cmunext_s", {}, 1, 3),
-        ("bmis", NETWORK, 3, 1),  # but for the image's 2x2 pixels, which are alike here
+        ("bmis", NETWORK, 3, 1),  # its maxima are exact here, where all 2x2 pixels are equal
     ],
 )
-def test_grey_images_get_the_answer_of_the_source(name, options, old, new):
+def test_grey_images_get_the_logits_of_the_source(name, options, old, new):
     source = network(name, channels=old, **options)
     model = network(name, channels=new, seed=1, **options)
     assert transfer_weights(source, model) == []
@@ -171,31 +170,20 @@ def test_layers_that_hold_the_image_among_features_start_at_random():
             assert torch.equal(tensor, given[name])
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(
-    source, dataset, tmp_path, monkeypatch, caplog
-):
+def test_an_interrupted_run_goes_on_to_the_same_bits(source, dataset, tmp_path, caplog):
     caplog.set_level(logging.INFO, "bmis")
     settings = config(dataset, epochs=3, init=source, deterministic=True)
     train_model(settings, out=tmp_path / "whole")
-    train_epoch = Trainer.train_epoch
-
-    def interrupted(self, *args):
-        if self.progress.epoch == 1:
-            raise KeyboardInterrupt
-        return train_epoch(self, *args)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "train_epoch", interrupted)
-        with pytest.raises(TrainingInterrupted):
-            train_model(settings, out=tmp_path / "parts")
+    with interrupt_before(1), pytest.raises(TrainingInterrupted):
+        train_model(settings, out=tmp_path / "parts")
     caplog.clear()
     train_model(settings, out=tmp_path / "parts")
-    assert not [said for said in caplog.messages if said.startswith("starting from")]
+    assert not [line for line in caplog.messages if line.startswith("starting from")]
     whole, parts = (torch.load(tmp_path / run / "last.ckpt") for run in ("whole", "parts"))
-    assert same(whole["model"], parts["model"])
-    assert same(whole["average"]["model"], parts["average"]["model"])
+    assert same_weights(whole["model"], parts["model"])
+    assert same_weights(whole["average"]["model"], parts["average"]["model"])
     kept = [load_model(tmp_path / run) for run in ("whole", "parts")]
-    assert same(*(model.state_dict() for model, _ in kept))
+    assert same_weights(*(model.state_dict() for model, _ in kept))
     assert kept[1][1].provenance["init"] == {"source": "run", "data": "first"}
 
 
@@ -206,7 +194,7 @@ def test_another_source_is_another_training(source, dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "values", "said"),
+    ("make", "values", "message"),
     [
         (None, {}, r"nothing: no such file; name a run folder of `bmis train` or a .safetensors"),
         ("lesion.bmis", {}, r"lesion.bmis: a bundle holds no weights .* name the run folder"),
@@ -218,39 +206,35 @@ def test_another_source_is_another_training(source, dataset, tmp_path):
     ids=["missing", "bundle", "damaged", "another network", "other options"],
 )  # fmt: skip
 def test_refused_before_any_image_is_read(
-    source, dataset, tmp_path, monkeypatch, make, values, said
+    source, dataset, tmp_path, monkeypatch, make, values, message
 ):
     start = source if make == "run" else tmp_path / (make or "nothing")
     if make and make != "run":
         start.write_bytes(b"PK\x03\x04 and so on")
     monkeypatch.setattr(module, "open_dataset", None)
     settings = TrainConfig(**{**vars(config(dataset, init=start)), **values})
-    with pytest.raises(BmisError, match=said) as caught:
+    with pytest.raises(BmisError, match=message) as caught:
         train_model(settings, out=tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_size_of_a_network_that_is_built_for_one_is_an_argument_of_its_own(
-    dataset, tmp_path, source
-):
-    from bmis.train.warm_start import _arguments
-
+def test_the_size_of_a_network_that_is_built_for_one_is_an_argument_of_its_own():
     options = {"size": [64, 32], "encoder": "resnet18", "deep": False}
-    assert _arguments("net", options) == (
+    assert command_line("net", options) == (
         "--model net -o deep=false -o encoder=resnet18 --size 64,32"
     )
 
 
 class OneLayer(SegmentationModel):
-    """All of it sees the classes."""
+    """A network whose only layer sees the classes."""
 
     def __init__(self, in_channels, num_classes):
         super().__init__(in_channels, num_classes, stride=1)
         self.head = nn.Conv2d(in_channels, num_classes, 1)
 
 
-def test_a_source_of_which_nothing_fits_is_refused():
+def test_a_source_without_a_weight_that_fits_is_refused():
     start = WarmStart("runs/old", OneLayer(3, 2), {})
     with pytest.raises(
         ConfigError, match=r"runs/old: none of its weights fits .* 1 channels and 4"

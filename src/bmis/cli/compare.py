@@ -69,7 +69,7 @@ def run(args: Namespace) -> int:
         retry=args.retry,
         ray=args.ray,
         keep=args.keep,
-        again=args.measure_again,
+        measure_again=args.measure_again,
     )
     answer(args, _plain(done), render(done))
     for record in done.failed:

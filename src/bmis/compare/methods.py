@@ -1,4 +1,4 @@
-"""Names of methods in a comparison: networks, networks with options, groups of networks."""
+"""The names of methods in a comparison: networks, networks with options, groups of networks."""
 
 import json
 import re
@@ -18,12 +18,16 @@ _OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
 
 @dataclass(frozen=True)
 class Variant:
-    """A network as it takes part in a comparison.
+    """A network with its options, as it takes part in a comparison.
 
     Attributes:
-        text: Its name there: "bmis", or "bmis:eca=false" with options, in one spelling.
-        name: Of the network.
-        options: For its constructor.
+        text: Its name in the comparison: "bmis", or "bmis:eca=false" with options sorted.
+        name: Name of the network.
+        options: Arguments of its constructor.
+
+    Example:
+        >>> Variant("bmis:eca=false", "bmis", {"eca": False}).name
+        'bmis'
     """
 
     text: str
@@ -32,7 +36,7 @@ class Variant:
 
 
 def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
-    """The networks that are meant, each once, in the order given.
+    """The networks that some texts stand for, each once, in the order given.
 
     Args:
         texts: Each a name, a name with options (``bmis:eca=false,attention=false``), a group
@@ -41,6 +45,10 @@ def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
     Raises:
         ConfigError: There is none of that name, or it refuses its options.
         MissingExtraError: A library that one of them needs is not installed.
+
+    Example:
+        >>> [variant.text for variant in find_methods(["unet", "bmis:eca=False"])]
+        ['unet', 'bmis:eca=false']
     """
     found: dict[str, Variant] = {}
     for text in texts:
@@ -49,13 +57,13 @@ def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
     if not found:
         raise ConfigError("no methods were given; name networks, a group, or all")
     for variant in found.values():
-        with torch.device("meta"):  # shapes only: a hundred million weights cost nothing
+        with torch.device("meta"):  # shapes only, so large networks cost nothing
             build_model(variant.name, **variant.options)
     return tuple(found.values())
 
 
 def _split(text: str) -> list[str]:
-    """At commas, but not at those between the options of one network or inside brackets."""
+    """Split at commas, except between the options of one network or inside brackets."""
     parts: list[str] = []
     for part in (piece.strip() for piece in _OUTSIDE_BRACKETS.split(text)):
         if parts and "=" in part and ":" not in part and ":" in parts[-1]:
@@ -75,10 +83,10 @@ def _expand(text: str) -> list[Variant]:
     if name not in names:
         raise ConfigError(f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}")
     options = dict(_option(text, part) for part in _OUTSIDE_BRACKETS.split(settings) if part)
-    spelt = ",".join(
+    spelling = ",".join(
         f"{key}={json.dumps(options[key], separators=(',', ':'))}" for key in sorted(options)
     )
-    return [Variant(f"{name}:{spelt}" if spelt else name, name, options)]
+    return [Variant(f"{name}:{spelling}" if spelling else name, name, options)]
 
 
 def _option(text: str, part: str) -> tuple[str, Any]:

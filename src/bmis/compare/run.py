@@ -1,4 +1,4 @@
-"""The verb ``compare``: many networks on many data sets under the same rules, a record each."""
+"""The command ``compare``: many networks on many data sets, a record for each trial."""
 
 import logging
 import shutil
@@ -8,9 +8,11 @@ from itertools import product
 from pathlib import Path
 
 from bmis.compare.cluster import run_on_cluster
+from bmis.compare.costs import measure_costs
 from bmis.compare.methods import Variant, find_methods
 from bmis.compare.settings import CompareConfig
-from bmis.compare.trial import SPLIT_SEED, TrialSpec, fingerprint, measure_again, run_trial
+from bmis.compare.spec import SPLIT_SEED, TrialSpec
+from bmis.compare.trial import fingerprint, run_trial
 from bmis.data.folder import find_cases, open_dataset
 from bmis.errors import ConfigError, DataError
 from bmis.models.plugins import load_plugins
@@ -19,7 +21,7 @@ from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
 
 _log = logging.getLogger("bmis")
-_WORK = ".work"  # run folders of trials that are under way; gone when their records are there
+_WORK = ".work"  # run folders of trials that are not done yet
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,12 @@ class Comparison:
 
     Attributes:
         out: The results folder.
-        records: Of all trials that were asked for, done now or before.
+        records: Records of all trials that were asked for, run now or before.
         ran: How many of them this call ran.
+
+    Example:
+        >>> Comparison(Path("results"), records=(), ran=0).failed
+        ()
     """
 
     out: Path
@@ -38,7 +44,7 @@ class Comparison:
 
     @property
     def failed(self) -> tuple[Record, ...]:
-        """Those that failed."""
+        """Records of the trials that failed."""
         return tuple(record for record in self.records if record.status == "failed")
 
 
@@ -49,62 +55,80 @@ def compare_methods(
     retry: bool = False,
     ray: str | None = None,
     keep: Path | str | None = None,
-    again: bool = False,
+    measure_again: bool = False,
 ) -> Comparison:
     """Train, score and measure every method on every data set, fold and seed.
 
-    One record a trial is all that is written to ``out``. Trials whose record is there are not run
-    again, so the call may be stopped at any moment and repeated, with more of everything.
+    A record for each trial is all that is written to ``out``. Trials whose record is there are not
+    run again, so the call may be stopped at any moment and repeated, with more of everything.
 
     Args:
-        config: What to do.
+        config: Data sets, methods, folds, seeds and conditions.
         out: Results folder.
         retry: Run trials that failed once more.
-        ray: None to run trials one after another; else see ``cluster.run_on_cluster``.
-        keep: Folder for the run folders of the trials with their weights; None to delete them.
-        again: Measure the costs of the trials that are done once more, here and now.
+        ray: None to run trials one after another; else an address, see ``run_on_cluster``.
+        keep: Folder in which the run folders of the trials are kept; None to delete them.
+        measure_again: Measure the costs of the trials that are done once more, here and now. This
+            is for trials that were run beside other work, or on another machine than the rest.
 
     Raises:
         ConfigError: A setting is wrong, or ``out`` holds records under other conditions.
         DataError: A data set cannot be used, a record is damaged, or ``out`` cannot be written to.
         MissingExtraError: A library is not installed that a method or Ray needs.
         TrainingInterrupted: Ctrl-C; the same call goes on from there.
+
+    Example:
+        >>> conditions = Conditions("fast", epochs=1, size=(32, 32))
+        >>> config = CompareConfig(("polyps",), ("unet:widths=[4,8]",), conditions=conditions)
+        >>> done = compare_methods(config, out="results")
+        >>> [(record.trial.method, record.status) for record in done.records]
+        [('unet:widths=[4,8]', 'done')]
     """
     load_plugins(config.plugins)
     variants = find_methods(config.methods)
     folder = output_folder(Path(out))
     splits = _find_splits(config)
     known = _read_known(folder, config.conditions, splits)
-    home = Path(keep) if keep is not None else folder / _WORK
-    jobs = [
-        _job(config, variant, split, seed, home)
-        # all methods first, then more of the same: stopped early, the comparison is still one
+    runs = folder / _WORK if keep is None else Path(keep)
+    specs = [
+        replace(_make_spec(config, variant, split, seed, runs), keep=keep is not None)
+        # all methods first, then more seeds: if it is stopped early, it is still a comparison
         for seed, split, variant in product(range(config.seeds), splits, variants)
     ]
-    if keep is not None:
-        jobs = [replace(job, keep=True) for job in jobs]
     todo = [
-        job
-        for job in jobs
-        if job.trial not in known or (retry and known[job.trial].status == "failed")
+        spec
+        for spec in specs
+        if spec.trial not in known or (retry and known[spec.trial].status == "failed")
     ]
-    if again:
-        for job in track([job for job in jobs if job not in todo], "measuring costs"):
-            if known[job.trial].status == "done":
-                known[job.trial] = measure_again(job, known[job.trial])
-                write_record(folder, known[job.trial])
-    _log.info("%d trials, %d to run", len(jobs), len(todo))
+    if measure_again:
+        _measure_again([spec for spec in specs if spec not in todo], known, folder)
+    _log.info("%d trials, %d to run", len(specs), len(todo))
     for record in _run(todo, ray):
         write_record(folder, record)
         known[record.trial] = record
         _log.info("%s: %s", record.trial, describe(record))
     if keep is None:
-        shutil.rmtree(home, ignore_errors=True)
-    return Comparison(folder, tuple(known[job.trial] for job in jobs), len(todo))
+        shutil.rmtree(runs, ignore_errors=True)
+    return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
+
+
+def _measure_again(specs: Sequence[TrialSpec], known: dict[Trial, Record], folder: Path) -> None:
+    """Replace the costs of the trials that are done, in ``known`` and in the folder."""
+    for spec in track(specs, "measuring costs"):
+        if known[spec.trial].status == "done":
+            dataset = open_dataset(spec.data, fold=spec.trial.fold, seed=SPLIT_SEED)
+            record = replace(known[spec.trial], costs=measure_costs(spec, dataset))
+            write_record(folder, record)
+            known[spec.trial] = record
 
 
 def describe(record: Record) -> str:
-    """What came of a trial, in a few words."""
+    """The result of a trial in a few words.
+
+    Example:
+        >>> describe(Record(Trial("polyps", "bmis"), Conditions(), "failed", "out of memory"))
+        'failed: out of memory'
+    """
     if record.status == "failed":
         return f"failed: {record.reason}"
     iou, dice = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
@@ -121,8 +145,8 @@ class _Split:
     fingerprint: str
 
 
-def _job(
-    config: CompareConfig, variant: Variant, split: _Split, seed: int, home: Path
+def _make_spec(
+    config: CompareConfig, variant: Variant, split: _Split, seed: int, runs: Path
 ) -> TrialSpec:
     trial = Trial(split.dataset, variant.text, split.fold, seed)
     return TrialSpec(
@@ -131,7 +155,7 @@ def _job(
         data=split.path,
         model=variant.name,
         options=variant.options,
-        work=record_path(home, trial).with_suffix(""),
+        work=record_path(runs, trial).with_suffix(""),
         device=config.device,
         precision=config.precision,
         plugins=config.plugins,
@@ -139,7 +163,7 @@ def _job(
 
 
 def _find_splits(config: CompareConfig) -> list[_Split]:
-    """All that is trained on, looked at before anything is trained."""
+    """The splits of all data sets, checked before anything is trained."""
     folds = range(1, config.folds + 1) if config.folds else (None,)
     found: list[_Split] = []
     for path in config.data:
@@ -164,16 +188,16 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
 def _read_known(
     folder: Path, conditions: Conditions, splits: Sequence[_Split]
 ) -> dict[Trial, Record]:
-    """The records that are there, if they belong to this comparison."""
+    """The records that are in the folder, if they belong to this comparison."""
     known = {record.trial: record for record in read_records(folder)}
-    prints = {(split.dataset, split.fold): split.fingerprint for split in splits}
+    fingerprints = {(split.dataset, split.fold): split.fingerprint for split in splits}
     for trial, record in known.items():
         if record.conditions != conditions:
             raise ConfigError(
                 f"{folder}: holds records of {record.conditions}, now {conditions}; "
                 "choose another --out"
             )
-        wanted = prints.get((trial.dataset, trial.fold))
+        wanted = fingerprints.get((trial.dataset, trial.fold))
         if record.status == "done" and wanted not in (None, record.data["fingerprint"]):
             raise DataError(
                 f"{record_path(folder, trial)}: {trial.dataset} was divided otherwise then, or had "
@@ -182,17 +206,17 @@ def _read_known(
     return known
 
 
-def _run(jobs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
-    """The records of all trials, as they come, behind a progress bar."""
+def _run(specs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
+    """The records of the trials, each as soon as it is there, behind a progress bar."""
     with progress_bar() as bar:
-        task = bar.add_task("trials", total=len(jobs))
-        records = run_on_cluster(jobs, ray) if ray and jobs else _one_by_one(jobs)
+        task = bar.add_task("trials", total=len(specs))
+        records = run_on_cluster(specs, ray) if ray and specs else _one_by_one(specs)
         for number, record in enumerate(records, start=1):
             yield record
             bar.update(task, completed=number, description=f"trials  last: {record.trial}")
 
 
-def _one_by_one(jobs: Sequence[TrialSpec]) -> Iterator[Record]:
-    for job in jobs:
-        _log.info("%s ...", job.trial)
-        yield run_trial(job)
+def _one_by_one(specs: Sequence[TrialSpec]) -> Iterator[Record]:
+    for spec in specs:
+        _log.info("%s ...", spec.trial)
+        yield run_trial(spec)

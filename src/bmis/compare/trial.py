@@ -1,110 +1,76 @@
 """One trial of a comparison: train, score and measure one network on one split of one data set."""
 
-import base64
-import io
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-from PIL import Image as PillowImage
-
+from bmis.compare.costs import measure_costs
+from bmis.compare.pictures import predict_pictures
+from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.config import ModelInfo, RuntimeOptions, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
-from bmis.data.images import read_image
-from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
+from bmis.errors import BmisError, DataError, TrainingInterrupted
 from bmis.evaluate.run import Scores, evaluate_model
 from bmis.metrics import METRICS
-from bmis.models import build_model, find_method, size_options
+from bmis.models import find_method
 from bmis.models.plugins import load_plugins
 from bmis.predict.predictor import Predictor
-from bmis.profile.network import profile_model
-from bmis.records import Conditions, Record, Trial
+from bmis.records import Record
 from bmis.runtime.load import load_runtime
-from bmis.train.recipes import find_recipe
+from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run import train_model
-from bmis.train.run_folder import LAST, environment
-from bmis.train.trainer import Progress, read_progress
+from bmis.train.run_folder import environment
 
-SPLIT_SEED = 0  # a split that has to be made is the same for every seed of the training
-_PICTURES = 6  # masks kept of each data set
-_LONGEST = 256  # pixels along their longer side
 _DIGITS = 6
 _log = logging.getLogger("bmis")
 
 
-@dataclass(frozen=True)
-class TrialSpec:
-    """All that is needed to run a trial, on this machine or another.
-
-    Attributes:
-        trial: Which one.
-        conditions: Under which rules.
-        data: The data set's folder, on every machine.
-        model: Name of the network.
-        options: For its constructor.
-        work: Folder for the run; an interrupted training is resumed from it.
-        device: "auto", "cpu" or "cuda".
-        precision: Of the training; see ``TrainConfig``.
-        plugins: Files that register networks.
-        alone: Whether no other trial runs beside it.
-        keep: Whether ``work`` stays.
-    """
-
-    trial: Trial
-    conditions: Conditions
-    data: str
-    model: str
-    options: dict[str, Any]
-    work: Path
-    device: str = "auto"
-    precision: str = "auto"
-    plugins: tuple[str, ...] = ()
-    alone: bool = True
-    keep: bool = False
-
-
-def run_trial(job: TrialSpec) -> Record:
-    """Run a trial; what goes wrong in it is in the record.
+def run_trial(spec: TrialSpec) -> Record:
+    """Run a trial; an error in it becomes a record of a failed trial.
 
     Raises:
-        TrainingInterrupted: Ctrl-C; what was trained is kept in ``job.work``.
+        TrainingInterrupted: Ctrl-C; what was trained is kept in ``spec.work``.
         ConfigError: A plugin cannot be run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Trial
+        >>> trial = Trial("polyps", "bmis")
+        >>> spec = TrialSpec(trial, Conditions(), "nowhere", "bmis", {}, work=Path("work"))
+        >>> record = run_trial(spec)
+        >>> record.status, record.reason
+        ('failed', 'nowhere: there is no such folder; ...')
     """
-    load_plugins(job.plugins)
+    load_plugins(spec.plugins)
     try:
-        record = _run(job)
+        record = _run(spec)
     except TrainingInterrupted:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, BmisError):  # not foreseen: the log tells where
-            _log.exception("%s failed", job.trial)
+        if not isinstance(error, BmisError):  # unforeseen: the log holds the traceback
+            _log.exception("%s failed", spec.trial)
             reason = f"{type(error).__name__}: {reason}"
-        return _record(job, status="failed", reason=reason)
-    if not job.keep:
-        shutil.rmtree(job.work, ignore_errors=True)
+        return _make_record(spec, status="failed", reason=reason)
+    if not spec.keep:
+        shutil.rmtree(spec.work, ignore_errors=True)
     return record
 
 
-def measure_again(job: TrialSpec, record: Record) -> Record:
-    """The record with the costs as they are measured now; scores and training stay.
-
-    For trials that were run beside other work, or on another machine than the rest.
-    """
-    load_plugins(job.plugins)
-    dataset = open_dataset(job.data, fold=job.trial.fold, seed=SPLIT_SEED)
-    return replace(record, costs=_costs(job, dataset))
-
-
 def fingerprint(cases: Iterable[Case]) -> str:
-    """The same for the same images, divided in the same way and counted inside or whole alike."""
+    """A short text that is the same for the same images, splits and fields of view.
+
+    Example:
+        >>> cases = open_dataset("polyps").cases
+        >>> fingerprint(cases) == fingerprint(reversed(cases))
+        True
+        >>> fingerprint(cases) == fingerprint(cases[1:])
+        False
+    """
     lines = sorted(
         f"{case.id}\t{case.split}" + ("" if case.field_of_view is None else "\tfov")
         for case in cases
@@ -112,57 +78,53 @@ def fingerprint(cases: Iterable[Case]) -> str:
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _run(job: TrialSpec) -> Record:
-    dataset = open_dataset(job.data, fold=job.trial.fold, seed=SPLIT_SEED)
-    costs = _costs(job, dataset)
-    config = TrainConfig(
-        data=job.data,
-        model=job.model,
-        options=job.options,
-        recipe=job.conditions.recipe,
-        epochs=job.conditions.epochs,
-        size=job.conditions.size,
-        resize=job.conditions.resize,
-        fold=job.trial.fold,
-        seed=job.trial.seed,
-        split_seed=SPLIT_SEED,
-        device=job.device,
-        precision=job.precision,
-    )
-    train_model(config, out=job.work)
-    options = RuntimeOptions(device=job.device)
-    scores = evaluate_model(job.work, data=job.data, options=options)
-    if scores.failed:  # other images than those of the other methods
+def _run(spec: TrialSpec) -> Record:
+    dataset = open_dataset(spec.data, fold=spec.trial.fold, seed=SPLIT_SEED)
+    costs = measure_costs(spec, dataset)
+    train_model(_train_config(spec), out=spec.work)
+    options = RuntimeOptions(device=spec.device)
+    scores = evaluate_model(spec.work, data=spec.data, options=options)
+    if scores.failed:  # the other methods would be scored on other images
         raise DataError(f"{len(scores.failed)} bad test images, the first: {scores.failed[0][1]}")
-    predictor = Predictor(*load_runtime(job.work, options))
-    return _record(
-        job,
+    predictor = Predictor(*load_runtime(spec.work, options))
+    return _make_record(
+        spec,
         status="done",
-        data={
-            "path": job.data,
-            "fingerprint": fingerprint(dataset.cases),
-            **{split: len(dataset.split(split)) for split in ("train", "val", "test")},
-            "classes": list(dataset.classes),
-            "unit": scores.unit,
-            "fields_of_view": scores.fields_of_view,
-        },
-        training=_training(predictor.info, read_progress(job.work / LAST)),
+        data=_describe_data(spec, dataset, scores),
+        training=_describe_training(predictor.info, read_progress(spec.work / LAST_CHECKPOINT)),
         costs=costs,
         summary=dict(scores.summary),
-        cases=_cases(scores),
-        masks=_masks(predictor, dataset.split("test")),
+        cases=_case_columns(scores),
+        masks=predict_pictures(predictor, dataset.split("test")),
     )
 
 
-def _record(job: TrialSpec, *, status: str, **parts: Any) -> Record:
-    method = find_method(job.model)
+def _train_config(spec: TrialSpec) -> TrainConfig:
+    return TrainConfig(
+        data=spec.data,
+        model=spec.model,
+        options=spec.options,
+        recipe=spec.conditions.recipe,
+        epochs=spec.conditions.epochs,
+        size=spec.conditions.size,
+        resize=spec.conditions.resize,
+        fold=spec.trial.fold,
+        seed=spec.trial.seed,
+        split_seed=SPLIT_SEED,
+        device=spec.device,
+        precision=spec.precision,
+    )
+
+
+def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
+    method = find_method(spec.model)
     return Record(
-        trial=job.trial,
-        conditions=job.conditions,
+        trial=spec.trial,
+        conditions=spec.conditions,
         status=status,
         model={
-            "name": job.model,
-            "options": job.options,
+            "name": spec.model,
+            "options": spec.options,
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
         },
         environment=environment(),
@@ -171,37 +133,18 @@ def _record(job: TrialSpec, *, status: str, **parts: Any) -> Record:
     )
 
 
-def _costs(job: TrialSpec, dataset: Dataset) -> dict[str, Any]:
-    """Of a fresh network of this data set's channels and classes, before it is trained."""
-    options = size_options(job.model, job.options, job.conditions.size)
-    channels, classes = dataset.channels, dataset.num_classes
-    model = build_model(job.model, in_channels=channels, num_classes=classes, **options)
-    batch = find_recipe(job.conditions.recipe).batch_size
-    profile = profile_model(
-        model, size=job.conditions.size, batches=(1, batch), device=job.device, seconds=0.5
-    )
-    one, many = profile.batches
-    if many.training_mb is None:
-        height, width = job.conditions.size
-        raise ConfigError(
-            f"not enough memory to train with {batch} images of {height}x{width} pixels; "
-            "use a smaller --size or a machine with more memory"
-        )
+def _describe_data(spec: TrialSpec, dataset: Dataset, scores: Scores) -> dict[str, Any]:
     return {
-        **{key: getattr(profile, key) for key in ("parameters", "macs", "weights_mb")},
-        "training_mb": many.training_mb,
-        "inference_mb": one.inference_mb,
-        "latency_p50_ms": one.latency_p50_ms,
-        "latency_p95_ms": one.latency_p95_ms,
-        "images_per_second": many.images_per_second,
-        "step_ms": many.step_ms,
-        "batch": batch,
-        **{key: getattr(profile, key) for key in ("device", "device_name", "threads", "precision")},
-        "alone": job.alone,
+        "path": spec.data,
+        "fingerprint": fingerprint(dataset.cases),
+        **{split: len(dataset.split(split)) for split in ("train", "val", "test")},
+        "classes": list(dataset.classes),
+        "unit": scores.unit,
+        "fields_of_view": scores.fields_of_view,
     }
 
 
-def _training(info: ModelInfo, done: Progress) -> dict[str, Any]:
+def _describe_training(info: ModelInfo, done: Progress) -> dict[str, Any]:
     return {
         "batch_size": info.provenance["recipe"]["batch_size"],
         "precision": info.provenance["precision"],
@@ -212,28 +155,10 @@ def _training(info: ModelInfo, done: Progress) -> dict[str, Any]:
     }
 
 
-def _cases(scores: Scores) -> dict[str, Any]:
+def _case_columns(scores: Scores) -> dict[str, Any]:
+    """The ids of the test images and a column for each metric."""
     columns: dict[str, Any] = {"id": list(scores.cases)}
     for metric in METRICS:
         values = scores.values(metric).values()
         columns[metric] = [None if value is None else round(value, _DIGITS) for value in values]
     return columns
-
-
-def _masks(predictor: Predictor, cases: Sequence[Case]) -> dict[str, str]:
-    """What the network makes of a few images, chosen by nothing but their ids."""
-    chosen = sorted(cases, key=lambda case: sha256(case.id.encode()).digest())[:_PICTURES]
-    masks = {}
-    for case in chosen:
-        image = read_image(case.image, channels=predictor.info.input.channels)
-        masks[case.id] = _encode(predictor(image).labels)
-    return masks
-
-
-def _encode(labels: np.ndarray[Any, np.dtype[np.uint8]]) -> str:
-    """A label image as PNG in base64, thinned out to ``_LONGEST`` pixels."""
-    picture = PillowImage.fromarray(labels)
-    picture.thumbnail((_LONGEST, _LONGEST), PillowImage.Resampling.NEAREST)
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,6 +1,6 @@
 """A whole split as uint8 in one place: on the device, in memory, or mapped from a file.
 
-There are no worker processes: a batch is a few indexing operations on tensors that are there.
+There are no worker processes, because a batch is a few indexing operations on these tensors.
 """
 
 import os
@@ -21,16 +21,27 @@ from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError
 from bmis.system.progress import track
 
-_SHARE = 0.5  # of the free memory that the data may take
-_NAMED = 10  # bad files named in full
+_SHARE = 0.5  # of the free memory, which the data may take
+_LISTED = 10  # bad files in an error message
 
 
 class CachedDataset:
-    """Images and labels of some cases, at the size the network is trained at.
+    """Images and labels of some cases, at the size that the network is trained at.
 
     Attributes:
+        spec: Size, channels and resize rule.
+        device: Where ``crops`` and ``windows`` put what they return.
         shapes: Height and width of each case.
-        uniform: Whether all shapes are ``spec.size`` (always, but for "native").
+        uniform: Whether all shapes are ``spec.size``, which "native" alone does not promise.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> dataset, spec = open_dataset("polyps"), InputSpec(size=(32, 48))
+        >>> cpu = torch.device("cpu")
+        >>> cached = CachedDataset(dataset.cases, dataset, spec, cpu, scratch=Path())
+        >>> images, labels = cached.crops(torch.tensor([0, 3]), torch.Generator())
+        >>> images.shape, labels.shape
+        (torch.Size([2, 3, 32, 48]), torch.Size([2, 32, 48]))
     """
 
     def __init__(
@@ -45,14 +56,14 @@ class CachedDataset:
         """Read everything once.
 
         Args:
-            cases: At least one.
-            dataset: Where they come from.
+            cases: The cases to read, at least one.
+            dataset: The data set that they are from.
             spec: Size, channels and resize rule.
             device: Where the tensors go if they fit there.
             scratch: Folder for the mapped file, used only if they do not fit into memory.
 
         Raises:
-            DataError: Some files cannot be used; all of them are named.
+            DataError: Some files cannot be used; the message names up to ten of them.
         """
         self.spec, self.device = spec, device
         self.uniform = spec.resize != "native"
@@ -76,43 +87,40 @@ class CachedDataset:
         pixels: np.ndarray,
         labels: np.ndarray,
     ) -> None:
+        """Read all cases into the two arrays, on several threads."""
+
         def read(number: int) -> str | None:
             try:
-                image, marks = load_case(cases[number], dataset)
+                image, mask = load_case(cases[number], dataset)
             except DataError as error:
                 return str(error)
             span = slice(*self._starts[number : number + 2])
             fitted, _ = fit(image.pixels, self.spec)
             pixels[span] = fitted.reshape(-1, self.spec.channels)
-            labels[span] = fit_labels(marks, self.spec).reshape(-1)
+            labels[span] = fit_labels(mask, self.spec).reshape(-1)
             return None
 
         with ThreadPoolExecutor() as pool:
-            faults = [
-                fault
-                for fault in track(
-                    pool.map(read, range(len(cases))), "reading images", total=len(cases)
-                )
-                if fault
-            ]
-        if faults:
-            more = f"\nand {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+            results = track(pool.map(read, range(len(cases))), "reading images", total=len(cases))
+            errors = [error for error in results if error]
+        if errors:
+            more = f"\nand {len(errors) - _LISTED} more" if len(errors) > _LISTED else ""
             raise DataError(
-                "\n".join(faults[:_NAMED]) + more + f"\n{len(faults)} of {len(cases)} cases "
-                "cannot be used; mend or remove them (`bmis inspect` lists all)"
+                "\n".join(errors[:_LISTED]) + more + f"\n{len(errors)} of {len(cases)} cases "
+                "cannot be used; fix or remove them (`bmis inspect` lists all)"
             )
 
     def crops_per_image(self) -> int:
-        """How many crops of ``spec.size`` it takes to cover the mean image once."""
+        """How many crops of ``spec.size`` cover the mean image once, at least 1."""
         crop = self.spec.size[0] * self.spec.size[1]
         return max(1, round(int(self._starts[-1]) / len(self) / crop))
 
     def crops(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One crop of ``spec.size`` from each named case: everything where the store is uniform.
+        """One crop of ``spec.size`` from each of some cases; the whole case if all are uniform.
 
         Args:
-            index: (N,) int64 on the CPU.
-            generator: Draws the places; on the CPU.
+            index: (N,), the numbers of the cases, int64 on the CPU.
+            generator: Draws the places of the crops; on the CPU.
 
         Returns:
             uint8 images (N, C, h, w) and labels (N, h, w) on the device.
@@ -129,7 +137,14 @@ class CachedDataset:
         return self._boxes(boxes)
 
     def windows(self, number: int) -> tuple[Tensor, Tensor]:
-        """The windows of ``spec.size`` that cover one case, the last ones moved to fit."""
+        """The windows of ``spec.size`` that cover one case; the last ones are moved to fit.
+
+        Args:
+            number: The number of the case.
+
+        Returns:
+            uint8 images (W, C, h, w) and labels (W, h, w) on the device.
+        """
         if self.uniform:
             return self._whole(torch.tensor([number]))
         (tall, wide), (height, width) = self.shapes[number], self.spec.size
@@ -161,25 +176,25 @@ class CachedDataset:
 
 
 def _shapes(cases: Sequence[Case], spec: InputSpec) -> list[tuple[int, int]]:
-    """Sizes after ``fit``, from the headers alone; a header that cannot be read counts as small."""
+    """Sizes after ``fit``, from the file headers; what cannot be read counts as ``spec.size``."""
     if spec.resize != "native":
         return [spec.size] * len(cases)
     shapes = []
     for case in cases:
         try:
             height, width = image_size(case.image)
-        except DataError:  # named, with all others, when it is read
+        except DataError:  # it is reported, with all others, when it is read
             height, width = spec.size
         shapes.append((max(height, spec.size[0]), max(width, spec.size[1])))
     return shapes
 
 
 def _allocate(total: int, channels: int, scratch: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Room for ``total`` pixels: memory if it fits, else a file that is gone with the process."""
+    """Room for ``total`` pixels: memory if they fit, else a file that goes with the process."""
     if total * (channels + 1) < _SHARE * _free(torch.device("cpu")):
         return np.empty((total, channels), np.uint8), np.empty(total, np.uint8)
     size = total * (channels + 1)
-    if size > shutil.disk_usage(scratch).free:  # asked first: a full disk kills who writes to a map
+    if size > shutil.disk_usage(scratch).free:  # a full disk kills who writes to a mapping
         raise DataError(
             f"{scratch}: no room for {size / 2**30:.1f} GiB of images; free memory or disk, "
             "or choose a smaller --size"
@@ -191,7 +206,7 @@ def _allocate(total: int, channels: int, scratch: Path) -> tuple[np.ndarray, np.
 
 
 def _free(device: torch.device) -> int:
-    """Bytes that can be had."""
+    """Free memory of a device in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:

@@ -1,4 +1,7 @@
-"""Distillation: a training that learns from the answers of a trained network beside the masks."""
+"""Knowledge distillation: training on the logits of a trained network beside the masks.
+
+G. Hinton et al., arXiv:1503.02531. The loss is ``losses.distillation_loss``.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -13,20 +16,26 @@ from bmis.data.folder import Dataset
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
+from bmis.train.batches import normalise_batch
 from bmis.train.sources import find_source
-from bmis.train.trainer import normalise
 
 _log = logging.getLogger("bmis")
 
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A trained network that is asked, and does not learn.
+    """A trained network whose logits another network learns from; its own weights stay.
 
     Attributes:
-        model: In eval mode.
-        spec: Of its own input, which may be normalised in another way than the learner's.
-        provenance: For the checkpoint: its source's name, its network and its data set.
+        model: The network, in eval mode.
+        spec: Its input, which may be normalised in another way than the learner's.
+        provenance: What the learner's checkpoint says of it: ``source``, ``model``, ``data``.
+
+    Example:
+        >>> model, info = load_model("run")
+        >>> teacher = Teacher(model, info.input, {})
+        >>> teacher(torch.rand(1, 3, 64, 64)).shape
+        torch.Size([1, 2, 64, 64])
     """
 
     model: SegmentationModel
@@ -35,17 +44,27 @@ class Teacher:
 
     @torch.no_grad()
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Its logits (N, K, H, W) for images (N, C, H, W), 0..1."""
-        logits: Tensor = self.model(normalise(pixels, self.spec))
+        """Its logits (N, K, H, W) for images (N, C, H, W) in 0..1."""
+        logits: Tensor = self.model(normalise_batch(pixels, self.spec))
         return logits
 
 
 def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
     """The network that ``config.teacher`` names, on the CPU; None if it names none.
 
+    Args:
+        config: The settings of the training.
+        dataset: The images and classes that the teacher must have been trained for.
+
     Raises:
-        BundleError: No such file, or one that is damaged or foreign; see ``load_model``.
-        ConfigError: A bundle, or a network that sees other images or tells other classes apart.
+        BundleError: The file is missing, damaged or not of bmis; see ``load_model``.
+        ConfigError: It is a bundle, or a network for other images or other classes.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> config = TrainConfig("polyps", size=(64, 64), teacher="run")
+        >>> read_teacher(config, open_dataset("polyps")).provenance["model"]
+        'bmis'
     """
     if config.teacher is None:
         return None
@@ -54,15 +73,20 @@ def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
     ours = (dataset.channels, dataset.num_classes, config.size, config.resize)
     if theirs != ours:
         raise ConfigError(
-            f"--teacher {config.teacher}: trained on {_said(*theirs)}, this training has "
-            f"{_said(*ours)}; train the teacher on the same data with the same --size and --resize"
+            f"--teacher {config.teacher}: trained on {_describe_input(*theirs)}, this training has "
+            f"{_describe_input(*ours)}; "
+            "train the teacher on the same data with the same --size and --resize"
         )
-    told = {"source": Path(config.teacher).name, "model": info.model.name}
-    _log.info("learning from %s (%s) too", told["source"], told["model"])
+    provenance = {
+        "source": Path(config.teacher).name,
+        "model": info.model.name,
+        "data": info.provenance.get("data"),
+    }
+    _log.info("learning from %s (%s) too", provenance["source"], provenance["model"])
     model = model.to(memory_format=torch.channels_last).requires_grad_(False)
-    return Teacher(model, info.input, {**told, "data": info.provenance.get("data")})
+    return Teacher(model, info.input, provenance)
 
 
-def _said(channels: int, classes: int, size: tuple[int, int], resize: str) -> str:
+def _describe_input(channels: int, classes: int, size: tuple[int, int], resize: str) -> str:
     kind = "grey" if channels == 1 else "colour"
     return f"{kind} images of {size[0]}x{size[1]} ({resize}) and {classes} classes"

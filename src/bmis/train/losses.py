@@ -1,4 +1,4 @@
-"""Training losses: (logits, labels) -> one number. Chosen by name in a recipe."""
+"""Training losses: (logits, labels) -> one number. A recipe names the one it uses."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-_TEMPERATURE = 2.0  # of `agreement`
+_TEMPERATURE = 2.0  # of the distillation loss
 
 
 def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
@@ -19,6 +19,10 @@ def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
 
     Returns:
         (N, K) in 0..1, 1 where both are empty.
+
+    Example:
+        >>> soft_dice(torch.tensor([[[[0.5, 0.5]]]]), torch.tensor([[[[1.0, 0.0]]]]))
+        tensor([[0.6667]])
     """
     overlap = (probabilities * targets).sum((2, 3))
     total = probabilities.sum((2, 3)) + targets.sum((2, 3))  # = 2 TP + FP + FN
@@ -26,7 +30,14 @@ def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:
-    """Labels (N, H, W) -> float32 (N, K, H, W)."""
+    """Labels (N, H, W) as float32 (N, K, H, W): 1 in the channel of the label, 0 elsewhere.
+
+    Example:
+        >>> one_hot(torch.tensor([[[0, 2]]]), 3).squeeze()
+        tensor([[1., 0.],
+                [0., 0.],
+                [0., 1.]])
+    """
     classes = torch.arange(num_classes, device=labels.device).view(1, -1, 1, 1)
     return (labels.unsqueeze(1) == classes).float()
 
@@ -37,6 +48,14 @@ def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: (N, K, H, W), K >= 2.
         labels: (N, H, W), 0..K-1.
+
+    Returns:
+        0 or more, 0 where the network is sure of the labels.
+
+    Example:
+        >>> labels = torch.tensor([[[0, 1]]])
+        >>> round(float(ce_dice(torch.zeros(1, 2, 1, 2), labels)), 4)
+        1.0265
     """
     logits = logits.float()
     targets = one_hot(labels, logits.shape[1])
@@ -46,11 +65,19 @@ def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def published(logits: Tensor, labels: Tensor) -> Tensor:
-    """The BMIS authors' loss: cross-entropy of sigmoid outputs taken for logits, minus soft Dice.
+    """The loss of the BMIS authors: cross-entropy of sigmoids taken for logits, minus soft Dice.
 
     Args:
         logits: (N, K, H, W), K >= 2; their sigmoid is what the authors' network gives.
         labels: (N, H, W), 0..K-1.
+
+    Returns:
+        A number that may be below 0.
+
+    Example:
+        >>> labels = torch.tensor([[[0, 1]]])
+        >>> round(float(published(torch.zeros(1, 2, 1, 2), labels)), 4)
+        0.0265
     """
     probabilities = logits.float().sigmoid()
     targets = one_hot(labels, logits.shape[1])
@@ -58,19 +85,24 @@ def published(logits: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy - soft_dice(probabilities, targets).mean()
 
 
-def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
-    """How far an answer is from a teacher's: Kullback-Leibler divergence, mean over pixels.
+def distillation_loss(logits: Tensor, teacher: Tensor) -> Tensor:
+    """How far logits are from a teacher's: Kullback-Leibler divergence, mean over pixels.
 
-    Both are softened first (G. Hinton et al., arXiv:1503.02531, section 2), so that it counts how
-    sure the teacher is and not only of what.
+    Both are softened by a temperature first (G. Hinton et al., arXiv:1503.02531, section 2), so
+    that the teacher's doubts count and not only its decisions.
 
     Args:
         logits: (N, K, H, W), K >= 2.
         teacher: (N, K, H, W), the teacher's logits for the same images.
 
     Returns:
-        0 or more, times the temperature squared, for gradients of the size that those of the
-        labels have.
+        0 or more. It is multiplied by the temperature squared, so that its gradients are as large
+        as those of the labels.
+
+    Example:
+        >>> logits = torch.zeros(1, 2, 4, 4)
+        >>> float(distillation_loss(logits, logits))
+        0.0
     """
     ours = F.log_softmax(logits.float() / _TEMPERATURE, dim=1)
     theirs = F.log_softmax(teacher.float() / _TEMPERATURE, dim=1)
@@ -78,7 +110,7 @@ def agreement(logits: Tensor, teacher: Tensor) -> Tensor:
 
 
 def _cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
-    """Mean over pixels. By one-hot targets: by labels it is not deterministic on CUDA."""
+    """Mean over pixels, from one-hot targets; from labels it is not deterministic on CUDA."""
     return -(log_probabilities * targets).sum(1).mean()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bmis.train.recipes import Recipe
 
-_WARM_UP = 0.15  # of the whole training, "one_cycle"
+_WARM_UP = 0.15  # share of the training, "one_cycle"
 _FIRST_PERIOD = 10  # epochs, "warm_restarts"
 _FLOOR = 1e-5  # lowest rate, "warm_restarts"
 
@@ -18,8 +18,15 @@ _FLOOR = 1e-5  # lowest rate, "warm_restarts"
 class Muon(torch.optim.Optimizer):
     """Momentum whose update of every kernel is made orthogonal (Jordan et al. 2024, "Muon").
 
-    Kernels are taken as matrices (out, in * k * k). The update's size follows AdamW's
+    Kernels are taken as matrices (out, in * k * k). The updates are as large as AdamW's
     (arXiv:2502.16982, section 2.2), so that rates and decay mean the same for both.
+
+    Example:
+        >>> weight = nn.Parameter(torch.zeros(4, 4))
+        >>> weight.grad = torch.eye(4)
+        >>> Muon([weight], lr=0.1, weight_decay=0.0).step()
+        >>> bool((weight.diag() < 0).all())
+        True
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
@@ -27,18 +34,19 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[Tensor]] = {}  # by their shape as matrices
+            by_shape: dict[tuple[int, int], list[Tensor]] = {}  # as matrices
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     rows = len(parameter)
                     key = (rows, parameter.numel() // rows)
-                    alike.setdefault(key, []).append(parameter)
-            for parameters in alike.values():
+                    by_shape.setdefault(key, []).append(parameter)
+            for parameters in by_shape.values():
                 self._update(parameters, group)
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        """One step of kernels that are matrices of one shape, orthogonalised together."""
+        """Update kernels that are matrices of one shape, orthogonalised together."""
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter]["momentum"] = torch.zeros_like(parameter)
@@ -56,9 +64,9 @@ class Muon(torch.optim.Optimizer):
 def _orthogonal(matrices: Tensor) -> Tensor:
     """The nearest matrices (M, r, c) whose rows or columns are nearly orthonormal.
 
-    Five Newton-Schulz steps X <- P(X X') X of a quintic that takes every singular value near 1.
-    All P commute, so they are multiplied with one another while they are small (r x r with r the
-    shorter side), and X only once.
+    Five Newton-Schulz steps X <- P(X X') X of a quintic bring every singular value near 1. All P
+    commute, so they are multiplied with one another while they are small (r x r, where r is the
+    shorter side), and with X only once.
     """
     x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
@@ -83,11 +91,24 @@ def _polynomial(gram: Tensor) -> Tensor:
 
 
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """The recipe's optimisers, fused; norms, biases and scalars are decayed by "adam" only.
+    """The fused optimisers of a recipe.
 
-    "muon" is for the matrices of convolutions and linear layers inside the network; the rest
-    (norms, position tables, depthwise kernels), and the first and the last matrix, which see
-    pixels and classes, go by AdamW.
+    "muon" trains the matrices of convolutions and linear layers inside the network. AdamW trains
+    the rest: norms, position tables, depthwise kernels, and the first and the last matrix, which
+    see pixels and classes. Norms, biases and scalars are decayed by "adam" only.
+
+    Args:
+        model: Every parameter goes to exactly one optimiser.
+        recipe: Optimiser, learning rate and weight decay.
+
+    Returns:
+        One optimiser, or AdamW and Muon.
+
+    Example:
+        >>> from bmis import build_model
+        >>> model = build_model("unet", widths=[4, 8])
+        >>> [type(optimizer).__name__ for optimizer in make_optimizers(model, Recipe())]
+        ['AdamW', 'Muon']
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "adam":
@@ -97,7 +118,7 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
         m for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
     ]
     inner: list[Tensor] = []
-    if recipe.optimizer == "muon":  # each depthwise kernel is a vector, no matrix
+    if recipe.optimizer == "muon":  # a depthwise kernel is a vector, not a matrix
         inner = [m.weight for m in layers[1:-1] if min(m.weight.shape[:2]) > 1]
     chosen = set(map(id, inner))
     rest = [p for p in model.parameters() if p.ndim > 1 and id(p) not in chosen]
@@ -107,6 +128,7 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
 
 
 def _one_cycle(top: float, epoch: float, epochs: int) -> float:
+    """A linear rise to ``top``, then a cosine down to a thousandth of it."""
     done = epoch / epochs
     if done < _WARM_UP:
         return top * (0.04 + 0.96 * done / _WARM_UP)
@@ -115,7 +137,7 @@ def _one_cycle(top: float, epoch: float, epochs: int) -> float:
 
 
 def _warm_restarts(top: float, epoch: float, epochs: int) -> float:
-    """Arrives at the floor at the end of periods of 10, 20, 40, ... epochs, stepped by epoch."""
+    """Cosines over 10, 20, 40, ... epochs, each from ``top`` to the floor, in steps of an epoch."""
     past, period = math.floor(epoch), _FIRST_PERIOD
     while past >= period:
         past, period = past - period, period * 2
@@ -129,16 +151,26 @@ _SCHEDULES: Mapping[str, Callable[[float, float, int], float]] = {
 
 
 def learning_rate(recipe: Recipe, epoch: float, epochs: int) -> float:
-    """The rate after ``epoch`` (with its fraction) of ``epochs``.
+    """The learning rate at a moment of the training.
 
-    A function of what is done, not of a count of steps, so that a resumed run or a halved batch
-    goes on where it was.
+    It depends on the share that is done and not on a count of steps, so that a resumed run or a
+    halved batch goes on where it was.
+
+    Args:
+        recipe: Schedule and highest rate.
+        epoch: Epochs done, with their fraction.
+        epochs: Epochs of the whole training.
+
+    Example:
+        >>> recipe = Recipe(learning_rate=1e-3, schedule="one_cycle")
+        >>> [round(learning_rate(recipe, epoch, 20), 6) for epoch in (0, 3, 20)]
+        [4e-05, 0.001, 1e-06]
     """
     return _SCHEDULES[recipe.schedule](recipe.learning_rate, epoch, epochs)
 
 
 def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Parameters and buffers: those with a fraction and the others."""
+    """Parameters and buffers: those of floating point, and the others."""
     values = [*model.parameters(), *model.buffers()]
     return (
         [v for v in values if v.is_floating_point()],
@@ -152,7 +184,15 @@ class WeightAverage:
     The decay grows from 0 in the first steps, so that the random start is soon forgotten.
 
     Attributes:
-        model: A copy of the given model that holds the average.
+        model: A copy of the model that holds the average.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> average = WeightAverage(model, decay=0.99)
+        >>> _ = model.weight.data.fill_(2.0)
+        >>> average.update(model)
+        >>> bool(average.model.weight < model.weight)
+        True
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -161,7 +201,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Take in the weights after one step."""
+        """Move the average towards the weights of the model, once after each step."""
         self._steps += 1
         decay = min(self._decay, self._steps / (self._steps + 10))
         mine, theirs = _tensors(self.model), _tensors(model)
@@ -170,10 +210,10 @@ class WeightAverage:
             one.copy_(other)
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Everything that ``load_state_dict`` needs, for the checkpoint."""
         return {"model": self.model.state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """From the checkpoint."""
+        """Restore what ``state_dict`` returned."""
         self.model.load_state_dict(state["model"])
         self._steps = state["steps"]

@@ -1,10 +1,9 @@
-"""The verb ``train``: a dataset folder in, a run folder with the best weights out."""
+"""The command ``train``: a dataset folder in, a run folder with the best weights out."""
 
 import logging
 import time
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,29 +11,27 @@ from lightning.fabric import Fabric
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
-from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
-from bmis.models import build_model, size_options
+from bmis.errors import ConfigError, DataError, TrainingInterrupted
+from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
-from bmis.system.progress import progress_bar
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.distillation import Teacher, read_teacher
-from bmis.train.fabric import launch
+from bmis.train.epochs import run_epochs
+from bmis.train.fabric import launch_fabric
+from bmis.train.out_of_memory import halve_batch, is_out_of_memory
 from bmis.train.recipes import Recipe, find_recipe
+from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run_folder import (
-    LAST,
-    check_run,
-    default_run,
+    check_run_folder,
+    default_run_folder,
     environment,
-    write_epoch,
     write_settings,
 )
-from bmis.train.sources import canonical_source
-from bmis.train.trainer import Progress, Trainer, read_progress
-from bmis.train.warm_start import WarmStart, read_start
+from bmis.train.settings import resolve_config, split_seed
+from bmis.train.trainer import Trainer
+from bmis.train.warm_start import WarmStart, read_warm_start
 
 _log = logging.getLogger("bmis")
-# how the allocators of CPU, CUDA, cuBLAS and cuDNN say it
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,19 @@ class TrainResult:
 
     Attributes:
         run: The run folder.
-        epochs: Epochs done in all.
+        epochs: Number of epochs done in all.
         best_epoch: The epoch, from 1, whose weights are in ``model.safetensors``.
-        val_iou: Of that epoch, mean over the validation images at the network's size.
-        val_dice: Likewise.
-        seconds: Of this call, from the first step on; 0 if the run was finished before.
-        images_per_second: Training images over ``seconds``, validation included; 0 likewise.
+        val_iou: IoU of that epoch, mean over the validation images at the network's size.
+        val_dice: Dice of that epoch, mean over the same images.
+        seconds: Time of this call from the first step on; 0 if the run was finished before.
+        images_per_second: Training images over ``seconds``, which include validation; 0 if the run
+            was finished before.
+
+    Example:
+        >>> config = TrainConfig("polyps", "unet", {"widths": [4, 8]}, epochs=1, size=(64, 64))
+        >>> result = train_model(config, out="polyps-run")
+        >>> result.epochs, result.best_epoch
+        (1, 1)
     """
 
     run: Path
@@ -61,13 +65,13 @@ class TrainResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _Session:
     """All that stays the same when the batch has to be made smaller."""
 
     config: TrainConfig
     dataset: Dataset
     fabric: Fabric
-    stores: Mapping[str, CachedDataset]
+    cached: Mapping[str, CachedDataset]
     run: Path
     start: WarmStart | None
     teacher: Teacher | None
@@ -80,80 +84,59 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     them return the same result.
 
     Args:
-        config: What to do.
+        config: Data set, network, recipe and everything else about the training.
         out: Run folder; by default ``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``.
 
     Raises:
-        BundleError: The file of weights to start or to learn from is missing, damaged or foreign.
+        BundleError: The file of weights to start or to learn from is missing, damaged or not of
+            bmis.
         ConfigError: A setting is wrong, the folder holds a run with other settings, the weights
             to start from are of another network, or the teacher sees other images or classes.
         DataError: The data set cannot be used.
-        MissingExtraError: TensorBoard is asked for and not installed.
+        MissingExtraError: TensorBoard is wanted and not installed.
         TrainingError: The loss is not a number, or not even one image fits into memory.
         TrainingInterrupted: Ctrl-C; the last whole epoch is kept.
+
+    Example:
+        >>> config = TrainConfig("polyps", "unet", {"widths": [4, 8]}, epochs=1, size=(64, 64))
+        >>> run = train_model(config, out="polyps-run").run
+        >>> sorted(file.name for file in run.iterdir())
+        ['config.yaml', 'environment.json', 'last.ckpt', 'log.csv', 'model.safetensors']
+        >>> train_model(config, out="polyps-run").seconds  # it is finished
+        0.0
     """
     recipe = find_recipe(
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
     )
-    config = _absolute(_check_model(config))
-    start = read_start(config)
-    dataset = open_dataset(config.data, fold=config.fold, seed=_split_seed(config))
+    config = resolve_config(config)
+    start = read_warm_start(config)
+    dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
     teacher = read_teacher(config, dataset)
-    cases = _cases(dataset, processes=config.devices * config.nodes)
-    run = output_folder(Path(out) if out else default_run(config, dataset.name))
-    check_run(run, config)
-    done = read_progress(run / LAST) if (run / LAST).exists() else Progress()
+    cases = _select_cases(dataset, processes=config.devices * config.nodes)
+    run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
+    check_run_folder(run, config)
+    last = run / LAST_CHECKPOINT
+    done = read_progress(last) if last.exists() else Progress()
     if done.epoch >= config.epochs:
         return _result(run, done, images=0, seconds=0.0)
-    fabric = launch(config, run)
+    fabric = launch_fabric(config, run)
     if teacher:
         teacher.model.to(fabric.device)
     spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
     with remove_if_empty(run):
-        stores = {
+        cached = {
             split: CachedDataset(chosen, dataset, spec, fabric.device, scratch=run)
             for split, chosen in cases.items()
         }
     if fabric.is_global_zero:
         write_settings(run, config)
+    session = _Session(config, dataset, fabric, cached, run, start, teacher)
     begun = time.perf_counter()
-    done, images = _train(_Job(config, dataset, fabric, stores, run, start, teacher), recipe)
+    done, images = _train(session, recipe)
     return _result(run, done, images=images, seconds=time.perf_counter() - begun)
 
 
-def _check_model(config: TrainConfig) -> TrainConfig:
-    """Build the network once, before any image is read, to refuse what does not fit.
-
-    A network that is built for one size gets the training's.
-    """
-    config = replace(config, options=size_options(config.model, config.options, config.size))
-    model = build_model(config.model, **config.options)
-    height, width = model.valid_size(*config.size)
-    if (height, width) != config.size:
-        raise ConfigError(
-            f"{config.model} does not take {config.size[0]}x{config.size[1]} pixels; "
-            f"the next size that it takes is --size {height},{width}"
-        )
-    return config
-
-
-def _split_seed(config: TrainConfig) -> int:
-    return config.seed if config.split_seed is None else config.split_seed
-
-
-def _absolute(config: TrainConfig) -> TrainConfig:
-    """Paths that hold from any working directory, for those who read the run folder later."""
-    fold = config.fold
-    if isinstance(fold, str):
-        fold = int(fold) if fold.isdecimal() else str(Path(fold).resolve())
-    init, teacher = (
-        source and canonical_source(source) for source in (config.init, config.teacher)
-    )
-    data = str(Path(config.data).resolve())
-    return replace(config, data=data, fold=fold, init=init, teacher=teacher)
-
-
-def _cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
+def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
     """The cases to train on and those to choose the epoch by."""
     try:
         cases = {split: dataset.split(split) for split in ("train", "val")}
@@ -182,93 +165,70 @@ def _result(run: Path, done: Progress, *, images: int, seconds: float) -> TrainR
     )
 
 
-def _train(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
-    """All epochs that are left, in smaller batches if memory runs out; progress and images."""
+def _train(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
+    """Run all epochs that are left, in smaller batches if memory runs out; progress and images."""
+    fabric = session.fabric
     while True:
         try:
-            return _attempt(job, recipe)  # a call, so that nothing of it is left when it fails
+            # a call of its own, so that nothing of a failed attempt is left
+            return _attempt(session, recipe)
         except (RuntimeError, MemoryError) as error:
-            recipe = _smaller(recipe, error, processes=job.fabric.world_size)
-        if job.fabric.device.type == "cuda":
+            if not is_out_of_memory(error):
+                raise
+            recipe = halve_batch(recipe, error, processes=fabric.world_size)
+        if fabric.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _attempt(job: _Job, recipe: Recipe) -> tuple[Progress, int]:
-    """Train from the last checkpoint to the last epoch; progress, and the images passed."""
-    config, spec = job.config, job.stores["train"].spec
+def _attempt(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
+    """Train from the last checkpoint to the last epoch; progress, and the images trained on."""
+    trainer, last = _make_trainer(session, recipe), session.run / LAST_CHECKPOINT
+    if last.exists():
+        trainer.load(last)
+        _log.info("resuming after epoch %d", trainer.progress.epoch)
+    train, val = session.cached["train"], session.cached["val"]
+    info = _model_info(session, recipe)
+    try:
+        images = run_epochs(trainer, train, val, run=session.run, info=info)
+    except KeyboardInterrupt:
+        done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
+        kept = f"to go on from {last}" if done else "to start again; no epoch was finished"
+        raise TrainingInterrupted(
+            f"stopped after epoch {done} of {trainer.epochs}; give the same command again {kept}"
+        ) from None
+    return trainer.progress, images
+
+
+def _make_trainer(session: _Session, recipe: Recipe) -> Trainer:
+    """A trainer of a new network: random weights, or those to start from."""
+    config = session.config
     torch.manual_seed(config.seed)  # the weights
-    classes = {"in_channels": spec.channels, "num_classes": job.dataset.num_classes}
-    model = build_model(config.model, **classes, **config.options)
-    last = job.run / LAST
-    if job.start and not last.exists():
-        job.start.apply(model)
-    trainer = Trainer(
-        job.fabric,
+    model = build_model(
+        config.model,
+        in_channels=session.dataset.channels,
+        num_classes=session.dataset.num_classes,
+        **config.options,
+    )
+    if session.start and not (session.run / LAST_CHECKPOINT).exists():
+        session.start.apply(model)
+    return Trainer(
+        session.fabric,
         model,
         recipe,
         epochs=config.epochs,
         seed=config.seed,
         compiled=config.compile,
-        teacher=job.teacher,
-    )
-    if last.exists():
-        trainer.load(last)
-        _log.info("resuming after epoch %d", trainer.progress.epoch)
-    try:
-        images = _fit(trainer, job, _info(job, recipe))
-    except KeyboardInterrupt:
-        done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
-        kept = f"to go on from {last}" if done else "to start again; no epoch was finished"
-        raise TrainingInterrupted(
-            f"stopped after epoch {done} of {config.epochs}; give the same command again {kept}"
-        ) from None
-    return trainer.progress, images
-
-
-def _fit(trainer: Trainer, job: _Job, info: ModelInfo) -> int:
-    """The epochs that are left; the number of images passed."""
-    fabric, train, images = job.fabric, job.stores["train"], 0
-    total = trainer.epochs * len(train) * train.crops_per_image()
-    with progress_bar(disable=not fabric.is_global_zero) as bar:
-        task = bar.add_task(
-            "training", total=total, completed=total * trainer.progress.epoch // trainer.epochs
-        )
-
-        def step_done(count: int) -> None:
-            nonlocal images
-            images += count
-            bar.advance(task, count)
-
-        while trainer.progress.epoch < trainer.epochs:
-            start = time.perf_counter()
-            row = trainer.train_epoch(train, step_done)
-            row["train_seconds"] = time.perf_counter() - start
-            row |= trainer.validate(job.stores["val"])
-            row["seconds"] = time.perf_counter() - start
-            better = trainer.record(row)
-            fabric.log_dict(row, step=trainer.progress.epoch)
-            if fabric.is_global_zero:
-                write_epoch(trainer, job.run, info, better=better)
-                _log.info("%s  %.1f s", _describe(trainer), row["seconds"])
-            completed = total * trainer.progress.epoch // trainer.epochs
-            bar.update(task, description=_describe(trainer), completed=completed)
-    fabric.barrier()
-    return images
-
-
-def _describe(trainer: Trainer) -> str:
-    done, row = trainer.progress, trainer.progress.log[-1]
-    return (
-        f"epoch {done.epoch}/{trainer.epochs}  loss {row['loss']:.3f}  val IoU "
-        f"{row['val_iou']:.3f}  Dice {row['val_dice']:.3f}  best epoch {done.best_epoch}"
+        teacher=session.teacher,
     )
 
 
-def _info(job: _Job, recipe: Recipe) -> ModelInfo:
-    config, dataset, spec = job.config, job.dataset, job.stores["train"].spec
+def _model_info(session: _Session, recipe: Recipe) -> ModelInfo:
+    """What the checkpoint of the best epoch says of the network and its training."""
+    config, dataset = session.config, session.dataset
+    start, teacher = session.start, session.teacher
     return ModelInfo(
-        model=ModelConfig(config.model, spec.channels, dataset.num_classes, config.options),
-        input=spec,
+        model=ModelConfig(config.model, dataset.channels, dataset.num_classes, config.options),
+        input=session.cached["train"].spec,
         classes=dataset.classes,
         provenance={
             "data": dataset.name,
@@ -277,33 +237,10 @@ def _info(job: _Job, recipe: Recipe) -> ModelInfo:
             "epochs": config.epochs,
             "fold": config.fold,
             "seed": config.seed,
-            "split_seed": _split_seed(config),
-            "init": job.start.provenance if job.start else None,
-            "teacher": job.teacher.provenance if job.teacher else None,
-            "precision": str(job.fabric.strategy.precision.precision),
+            "split_seed": split_seed(config),
+            "init": start.provenance if start else None,
+            "teacher": teacher.provenance if teacher else None,
+            "precision": str(session.fabric.strategy.precision.precision),
             "environment": environment(),
         },
     )
-
-
-def _smaller(recipe: Recipe, error: BaseException, *, processes: int) -> Recipe:
-    """The recipe with half the batch if memory ran out; otherwise the error again."""
-    if not (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or any(text in str(error) for text in _NO_MEMORY)
-    ):
-        raise error
-    if processes > 1:  # the others cannot know, and wait for this one's gradients
-        raise TrainingError(
-            f"out of memory with a batch of {recipe.batch_size} over {processes} processes; "
-            "use a smaller --batch-size or --size"
-        ) from error
-    if recipe.batch_size == 1:
-        raise TrainingError(
-            "out of memory even with one image at a time; use a smaller --size or model"
-        ) from error
-    half = recipe.batch_size // 2
-    warnings.warn(
-        f"out of memory with a batch of {recipe.batch_size}; going on with {half}", stacklevel=2
-    )
-    return replace(recipe, batch_size=half)

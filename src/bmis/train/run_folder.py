@@ -14,28 +14,47 @@ from bmis.config import ModelInfo, TrainConfig
 from bmis.errors import ConfigError
 from bmis.models.checkpoint import MODEL_FILE, save_model
 from bmis.system.files import to_csv, write_json, write_text
+from bmis.train.resume import LAST_CHECKPOINT
 from bmis.train.trainer import Trainer
 
-LAST = "last.ckpt"
 _SETTINGS = "config.yaml"
 
 
-def default_run(config: TrainConfig, name: str) -> Path:
-    """``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``; ``name`` is the data set's."""
+def default_run_folder(config: TrainConfig, name: str) -> Path:
+    """The folder ``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``.
+
+    Args:
+        config: The settings of the training.
+        name: Name of the data set.
+
+    Example:
+        >>> default_run_folder(TrainConfig("polyps", fold=2), "My polyps").as_posix()
+        'runs/My-polyps-bmis-default-fold2-seed0'
+    """
     fold = "" if config.fold is None else f"-fold{Path(str(config.fold)).stem.removeprefix('fold')}"
     data = re.sub(r"[^\w.-]+", "-", name).strip("-.")  # a name may hold anything, "/" too
     return Path("runs") / f"{data}-{config.model}-{config.recipe}{fold}-seed{config.seed}"
 
 
-def check_run(run: Path, config: TrainConfig) -> None:
-    """See that a training may write into this folder.
+def check_run_folder(run: Path, config: TrainConfig) -> None:
+    """Refuse a folder that holds a run with other settings.
+
+    Args:
+        run: The run folder.
+        config: The settings of the training that is to write there.
 
     Raises:
-        ConfigError: It holds a run with other settings.
+        ConfigError: The run in the folder has other settings, or they cannot be read.
+
+    Example:
+        >>> check_run_folder(Path("new-run"), TrainConfig("polyps"))  # nothing there
+        >>> check_run_folder(Path("run"), TrainConfig("polyps"))
+        Traceback (most recent call last):
+        bmis.errors.ConfigError: run: holds a run with other settings (...); choose ...
     """
     file = run / _SETTINGS
-    if not any((run / name).exists() for name in (LAST, MODEL_FILE)):
-        return  # nothing there that could be lost
+    if not any((run / name).exists() for name in (LAST_CHECKPOINT, MODEL_FILE)):
+        return  # there is nothing that could be lost
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
         other = [
@@ -55,7 +74,16 @@ def check_run(run: Path, config: TrainConfig) -> None:
 
 
 def write_settings(run: Path, config: TrainConfig) -> None:
-    """Write ``config.yaml``."""
+    """Write the settings of a training to ``config.yaml``.
+
+    Raises:
+        DataError: The file cannot be written.
+
+    Example:
+        >>> write_settings(Path(), TrainConfig("polyps", epochs=3))
+        >>> yaml.safe_load(Path("config.yaml").read_text())["epochs"]
+        3
+    """
     write_text(run / _SETTINGS, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
@@ -71,7 +99,29 @@ def environment() -> dict[str, Any]:
 
 
 def write_epoch(trainer: Trainer, run: Path, info: ModelInfo, *, better: bool) -> None:
-    """The epoch's files; the checkpoint last, so that whatever it counts as done is there."""
+    """Write the files of an epoch.
+
+    The checkpoint comes last, so that the files of all epochs that it counts as done are there.
+
+    Args:
+        trainer: Its last row of ``progress.log`` is this epoch.
+        run: The run folder.
+        info: What ``model.safetensors`` says of the network.
+        better: Whether the epoch is the best so far, so that its weights are kept.
+
+    Raises:
+        DataError: A file cannot be written.
+
+    Example:
+        >>> from bmis import load_model
+        >>> from bmis.train.recipes import find_recipe
+        >>> from lightning.fabric import Fabric
+        >>> model, info = load_model("run")
+        >>> fabric, recipe = Fabric(accelerator="cpu"), find_recipe("fast")
+        >>> trainer = Trainer(fabric, model, recipe, epochs=3, seed=0)
+        >>> trainer.load(Path("run") / LAST_CHECKPOINT)
+        >>> write_epoch(trainer, Path("run"), info, better=False)
+    """
     if better:
         row = trainer.progress.log[-1]
         provenance = {
@@ -85,4 +135,4 @@ def write_epoch(trainer: Trainer, run: Path, info: ModelInfo, *, better: bool) -
     lines = [[f"{value:.6g}" for value in row.values()] for row in rows]
     write_text(run / "log.csv", to_csv([rows[0], *lines]))
     write_json(run / "environment.json", info.provenance["environment"])
-    trainer.save(run / LAST)
+    trainer.save(run / LAST_CHECKPOINT)

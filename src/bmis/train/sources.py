@@ -1,4 +1,4 @@
-"""Weights that a training is told to use: a run folder, a file, or a name that bmis comes with."""
+"""Trained weights that a training is given: a run folder, a file, or the name of a network."""
 
 from pathlib import Path
 
@@ -9,16 +9,25 @@ from bmis.pretrained.lookup import find_model_file, find_weights, is_shipped
 
 
 def canonical_source(source: str) -> str:
-    """A source as ``config.yaml`` holds it.
+    """A source as ``config.yaml`` records it.
 
-    The name of a network that comes with the package, or a path that holds from any working
-    directory.
+    Args:
+        source: A path, or the name of a network that comes with the package.
+
+    Returns:
+        The name, or the absolute path.
+
+    Example:
+        >>> canonical_source("dermoscopy")
+        'dermoscopy'
+        >>> Path(canonical_source("run")).is_absolute()
+        True
     """
     return source if is_shipped(find_model_file(source)) else str(Path(source).resolve())
 
 
 def find_source(source: str) -> Path:
-    """The ``.safetensors`` file that is meant by a source.
+    """The ``.safetensors`` file that a source stands for.
 
     Args:
         source: A run folder, a ``.safetensors`` file of bmis, or the name of a network that comes
@@ -26,7 +35,11 @@ def find_source(source: str) -> Path:
 
     Raises:
         BundleError: There is no such file.
-        ConfigError: It is a bundle.
+        ConfigError: The source is a bundle.
+
+    Example:
+        >>> find_source("run").name
+        'model.safetensors'
     """
     if is_shipped(find_model_file(source)):
         return find_weights(source)

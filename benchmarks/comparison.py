@@ -1,9 +1,9 @@
-"""The table of ``docs/field.md`` from the records of a comparison.
+"""The table of networks in the documentation, from the records of a comparison.
 
-    bmis compare data/kvasir data/busi --methods ... --size 96 --epochs 6 --out results/field
-    python benchmarks/field.py [RECORDS]
+    bmis compare data/kvasir data/busi --methods ... --size 96 --epochs 6 --out results/comparison
+    python benchmarks/comparison.py [RECORDS]
 
-Mean over the test images; one seed; sorted by the first data set's IoU.
+Scores are means over the test images of one seed, sorted by the IoU on the first data set.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bmis import Record, read_records
 
-FOLDER = Path(__file__).parent / "results" / "field"
+FOLDER = Path(__file__).parent / "results" / "comparison"
 DATASETS = {"kvasir": "Kvasir-SEG", "busi": "BUSI"}
 
 
@@ -38,10 +38,10 @@ def main() -> None:
     ranked = [record for (dataset, _), record in done.items() if dataset == first]
     for record in sorted(ranked, key=lambda r: -r.summary["cases"]["iou"]["mean"]):
         costs, method = record.costs, record.trial.method
-        trials = " | ".join(scores(done.get((dataset, method))) for dataset in DATASETS)
+        columns = " | ".join(scores(done.get((dataset, method))) for dataset in DATASETS)
         print(
             f"| `{method}` | {costs['parameters']:,} | {costs['macs'] / 1e9:.3f} "
-            f"| {costs['latency_p50_ms']:.1f} | {trials} |"
+            f"| {costs['latency_p50_ms']:.1f} | {columns} |"
         )
 
 

@@ -1,0 +1,140 @@
+"""Variants of the training, each against the recipe without it: same images, split and seeds.
+
+    python benchmarks/training_ablations.py DATA --variants "twice the epochs" [--seeds 3]
+    python benchmarks/training_ablations.py            # the table of what has been run so far
+
+Trained at 96 x 96 pixels unless the variant is about the size, so that many trainings fit into an
+hour of two cores. Scored on the validation images, which may choose between variants; the test
+images are not used. Writes ``results/training_ablations/<data>.json`` after each training, and
+goes on from there when it is stopped.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from machine import describe
+
+from bmis import TrainConfig, evaluate_model, paired_difference, train_model
+from bmis.system.files import output_folder, write_json
+
+RESULTS = Path(__file__).parent / "results" / "training_ablations"
+BASE = "default"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A training, and the one that it differs from in one thing.
+
+    Attributes:
+        against: Name of the training that it is compared with.
+        teacher: A network and its epochs; it is trained first, on the same images.
+        changes: Settings of ``TrainConfig``.
+    """
+
+    against: str = BASE
+    teacher: tuple[str, int] | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SMALL = {"size": (96, 96), "epochs": 30}
+_VESSELS = {"size": (224, 224), "epochs": 50}
+SQUASHED = "squashed to 224 x 224"
+VARIANTS = {
+    BASE: Variant(changes=_SMALL),
+    "from dermoscopy": Variant(changes={**_SMALL, "init": "dermoscopy"}),
+    "twice the epochs": Variant(changes={**_SMALL, "epochs": 60}),
+    "deep supervision": Variant(changes={**_SMALL, "options": {"deep_supervision": True}}),
+    "no dropout": Variant(changes={**_SMALL, "options": {"dropout": [0.0, 0.0]}}),
+    "taught by bmis": Variant(teacher=("bmis", 30), changes=_SMALL),
+    "taught by smp_unet": Variant(teacher=("smp_unet", 30), changes=_SMALL),
+    SQUASHED: Variant(
+        SQUASHED, changes={**_VESSELS, "epochs": 350}
+    ),  # as many passes: 7 crops each
+    "crops at native scale": Variant(SQUASHED, changes={**_VESSELS, "resize": "native"}),
+}
+
+
+def train(data: Path, variant: str, seed: int, runs: Path) -> Path:
+    """Train a variant, after its teacher if it has one; the run folder."""
+    chosen = VARIANTS[variant]
+    config = TrainConfig(data=str(data), seed=seed, split_seed=0)
+    config = replace(config, **chosen.changes)
+    folder = runs / data.name
+    if chosen.teacher:
+        model, epochs = chosen.teacher
+        teacher = folder / f"{model}-seed0"
+        train_model(replace(config, model=model, epochs=epochs, seed=0), out=teacher)
+        config = replace(config, teacher=str(teacher))
+    run = folder / f"{re.sub('[ ,]+', '-', variant)}-seed{seed}"
+    return train_model(config, out=run).run
+
+
+def values(data: Path, variant: str, seed: int, runs: Path) -> dict[str, float]:
+    """IoU of each validation image."""
+    found = evaluate_model(train(data, variant, seed, runs), split="val").values("iou")
+    return {case: value for case, value in found.items() if value is not None}
+
+
+def add(data: Path, variant: str, seed: int, runs: Path) -> None:
+    """Run one training, unless its values are in the file."""
+    target = output_folder(RESULTS) / f"{data.name}.json"
+    done = json.loads(target.read_text(encoding="utf-8")) if target.is_file() else {}
+    done = {"values": {}, "machines": {}} | done
+    seeds = done["values"].setdefault(variant, {})
+    if str(seed) not in seeds:
+        seeds[str(seed)] = values(data, variant, seed, runs)
+        done["machines"].setdefault(variant, {})[str(seed)] = describe()
+        write_json(target, done)
+
+
+def render(name: str, done: dict[str, Any]) -> list[str]:
+    """A row for each variant: means over the seeds that it shares with the other training."""
+    rows = []
+    for variant, seeds in done["values"].items():
+        against = VARIANTS[variant].against
+        other = done["values"][against]
+        shared = sorted(set(seeds) & set(other))
+        ours, theirs = (_means(group, shared) for group in (seeds, other))
+        mean = sum(ours.values()) / len(ours)
+        gain = "" if variant == against else _gain(ours, theirs)
+        rows.append(f"| {name} | {variant} | {len(shared)} | {mean:.3f} | {gain} |")
+    return rows
+
+
+def _means(group: dict[str, dict[str, float]], seeds: list[str]) -> dict[str, float]:
+    """The IoU of each image, mean over the seeds; images without one for a seed are left out."""
+    images = set.intersection(*(set(group[seed]) for seed in seeds))
+    return {case: sum(group[seed][case] for seed in seeds) / len(seeds) for case in images}
+
+
+def _gain(ours: dict[str, float], theirs: dict[str, float]) -> str:
+    found = paired_difference(ours, theirs)
+    low, high = found.ci95 or (float("nan"),) * 2
+    return f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}], p {found.p:.2g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", nargs="*", type=Path)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--runs", type=Path, default=Path("runs/training_ablations"))
+    args = parser.parse_args()
+    wanted = [name for one in args.variants for name in (VARIANTS[one].against, one)]
+    for data, seed, variant in product(args.data, range(args.seeds), wanted):
+        add(data, variant, seed, args.runs)
+    print("| data | variant | seeds | validation IoU | difference [95 %] |")
+    print("|---|---|--:|--:|---|")
+    for file in sorted(RESULTS.glob("*.json")):
+        for row in render(file.stem, json.loads(file.read_text(encoding="utf-8"))):
+            print(row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Which images each step of an epoch takes, and how a batch of them becomes a network's input."""
+
+import torch
+from torch import Tensor
+
+from bmis.config import InputSpec
+
+
+def mix_seed(seed: int, epoch: int, stream: int) -> int:
+    """One seed for a stream of random numbers in one epoch.
+
+    Everything random in an epoch follows from these three numbers, so that a run that is resumed
+    at the start of an epoch goes on exactly as it would have done.
+
+    Args:
+        seed: Seed of the training.
+        epoch: Epochs done before this one.
+        stream: Number of the stream: 0 for the order of the images, 1 and up for the processes.
+
+    Returns:
+        0 to 2**63 - 1; neighbouring seeds, epochs and streams give unrelated numbers.
+
+    Example:
+        >>> mix_seed(0, 1, 0) == mix_seed(0, 1, 0)
+        True
+        >>> mix_seed(0, 1, 0) == mix_seed(0, 0, 1)
+        False
+    """
+    value = seed * 0x9E3779B97F4A7C15 + epoch * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB
+    value = (value ^ (value >> 31)) * 0xD6E8FEB86659FD93
+    return (value ^ (value >> 29)) & (2**63 - 1)
+
+
+def draw_batches(
+    images: int,
+    batch_size: int,
+    *,
+    seed: int,
+    crops_per_image: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
+) -> tuple[Tensor, ...]:
+    """The batches of one epoch for one of the processes that share it.
+
+    A last batch that is smaller than the others is left out, so that all shapes are the same. The
+    order is new in each epoch, so no image is left out for good.
+
+    Args:
+        images: Number of training images.
+        batch_size: Images in a step, over all processes.
+        seed: Seed of the order, the same for all processes.
+        crops_per_image: How often each image is taken.
+        rank: Number of this process.
+        world_size: Number of processes.
+
+    Returns:
+        Numbers of images, int64; at least one batch.
+
+    Example:
+        >>> batches = draw_batches(5, 2, seed=0)
+        >>> [len(batch) for batch in batches]
+        [2, 2]
+    """
+    order = torch.Generator().manual_seed(seed)
+    index = torch.randperm(images * crops_per_image, generator=order) % images
+    share = max(1, batch_size // world_size)
+    whole = len(index) // world_size * world_size
+    batches: tuple[Tensor, ...] = index[:whole].view(-1, world_size)[:, rank].split(share)  # type: ignore[no-untyped-call]
+    if len(batches) > 1 and len(batches[-1]) < share:
+        batches = batches[:-1]
+    return batches
+
+
+def normalise_batch(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """A batch of images as the network takes it; ``data.preprocess.normalise`` is for one image.
+
+    Args:
+        pixels: (N, C, H, W) float, 0..1.
+        spec: Mean and standard deviation of each channel.
+
+    Returns:
+        (N, C, H, W) in the memory format channels-last.
+
+    Example:
+        >>> normalise_batch(torch.full((1, 3, 2, 2), 0.75), InputSpec()).unique()
+        tensor([0.5000])
+    """
+    mean, std = (pixels.new_tensor(v).view(1, -1, 1, 1) for v in (spec.mean, spec.std))
+    return pixels.sub(mean).div(std).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,89 @@
+"""The epochs of a training that are left: train, validate, write the files, report."""
+
+import logging
+import time
+from pathlib import Path
+
+from bmis.config import ModelInfo
+from bmis.system.progress import progress_bar
+from bmis.train.cached_dataset import CachedDataset
+from bmis.train.run_folder import write_epoch
+from bmis.train.trainer import Trainer
+
+_log = logging.getLogger("bmis")
+
+
+def run_epochs(
+    trainer: Trainer, train: CachedDataset, val: CachedDataset, *, run: Path, info: ModelInfo
+) -> int:
+    """Train until all epochs of the trainer are done, behind a progress bar.
+
+    Each epoch leaves its files in the run folder; the first process writes them.
+
+    Args:
+        trainer: It goes on from its ``progress``.
+        train: The training images.
+        val: The validation images, which choose the epoch.
+        run: The run folder.
+        info: What the checkpoint says of the network.
+
+    Returns:
+        Number of images trained on.
+
+    Raises:
+        DataError: A file cannot be written.
+        TrainingError: The loss is not a number.
+
+    Example:
+        >>> import torch
+        >>> from bmis import load_model, open_dataset
+        >>> from bmis.train.recipes import find_recipe
+        >>> from lightning.fabric import Fabric
+        >>> model, info = load_model("run")
+        >>> dataset, cpu = open_dataset("polyps"), torch.device("cpu")
+        >>> train, val = (
+        ...     CachedDataset(dataset.split(name), dataset, info.input, cpu, scratch=Path())
+        ...     for name in ("train", "val")
+        ... )
+        >>> fabric, recipe = Fabric(accelerator="cpu"), find_recipe("fast")
+        >>> trainer = Trainer(fabric, model, recipe, epochs=1, seed=0)
+        >>> run_epochs(trainer, train, val, run=Path("run"), info=info)
+        8
+    """
+    fabric, images = trainer.fabric, 0
+    total = trainer.epochs * len(train) * train.crops_per_image()
+    with progress_bar(disable=not fabric.is_global_zero) as bar:
+        task = bar.add_task("training", total=total, completed=_share_done(trainer, total))
+
+        def step_done(count: int) -> None:
+            nonlocal images
+            images += count
+            bar.advance(task, count)
+
+        while trainer.progress.epoch < trainer.epochs:
+            start = time.perf_counter()
+            row = trainer.train_epoch(train, step_done)
+            row["train_seconds"] = time.perf_counter() - start
+            row |= trainer.validate(val)
+            row["seconds"] = time.perf_counter() - start
+            better = trainer.record(row)
+            fabric.log_dict(row, step=trainer.progress.epoch)
+            if fabric.is_global_zero:
+                write_epoch(trainer, run, info, better=better)
+                _log.info("%s  %.1f s", _describe(trainer), row["seconds"])
+            completed = _share_done(trainer, total)
+            bar.update(task, description=_describe(trainer), completed=completed)
+    fabric.barrier()
+    return images
+
+
+def _share_done(trainer: Trainer, total: int) -> int:
+    return total * trainer.progress.epoch // trainer.epochs
+
+
+def _describe(trainer: Trainer) -> str:
+    done, row = trainer.progress, trainer.progress.log[-1]
+    return (
+        f"epoch {done.epoch}/{trainer.epochs}  loss {row['loss']:.3f}  val IoU "
+        f"{row['val_iou']:.3f}  Dice {row['val_dice']:.3f}  best epoch {done.best_epoch}"
+    )

@@ -1,0 +1,88 @@
+"""What an interrupted training needs to go on: the checkpoint ``last.ckpt`` of a run folder."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bmis.errors import TrainingError
+from bmis.system.files import atomic
+
+LAST_CHECKPOINT = "last.ckpt"
+
+
+@dataclass
+class Progress:
+    """What a training has done so far.
+
+    Attributes:
+        epoch: Number of epochs done.
+        best: Highest validation score so far, IoU + Dice, 0..2.
+        best_epoch: The epoch, from 1, that reached it.
+        log: One row for each epoch, as in ``log.csv``.
+
+    Example:
+        >>> Progress().epoch
+        0
+    """
+
+    epoch: int = 0
+    best: float = -1.0
+    best_epoch: int = 0
+    log: list[dict[str, float]] = field(default_factory=list)
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write the state of a training atomically.
+
+    Raises:
+        DataError: The file cannot be written, for example because the disk is full.
+
+    Example:
+        >>> save_state(Path("last.ckpt"), {"progress": vars(Progress(epoch=3))})
+        >>> read_progress(Path("last.ckpt")).epoch
+        3
+    """
+    with atomic(path) as temporary:
+        try:
+            torch.save(dict(state), temporary)
+        except RuntimeError as error:  # a full disk arrives as this
+            raise OSError(None, str(error).splitlines()[0]) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a checkpoint into one clear error.
+
+    Raises:
+        TrainingError: The block raised an exception of any type.
+
+    Example:
+        >>> with reading(Path("last.ckpt")):
+        ...     raise EOFError
+        Traceback (most recent call last):
+        bmis.errors.TrainingError: last.ckpt: cannot be resumed (EOFError); delete it to start over
+    """
+    try:
+        yield
+    except Exception as error:  # torch raises a dozen types for a bad file
+        raise TrainingError(
+            f"{path}: cannot be resumed ({type(error).__name__}); delete it to start over"
+        ) from error
+
+
+def read_progress(path: Path) -> Progress:
+    """What a checkpoint counts as done; its weights stay on the disk.
+
+    Raises:
+        TrainingError: The file is damaged.
+
+    Example:
+        >>> read_progress(Path("run/last.ckpt")).best_epoch
+        1
+    """
+    with reading(path):
+        return Progress(**torch.load(path, weights_only=True, mmap=True)["progress"])

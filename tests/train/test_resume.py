@@ -1,0 +1,148 @@
+"""Interrupted trainings go on with the same bits; checkpoints that cannot be used are refused."""
+
+import signal
+
+import pytest
+import torch
+
+from bmis.errors import DataError, TrainingError, TrainingInterrupted
+from bmis.models import build_model
+from bmis.train.recipes import find_recipe
+from bmis.train.resume import read_progress
+from bmis.train.run import train_model
+from helpers.tiny import NETWORK, config
+from helpers.training import (
+    best_weights,
+    cache_split,
+    interrupt_before,
+    make_trainer,
+    read_log,
+    same_weights,
+    start,
+    wait_for_epochs,
+)
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_an_interrupted_run_goes_on_to_the_same_bits(dataset, tmp_path, recipe):
+    settings = config(dataset, epochs=3, recipe=recipe, deterministic=True)
+    train_model(settings, out=tmp_path / "whole")
+    message = r"after epoch 2 of 3.*go on from .*last.ckpt"
+    with interrupt_before(2), pytest.raises(TrainingInterrupted, match=message):
+        train_model(settings, out=tmp_path / "parts")
+    assert len(read_log(tmp_path / "parts")) == 2
+    train_model(settings, out=tmp_path / "parts")
+    assert same_weights(best_weights(tmp_path / "whole"), best_weights(tmp_path / "parts"))
+    whole, parts = read_log(tmp_path / "whole"), read_log(tmp_path / "parts")
+    for row in whole + parts:
+        del row["seconds"], row["train_seconds"]
+    assert whole == parts
+
+
+def test_a_run_interrupted_in_its_first_epoch_starts_again(dataset, tmp_path):
+    message = r"after epoch 0 of 2; .* no epoch was finished"
+    with interrupt_before(0), pytest.raises(TrainingInterrupted, match=message):
+        train_model(config(dataset), out=tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_killed_and_resumed_run_is_as_one_never_killed(dataset, tmp_path):
+    more = ("--epochs", "12", "--deterministic")
+    whole = start(dataset, tmp_path / "whole", *more)  # with as many threads as the others
+    stderr = whole.communicate(timeout=300)[1]
+    assert whole.returncode == 0, stderr
+    killed = start(dataset, tmp_path / "parts", *more)
+    wait_for_epochs(killed, tmp_path / "parts", 3)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert 3 <= len(read_log(tmp_path / "parts")) < 12
+    resumed = start(dataset, tmp_path / "parts", *more)
+    assert "resuming after epoch" in resumed.communicate(timeout=300)[1]
+    assert same_weights(best_weights(tmp_path / "whole"), best_weights(tmp_path / "parts"))
+    last = [torch.load(tmp_path / run / "last.ckpt")["model"] for run in ("whole", "parts")]
+    assert same_weights(*last)
+
+
+@pytest.mark.slow
+def test_control_c_keeps_the_checkpoint_and_says_how_to_go_on(dataset, tmp_path):
+    process = start(dataset, tmp_path / "run", "--epochs", "5000")
+    wait_for_epochs(process, tmp_path / "run", 2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    last = stderr.splitlines()[-1]
+    assert last.startswith("bmis: stopped after epoch ")
+    assert last.endswith(f"to go on from {tmp_path / 'run' / 'last.ckpt'}")
+    done = torch.load(tmp_path / "run" / "last.ckpt")["progress"]["epoch"]
+    assert f"epoch {done} of 5000" in last
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_a_damaged_checkpoint_says_what_to_do(dataset, tmp_path):
+    train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match=r"last.ckpt: cannot be resumed .* delete it to start"):
+        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    last.unlink()
+    assert train_model(config(dataset, epochs=1), out=tmp_path / "run").epochs == 1
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_a_checkpoint_goes_on_with_the_same_bits(dataset, tmp_path, recipe):
+    recipe = find_recipe(recipe, batch_size=2)
+    cached, val = cache_split(dataset), cache_split(dataset, "val")
+
+    def epoch(trainer):
+        return trainer.record(
+            trainer.train_epoch(cached, lambda count: None) | trainer.validate(val)
+        )
+
+    whole = make_trainer(recipe=recipe)
+    epoch(whole)
+    whole.save(tmp_path / "x.ckpt")
+    epoch(whole)
+    torch.manual_seed(99)
+    resumed = make_trainer(recipe=recipe)
+    resumed.load(tmp_path / "x.ckpt")
+    assert resumed.progress == read_progress(tmp_path / "x.ckpt")
+    epoch(resumed)
+    assert resumed.progress.log == whole.progress.log
+    for name in ("model", "averaged"):
+        mine, theirs = (getattr(t, name).state_dict() for t in (whole, resumed))
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert [file.name for file in tmp_path.glob("*.ckpt")] == ["x.ckpt"]
+
+
+@pytest.mark.parametrize("content", ["half", "text", "other network", "other recipe"])
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, content):
+    file = tmp_path / "last.ckpt"
+    model = build_model("bmis", **{**NETWORK, "widths": [4, 8, 16]})
+    other = {"other network": {"model": model}, "other recipe": {"recipe": find_recipe("paper")}}
+    make_trainer(**other.get(content, {})).save(file)
+    if content == "half":
+        file.write_bytes(file.read_bytes()[:2000])
+    if content == "text":
+        file.write_text("no checkpoint")
+    with pytest.raises(TrainingError, match=r"last.ckpt: cannot be resumed .*; delete it"):
+        make_trainer().load(file)
+    if content in ("half", "text"):
+        with pytest.raises(TrainingError, match=r"last.ckpt: cannot be resumed .*; delete it"):
+            read_progress(file)
+
+
+def test_a_full_disk_is_an_error_and_the_old_checkpoint_stays(tmp_path, monkeypatch):
+    trainer, file = make_trainer(), tmp_path / "last.ckpt"
+    trainer.save(file)
+    before = file.read_bytes()
+
+    def full(state, path):
+        path.write_bytes(b"one half")
+        raise RuntimeError("PytorchStreamWriter failed writing file\nmore lines")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(DataError, match=r"last.ckpt: cannot be written \(PytorchStreamWriter"):
+        trainer.save(file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]

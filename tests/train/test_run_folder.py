@@ -1,0 +1,75 @@
+"""The run folder: its name, and which folders a training may write into."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bmis.errors import ConfigError, DataError, TrainingError
+from bmis.train import run as module
+from bmis.train.run import train_model
+from bmis.train.run_folder import default_run_folder
+from bmis.train.trainer import Trainer
+from helpers.tiny import config
+
+
+def test_a_finished_run_is_not_trained_again(dataset, tmp_path, monkeypatch):
+    first = train_model(config(dataset), out=tmp_path / "run")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    monkeypatch.setattr(module, "CachedDataset", None)  # no image is read again
+    second = train_model(config(dataset), out=tmp_path / "run")
+    assert second == replace(first, seconds=0.0, images_per_second=0.0)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 4}, "epochs 2, now 4"),
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"resize": "letterbox"}, "resize 'squash', now 'letterbox'"),
+    ],
+)
+def test_a_folder_with_other_settings_is_refused(dataset, tmp_path, values, message):
+    train_model(config(dataset), out=tmp_path / "run")
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(ConfigError, match=rf"other settings \({message}\); choose another --out"):
+        train_model(config(dataset, **values), out=tmp_path / "run")
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
+def test_settings_of_a_run_without_an_epoch_may_change(dataset, tmp_path, monkeypatch):
+    def fail(*_):
+        raise TrainingError("not a number")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_epoch", fail)
+        with pytest.raises(TrainingError):
+            train_model(config(dataset, learning_rate=0.5), out=tmp_path / "run")
+    train_model(config(dataset, learning_rate=1e-3), out=tmp_path / "run")
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings["learning_rate"] == 1e-3
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2", "- a", None])
+def test_a_run_whose_settings_are_lost_is_refused(dataset, tmp_path, text):
+    train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    file.unlink() if text is None else file.write_text(text)
+    with pytest.raises(ConfigError, match=r"config.yaml cannot be read; choose another --out"):
+        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/bmis"])
+def test_a_folder_that_cannot_be_written_is_an_error_before_the_work(dataset, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"cannot write here .* choose another output folder"):
+        train_model(config(dataset), out=tmp_path / place)
+
+
+def test_the_default_folder_names_data_network_recipe_fold_and_seed(tmp_path):
+    chosen = config(tmp_path, fold="folds/fold3.csv", seed=7, recipe="paper")
+    folder = default_run_folder(chosen, "My data: ISIC/2018")
+    assert folder == Path("runs/My-data-ISIC-2018-bmis-paper-fold3-seed7")
+    assert default_run_folder(config(tmp_path), "kvasir") == Path("runs/kvasir-bmis-default-seed0")
