@@ -4,8 +4,8 @@
 
 For each: a bundle (int8 where it passes the gate, else float32) with its model card, the weights in
 half precision to start trainings from, a sketch of the worst test cases, and in
-``results/shipped/<modality>.json`` what was found on the way: how often images of each set look
-strange to it. The sketches show outlines alone, no image.
+``results/shipped/<modality>.json`` what was found on the way: how often images of each set are out
+of distribution for it. The sketches show outlines alone, no image.
 """
 
 import json
@@ -61,7 +61,7 @@ SOURCES = {
     "chest-xray": "Shenzhen chest X-rays (Jaeger et al. 2014), 566 images; masks of Stirenko et "
     "al. 2018, arXiv:1803.01199",
     "nuclei": "2018 Data Science Bowl, stage 1 (Caicedo et al., Nature Methods 2019), 664 images; "
-    "touching nuclei are one field_of_view",
+    "touching nuclei are one region",
 }
 FAILURES = {  # what the sketches show
     "breast-ultrasound": "Of 16 of the 129 test tumours next to nothing is found: Dice below 0.1, "
@@ -69,7 +69,7 @@ FAILURES = {  # what the sketches show
     "colonoscopy": "In one image a fold many times as large as the polyp is marked. Some large "
     "polyps are found in part.",
     "nuclei": "In sections through whole embryos the dense tissue between the nuclei is marked. "
-    "Nuclei that touch come out as one field_of_view.",
+    "Nuclei that touch come out as one region.",
     "chest-xray": "Dense or hidden lower parts of a lung are left out. Some reference masks "
     "take in a part of the heart.",
     "dermoscopy": "Of two reddish places the wrong one is marked, ink on the skin is marked with "
@@ -80,7 +80,7 @@ FAILURES = {  # what the sketches show
 
 
 def hits(known: OodReference, root: Path) -> dict[str, float]:
-    """Share of the test images of each set that look strange."""
+    """Share of the test images of each set that are out of distribution."""
     found, detector = {}, OodDetector(known)
     for name, modality in MODALITIES.items():
         cases = open_dataset(root / modality.data).split("test")
@@ -190,7 +190,7 @@ def ship(name: str, root: Path, runs: Path) -> None:
     write_json(
         output_folder(SHIPPED) / f"{name}.json",
         {
-            "strange": found,
+            "out_of_distribution": found,
             "worst": [{"id": case, "dice": dice} for case, dice in worst],
             "export": {**done.to_dict(), "path": target.name},
             "machine": describe_machine(),
@@ -223,15 +223,15 @@ def page() -> str:
             f"{scores[1]} | {graph['check']['dice']:.3f} ({graph['precision']}) | "
             f"{told['export']['bytes'] / 1e6:.2f} |"
         )
-        strange = told["strange"]
-        others = ", ".join(f"{one} {100 * v:.0f} %" for one, v in strange.items() if one != name)
+        alarms = told["out_of_distribution"]
+        others = ", ".join(f"{one} {100 * v:.0f} %" for one, v in alarms.items() if one != name)
         parts += [
             f"## {name}",
             "",
             f"{SOURCES[name]}. Licence of the images: {modality.licence}.",
             "",
-            f"Strange to it are {100 * strange[name]:.1f} % of its own test images (false alarms); "
-            f"of the others' test images: {others}.",
+            f"Out of distribution for it are {100 * alarms[name]:.1f} % of its own test images "
+            f"(false alarms). Of the test images of the other kinds: {others}.",
             "",
             f"![the worst test cases](images/pretrained/{name}.png)",
             *(("", FAILURES[name]) if name in FAILURES else ()),
@@ -250,21 +250,23 @@ _HEAD = [
     "Written by `python benchmarks/ship.py`; trained by `python benchmarks/five_modalities.py`. "
     "**Not medical devices.**",
     "",
-    "    bmis models --pretrained",
-    "    bmis predict dermoscopy PHOTO.jpg --out masks --overlay",
-    "    bmis evaluate dermoscopy MYDATA",
-    "    bmis train MYDATA --init dermoscopy",
+    "```sh",
+    "bmis models --pretrained",
+    "bmis predict dermoscopy photo.jpg --out masks --overlay",
+    "bmis evaluate dermoscopy mydata",
+    "bmis train mydata --init dermoscopy",
+    "```",
     "",
-    "Each is one BMIS of 0.87 M parameters, from random weights. Scores: mean over the test images "
-    "at their own size [95 % interval], by the trained network in torch; then the Dice of the "
-    "graph that is in the bundle. The epoch was chosen on validation images; the test images chose "
-    "nothing.",
+    "Each is one BMIS of 0.87 M parameters, trained from random weights. Scores are means over the "
+    "test images at their own size [95 % interval], by the trained network in torch. The last but "
+    "one column is the Dice of the graph in the bundle. The epoch was chosen on validation images; "
+    "the test images chose nothing.",
     "",
     "| name | marks | test images | IoU | Dice | Dice of the bundle | MB |",
     "|---|---|--:|---|---|---|--:|",
 ]
 _LEGEND = [
-    "The pictures show the five test cases of the lowest Dice, without the image: grey was found, "
+    "The pictures show the five test cases of the lowest Dice, without the image. Grey was found, "
     "red is extra, blue was missed.",
     "",
 ]
