@@ -15,6 +15,7 @@ extensions = [
 ]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
+highlight_language = "none"  # blocks without a language are output or trees of files
 
 # Markdown: fenced directives by colons, and anchors of headings as GitHub makes them
 myst_enable_extensions = ["colon_fence"]

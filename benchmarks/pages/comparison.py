@@ -25,7 +25,7 @@ def section() -> Section:
             ">parameters",
             ">GMACs",
             ">one image, ms",
-            *(f"{DATASETS[data]}, {metric}" for data in PAIR for metric in METRICS),
+            *(f">{DATASETS[data]}, {metric}" for data in PAIR for metric in METRICS),
         ],
         rows,
         "bmis compare kvasir busi --methods ... --size 96 --epochs 6",

@@ -38,7 +38,15 @@ def ablation() -> Section:
         "Of the paper's design choices, channel attention shows the clearest effect",
         "Without it (ECA) IoU falls on BUSI. Skip connections, which the paper leaves out, help on "
         "both data sets. Nothing else can be shown at this budget.",
-        ["data", "variant", ">parameters", ">GMACs", ">IoU", "minus published [95 %]", ">p (Holm)"],
+        [
+            "data",
+            "variant",
+            ">parameters",
+            ">GMACs",
+            ">IoU",
+            ">minus published [95 %]",
+            ">p (Holm)",
+        ],
         rows,
         "python benchmarks/ablation.py data/kvasir data/busi --epochs 8 --size 96",
         trial_machines(records.values()),

@@ -186,7 +186,7 @@ def ablations() -> Section:
         "Of the changes tried, only crops at native scale help",
         "Deep supervision, distillation, no dropout and a start from other weights bring nothing "
         "that so few validation images can show. Crops help on thin vessels.",
-        ["data", "training", ">seeds", ">validation IoU", "minus the reference [95 %]", ">p"],
+        ["data", "training", ">seeds", ">validation IoU", ">minus the reference [95 %]", ">p"],
         rows,
         "python benchmarks/levers.py DATA --levers ...",
         "; ".join(dict.fromkeys(machines)),
