@@ -263,7 +263,7 @@ _HEAD = [
     "the test images chose nothing.",
     "",
     "| name | marks | test images | IoU | Dice | Dice of the bundle | MB |",
-    "|---|---|--:|---|---|---|--:|",
+    "|---|---|--:|--:|--:|--:|--:|",
 ]
 _LEGEND = [
     "The pictures show the five test cases of the lowest Dice, without the image. Grey was found, "
