@@ -5,25 +5,34 @@ BIN := $(VENV)/bin
 # Two workers of one thread each: what the tests compute is too small for more threads to help.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test unit check clean
-demo: $(VENV)/.train
+.PHONY: demo test unit check docs help clean
+demo: $(VENV)/.train  ## everything once, on phantoms, in minutes
 	$(BIN)/bmis demo --out demo
 
-test: check
+test: check  ## all that is checked: style, types, tests
 	$(PYTEST)
 
-# The quick tests alone.
-unit: $(VENV)/.dev
+unit: $(VENV)/.dev  ## the fast tests alone
 	$(PYTEST) -m "not slow"
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev  ## the documentation as a site, docs/_build/html/index.html
+	$(BIN)/sphinx-build -W --keep-going --quiet -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+clean:  ## remove the environment and all that was built
+	rm -rf $(VENV) demo runs docs/_build
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
-		{ echo "bmis needs Python >= 3.11; say where it is: make PYTHON=python3.12 ..." >&2; exit 2; }
+		{ echo "bmis needs Python >= 3.11; name it: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.train: $(VENV)/bin/python pyproject.toml
@@ -33,6 +42,3 @@ $(VENV)/.train: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	@touch $@ $(VENV)/.train
-
-clean:
-	rm -rf $(VENV) demo runs

@@ -1,10 +1,10 @@
 """The paper's claims about BMIS and DSU-Net, measured again: costs in one run, IoU from records.
 
-    python benchmarks/claims.py [--records results/comparison]
+    python benchmarks/claims.py [--records FOLDER]
 
-Costs are measured in the same way for both, at 224 x 224 in float32, training in batches of 6 as
-in the paper. IoU is taken from the records of ``bmis compare`` in the folder. Writes
-``results/claims_<machine>.json`` and prints the table of ``docs/design-claims.md``.
+Costs under the same rules for both, at 224 x 224, float32, training in batches of 6 as the paper
+did. IoU is that of a comparison of both (``bmis compare``) whose records are in the folder. Writes
+``results/claims_<machine>.json``; ``results_pages.py`` puts the table on the accuracy page.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from machine import describe, short_name
+from pages.records import COMPARISON
 
 from bmis import paired_difference, profile_model, read_records
 from bmis.system.files import write_json
@@ -25,13 +26,6 @@ PAPER = {  # percent; "iou" in points
     "training_mb": -54.48,
     "step_ms": -58.82,
     "latency_p50_ms": -80.00,
-}
-NAMES = {
-    "parameters": "parameters",
-    "macs": "MACs (the paper: FLOPs)",
-    "training_mb": "memory in training, batch 6",
-    "step_ms": "time of a training step, batch 6",
-    "latency_p50_ms": "time of one image",
 }
 BATCH = 6
 
@@ -64,27 +58,9 @@ def differences(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def render(result: dict[str, Any]) -> str:
-    lines = ["| | paper | here | BMIS | DSU-Net |", "|---|--:|--:|--:|--:|"]
-    for key, paper in PAPER.items():
-        ours, theirs = (result["costs"][name][key] for name in ("bmis", "dsu_net"))
-        change = 100 * (ours / theirs - 1)
-        lines.append(
-            f"| {NAMES[key]} | {paper:.2f} % | {change:.2f} % | {ours:,.1f} | {theirs:,.1f} |"
-        )
-    for gain in result["iou"]:
-        low, high = (100 * side for side in gain["ci95"])
-        lines.append(
-            f"| IoU in points, {gain['dataset']} ({gain['n']} images, {gain['conditions']}) "
-            f"| +0.32 | {100 * gain['mean']:+.2f} [{low:+.2f}, {high:+.2f}], "
-            f"p {gain['p']:.2g} | | |"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--records", type=Path, default=HERE / "results" / "comparison")
+    parser.add_argument("--records", type=Path, default=COMPARISON)
     args = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     result = {
@@ -94,7 +70,6 @@ def main() -> None:
         "machine": describe(),
     }
     write_json(HERE / "results" / f"claims_{short_name()}.json", result)
-    print(render(result))
 
 
 if __name__ == "__main__":

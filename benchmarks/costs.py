@@ -3,7 +3,8 @@
     python benchmarks/costs.py [NAMES...] [--size 224] [--threads 2]
 
 Writes ``results/costs_<machine>.json`` after each network (what is there is not measured again),
-and from it ``docs/costs.md`` and ``docs/images/costs.svg``. The machine should do nothing else.
+and from it ``docs/images/costs.svg``. The machine should do nothing else. The table is on the
+speed page, which ``results_pages.py`` writes.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from bmis import list_models, profile_model
 from bmis.errors import BmisError
 from bmis.models import find_method
 from bmis.report.figures.scatter import Point, name_points
-from bmis.system.files import atomic, write_json, write_text
+from bmis.system.files import atomic, write_json
 
 ROOT = Path(__file__).parents[1]
 BATCH = 4  # of the training step: the largest networks take ten seconds an image
@@ -46,43 +47,6 @@ def measure(name: str, size: int, device: str, threads: int | None) -> dict[str,
         "step_ms": many.step_ms,
         "training_mb": many.training_mb,
     }
-
-
-def table(result: dict[str, Any]) -> str:
-    """The page of the documentation."""
-    machine = result["machine"]
-    where = machine["gpu"] or f"{machine['processor']}, {result['threads']} threads"
-    size = f"{result['size']} x {result['size']}"
-    lines = [
-        "# Costs of all methods",
-        "",
-        "Written by `benchmarks/costs.py`; the figures with all digits are in "
-        f"`benchmarks/results/{result['file']}`.",
-        "",
-        f"One image of 3 x {size} pixels, 2 classes, float32, channels-last, "
-        f"PyTorch {machine['torch']} eager, on {where}. Parameters and MACs: see "
-        "[models](reference/models.md). "
-        f"Training step: forward, cross-entropy, backward and AdamW on {BATCH} images. Memory: the "
-        "peak of live tensors, weights included.",
-        "",
-        "| method | group | parameters | GMACs | one image, ms (p50) | p95 | images/s | memory, MB "
-        "| training step, ms | training memory, MB |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    done = [cost for cost in result["costs"] if "failed" not in cost]
-    for cost in sorted(done, key=lambda cost: float(cost["latency_p50_ms"])):
-        step = "out of memory" if cost["step_ms"] is None else f"{cost['step_ms']:.0f}"
-        held = "" if cost["training_mb"] is None else f"{cost['training_mb']:.0f}"
-        lines.append(
-            f"| `{cost['name']}` | {cost['group']} | {cost['parameters']:,} "
-            f"| {cost['macs'] / 1e9:.3f} | {cost['latency_p50_ms']:.1f} "
-            f"| {cost['latency_p95_ms']:.1f} | {cost['images_per_second']:.1f} "
-            f"| {cost['inference_mb']:.0f} | {step} | {held} |"
-        )
-    failed = [cost for cost in result["costs"] if "failed" in cost]
-    lines += ["", *(f"`{cost['name']}` is missing: {cost['failed']}" for cost in failed)]
-    lines += ["![Time of one image against parameters and MACs](images/costs.svg)", ""]
-    return "\n".join(lines)
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
@@ -132,7 +96,6 @@ def main() -> None:
             result = {"size": args.size, "threads": threads, "file": name, "machine": describe()}
             write_json(file, {**result, "costs": [costs[key] for key in sorted(costs)]})
     result = json.loads(file.read_text(encoding="utf-8"))
-    write_text(ROOT / "docs" / "costs.md", table(result))
     draw(result, ROOT / "docs" / "images" / "costs.svg")
 
 

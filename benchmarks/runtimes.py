@@ -6,8 +6,8 @@ Untrained weights, which are as fast as trained ones, and a phantom image; the g
 `bmis export` need trained networks and are not part of this. Each network in a process of its own:
 torch (ours, float32, channels-last), ONNX Runtime and OpenVINO in float32, OpenVINO in bf16, and
 for the light networks, U-Net and DSU-Net int8 by both; the sides take turns. Writes
-``results/runtimes_<machine>.json`` after each network (what is there is not measured again) and
-from it ``docs/runtimes.md``. The machine should do nothing else.
+``results/runtimes_<machine>.json`` after each network (what is there is not measured again). The
+machine should do nothing else. The table is on the speed page, which ``results_pages.py`` writes.
 """
 
 import argparse
@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
 HEAVY_INT8 = ("unet", "dsu_net")  # besides the light ones
-SIDES = ("torch fp32", "onnxruntime fp32", "openvino fp32", "openvino bf16",
-         "onnxruntime int8", "openvino int8")  # fmt: skip
 CALIBRATION = 8
 Batch = NDArray[np.float32]
 
@@ -119,46 +117,6 @@ def alone(name: str, size: int, rounds: int) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
 
 
-def page(result: dict[str, Any]) -> str:
-    machine = result["machine"]
-    lines = [
-        "# Every network on the device's engines",
-        "",
-        "Written by `benchmarks/runtimes.py`; all digits in "
-        f"`benchmarks/results/{result['file']}`. One image, median ms, on {machine['processor']}, "
-        f"{machine['cores']} cores; onnxruntime {machine['onnxruntime']}, OpenVINO "
-        f"{machine['openvino']}, PyTorch {machine['torch']}. Untrained weights: times and sizes "
-        "are those of trained networks, masks are not judged here. Logits off: ONNX Runtime in "
-        "fp32 against torch, over the largest logit or 1.",
-        "",
-        "| method | torch fp32 | ORT fp32 | OpenVINO fp32 | OpenVINO bf16 | ORT int8 "
-        "| OpenVINO int8 | int8 gain, ORT | int8 gain, OpenVINO | int8 MB | logits off |",
-        "|---|" + "--:|" * 10,
-    ]
-    done = [row for row in result["networks"] if "ms" in row]
-    for row in sorted(done, key=lambda row: float(row["ms"]["onnxruntime fp32"])):
-        ms = row["ms"]
-        cells = [f"{ms[side]:.1f}" if side in ms else "" for side in SIDES]
-        cells += [
-            f"{ms[f'{engine} fp32'] / ms[f'{engine} int8']:.2f}"
-            if {f"{engine} fp32", f"{engine} int8"} <= ms.keys()
-            else ""
-            for engine in ("onnxruntime", "openvino")
-        ]
-        size = f"{row['int8_mb']:.2f}" if "int8_mb" in row else ""
-        lines.append(
-            f"| `{row['name']}` | {' | '.join(cells)} | {size} | {row['logits_error']:.0e} |"
-        )
-    for row in done:
-        for side, why in row.get("refused", {}).items():
-            lines += ["", f"`{row['name']}`, {side}: {why}"]
-    for row in result["networks"]:
-        for kind in ("failed", "crashed"):
-            if kind in row:
-                lines += ["", f"`{row['name']}` {kind}: {row[kind]}"]
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*")
@@ -176,7 +134,7 @@ def run_all(args: argparse.Namespace) -> None:
     from machine import describe, short_name
 
     from bmis.models import list_models
-    from bmis.system.files import write_json, write_text
+    from bmis.system.files import write_json
 
     out = ROOT / "benchmarks" / "results" / f"runtimes_{short_name()}.json"
     result = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"networks": []}
@@ -189,7 +147,6 @@ def run_all(args: argparse.Namespace) -> None:
         result["networks"] = sorted([*others, found], key=lambda row: str(row["name"]))
         write_json(out, result)
         print(name, found.get("ms") or found, flush=True)
-    write_text(ROOT / "docs" / "runtimes.md", page(result))
 
 
 if __name__ == "__main__":

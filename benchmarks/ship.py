@@ -251,21 +251,23 @@ _HEAD = [
     "Written by `python benchmarks/ship.py`; trained by `python benchmarks/five_modalities.py`. "
     "**Not medical devices.**",
     "",
-    "    bmis models --pretrained",
-    "    bmis predict dermoscopy PHOTO.jpg --out masks --overlay",
-    "    bmis evaluate dermoscopy MYDATA",
-    "    bmis train MYDATA --init dermoscopy",
+    "```sh",
+    "bmis models --pretrained",
+    "bmis predict dermoscopy photo.jpg --out masks --overlay",
+    "bmis evaluate dermoscopy mydata",
+    "bmis train mydata --init dermoscopy",
+    "```",
     "",
-    "Each is one BMIS of 0.87 M parameters, from random weights. Scores: mean over the test images "
-    "at their own size [95 % interval], by the trained network in torch; then the Dice of the "
-    "graph that is in the bundle. The epoch was chosen on validation images; the test images chose "
-    "nothing.",
+    "Each is one BMIS of 0.87 M parameters, trained from random weights. Scores are means over the "
+    "test images at their own size [95 % interval], by the trained network in torch. The last but "
+    "one column is the Dice of the graph in the bundle. The epoch was chosen on validation images; "
+    "the test images chose nothing.",
     "",
     "| name | marks | test images | IoU | Dice | Dice of the bundle | MB |",
-    "|---|---|--:|---|---|---|--:|",
+    "|---|---|--:|--:|--:|--:|--:|",
 ]
 _LEGEND = [
-    "The pictures show the five test cases of the lowest Dice, without the image: grey was found, "
+    "The pictures show the five test cases of the lowest Dice, without the image. Grey was found, "
     "red is extra, blue was missed.",
     "",
 ]

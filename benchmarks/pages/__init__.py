@@ -1,0 +1,1 @@
+"""What ``results_pages.py`` writes: one module a page, each a list of sections."""

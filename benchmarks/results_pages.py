@@ -1,0 +1,47 @@
+"""The result pages of the documentation and the README's table, from the records.
+
+    python benchmarks/results_pages.py
+
+Writes ``docs/results/{accuracy,speed,memory,training}.md`` and the table between the two marks in
+``README.md``. A test compares what stands there with what this writes. The folders of the records
+are named at the top of ``pages/records.py``.
+"""
+
+import argparse
+from pathlib import Path
+
+from pages import accuracy, comparison, memory, speed, training
+from pages.records import ROOT
+
+from bmis.system.files import output_folder, write_text
+
+README = ROOT / "README.md"
+BEGIN = "<!-- written by benchmarks/results_pages.py -->"
+END = "<!-- end of what it writes -->"
+
+
+def readme(text: str) -> str:
+    """The README with a fresh table between the marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{comparison.readme()}\n\n{END}{after}"
+
+
+def pages() -> dict[Path, str]:
+    """Every file that this script writes, with its text."""
+    folder = ROOT / "docs" / "results"
+    modules = {"accuracy": accuracy, "speed": speed, "memory": memory, "training": training}
+    written = {folder / f"{name}.md": module.render() for name, module in modules.items()}
+    return written | {README: readme(README.read_text(encoding="utf-8"))}
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
+    for path, text in pages().items():
+        output_folder(path.parent)
+        write_text(path, text)
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
