@@ -123,8 +123,8 @@ def test_alone_or_in_a_batch_the_mask_is_the_same(rule):
     images = [blocks(*size)[0] for size in ((40, 60), (90, 33), (64, 64))]
     predictor = Predictor(Brightness(3), info(3, resize=rule))
     together = predictor.infer([predictor.prepare(image) for image in images])
-    for image, finish in zip(images, together, strict=True):
-        np.testing.assert_array_equal(finish().labels, predictor(image).labels)
+    for image, found in zip(images, together, strict=True):
+        np.testing.assert_array_equal(predictor.finish(found).labels, predictor(image).labels)
 
 
 def test_grey_images_suit_colour_models_and_colour_images_grey_models():

@@ -18,7 +18,7 @@ from bmis.evaluate.examples import draw_extremes
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_origin, open_origin, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
-from bmis.predict.predictor import Frame, Mask, Predictor
+from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
 from bmis.pretrained.lookup import find_model_file
 from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, remove_if_empty
@@ -94,12 +94,12 @@ def evaluate_model(
     return scores
 
 
-_Score = Callable[[NDArray[np.uint8]], CaseScore]  # of the labels predicted
+_ScoreLabels = Callable[[NDArray[np.uint8]], CaseScore]
 
 
 @dataclass
-class _Scoring:
-    """The three stages for one evaluation, and what they found out."""
+class _Evaluation:
+    """The three stages of one evaluation, and their results so far."""
 
     predictor: Predictor
     dataset: Dataset
@@ -108,8 +108,8 @@ class _Scoring:
     cases: dict[str, CaseScore] = field(default_factory=dict)
     failed: list[tuple[Path, str]] = field(default_factory=list)
 
-    def read(self, case: Case) -> tuple[Case, Frame, _Score] | None:
-        """In the reader's thread; None where a file is bad."""
+    def read(self, case: Case) -> tuple[Case, Frame, _ScoreLabels] | None:
+        """First stage, in the reader's thread; None where a file is bad."""
         try:
             image, truth = load_case(case, self.dataset)
             score = partial(
@@ -128,19 +128,19 @@ class _Scoring:
             return None
 
     def infer(
-        self, group: Sequence[tuple[Case, Frame, _Score] | None]
-    ) -> list[tuple[Case, Callable[[], Mask], _Score]]:
-        """In the caller's thread."""
+        self, group: Sequence[tuple[Case, Frame, _ScoreLabels] | None]
+    ) -> list[tuple[Case, FrameLogits | Mask, _ScoreLabels]]:
+        """Second stage, in the caller's thread."""
         good = [one for one in group if one is not None]
-        finishes = self.predictor.infer([frame for _, frame, _ in good]) if good else []
+        inferred = self.predictor.infer([frame for _, frame, _ in good]) if good else []
         return [
-            (case, finish, score) for (case, _, score), finish in zip(good, finishes, strict=True)
+            (case, found, score) for (case, _, score), found in zip(good, inferred, strict=True)
         ]
 
-    def score(self, judged: tuple[Case, Callable[[], Mask], _Score]) -> None:
-        """In a third thread, so that the distances overlap with the network."""
-        case, finish, score = judged
-        self.cases[case.id] = score(finish().labels)
+    def score(self, inferred: tuple[Case, FrameLogits | Mask, _ScoreLabels]) -> None:
+        """Third stage, in a thread of its own, so that distances overlap with the network."""
+        case, found, score = inferred
+        self.cases[case.id] = score(self.predictor.finish(found).labels)
         self.advance()
 
 
@@ -149,7 +149,7 @@ def _score(
 ) -> tuple[dict[str, CaseScore], tuple[tuple[Path, str], ...]]:
     with progress_bar() as bar:
         task = bar.add_task("evaluate", total=len(cases))
-        job = _Scoring(predictor, dataset, tolerance, partial(bar.advance, task))
+        job = _Evaluation(predictor, dataset, tolerance, partial(bar.advance, task))
         stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
     if not job.cases:
         raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")
