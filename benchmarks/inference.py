@@ -87,10 +87,10 @@ def measure(run: Path, bundle: Path, count: int, rounds: int) -> dict[str, Any]:
     from bmis.bundle import read_bundle
     from bmis.data.folder import load_case
     from bmis.data.preprocess import fit, normalise
-    from bmis.evaluate.training_data import find_origin, open_origin
+    from bmis.evaluate.training_data import find_training_data, open_training_data
 
     info = read_bundle(bundle).manifest.info
-    dataset = open_origin(find_origin(run, info), info)
+    dataset = open_training_data(find_training_data(run, info), info)
     images = [
         normalise(fit(load_case(case, dataset)[0].pixels, info.input)[0], info.input)[None]
         for case in dataset.split("test")[:count]

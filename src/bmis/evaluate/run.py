@@ -1,6 +1,6 @@
-"""The verb ``evaluate``: a trained network and labelled images in, scores and pictures out.
+"""The command ``evaluate``: a trained network and labelled images in, scores and pictures out.
 
-What the numbers mean stands in ``docs/reference/metrics.md``.
+``docs/reference/metrics.md`` says what the numbers mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from bmis.config import RuntimeOptions
 from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
 from bmis.errors import DataError
-from bmis.evaluate.examples import draw_extremes
+from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
-from bmis.evaluate.training_data import find_origin, open_origin, output_dir
+from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
 from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
 from bmis.pretrained.lookup import find_model_file
@@ -40,34 +40,42 @@ def evaluate_model(
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
 
-    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. Where an image has a
-    field of view, it is scored inside it. Images, masks and fields of view that cannot be used
-    are listed in the answer's ``failed``; the others are scored. A network that
-    cannot infer an image stops the evaluation: what it fails on must not drop out of its mean.
+    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. An image that has a
+    field of view is scored inside it. Images, masks and fields of view that cannot be used are
+    listed in ``Scores.failed``, and the others are scored. A network that fails on an image stops
+    the evaluation, because a failure must not drop out of the mean.
 
     Args:
-        run: Bundle, run folder of ``bmis train``, or ``.safetensors`` file.
-        data: Dataset folder; the one of the training by default. The fold and the seed of the
+        run: Bundle, run folder of ``bmis train``, ``.safetensors`` file, or name of a network that
+            comes with the package.
+        data: Dataset folder; by default that of the training. The fold and the seed of the
             training hold for it too, so that no training image gets into the test split of a
             data set that was moved.
         split: "train", "val", "test", or "all" for every image of the data set.
         fold: Another fold than the training's: a number or the path of a CSV file.
-        out: By default the run folder; for a bundle a folder beside it with its name, so that it
-            does not take the place of the run's own scores.
+        out: Folder for the results. By default the run folder; for a bundle a folder of its name
+            beside it, so that the run's own scores stay.
         options: How the network is run; the defaults where left out.
-        tolerance: Of ``nsd``, in millimetres where the data set tells its spacing, else pixels.
+        tolerance: Tolerance of ``nsd``, in millimetres where the data set has a spacing, else in
+            pixels.
 
     Raises:
         ConfigError: A setting is wrong, or the data set has other classes than the network.
         DataError: The data set cannot be used, none of its images can be scored, or ``out``
             cannot be written to.
-        BundleError: See ``runtime.load_runtime``.
-        MissingExtraError: See ``runtime.load_runtime``.
+        BundleError: See ``load_runtime``.
+        MissingExtraError: See ``load_runtime``.
+
+    Example:
+        >>> import bmis
+        >>> scores = bmis.evaluate_model("run", data="polyps", out="scores")
+        >>> sorted(path.name for path in scores.out.iterdir())
+        ['cases.csv', 'metrics.json', 'overlays']
     """
     run = find_model_file(run)
     runtime, info = load_runtime(run, options)
-    origin = find_origin(run, info, data=data, fold=fold)
-    dataset = open_origin(origin, info)
+    source = find_training_data(run, info, data=data, fold=fold)
+    dataset = open_training_data(source, info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
     folder = output_folder(output_dir(run) if out is None else Path(out))
     predictor = Predictor(runtime, info)
@@ -76,10 +84,10 @@ def evaluate_model(
     scores = Scores(
         model=info.model.name,
         checkpoint=run,
-        data=origin.root,
+        data=source.root,
         split=split,
-        fold=origin.fold,
-        seed=origin.seed,
+        fold=source.fold,
+        seed=source.seed,
         classes=dataset.classes,
         unit="px" if dataset.spacing is None else "mm",
         tolerance=tolerance,
@@ -88,7 +96,7 @@ def evaluate_model(
         fields_of_view=sum(case.field_of_view is not None for case in chosen if case.id in cases),
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
-        overlays=draw_extremes(predictor, dataset, cases, folder / "overlays"),
+        overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
     )
     write_scores(scores)
     return scores

@@ -12,7 +12,7 @@ from bmis.bundle import SUFFIX, Manifest, write_bundle
 from bmis.config import ModelInfo, check_choice
 from bmis.data.folder import Dataset
 from bmis.errors import ConfigError
-from bmis.evaluate.training_data import find_origin, open_origin
+from bmis.evaluate.training_data import find_training_data, open_training_data
 from bmis.export.calibration import read_calibration
 from bmis.export.gate import check_float, check_int8
 from bmis.export.model_card import write_card
@@ -158,7 +158,7 @@ def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:
 
 
 def _dataset(run: Path, info: ModelInfo, data: Path | str | None) -> Dataset:
-    return open_origin(find_origin(run, info, data=data), info)
+    return open_training_data(find_training_data(run, info, data=data), info)
 
 
 def _make_float(
