@@ -2,11 +2,12 @@
 
     python benchmarks/denormals.py DATA [--rounds 5]
 
-Attention's softmax gives every pixel and channel a weight, most of them next to nothing. With the
-plain softmax the faintest come out as denormal numbers; ``models.blocks`` keeps them out. Both ways
-take turns: a product of matrices with such numbers and without; the networks that come with the
-package, in torch and float32, on eight test images of their kind, one at a time; training, by the
-paper's recipe, on 48 images of Kvasir-SEG. DATA is as for five_modalities.py. Writes
+Attention's softmax gives every pixel and channel a weight, and most are next to nothing. With the
+plain softmax the smallest are denormal numbers; ``models.layers.blocks`` keeps them out. Three
+pieces of work are timed with denormal numbers and without, in turns: a product of matrices; the
+networks that come with the package, in torch and float32, on eight test images of their kind, one
+at a time; and training by the paper's recipe on 48 images of Kvasir-SEG. DATA is as for
+five_modalities.py. Writes
 ``results/denormals_<machine>.json``.
 """
 
@@ -29,8 +30,8 @@ from bmis.pretrained.lookup import FOLDER
 from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
-IMAGES = 8  # of each kind
-TRAINED = 48  # images
+IMAGES = 8  # of each modality
+TRAINED = 48  # images to train on
 KEPT_OUT = blocks._softmax
 
 
@@ -52,7 +53,7 @@ def both(work: Callable[[], object]) -> dict[str, Callable[[], object]]:
 
 
 def product() -> dict[str, Callable[[], object]]:
-    """Of matrices of 6 x 784 x 96 and 6 x 96 x 96; all of the second are denormal, or none."""
+    """Products of 6 x 784 x 96 and 6 x 96 x 96 matrices, the second all denormal or all normal."""
     a, b = torch.randn(6, 784, 96), torch.randn(6, 96, 96)
     tiny = b.sign() * 1e-39
 
@@ -75,10 +76,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     dataset = open_dataset(args.data / "kvasir")
-    turn, _ = ours("paper", dataset, dataset.split("train")[:TRAINED], Path(tempfile.mkdtemp()))
+    train, _ = ours("paper", dataset, dataset.split("train")[:TRAINED], Path(tempfile.mkdtemp()))
     work = {"product": product()}
     work |= {name: both(prediction(name, args.data)) for name in MODALITIES}
-    work["training"] = both(turn)
+    work["training"] = both(train)
     found = {}
     for name, ways in work.items():
         found[name] = alternate(name, ways, args.rounds)

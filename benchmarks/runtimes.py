@@ -1,11 +1,11 @@
-"""Every network as a graph: does it export, and how fast do the device's engines run it.
+"""Every network as a graph: whether it exports, and how fast the device's engines run it.
 
     python benchmarks/runtimes.py [NAMES...] [--size 224] [--rounds 8]
 
 Untrained weights, which are as fast as trained ones, and a phantom image; the gates of
-`bmis export` need trained networks and are not part of this. Each network in a process of its own:
-torch (ours, float32, channels-last), ONNX Runtime and OpenVINO in float32, OpenVINO in bf16, and
-for the light networks, U-Net and DSU-Net int8 by both; the sides take turns. Writes
+`bmis export` need trained networks and are not part of this. Each network runs in a process of its
+own: by torch (float32, channels-last), by ONNX Runtime and OpenVINO in float32, by OpenVINO in
+bf16, and for the light networks, U-Net and DSU-Net by both engines in int8; all take turns. Writes
 ``results/runtimes_<machine>.json`` after each network (what is there is not measured again) and
 from it ``docs/runtimes.md``. The machine should do nothing else.
 """
@@ -110,13 +110,14 @@ def turns(ways: dict[str, Callable[[Batch], Batch]], image: Batch, rounds: int) 
 
 
 def alone(name: str, size: int, rounds: int) -> dict[str, Any]:
-    """The same from a process of its own, so that nothing one network does touches the next."""
+    """Measure in a process of its own, so that no network affects the next."""
     arguments = [sys.executable, __file__, name, "--size", str(size), "--rounds", str(rounds)]
     done = subprocess.run([*arguments, "--child"], check=False, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return {"name": name, "crashed": last[:300]}
-    return json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 def page(result: dict[str, Any]) -> str:
@@ -128,7 +129,7 @@ def page(result: dict[str, Any]) -> str:
         f"`benchmarks/results/{result['file']}`. One image, median ms, on {machine['processor']}, "
         f"{machine['cores']} cores; onnxruntime {machine['onnxruntime']}, OpenVINO "
         f"{machine['openvino']}, PyTorch {machine['torch']}. Untrained weights: times and sizes "
-        "are those of trained networks, masks are not judged here. Logits off: ONNX Runtime in "
+        "are those of trained networks, masks are not scored here. Logits off: ONNX Runtime in "
         "fp32 against torch, over the largest logit or 1.",
         "",
         "| method | torch fp32 | ORT fp32 | OpenVINO fp32 | OpenVINO bf16 | ORT int8 "
@@ -138,8 +139,8 @@ def page(result: dict[str, Any]) -> str:
     done = [row for row in result["networks"] if "ms" in row]
     for row in sorted(done, key=lambda row: float(row["ms"]["onnxruntime fp32"])):
         ms = row["ms"]
-        cells = [f"{ms[side]:.1f}" if side in ms else "" for side in SIDES]
-        cells += [
+        columns = [f"{ms[side]:.1f}" if side in ms else "" for side in SIDES]
+        columns += [
             f"{ms[f'{engine} fp32'] / ms[f'{engine} int8']:.2f}"
             if {f"{engine} fp32", f"{engine} int8"} <= ms.keys()
             else ""
@@ -147,7 +148,7 @@ def page(result: dict[str, Any]) -> str:
         ]
         size = f"{row['int8_mb']:.2f}" if "int8_mb" in row else ""
         lines.append(
-            f"| `{row['name']}` | {' | '.join(cells)} | {size} | {row['logits_error']:.0e} |"
+            f"| `{row['name']}` | {' | '.join(columns)} | {size} | {row['logits_error']:.0e} |"
         )
     for row in done:
         for side, why in row.get("refused", {}).items():
