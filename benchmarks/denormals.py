@@ -43,7 +43,7 @@ def both(work: Callable[[], object]) -> dict[str, Callable[[], object]]:
 
 
 def product() -> dict[str, Callable[[], object]]:
-    """Of matrices of 6 x 784 x 96 and 6 x 96 x 96; all of the second are denormal, or none."""
+    """Products of 6 x 784 x 96 and 6 x 96 x 96 matrices, the second all denormal or all normal."""
     a, b = torch.randn(6, 784, 96), torch.randn(6, 96, 96)
     tiny = b.sign() * 1e-39
 
@@ -66,10 +66,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     dataset = open_dataset(args.data / "kvasir")
-    turn, _ = ours("paper", dataset, dataset.split("train")[:TRAINED], Path(tempfile.mkdtemp()))
+    train, _ = ours("paper", dataset, dataset.split("train")[:TRAINED], Path(tempfile.mkdtemp()))
     work = {"product": product()}
     work |= {name: both(prediction(name, args.data)) for name in MODALITIES}
-    work["training"] = both(turn)
+    work["training"] = both(train)
     found = {}
     for name, ways in work.items():
         found[name] = alternate(name, ways, args.rounds)

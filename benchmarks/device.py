@@ -1,4 +1,4 @@
-"""What the device side takes: on the disk, to be imported, to start and to judge one image (Linux).
+"""What the device side takes: on the disk, to import, to start and to segment one image (Linux).
 
     python benchmarks/device.py lesion.bmis
 
@@ -6,7 +6,7 @@ Makes a fresh virtual environment, installs the package into it without extras, 
 the size of all packages that came (their files, compiled ones included, without pip); ``import
 bmis``; ``bmis predict`` of one 512 x 512 phantom on one core, each time in a new process, once with
 every installed file dropped from the system's cache (as after switching on), then from the cache;
-the peak of its resident memory. Proves that torch and scipy are absent and that ``bmis evaluate``
+the peak of its resident memory. Checks that torch and scipy are absent and that ``bmis evaluate``
 and ``bmis profile`` work there too. The bundle has two classes. MB are 10^6 bytes. Writes
 ``results/device_<machine>.json``.
 """
@@ -47,7 +47,7 @@ begun = time.perf_counter()
 run = subprocess.run(sys.argv[1:], capture_output=True, text=True)
 seconds = time.perf_counter() - begun
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-print(json.dumps({"seconds": seconds, "resident_mb": peak / 1e6, "fault": run.stderr}))
+print(json.dumps({"seconds": seconds, "resident_mb": peak / 1e6, "error": run.stderr}))
 sys.exit(run.returncode)
 """
 
@@ -56,7 +56,7 @@ class Device:
     """A fresh virtual environment with the device side in it.
 
     Args:
-        folder: Empty; for the environment and all that is written.
+        folder: An empty folder for the environment and all that is written.
     """
 
     def __init__(self, folder: Path) -> None:

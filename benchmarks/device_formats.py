@@ -6,9 +6,9 @@
 Networks are trained on phantoms for some epochs and exported in this format beside ONNX: the gate
 of ``bmis export`` runs both graphs on all test images and compares them with the torch network.
 Then both are timed in turns on one image, on all cores, with as many threads; ``--bundles`` takes
-bundles that are there. The tests of bmis know these libraries by stand-ins alone; this is the
-proof with the libraries themselves, each in an environment of its own, as they ask for different
-versions of torch. Writes ``results/device_formats_<format>_<machine>.json``.
+bundles that are there. The tests of bmis replace these libraries by stand-ins; this validates with
+the libraries themselves, each in an environment of its own, as they need different versions of
+torch. Writes ``results/device_formats_<format>_<machine>.json``.
 """
 
 import argparse
@@ -41,7 +41,7 @@ PACKAGES = {
 
 
 def make(methods: list[str], format: str, size: int, epochs: int, folder: Path) -> list[Path]:
-    """Bundles of networks trained on phantoms, which makes weights and norms their own."""
+    """Bundles of networks trained on phantoms, so that weights and norms are not initial ones."""
     data, bundles = folder / "phantoms", []
     write_phantoms(data, modality="endoscopy", count=40, size=(size, size), seed=0)
     for method in methods:
@@ -83,8 +83,8 @@ def measure(path: Path, format: str, turns: int) -> dict[str, Any]:
         for graph in bundle.manifest.graphs
         if graph.format in times
     }
-    told = {"network": info.model.name, "data": bundle.manifest.quality["data"]}
-    return {**told, "size": info.input.size, **found}
+    facts = {"network": info.model.name, "data": bundle.manifest.quality["data"]}
+    return {**facts, "size": info.input.size, **found}
 
 
 def main() -> None:

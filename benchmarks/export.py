@@ -3,8 +3,8 @@
     python benchmarks/export.py RUN... [--out FOLDER]
 
 Each run is exported with ``--int8 --keep-float --formats onnx,openvino`` and once more with
-``--int8`` alone, for its size. Prints a table, and how near each try of int8 came to the gate on
-validation images; writes ``results/export_<data>.json``; bundles stay in FOLDER.
+``--int8`` alone, for its size. Prints a table, and the share of the gate's allowance that each try
+of int8 used on validation images; writes ``results/export_<data>.json``; bundles stay in FOLDER.
 """
 
 import argparse
@@ -41,7 +41,8 @@ def main() -> None:
         for count, used in found.tries:
             print(f"{data}: {count} parts in float use {used:.2f} of the gate's allowance")
         print(
-            f"{data}: taken: {len(found.kept)} of {len(found.sensitivity)}: {', '.join(found.kept)}"
+            f"{data}: kept in float: {len(found.kept)} of {len(found.sensitivity)}: "
+            f"{', '.join(found.kept)}"
         )
         print(f"{data}: with int8 alone {small.bytes / 1e6:.2f} MB", flush=True)
         plain = [{**one.to_dict(), "path": one.path.name} for one in (found, small)]

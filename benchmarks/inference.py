@@ -53,7 +53,8 @@ def sides(run: Path, bundle: Path, threads: int) -> dict[str, Run]:
 
     def authors(batch: Batch) -> Batch:
         with torch.no_grad():
-            return network(torch.from_numpy(batch)).numpy()  # type: ignore[no-any-return]
+            logits: Batch = network(torch.from_numpy(batch)).numpy()
+        return logits
 
     ways: dict[str, Run] = {"authors": authors, "torch fp32": TorchRuntime(model)}
     for engine, precision in SIDES:
@@ -63,7 +64,7 @@ def sides(run: Path, bundle: Path, threads: int) -> dict[str, Run]:
 
 
 def theirs(names: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
-    """Our weights under the authors' names, found out by sending marked weights through."""
+    """Our weights under the authors' names, which converting marked weights finds out."""
     import torch
 
     from bmis.models import load_published
@@ -87,10 +88,10 @@ def measure(run: Path, bundle: Path, count: int, rounds: int) -> dict[str, Any]:
     from bmis.bundle import read_bundle
     from bmis.data.folder import load_case
     from bmis.data.preprocess import fit, normalise
-    from bmis.evaluate.training_data import find_origin, open_origin
+    from bmis.evaluate.training_data import find_training_data, open_training_data
 
     info = read_bundle(bundle).manifest.info
-    dataset = open_origin(find_origin(run, info), info)
+    dataset = open_training_data(find_training_data(run, info), info)
     images = [
         normalise(fit(load_case(case, dataset)[0].pixels, info.input)[0], info.input)[None]
         for case in dataset.split("test")[:count]
@@ -120,7 +121,7 @@ def measure(run: Path, bundle: Path, count: int, rounds: int) -> dict[str, Any]:
 
 
 def dice(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:
-    """Of all that is not background."""
+    """Dice over all that is not background."""
     total = np.count_nonzero(one) + np.count_nonzero(other)
     return 2 * np.count_nonzero((one == other) & (one > 0)) / total if total else 1.0
 
@@ -160,7 +161,7 @@ def end_to_end(bundle: Path, folder: Path, engine: str, precision: str) -> dict[
 
 
 def alone(cores: int, *arguments: str) -> Any:
-    """This script's answer from a process of its own, pinned to so many cores."""
+    """This script's answer from a process of its own, pinned to this many cores."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(cores)}
     pinned = ["taskset", "-c", f"0-{cores - 1}", sys.executable, __file__, *arguments, "--child"]
     answer = subprocess.run(pinned, check=True, stdout=subprocess.PIPE, env=environment)

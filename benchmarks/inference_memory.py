@@ -2,10 +2,10 @@
 
     python benchmarks/inference_memory.py [--sizes 224 1024 4096]
 
-What the process grows by from the moment the network stands ready to the highest point of one
-forward pass, as the system sees it: image, features, logits and whatever the kernels take for
-themselves, float32, batch 1. Beside it the bytes of live tensors, as ``bmis profile`` gives them,
-less the weights. 4096 takes minutes of attention on a CPU. Writes
+The growth of the process from the moment the network is ready to the peak of one forward pass, as
+the system sees it: image, features, logits and whatever the kernels take for themselves, float32,
+batch 1. Beside it stand the bytes of live tensors, as ``bmis profile`` gives them, without the
+weights. At 4096 attention takes minutes on a CPU. Writes
 ``results/inference_memory_<machine>.json``.
 """
 
@@ -50,7 +50,7 @@ def measure(size: int) -> dict[str, Any]:
 
 
 def _status(name: str) -> int:
-    """Bytes of memory that the system says this process has."""
+    """A memory figure of this process in bytes, from Linux."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
 

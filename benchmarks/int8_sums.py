@@ -1,14 +1,14 @@
-"""What the networks that come with the package score on this processor, in int8.
+"""The scores in int8, on this processor, of the networks that come with the package.
 
     python benchmarks/int8_sums.py DATA [--only chest-xray ...]
     python benchmarks/int8_sums.py DATA --engines lung.bmis
 
-x86 processors without VNNI clip sums of products of int8 in ONNX Runtime unless it is told not to;
-``bmis.runtime.engines`` tells it so there. Each network is scored on the test images of its data
-set with the remedy and without, and timed on one thread and on all; beside it the IoU of the same
-graph where it was exported. With ``--engines`` float32 and int8 of one bundle by both engines, such
-as ``bmis export --int8 --keep-float --formats onnx,openvino`` writes. Writes
-``results/int8_sums_<machine>.json``.
+x86 processors without VNNI clip sums of products of int8 in ONNX Runtime unless an option forbids
+it; ``bmis.runtime.engines`` sets that option there. Each network is scored on the test images of
+its data set with the option and without, and timed on one thread and on all. The IoU of the same
+graph on the machine of the export stands beside it. With ``--engines`` a bundle that ``bmis export
+--int8 --keep-float --formats onnx,openvino`` has written is timed instead, with every engine and
+precision. Writes ``results/int8_sums_<machine>.json``.
 """
 
 import json
@@ -31,7 +31,7 @@ from bmis.system.processor import usable_cores
 from bmis.system.stopwatch import time_calls
 
 RESULTS = Path(__file__).parent / "results"
-# what the engine is told that the processor has: without VNNI it asks for exact sums
+# the processor's features as the engine sees them; without VNNI it asks for exact sums
 FLAGS = {"clipped": frozenset({"avx512_vnni"}), "exact": frozenset[str]()}
 
 
@@ -71,7 +71,7 @@ def milliseconds(graph: bytes, bundle: Bundle, threads: int) -> float:
 
 
 def engines(bundle: Path) -> list[dict[str, Any]]:
-    """Every engine and precision of a bundle, on one thread and on all."""
+    """The costs of every engine and precision of a bundle, on one thread and on all."""
     return [
         {
             **profile_bundle(bundle, batches=(1,), threads=threads).to_dict(),
@@ -83,7 +83,7 @@ def engines(bundle: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--engines", type=Path, metavar="BUNDLE", help="time this one instead")
+    parser.add_argument("--engines", type=Path, metavar="BUNDLE", help="time this bundle instead")
     args = parser.parse_args()
     out = output_folder(RESULTS) / f"int8_sums_{short_name()}.json"
     found = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"networks": {}}

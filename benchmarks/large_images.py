@@ -5,12 +5,15 @@
     python benchmarks/large_images.py DATA RUN [lesion.bmis ...] [--grids 1 2 4] [--tiles 224 448]
     python benchmarks/large_images.py DATA RUN lesion.bmis --only costs [--side 4096]
 
-Differences: the first model judges the test images whole, in one pass, and in tiles; percent of
-pixels whose label differs, and the IoU of each with the reference masks. A grid of 2 is four test
-images of one size side by side at their own scale, as one picture. Costs: `bmis predict` of one
-picture of SIDE x SIDE pixels, a grid of the same images cut off there, by each model, in a new
-process: its seconds and the peak of its resident memory (Linux). Writes
-``results/large_images_<data>_<machine>.json``; what is not measured again stays there.
+Differences: the first model segments the test images whole, in one pass, and in tiles. Measured
+are the percentage of pixels whose label differs, and the IoU of each with the reference masks. A
+grid of 2 is four test images of one size side by side at their own scale, as one picture.
+
+Costs: each model takes one picture of SIDE x SIDE pixels, a grid of the same images cut off there,
+by `bmis predict` in a new process. Measured are its seconds and the peak of its resident memory
+(Linux).
+
+Writes ``results/large_images_<data>_<machine>.json``; what is not measured again stays there.
 """
 
 import argparse
@@ -41,13 +44,13 @@ begun = time.perf_counter()
 run = subprocess.run(sys.argv[1:], capture_output=True, text=True)
 seconds = time.perf_counter() - begun
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-print(json.dumps({"seconds": seconds, "resident_mb": peak / 1e6, "fault": run.stderr[-300:]}))
+print(json.dumps({"seconds": seconds, "resident_mb": peak / 1e6, "error": run.stderr[-300:]}))
 sys.exit(run.returncode)
 """
 
 
 def pictures(dataset: Dataset, grid: int) -> list[tuple[Pixels, Pixels]]:
-    """Test images and their masks, in grids of so many by so many; what is left over is dropped."""
+    """Test images and their masks in grids of ``grid`` by ``grid``; a remainder is dropped."""
     loaded = (load_case(case, dataset) for case in dataset.split("test"))
     pairs = [(image.pixels, mask) for image, mask in loaded]
     found = []
@@ -64,13 +67,13 @@ def in_grid(parts: list[Pixels], grid: int) -> Pixels:
 
 
 def iou(mask: Pixels, truth: Pixels) -> float:
-    """Of all that is not background, classes apart."""
+    """IoU over all that is not background; pixels must have the same class."""
     union = np.count_nonzero((mask > 0) | (truth > 0))
     return np.count_nonzero((mask == truth) & (mask > 0)) / union if union else 1.0
 
 
 def differences(model: Path, dataset: Dataset, grid: int, tiles: list[int]) -> dict[str, Any]:
-    """Whole against tiles for one grid."""
+    """Masks of the whole image against masks by tiles, for one grid."""
     pairs = pictures(dataset, grid)
     ways = {str(tile): bmis.load(model, tile=tile) for tile in tiles}
     whole = [bmis.load(model, tile=WHOLE)(pixels).labels for pixels, _ in pairs]
@@ -104,7 +107,7 @@ def costs(model: Path, picture: Path, folder: Path) -> dict[str, Any]:
 
 
 def all_costs(models: list[Path], pixels: Pixels) -> dict[str, Any]:
-    """Of each model, by its file's name."""
+    """The costs of each model, by the name of its file."""
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "large.png"
         write_image(picture, pixels)
@@ -118,7 +121,7 @@ def all_costs(models: list[Path], pixels: Pixels) -> dict[str, Any]:
 
 
 def large_picture(dataset: Dataset, side: int) -> Pixels:
-    """The test images again and again, until the picture is full."""
+    """A picture filled with the test images, repeated as often as needed."""
     parts = [pixels for pixels, _ in pictures(dataset, 1)]
     grid = math.ceil(side / min(parts[0].shape[:2]))
     again = [parts[i % len(parts)] for i in range(grid**2)]

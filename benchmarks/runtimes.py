@@ -1,4 +1,4 @@
-"""Every network as a graph: does it export, and how fast do the device's engines run it.
+"""Every network as a graph: whether it exports, and how fast the device's engines run it.
 
     python benchmarks/runtimes.py [NAMES...] [--size 224] [--rounds 8]
 
@@ -108,13 +108,14 @@ def turns(ways: dict[str, Callable[[Batch], Batch]], image: Batch, rounds: int) 
 
 
 def alone(name: str, size: int, rounds: int) -> dict[str, Any]:
-    """The same from a process of its own, so that nothing one network does touches the next."""
+    """Measure in a process of its own, so that no network affects the next."""
     arguments = [sys.executable, __file__, name, "--size", str(size), "--rounds", str(rounds)]
     done = subprocess.run([*arguments, "--child"], check=False, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return {"name": name, "crashed": last[:300]}
-    return json.loads(done.stdout.strip().splitlines()[-1])  # type: ignore[no-any-return]
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether another threshold than one half would serve the trained networks better.
+"""Whether the trained networks would score higher with another threshold than one half.
 
     python benchmarks/thresholds.py DATA [--only nuclei ...] [--runs RUNS]
 
@@ -43,7 +43,7 @@ def values(data: Path, run: Path) -> dict[float, dict[str, float]]:
 
 
 def compared(found: dict[float, dict[str, float]]) -> dict[str, object]:
-    """Mean IoU at each level, and what the best one gains over one half, image by image."""
+    """Mean IoU at each level, and the gain of the best level over one half, image by image."""
     means = {level: float(np.mean(list(each.values()))) for level, each in found.items()}
     best = max(means, key=lambda level: means[level])
     gain = paired_difference(found[best], found[0.5])

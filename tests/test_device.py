@@ -78,4 +78,4 @@ def test_a_bundle_predicts_is_scored_and_profiled_without_the_workshop(device, t
 
     run = device("-m", "bmis", "profile", "lesion.bmis", "--batch", "1", "--json")
     assert (run.returncode, run.stderr) == (0, "")
-    assert {cost["fault"] for cost in json.loads(run.stdout)["engines"]} == {None}
+    assert {cost["error"] for cost in json.loads(run.stdout)["engines"]} == {None}

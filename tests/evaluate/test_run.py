@@ -1,4 +1,4 @@
-"""The verb evaluate, with a network that knows bright from dark."""
+"""The command evaluate, with a network that separates bright from dark."""
 
 import csv
 import json
@@ -60,8 +60,8 @@ def write_data(root, cases, *, classes=2, splits=True, **description):
         rows = "".join(f"{case},test\n" for case in cases)
         (root / "splits.csv").write_text(f"id,split\n{rows}")
     names = ["background", "cup", "disc"][:classes]
-    told = {"classes": names, "channels": 3, **description}
-    (root / "dataset.yaml").write_text(yaml.safe_dump(told))
+    values = {"classes": names, "channels": 3, **description}
+    (root / "dataset.yaml").write_text(yaml.safe_dump(values))
     return root
 
 
@@ -143,20 +143,20 @@ def test_the_table_of_cases_is_read_back(tmp_path, run, monkeypatch):
     assert result.mean == 0.25
 
 
-def test_an_undefined_value_is_an_empty_cell_and_none_again(run):
+def test_an_undefined_value_is_written_as_nothing_and_read_as_none(run):
     scores = evaluate_model(run)
     assert scores.values("sensitivity")["e"] is None
     assert read_case_values(run / "cases.csv", "sensitivity") == scores.values("sensitivity")
 
 
 @pytest.mark.parametrize("text", ["", "id,class\na,(mean)\n", "id,class,dice\na,(mean),high\n"])
-def test_a_foreign_table_is_refused(tmp_path, text):
+def test_a_table_of_another_kind_is_refused(tmp_path, text):
     (tmp_path / "x.csv").write_text(text or "id\n1\n")
     with pytest.raises(DataError, match=r"x\.csv: no table of cases with 'dice'"):
         read_case_values(tmp_path / "x.csv", "dice")
 
 
-def test_the_json_says_what_was_scored_and_how(run, data):
+def test_the_json_records_what_was_scored_and_how(run, data):
     configure(run, seed=4)
     scores = evaluate_model(run, tolerance=3)
     found = json.loads((run / "metrics.json").read_text())
@@ -223,17 +223,17 @@ def test_bad_files_are_listed_and_the_others_scored(run, data, described):
     assert [entry["file"] for entry in found["failed"]] == [str(p) for p, _ in scores.failed]
 
 
-def see(data, case, field_of_view):
+def show_only(data, case, field_of_view):
     (data / "fov").mkdir(exist_ok=True)
     Image.fromarray(field_of_view).save(data / "fov" / f"{case}.png")
 
 
-def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
+def test_an_image_is_scored_inside_its_field_of_view_if_it_has_one(run, data):
     assert "field of view" not in shown(render(evaluate_model(run)))
     right, below = EMPTY.copy(), EMPTY.copy()
     right[:, 12:], below[30:] = 255, 7
-    see(data, "b", right)
-    see(data, "e", below)
+    show_only(data, "b", right)
+    show_only(data, "e", below)
     scores = evaluate_model(run)
     fields_of_view = {"b": right > 0, "e": below > 0}
     for case, (seen, truth) in CASES.items():
@@ -251,9 +251,9 @@ def test_images_count_inside_their_field_of_view_and_whole_without(run, data):
 
 
 def test_bad_fields_of_view_are_listed_and_the_others_scored(run, data):
-    see(data, "a", EMPTY)
-    see(data, "b", np.ones((8, 8), np.uint8))
-    see(data, "c", EMPTY + 1)
+    show_only(data, "a", EMPTY)
+    show_only(data, "b", np.ones((8, 8), np.uint8))
+    show_only(data, "c", EMPTY + 1)
     (data / "fov" / "d.png").write_bytes(b"")
     scores = evaluate_model(run)
     assert list(scores.cases) == ["c", "e", "f"]
@@ -288,7 +288,7 @@ def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):
 
 
 def test_a_network_that_fails_stops_the_evaluation(run, monkeypatch):
-    """Otherwise the images that it cannot judge would drop out of its mean."""
+    """Otherwise the images that it fails on would drop out of its mean."""
 
     class Broken(Brightness):
         def __call__(self, batch):
@@ -313,7 +313,7 @@ def test_classes_are_counted_in_the_masks_where_nobody_names_them(tmp_path, run)
         evaluate_model(run, data=data)
 
 
-def test_one_logit_tells_two_classes_apart(run, monkeypatch):
+def test_one_logit_separates_two_classes(run, monkeypatch):
     use(monkeypatch, Brightness(1), info(1, resize="native", size=(64, 64)))
     scores = evaluate_model(run)
     assert scores.cases["b"] == score_case(*CASES["b"], 2)
@@ -334,11 +334,11 @@ def test_the_split_of_the_training_holds_for_moved_data_too(tmp_path, run):
     assert len(evaluate_model(run, split="all").cases) == 15
 
 
-def test_without_config_the_weights_tell_fold_and_seed(tmp_path, run, monkeypatch):
+def test_without_config_fold_and_seed_come_from_the_weights(tmp_path, run, monkeypatch):
     many = {f"case{i:02}": CASES["a"] for i in range(15)}
     data = write_data(tmp_path / "many", many, splits=False)
     (run / "config.yaml").unlink()
-    with pytest.raises(ConfigError, match="does not tell its data set; name one with --data"):
+    with pytest.raises(ConfigError, match="does not name its data set; name one with --data"):
         evaluate_model(run)
     known = info(resize="native", size=(64, 64))
     known.provenance.update(fold=2, seed=5, data="many")
@@ -347,7 +347,7 @@ def test_without_config_the_weights_tell_fold_and_seed(tmp_path, run, monkeypatc
     assert list(evaluate_model(run, data=data).cases) == expected
 
 
-def test_a_bundle_tells_fold_and_seed_and_is_scored_beside_itself(tmp_path, run, monkeypatch):
+def test_fold_and_seed_come_from_the_bundle_and_scores_go_beside_it(tmp_path, run, monkeypatch):
     many = {f"case{i:02}": CASES["a"] for i in range(15)}
     data = write_data(tmp_path / "many", many, splits=False)
     configure(run, data="/elsewhere", fold=1, seed=9)  # of the run, in whose folder it may lie
@@ -355,7 +355,7 @@ def test_a_bundle_tells_fold_and_seed_and_is_scored_beside_itself(tmp_path, run,
     known = info(resize="native", size=(64, 64))
     known.provenance.update(fold=2, seed=7, split_seed=5, data="many")
     use(monkeypatch, Brightness(), known)
-    with pytest.raises(ConfigError, match=r"lesion\.bmis: does not tell its data set"):
+    with pytest.raises(ConfigError, match=r"lesion\.bmis: does not name its data set"):
         evaluate_model(bundle)
     expected = [case.id for case in open_dataset(data, fold=2, seed=5).split("test")]
     scores = evaluate_model(bundle, data=data)
@@ -364,12 +364,12 @@ def test_a_bundle_tells_fold_and_seed_and_is_scored_beside_itself(tmp_path, run,
     assert not (run / "metrics.json").exists()
 
 
-@pytest.mark.parametrize("told", [{"seed": "x"}, {"seed": -1}, {"seed": [1]}, {"fold": [1]}])
-def test_a_bundle_whose_split_cannot_be_is_named(tmp_path, data, monkeypatch, told):
+@pytest.mark.parametrize("recorded", [{"seed": "x"}, {"seed": -1}, {"seed": [1]}, {"fold": [1]}])
+def test_a_bundle_with_an_impossible_split_is_named(tmp_path, data, monkeypatch, recorded):
     known = info(resize="native", size=(64, 64))
-    known.provenance.update(told)
+    known.provenance.update(recorded)
     use(monkeypatch, Brightness(), known)
-    with pytest.raises(DataError, match=r"lesion\.bmis: (cannot be read|tells of the seed)"):
+    with pytest.raises(DataError, match=r"lesion\.bmis: (cannot be read|seed -?\d+ and fold)"):
         evaluate_model(tmp_path / "lesion.bmis", data=data)
 
 
@@ -382,7 +382,7 @@ def test_data_that_is_gone_is_named(run):
 @pytest.mark.parametrize("text", ["seed: x", "{", "seed"])
 def test_a_broken_config_is_named(run, text):
     (run / "config.yaml").write_text(text)
-    with pytest.raises(BmisError, match=r"config\.yaml: cannot be read|does not tell its data"):
+    with pytest.raises(BmisError, match=r"config\.yaml: cannot be read|does not name its data"):
         evaluate_model(run)
 
 
@@ -418,7 +418,7 @@ def in_one_line(text):
     return " ".join(text.split())
 
 
-def test_the_terminal_table_tells_numbers_intervals_and_units(run):
+def test_the_terminal_table_shows_numbers_intervals_and_units(run):
     text = shown(render(evaluate_model(run)))
     assert "bmis on data, test: 6 images" in text
     outcomes = "3 present, 1 missed, 1 false alarm, 1 correctly empty"
@@ -437,7 +437,7 @@ def test_the_terminal_table_shows_each_class_where_there_are_several(tmp_path, r
     assert "cup" in text
     assert "disc" in text
     line = next(line for line in text.splitlines() if " dice " in line)
-    assert [cell.strip() for cell in line.strip("│ ").split("│")] == [
+    assert [value.strip() for value in line.strip("│ ").split("│")] == [
         "dice", "0.5000", "-", "-", "1", "1.0000", "0.0000",
     ]  # fmt: skip
 

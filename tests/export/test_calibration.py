@@ -38,19 +38,19 @@ def test_only_training_images_are_read_as_the_network_gets_them(folder):
     assert -1 <= images.min() < 0 < images.max() <= 1
 
 
-def test_no_more_are_read_than_are_needed(folder, monkeypatch):
+def test_only_as_many_images_as_needed_are_read(folder, monkeypatch):
     monkeypatch.setattr(calibration, "COUNT", 8)
     assert len(read_calibration(open_dataset(folder), InputSpec((32, 40), 3))) == 8
 
 
-def test_of_native_images_a_tile_is_read(folder):
+def test_one_tile_of_each_native_image_is_read(folder):
     images = read_calibration(open_dataset(folder), InputSpec((32, 32), 3, resize="native"))
     assert images.shape == (9, 3, 32, 32)
 
 
 def test_noise_is_refused(folder):
-    random = np.random.default_rng(0)
-    repaint(folder, lambda shape: random.integers(0, 256, shape, dtype=np.uint8))
+    rng = np.random.default_rng(0)
+    repaint(folder, lambda shape: rng.integers(0, 256, shape, dtype=np.uint8))
     with pytest.raises(DataError, match=r"look like noise .* calibrate with the training images"):
         read_calibration(open_dataset(folder), InputSpec((48, 64), 3))
 

@@ -1,4 +1,4 @@
-"""What holds without ExecuTorch; with it, ``benchmarks/device_formats.py`` is the proof."""
+"""ExecuTorch by a stand-in; ``benchmarks/device_formats.py`` validates with the library itself."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -14,17 +14,17 @@ from helpers.fakes import hide
 from helpers.tiny import NETWORK
 
 
-def test_without_the_package_the_install_line_is_the_answer(monkeypatch):
+def test_without_the_package_the_error_has_the_install_line(monkeypatch):
     hide(monkeypatch, "executorch")
-    said = r'^executorch is needed for this; install it with: pip install "bmis\[executorch\]"$'
-    with pytest.raises(MissingExtraError, match=said):
+    message = r'^executorch is needed for this; install it with: pip install "bmis\[executorch\]"$'
+    with pytest.raises(MissingExtraError, match=message):
         to_executorch(build_model("bmis", **NETWORK), (32, 32))
-    with pytest.raises(MissingExtraError, match=said):
+    with pytest.raises(MissingExtraError, match=message):
         ExecutorchRuntime(b"", (32, 32), 8)
 
 
 class Doubling:
-    """A method that takes one image and answers in the same memory each time, as theirs do."""
+    """A method that takes one image and writes to the same memory each time, as ExecuTorch's."""
 
     def __init__(self):
         self.answer = torch.zeros(1, 3, 4, 4)
@@ -35,7 +35,7 @@ class Doubling:
         return [self.answer.copy_(2 * image)]
 
 
-def test_images_are_run_one_by_one_and_answers_do_not_overwrite_each_other(monkeypatch):
+def test_images_are_run_one_by_one_and_logits_do_not_overwrite_each_other(monkeypatch):
     def load(content):
         assert content == b"program"
         return SimpleNamespace(load_method={"forward": Doubling()}.get)

@@ -1,4 +1,4 @@
-"""The gate lets a graph through only if its masks are the network's, and says by how much not."""
+"""The gate passes a graph only if its masks are the network's, or says how far off they are."""
 
 import shutil
 
@@ -30,24 +30,24 @@ def dataset(tmp_path):
     return open_dataset(write_dataset(tmp_path / "data", splits=("train", *["test"] * 4)))
 
 
-def judged(dataset, ours, theirs):
+def compare_both(dataset, ours, theirs):
     return compare(ours, Reference(theirs, info(), dataset), dataset.split("test"))
 
 
 def test_a_network_agrees_with_itself(dataset):
-    found = judged(dataset, Bright(), Bright())
-    assert (found.images, found.agreement, found.logits_error, found.lost) == (4, 1.0, 0.0, 0.0)
+    found = compare_both(dataset, Bright(), Bright())
+    assert (found.images, found.agreement, found.logits_error, found.iou_loss) == (4, 1.0, 0.0, 0.0)
     assert 0 < found.iou == found.iou_torch < 1
     assert found.dice == pytest.approx(2 * found.iou / (1 + found.iou), abs=0.1)
 
 
 def test_logits_are_compared_over_the_largest(dataset):
     # 10 % more everywhere: a tenth of the largest; the masks are the same
-    found = judged(dataset, Bright(gain=110.0), Bright(gain=100.0))
+    found = compare_both(dataset, Bright(gain=110.0), Bright(gain=100.0))
     assert found.logits_error == pytest.approx(0.1)
     assert found.agreement == 1.0
     # where the largest is below 1, differences count as they are
-    small = judged(dataset, Bright(gain=0.01), Bright(gain=0.02))
+    small = compare_both(dataset, Bright(gain=0.01), Bright(gain=0.02))
     largest = 0.01 * max(np.abs(logits(dataset)).max(), 0)
     assert small.logits_error == pytest.approx(largest, rel=1e-3)
 
@@ -60,38 +60,38 @@ def logits(dataset):
         return Bright()(batch)
 
     spy.stride, spy.size, spy.batch = 8, None, 1
-    judged(dataset, spy, Bright())
+    compare_both(dataset, spy, Bright())
     return np.concatenate(seen)
 
 
-def test_other_masks_agree_less_and_lose(dataset):
-    found = judged(dataset, Bright(0.9), Bright(-0.1))
+def test_other_masks_agree_less_and_have_a_lower_iou(dataset):
+    found = compare_both(dataset, Bright(0.9), Bright(-0.1))
     assert found.agreement < 0.9
-    assert found.lost == pytest.approx(100 * (found.iou_torch - found.iou))
+    assert found.iou_loss == pytest.approx(100 * (found.iou_torch - found.iou))
 
 
 def test_masks_are_compared_inside_the_field_of_view(dataset):
     all_over = Bright(-2.0)
-    whole = judged(dataset, all_over, Bright(-0.1))
+    whole = compare_both(dataset, all_over, Bright(-0.1))
     assert whole.iou < 0.5
     (dataset.root / "fov").mkdir()
     for case in dataset.cases:  # where the truth is, and nothing else
         shutil.copy(case.masks[0], dataset.root / "fov" / case.image.name)
-    found = judged(open_dataset(dataset.root), all_over, Bright(-0.1))
+    found = compare_both(open_dataset(dataset.root), all_over, Bright(-0.1))
     assert found.iou == found.dice == 1
     assert whole.iou_torch < found.iou_torch < 1
-    # the graph's mask inside is the truth, so the network agrees with both alike
+    # inside, the graph's mask is the truth, so the network agrees equally with both
     agreement = 2 * found.iou_torch / (1 + found.iou_torch)
     assert found.agreement == pytest.approx(agreement, abs=0.01)
     assert whole.agreement < agreement - 0.1
 
 
-def test_without_images_nothing_is_proven(dataset):
-    with pytest.raises(DataError, match="no images to prove the graph on; name others with --data"):
+def test_no_images_to_validate_on_are_an_error(dataset):
+    with pytest.raises(DataError, match="no images to validate the graph on; name others"):
         compare(Bright(), Reference(Bright(), info(), dataset), [])
 
 
-def test_the_network_is_asked_once_for_each_image(dataset):
+def test_the_network_runs_once_for_each_image(dataset):
     calls = []
 
     class Counted(Bright):
@@ -122,7 +122,7 @@ def agreement(**values):
         (agreement(iou=0.9), True),  # better than the network is no loss
     ],
 )
-def test_where_the_gate_of_int8_is(found, passes):
+def test_the_limits_of_the_gate_for_int8(found, passes):
     assert (allowance_used(found) <= 1) == passes
     if passes:
         check_int8(found, "a.onnx")
@@ -131,13 +131,13 @@ def test_where_the_gate_of_int8_is(found, passes):
             check_int8(found, "a.onnx")
 
 
-def test_of_both_allowances_the_one_that_is_used_more_counts():
+def test_the_larger_share_of_the_two_allowances_counts():
     assert allowance_used(agreement(agreement=0.985, iou=0.799)) == pytest.approx(0.75)
     assert allowance_used(agreement(agreement=0.999, iou=0.798)) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("error", [1.1e-4, float("nan")])
-def test_the_gate_of_float(error):
+def test_the_limits_of_the_gate_for_float(error):
     check_float(agreement(logits_error=0.9e-4), "a.onnx")
     with pytest.raises(BundleError, match=r"a\.onnx is not the network: its logits are off by"):
         check_float(agreement(logits_error=error), "a.onnx")

@@ -1,4 +1,4 @@
-"""What holds without LiteRT; with it, ``benchmarks/device_formats.py`` is the proof."""
+"""LiteRT by a stand-in; ``benchmarks/device_formats.py`` validates with the library itself."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -14,12 +14,12 @@ from helpers.fakes import hide
 from helpers.tiny import NETWORK
 
 
-def test_without_the_packages_the_install_line_is_the_answer(monkeypatch):
-    said = r'{} is needed for this; install it with: pip install "bmis\[litert\]"$'
+def test_without_the_packages_the_error_has_the_install_line(monkeypatch):
+    message = r'{} is needed for this; install it with: pip install "bmis\[litert\]"$'
     hide(monkeypatch, "litert_torch", "ai_edge_litert")
-    with pytest.raises(MissingExtraError, match=said.format("litert_torch")):
+    with pytest.raises(MissingExtraError, match=message.format("litert_torch")):
         to_litert(build_model("bmis", **NETWORK), (32, 32))
-    with pytest.raises(MissingExtraError, match=said.format("ai_edge_litert")):
+    with pytest.raises(MissingExtraError, match=message.format("ai_edge_litert")):
         LitertRuntime(b"", (32, 32), 8)
 
 
@@ -40,7 +40,7 @@ def test_the_converter_gets_an_equal_network_for_one_image_of_one_size(monkeypat
     assert to_litert(network, (32, 48)) == b"written"
 
 
-def test_what_it_cannot_write_is_refused_in_one_line(monkeypatch):
+def test_a_network_that_it_cannot_write_is_refused_in_one_line(monkeypatch):
     def convert(model, inputs):
         raise NotImplementedError("no such operator\nand where")
 
@@ -52,7 +52,7 @@ def test_what_it_cannot_write_is_refused_in_one_line(monkeypatch):
 
 
 class Interpreter:
-    """Doubles the image at place 7, answers at place 9."""
+    """Doubles the image at place 7 and puts the result at place 9."""
 
     def __init__(self, model_content, num_threads):
         assert model_content == b"model"

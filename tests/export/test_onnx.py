@@ -1,4 +1,4 @@
-"""ONNX graphs answer as the torch network does, without batch norm and without traces of home."""
+"""ONNX graphs give the torch network's logits, and hold no batch norm and no local paths."""
 
 from pathlib import Path
 
@@ -41,12 +41,12 @@ def same(model, content, *shape):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_a_graph_answers_as_the_network(batch):
+def test_a_graph_gives_the_logits_of_the_network(batch):
     model = trained(**NETWORK)
     same(model, serialised(to_onnx(model, (32, 48))), batch, 3, 32, 48)
 
 
-def test_a_graph_of_any_size_answers_as_the_network_at_every_size():
+def test_a_graph_of_any_size_gives_the_logits_of_the_network_at_every_size():
     model = trained(**NETWORK)
     content = serialised(to_onnx(model, (32, 48), any_size=True))
     for size in ((32, 48), (40, 24), (64, 64)):
@@ -57,7 +57,7 @@ def test_no_norm_and_nothing_that_edge_runtimes_dislike_is_left():
     graph = to_onnx(trained(), (64, 64))
     kinds = [node.op_type for node in graph.graph.node]
     assert not {"BatchNormalization", "ConvTranspose", "Expand"} & {*kinds}
-    # two products of all positions with all, each with what it needs turned: nothing in ECA
+    # two products of all positions with all, each with its transposed factors; none in ECA
     assert kinds.count("Transpose") <= 4
     assert [sides(value) for value in (*graph.graph.input, *graph.graph.output)] == [
         ["N", 3, 64, 64],
@@ -69,15 +69,15 @@ def sides(value):
     return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
-def test_what_is_written_tells_nothing_of_the_machine():
+def test_nothing_about_the_machine_is_written():
     content = serialised(to_onnx(trained(**NETWORK), (32, 32)))
     assert str(Path(__file__).parents[2]).encode() not in content
     assert b".py" not in content
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
 
 
-class NormBehindAnything(SegmentationModel):
-    """Norms whose input others see too, one after a pool, and one that is the last word."""
+class NormsBehindAnything(SegmentationModel):
+    """Norms whose input other layers use too, one after a pool, and one at the very end."""
 
     def __init__(self):
         super().__init__(3, 4, stride=1)
@@ -93,7 +93,7 @@ class NormBehindAnything(SegmentationModel):
 
 def test_norms_that_no_convolution_can_take_become_a_product_and_a_sum():
     torch.manual_seed(0)
-    model = NormBehindAnything().eval()
+    model = NormsBehindAnything().eval()
     for norm in model.norms:
         nn.init.normal_(norm.running_mean)
         nn.init.normal_(norm.weight)
@@ -103,7 +103,7 @@ def test_norms_that_no_convolution_can_take_become_a_product_and_a_sum():
 
 
 class Unwritable(SegmentationModel):
-    """Its way depends on what it sees."""
+    """A network whose computation depends on the values of its input."""
 
     def __init__(self):
         super().__init__(3, 2, stride=1)
@@ -113,17 +113,17 @@ class Unwritable(SegmentationModel):
         return self.conv(x) if x.sum() > 0 else self.conv(-x)
 
 
-def test_a_network_that_is_no_graph_is_refused_in_one_line():
+def test_a_network_that_cannot_be_a_graph_is_refused_in_one_line():
     with pytest.raises(ConfigError, match="cannot be written as an ONNX graph") as found:
         to_onnx(Unwritable(), (16, 16))
     assert "\n" not in str(found.value)
 
 
-def test_a_fault_of_our_own_rewriting_is_one_line_too(monkeypatch):
-    def stumble(graph):
+def test_an_error_in_our_own_folding_is_one_line_too(monkeypatch):
+    def fail(graph):
         raise ValueError("no shape\nand where")
 
-    monkeypatch.setattr("bmis.export.batch_norm.fold_norms", stumble)
+    monkeypatch.setattr("bmis.export.batch_norm.fold_norms", fail)
     with pytest.raises(ConfigError, match=r"ONNX graph \(no shape\)"):
         to_onnx(trained(**NETWORK), (32, 32))
 
@@ -134,7 +134,7 @@ def test_a_size_that_does_not_fit_is_refused():
 
 
 def test_a_network_of_one_size_is_refused_for_any():
-    model = NormBehindAnything()
+    model = NormsBehindAnything()
     model.fixed_size = (16, 16)
     with pytest.raises(ConfigError, match="takes 16x16 pixels only; export it without --size any"):
         to_onnx(model, (16, 16), any_size=True)

@@ -1,10 +1,10 @@
-"""int8 where it does no harm: attention stays in float, and so do the parts that it harms most."""
+"""int8 where it costs no accuracy: attention and the most sensitive parts stay in float."""
 
 import numpy as np
 import onnx
 import pytest
 
-from bmis.export import weight_packing as packing
+from bmis.export import weight_packing
 from bmis.export.onnx import to_onnx
 from bmis.export.quantise import quantise
 from bmis.models import build_model
@@ -21,7 +21,7 @@ def images():
     return np.random.default_rng(0).normal(size=(8, 3, 32, 32)).astype(np.float32)
 
 
-def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(graph, images):
+def test_convolutions_are_quantised_by_channel_and_attention_stays_in_float(graph, images):
     found = quantise(graph, images, lambda _: 0.0)
     assert found.kept == () == tuple(found.sensitivity)
     assert found.tries == ((0, 0.0),)
@@ -44,7 +44,7 @@ def test_convolutions_are_quantised_by_channel_and_products_of_maps_are_not(grap
     assert large > 20
 
 
-def test_several_filters_for_each_channel_alone_stay_in_float(images):
+def test_convolutions_with_several_filters_for_each_channel_stay_in_float(images):
     model = build_model("tinyu_net", widths=(8, 16), cascade=1).eval()
     found = quantise(to_onnx(model, (32, 32)), images, lambda _: 0.0).graph.graph
     constants = {tensor.name: tensor for tensor in found.initializer}
@@ -56,23 +56,23 @@ def test_several_filters_for_each_channel_alone_stay_in_float(images):
     assert sum(tensor.data_type == onnx.TensorProto.INT8 for tensor in constants.values()) > 10
 
 
-def test_the_parts_that_harm_most_go_back_to_float_until_it_passes(graph, images):
-    asked = []
+def test_the_most_sensitive_parts_go_back_to_float_until_the_target_is_met(graph, images):
+    sizes = []
 
-    def infer(candidate):
-        asked.append(len(candidate.graph.node))
-        return 0.5 if len(asked) == 4 else 0.6  # the whole and two tries fail
+    def allowance_used(candidate):
+        sizes.append(len(candidate.graph.node))
+        return 0.5 if len(sizes) == 4 else 0.6  # the whole and two tries fail
 
-    found = quantise(graph, images, infer)
+    found = quantise(graph, images, allowance_used)
     ranked = sorted(found.sensitivity, key=lambda part: -found.sensitivity[part])
     assert found.kept == tuple(ranked[:4])  # one, two, four
     assert found.tries == ((0, 0.6), (1, 0.6), (2, 0.6), (4, 0.5))
     assert min(found.sensitivity.values()) >= 0 < max(found.sensitivity.values())
-    assert asked == sorted(asked, reverse=True)  # each time fewer Quantize and Dequantize
-    assert asked[0] > asked[3]
+    assert sizes == sorted(sizes, reverse=True)  # each time fewer Quantize and Dequantize
+    assert sizes[0] > sizes[3]
 
 
-def test_where_nothing_passes_the_nearest_comes_back_for_the_gate_to_judge(graph, images):
+def test_the_nearest_graph_is_returned_where_none_meets_the_target(graph, images):
     used = iter([3.0, 2.0, 0.9, 1.0, 1.1, 1.2, 1.3])
     found = quantise(graph, images, lambda _: next(used))
     ranked = sorted(found.sensitivity, key=lambda part: -found.sensitivity[part])
@@ -80,17 +80,17 @@ def test_where_nothing_passes_the_nearest_comes_back_for_the_gate_to_judge(graph
     assert found.tries[:4] == ((0, 3.0), (1, 2.0), (2, 0.9), (4, 1.0))
 
 
-def test_parts_that_stay_in_float_are_judged_with_their_weights_packed(graph, images, monkeypatch):
-    monkeypatch.setattr(packing, "_LEAST", 1)
-    judged = []
+def test_candidates_have_their_float_weights_packed(graph, images, monkeypatch):
+    monkeypatch.setattr(weight_packing, "_LEAST", 1)
+    candidates = []
 
-    def infer(candidate):
-        judged.append(candidate)
-        return 0.0 if len(judged) == 2 else 1.0
+    def allowance_used(candidate):
+        candidates.append(candidate)
+        return 0.0 if len(candidates) == 2 else 1.0
 
-    found = quantise(graph, images, infer)
+    found = quantise(graph, images, allowance_used)
     assert len(found.kept) == 1
-    assert found.graph is judged[1]
+    assert found.graph is candidates[1]
     makers = {name: node.op_type for node in found.graph.graph.node for name in node.output}
     kinds = [makers.get(n.input[1]) for n in found.graph.graph.node if n.op_type == "Conv"]
     assert {*kinds} == {"DequantizeLinear", "Mul"}  # Mul: one of int8 and its scale

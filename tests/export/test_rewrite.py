@@ -1,4 +1,4 @@
-"""Rewritten networks answer as before; what is rewritten is what edge runtimes dislike."""
+"""Rewritten networks give the same logits without the layers that runtimes are slow at."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ class OneLayer(SegmentationModel):
         (5, {"stride": 3, "padding": 1}),
     ],
 )
-def test_transposed_convolutions_become_convolutions_with_the_same_answer(kernel, options):
+def test_transposed_convolutions_become_convolutions_with_the_same_result(kernel, options):
     torch.manual_seed(0)
     model = OneLayer(nn.ConvTranspose2d(3, 5, kernel, **options))
     x = torch.randn(2, 3, 5, 7)
@@ -49,14 +49,14 @@ def test_transposed_convolutions_become_convolutions_with_the_same_answer(kernel
         {"stride": 2, "padding": 2, "output_padding": 1, "dilation": 2},
     ],
 )
-def test_others_stay_as_they_are(options):
+def test_other_transposed_convolutions_stay_as_they_are(options):
     channels = 3 if "groups" in options else 5
     model = OneLayer(nn.ConvTranspose2d(3, channels, 3, **options))
     x = torch.randn(1, 3, 4, 4)
     assert torch.equal(rewrite(model)(x), model(x))
 
 
-def test_a_bicubic_enlargement_becomes_a_convolution_with_the_same_answer():
+def test_a_bicubic_enlargement_becomes_a_convolution_with_the_same_result():
     model = OneLayer(nn.Upsample(scale_factor=2, mode="bicubic"))
     x = torch.randn(2, 3, 5, 7)
     plain = rewrite(model)
@@ -86,7 +86,7 @@ def test_the_network_that_is_given_stays_as_it_is():
     assert model.training
 
 
-def test_what_a_network_can_merge_is_merged():
+def test_layers_that_a_network_can_merge_are_merged():
     model = build_model("lv_unet", linear=True)
     assert count(rewrite(model)) < count(model)
 

@@ -1,4 +1,4 @@
-"""From a trained network to one file, which answers as the network or is not written."""
+"""From a trained network to one file, which gives the network's masks or is not written."""
 
 import json
 import re
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.slow
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("export") / "polyps"
     write_phantoms(root, modality="endoscopy", count=40, size=(64, 64), seed=0, difficulty=0.0)
-    told = root / "dataset.yaml"
-    told.write_text(re.sub("name: .*", "name: polyps", told.read_text(encoding="utf-8")), "utf-8")
+    file = root / "dataset.yaml"
+    file.write_text(re.sub("name: .*", "name: polyps", file.read_text(encoding="utf-8")), "utf-8")
     return root
 
 
@@ -58,7 +58,7 @@ def masks(path, data, **options):
     return np.stack([predictor(image).labels for image in sorted((data / "images").iterdir())])
 
 
-def test_the_bundle_answers_as_the_run(both, run, data):
+def test_the_bundle_gives_the_masks_of_the_run(both, run, data):
     expected = masks(run, data)
     assert 0.02 < expected.mean() < 0.9
     for engine in ("onnxruntime", "openvino"):
@@ -68,7 +68,7 @@ def test_the_bundle_answers_as_the_run(both, run, data):
         assert 0 < (int8 != exact).mean() < 0.02
 
 
-def test_the_bundle_says_what_it_is(both, run, data):
+def test_the_manifest_describes_the_bundle(both, run, data):
     manifest = read_bundle(both.path).manifest
     assert manifest == both.manifest
     assert manifest.info.model.name == "bmis"
@@ -77,7 +77,8 @@ def test_the_bundle_says_what_it_is(both, run, data):
     assert manifest.parameters == sum(p.numel() for p in model.parameters())
     alarms = manifest.quality["false_alarms"]
     assert manifest.quality == {
-        "data": "polyps", "split": "test", "images": 8, "regions": 0, "false_alarms": alarms,
+        "data": "polyps", "split": "test", "images": 8, "fields_of_view": 0,
+        "false_alarms": alarms,
     }  # fmt: skip
     for graph in manifest.graphs:
         assert graph.size == (64, 64)
@@ -89,7 +90,7 @@ def test_the_bundle_says_what_it_is(both, run, data):
     assert exact.check["logits_error"] < 1e-4 < quantised.check["logits_error"]
 
 
-def test_the_bundle_knows_what_its_training_images_look_like(both, data):
+def test_the_bundle_detects_images_out_of_distribution(both, data):
     predictor = bmis.load(both.path)
     cases = bmis.open_dataset(data).split("test")
     values = [predictor(case.image).ood_score for case in cases]
@@ -99,7 +100,7 @@ def test_the_bundle_knows_what_its_training_images_look_like(both, data):
         assert predictor(image).ood_score > 1
 
 
-def test_the_card_tells_scores_origin_and_that_it_is_no_medical_device(both):
+def test_the_card_has_scores_and_origin_and_says_that_it_is_no_medical_device(both):
     card = read_bundle(both.path).card
     iou = both.manifest.graphs[0].check["iou_torch"]
     for words in ("Not a medical device", "data: polyps", f"{iou:.4f}", "60 epochs", "64x64"):
@@ -107,14 +108,14 @@ def test_the_card_tells_scores_origin_and_that_it_is_no_medical_device(both):
     assert "field of view" not in card
 
 
-def test_scores_inside_fields_of_view_are_told(run, data, tmp_path):
-    seen = shutil.copytree(data, tmp_path / "seen")
+def test_scores_inside_fields_of_view_are_reported(run, data, tmp_path):
+    copy = shutil.copytree(data, tmp_path / "copy")
     for case in bmis.open_dataset(data).split("test")[:3]:
-        (seen / "fov").mkdir(exist_ok=True)
-        shutil.copy(case.masks[0], seen / "fov" / case.masks[0].name)
-    done = export_run(run, tmp_path / "a.bmis", data=seen)
-    assert done.manifest.quality["regions"] == 3
-    iou = bmis.evaluate_model(run, data=seen, out=tmp_path / "eval").summary["cases"]["iou"]
+        (copy / "fov").mkdir(exist_ok=True)
+        shutil.copy(case.masks[0], copy / "fov" / case.masks[0].name)
+    done = export_run(run, tmp_path / "a.bmis", data=copy)
+    assert done.manifest.quality["fields_of_view"] == 3
+    iou = bmis.evaluate_model(run, data=copy, out=tmp_path / "eval").summary["cases"]["iou"]
     assert done.manifest.graphs[0].check["iou_torch"] == pytest.approx(iou["mean"])
     words = "3 of them counted inside their field of view"
     assert words in read_bundle(done.path).card
@@ -133,7 +134,7 @@ def test_int8_alone_is_smaller_than_float(run, tmp_path):
 
 
 def test_a_broken_quantisation_does_not_pass_the_gate(run, tmp_path, monkeypatch):
-    def broken(graph, images, judge):
+    def broken(graph, images, _):
         found = honest(graph, images, lambda candidate: 0.0)  # all in int8, so that it can break
         for tensor in found.graph.graph.initializer:
             if tensor.data_type == onnx.TensorProto.INT8:
@@ -170,7 +171,7 @@ def test_a_wrong_float_graph_does_not_pass_either(run, tmp_path, monkeypatch):
 
 
 def phone(model, off):
-    """A format that holds the size as text; its runtime answers as the network, but for ``off``."""
+    """A format that holds the size as text; its runtime adds ``off`` to the network's logits."""
 
     class Stand:
         batch = 1
@@ -189,7 +190,7 @@ def phone(model, off):
     return Fixed(write, Stand)
 
 
-def test_a_format_with_a_runtime_of_its_own_is_proven_by_it(run, tmp_path, monkeypatch):
+def test_a_format_with_a_runtime_of_its_own_is_validated_by_it(run, tmp_path, monkeypatch):
     monkeypatch.setitem(FIXED, "executorch", phone(bmis.load_model(run)[0], 0))
     options = ExportOptions(formats=("onnx", "executorch"), size="any")
     done = export_run(run, tmp_path / "a.bmis", options)
@@ -201,7 +202,7 @@ def test_a_format_with_a_runtime_of_its_own_is_proven_by_it(run, tmp_path, monke
     assert read_bundle(done.path).read("model.pte")[4:] == b"ET12(64, 64)"
 
 
-def test_such_a_format_that_answers_otherwise_is_not_written(run, tmp_path, monkeypatch):
+def test_such_a_format_with_other_logits_is_not_written(run, tmp_path, monkeypatch):
     monkeypatch.setitem(FIXED, "executorch", phone(bmis.load_model(run)[0], 0.1))
     with pytest.raises(BundleError, match=r"model\.pte is not the network: its logits are off"):
         export_run(run, tmp_path / "a.bmis", ExportOptions(formats=("onnx", "executorch")))
@@ -230,7 +231,7 @@ def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--out", "a.zip"], "a bundle's name ends in .bmis; name it a.bmis"),
         (["--out", "a.bmis", "--formats", "onnx,onxn"], "did you mean 'onnx'"),
@@ -244,13 +245,13 @@ def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
         (["--out", "a.bmis", "--data", "nowhere"], "nowhere"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
-    run, tmp_path, monkeypatch, capsys, arguments, said
+def test_impossible_exports_are_refused_in_one_line(
+    run, tmp_path, monkeypatch, capsys, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
     assert main(["export", str(run), *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -258,14 +259,14 @@ def test_what_cannot_be_done_is_said_in_one_line(
 def test_the_command_answers_in_json(run, tmp_path, capsys):
     out = tmp_path / "a.bmis"
     assert main(["export", str(run), "--out", str(out), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["bytes"] == out.stat().st_size
-    assert told["graphs"][0]["check"]["agreement"] > 0.999
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["bytes"] == out.stat().st_size
+    assert answer["graphs"][0]["check"]["agreement"] > 0.999
     with zipfile.ZipFile(out) as archive:
         assert sorted(archive.namelist()) == ["MODEL_CARD.md", "manifest.json", "model.onnx"]
 
 
-def test_a_data_set_without_images_to_prove_on_is_refused(run, data, tmp_path):
+def test_a_data_set_without_images_to_validate_on_is_refused(run, data, tmp_path):
     root = tmp_path / "train only"
     root.mkdir()
     for name in ("images", "masks"):
@@ -273,7 +274,7 @@ def test_a_data_set_without_images_to_prove_on_is_refused(run, data, tmp_path):
     ids = sorted(path.stem for path in (data / "images").iterdir())
     rows = "".join(f"{name},train\n" for name in ids)
     (root / "splits.csv").write_text("id,split\n" + rows, encoding="utf-8")
-    with pytest.raises(DataError, match="no test or validation images to prove the graph on"):
+    with pytest.raises(DataError, match="no test or validation images to validate the graph on"):
         export_run(run, tmp_path / "a.bmis", data=root)
 
 
@@ -283,8 +284,8 @@ def test_options_are_checked():
     assert issubclass(ConfigError, BmisError)
 
 
-class Judged:
-    """Says of two graphs, in turn, how much they use of the gate's allowances."""
+class FakeValidator:
+    """Knows the allowances that two graphs use, in turn, and their times."""
 
     def __init__(self, *used, seconds):
         self.used, self.times = iter(used), dict(zip((b"ours", b"nncf"), seconds, strict=True))
@@ -292,26 +293,26 @@ class Judged:
     def allowance_used(self, _):
         return next(self.used)
 
-    def seconds(self, made, _):
-        return self.times[made.contents[0]]
+    def seconds(self, exported, _):
+        return self.times[exported.contents[0]]
 
 
 @pytest.mark.parametrize(
     ("used", "seconds", "chosen"),
     [
-        ((0.4, 0.5), (0.002, 0.0), b"nncf"),  # both pass with ease: the quicker
+        ((0.4, 0.5), (0.002, 0.0), b"nncf"),  # both meet the target: the faster one
         ((0.4, 0.1), (0.0, 0.002), b"ours"),
-        ((0.7, 0.6), (0.0, 0.002), b"nncf"),  # else the nearer
+        ((0.7, 0.6), (0.0, 0.002), b"nncf"),  # else the nearer one
         ((0.4, 0.6), (0.002, 0.0), b"ours"),
     ],
 )
-def test_which_int8_openvino_gets(monkeypatch, used, seconds, chosen):
+def test_which_int8_graph_openvino_gets(monkeypatch, used, seconds, chosen):
     monkeypatch.setattr(bmis.export.run, "to_openvino", lambda _: (b"ours", b""))
     monkeypatch.setattr(bmis.export.run, "quantise_by_nncf", lambda *_: (b"nncf", b""))
     graph = onnx.ModelProto()
     ours = ExportedGraph.of("onnx", "int8", (32, 32), (b"",))
-    made = bmis.export.run._openvino_int8(
-        graph, ours, np.zeros((2, 3, 8, 8)), Judged(*used, seconds=seconds)
+    found = bmis.export.run._openvino_int8(
+        graph, ours, np.zeros((2, 3, 8, 8)), FakeValidator(*used, seconds=seconds)
     )
-    assert made.contents[0] == chosen
-    assert (made.graph.file, made.graph.size) == ("openvino/model.int8.xml", (32, 32))
+    assert found.contents[0] == chosen
+    assert (found.graph.file, found.graph.size) == ("openvino/model.int8.xml", (32, 32))

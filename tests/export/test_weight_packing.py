@@ -1,4 +1,4 @@
-"""Float weights in a quarter of the bytes: half a step off at most, and made float once."""
+"""Float weights in a quarter of the bytes: half a step off at most, and unpacked once."""
 
 import numpy as np
 import onnx
@@ -14,18 +14,18 @@ CHANNELS, ROWS = 64, 8
 
 @pytest.fixture(scope="module")
 def weights():
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     conv = (
-        draw.normal(size=(CHANNELS, CHANNELS, 3, 3))
+        rng.normal(size=(CHANNELS, CHANNELS, 3, 3))
         * np.geomspace(0.01, 10, CHANNELS)[:, None, None, None]
     )
-    conv[5] = 0  # a channel that is off
+    conv[5] = 0  # a channel without weights
     return {
         "conv": conv.astype(np.float32),
-        "bias": draw.normal(size=CHANNELS).astype(np.float32),
-        "up": draw.normal(size=(CHANNELS, 32, 2, 2)).astype(np.float32),
-        "product": draw.normal(size=(2 * ROWS, 512)).astype(np.float32),
-        "small": draw.normal(size=(512, 4)).astype(np.float32),
+        "bias": rng.normal(size=CHANNELS).astype(np.float32),
+        "up": rng.normal(size=(CHANNELS, 32, 2, 2)).astype(np.float32),
+        "product": rng.normal(size=(2 * ROWS, 512)).astype(np.float32),
+        "small": rng.normal(size=(512, 4)).astype(np.float32),
     }
 
 
@@ -58,7 +58,7 @@ def _weights_seen(session_options, graph, tmp_path):
     return onnx.load(tmp_path / "seen.onnx").graph
 
 
-def test_each_weight_is_off_by_half_a_step_of_its_output_at_most(graph, weights, tmp_path):
+def test_each_weight_changes_by_half_a_step_of_its_output_at_most(graph, weights, tmp_path):
     packed = pack_weights(graph)
     onnx.checker.check_model(packed, full_check=True)
     seen = _weights_seen(onnxruntime.SessionOptions(), packed, tmp_path)
@@ -73,7 +73,7 @@ def test_each_weight_is_off_by_half_a_step_of_its_output_at_most(graph, weights,
         np.testing.assert_array_equal(found[name], weights[name])
 
 
-def test_it_takes_a_quarter_of_the_bytes_and_leaves_the_graph_as_it_was(graph, weights):
+def test_packing_takes_a_quarter_of_the_bytes_and_leaves_the_graph_as_it_was(graph, weights):
     before = graph.SerializeToString()
     packed = pack_weights(graph)
     assert graph.SerializeToString() == before

@@ -1,4 +1,4 @@
-"""Runtimes without a network, for tests of what lies around one; packages as if not installed."""
+"""Stand-ins: a runtime without a network, and packages that seem not to be installed."""
 
 import sys
 from importlib.machinery import PathFinder
@@ -9,7 +9,7 @@ from bmis.config import InputSpec, ModelConfig, ModelInfo
 
 
 def hide(monkeypatch, *packages):
-    """Packages as they are where they are not installed; needs names without dots."""
+    """Let packages seem not to be installed; takes names without dots."""
     find = PathFinder.find_spec
     monkeypatch.setattr(
         PathFinder,
@@ -22,7 +22,7 @@ def hide(monkeypatch, *packages):
 
 
 class Brightness:
-    """Class k of K where the image's mean brightness (0..1) lies in the k-th of K equal parts."""
+    """Gives class k of K where a pixel's brightness (0..1) lies in the k-th of K equal parts."""
 
     def __init__(self, num_classes=2, *, stride=8, batch=1):
         self.num_classes, self.stride, self.batch, self.size = num_classes, stride, batch, None
@@ -40,7 +40,7 @@ class Brightness:
 
 
 def info(num_classes=2, **spec):
-    """What would have been saved with a ``Brightness`` network."""
+    """The ``ModelInfo`` of a ``Brightness`` network."""
     values = {"size": (32, 32), "channels": 3, "resize": "squash", **spec}
     return ModelInfo(
         ModelConfig("bmis", values["channels"], num_classes),

@@ -71,17 +71,17 @@ def test_masks_have_the_size_and_name_of_their_images(images, predictor, tmp_pat
     assert nothing_is_left(out)
 
 
-def test_images_unlike_the_training_images_are_named(images, tmp_path, capsys):
-    known = fit_ood_reference([describe(picture(22 + n, 42 - n)) for n in range(20)])
-    predictor = Predictor(Brightness(), replace(info(), ood=known))
+def test_images_out_of_distribution_are_named(images, tmp_path, capsys):
+    reference = fit_ood_reference([describe(picture(22 + n, 42 - n)) for n in range(20)])
+    predictor = Predictor(Brightness(), replace(info(), ood=reference))
     odd = images[0].parent / "odd.png"
     write_image(odd, np.random.default_rng(0).integers(0, 256, (30, 30, 3), np.uint8))
     prediction = write_masks(predictor, [odd, images[2]], tmp_path / "out")
     ((path, value),) = prediction.out_of_distribution
     assert path == odd
-    strange, familiar = (float(row["ood_score"]) for row in table(prediction))
-    assert strange == pytest.approx(value, rel=1e-4)
-    assert familiar <= 1 < strange
+    outside, inside = (float(row["ood_score"]) for row in table(prediction))
+    assert outside == pytest.approx(value, rel=1e-4)
+    assert inside <= 1 < outside
     assert predictor(odd).ood_score == value
     warn_out_of_distribution(prediction.out_of_distribution * 12)
     lines = capsys.readouterr().err.splitlines()
@@ -177,12 +177,12 @@ def test_bad_images_are_listed_and_the_others_done(images, predictor, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == len(good) + 1
 
 
-@pytest.mark.parametrize("fault", [ConfigError("not enough memory for this"), MemoryError()])
-def test_an_image_that_the_network_refuses_does_not_take_its_batch_along(images, tmp_path, fault):
+@pytest.mark.parametrize("error", [ConfigError("not enough memory for this"), MemoryError()])
+def test_an_image_that_the_network_refuses_does_not_spoil_its_batch(images, tmp_path, error):
     class Picky(Brightness):
         def __call__(self, batch):
             if (batch[:, :, 0, 0] > 0.9).any():  # the white picture
-                raise fault
+                raise error
             return super().__call__(batch)
 
     write_image(images[2], np.full((9, 9, 3), 255, np.uint8))
@@ -192,7 +192,7 @@ def test_an_image_that_the_network_refuses_does_not_take_its_batch_along(images,
     assert len(prediction.written) == len(images) - 1
 
 
-def test_all_bad_is_still_an_answer(images, predictor, tmp_path):
+def test_a_list_of_bad_images_is_no_error(images, predictor, tmp_path):
     for path in images:
         path.write_bytes(b"x")
     prediction = write_masks(predictor, images, tmp_path / "out")
@@ -347,23 +347,23 @@ def test_from_a_run_folder_to_masks(images, tmp_path, rule):
             predict_masks(tmp_path, images, tmp_path / "out", tile=64)
 
 
-class Faulty(Brightness):
-    def __init__(self, fault):
+class Failing(Brightness):
+    def __init__(self, error):
         super().__init__()
-        self.fault = fault
+        self.error = error
 
     def __call__(self, batch):
-        raise self.fault
+        raise self.error
 
 
-def test_a_fault_of_the_network_stops_at_the_first_image(images, tmp_path):
+def test_an_error_of_the_network_stops_at_the_first_image(images, tmp_path):
     with pytest.raises(BundleError, match="odd graph"):
-        write_masks(Predictor(Faulty(BundleError("odd graph")), info()), images, tmp_path / "out")
-    with pytest.raises(NoMemoryError, match="too big"):  # no other image is smaller for it
-        write_masks(Predictor(Faulty(NoMemoryError("too big")), info()), images, tmp_path / "out")
+        write_masks(Predictor(Failing(BundleError("odd graph")), info()), images, tmp_path / "out")
+    with pytest.raises(NoMemoryError, match="too big"):  # no other image is smaller
+        write_masks(Predictor(Failing(NoMemoryError("too big")), info()), images, tmp_path / "out")
 
 
-def test_of_images_of_different_sizes_another_may_fit(images, tmp_path):
-    predictor = Predictor(Faulty(NoMemoryError("too big")), info(resize="native"))
+def test_images_of_other_sizes_are_tried_when_one_does_not_fit(images, tmp_path):
+    predictor = Predictor(Failing(NoMemoryError("too big")), info(resize="native"))
     done = write_masks(predictor, images, tmp_path / "out")
     assert done.failed == [(path, "too big") for path in images]

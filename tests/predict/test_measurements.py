@@ -20,7 +20,7 @@ def brute_force(labels, class_index, spacing):
     return np.sqrt(np.square(corners[:, None] - corners[None]).sum(-1).max())
 
 
-def test_a_rectangle_by_hand():
+def test_the_measurements_of_a_rectangle():
     labels = blank()
     labels[2:5, 4:8] = 1  # 3 high, 4 wide: its diagonal is 5
     found = measure(labels, 1, (0.5, 2.0))
@@ -64,9 +64,9 @@ def test_pieces_of_one_class_count_together_and_others_do_not():
 @pytest.mark.parametrize("density", [0.003, 0.02, 0.3, 1.0])
 @pytest.mark.parametrize("size", [(1, 40), (40, 1), (13, 19), (19, 11)])
 def test_diameters_match_brute_force(density, size):
-    generator = np.random.default_rng(int(1000 * density) + size[0])
+    rng = np.random.default_rng(int(1000 * density) + size[0])
     for spacing in ((1.0, 1.0), (0.3, 1.7), (4.0, 0.5)):
-        labels = (generator.random(size) < density).astype(np.uint8)
+        labels = (rng.random(size) < density).astype(np.uint8)
         labels[size[0] // 2, size[1] // 2] = 1
         found = measure(labels, 1, spacing)
         assert found.diameter_px == pytest.approx(brute_force(labels, 1, (1, 1)))

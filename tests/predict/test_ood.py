@@ -1,4 +1,4 @@
-"""Images of another kind are told from those that a network was trained on; most others are not."""
+"""Images of another kind are out of distribution; most images of the same kind are not."""
 
 import numpy as np
 import pytest
@@ -14,44 +14,46 @@ def drawn(modality, seeds):
     return [describe(draw_phantom(modality, size=(96, 128), seed=seed)[0]) for seed in seeds]
 
 
-def ood_score(statistics, known):
-    return OodDetector(known)(statistics)
+def ood_score(statistics, reference):
+    return OodDetector(reference)(statistics)
 
 
 @pytest.fixture(scope="module")
-def known():
+def reference():
     return fit_ood_reference(drawn("dermoscopy", range(60)))
 
 
-def test_few_others_of_the_same_kind_look_strange(known):
-    values = [ood_score(one, known) for one in drawn("dermoscopy", range(100, 140))]
+def test_most_images_of_the_same_kind_are_in_distribution(reference):
+    values = [ood_score(one, reference) for one in drawn("dermoscopy", range(100, 140))]
     assert np.mean(np.array(values) > 1) <= 0.1
 
 
 @pytest.mark.parametrize("modality", ["ultrasound", "endoscopy", "fundus", "xray"])
-def test_images_of_another_kind_look_strange(known, modality):
-    assert min(ood_score(one, known) for one in drawn(modality, range(8))) > 1
+def test_images_of_another_kind_are_out_of_distribution(reference, modality):
+    assert min(ood_score(one, reference) for one in drawn(modality, range(8))) > 1
 
 
-def test_every_statistic_tells_some_images_from_others():
+def test_every_statistic_varies_between_images():
     modalities = ("dermoscopy", "ultrasound", "endoscopy", "fundus", "xray")
     values = np.stack([one for modality in modalities for one in drawn(modality, range(3))])
     assert (values.std(0) > 0.01).all()
 
 
-def test_an_example_is_not_strange_at_all(known):
-    assert ood_score(drawn("dermoscopy", [0])[0], known) < 0.1  # but for rounded numbers
+def test_a_training_image_has_a_score_near_zero(reference):
+    assert (
+        ood_score(drawn("dermoscopy", [0])[0], reference) < 0.1
+    )  # not 0, because numbers are rounded
 
 
-def test_a_colour_image_looks_strange_among_the_same_in_grey():
+def test_a_colour_image_is_out_of_distribution_among_grey_ones():
     colours = [draw_phantom("endoscopy", size=(96, 96), seed=n)[0] for n in range(40)]
     greys = [np.asarray(Pillow.fromarray(one).convert("L"))[..., None] for one in colours]
-    known = fit_ood_reference([describe(one) for one in greys[:30]])
-    assert all(ood_score(describe(one), known) > 1 for one in colours[30:])
-    assert np.mean([ood_score(describe(one), known) > 1 for one in greys[30:]]) <= 0.1
+    reference = fit_ood_reference([describe(one) for one in greys[:30]])
+    assert all(ood_score(describe(one), reference) > 1 for one in colours[30:])
+    assert np.mean([ood_score(describe(one), reference) > 1 for one in greys[30:]]) <= 0.1
 
 
-def test_three_equal_channels_are_as_one():
+def test_three_equal_channels_count_as_one():
     grey = draw_phantom("xray", size=(64, 80), seed=1)[0]
     np.testing.assert_array_equal(describe(grey), describe(np.repeat(grey, 3, 2)))
 
@@ -64,7 +66,7 @@ def test_any_image_can_be_described(shape):
         assert np.isfinite(found).all()
 
 
-def test_too_few_images_teach_nothing():
+def test_too_few_images_give_no_reference():
     ones = drawn("fundus", range(LEAST))
     assert fit_ood_reference(ones[1:]) is None
     assert fit_ood_reference(ones) is not None
@@ -78,8 +80,8 @@ def test_few_images_give_a_wider_limit(number, monkeypatch):
     assert limit / fit_ood_reference(ones).limit == pytest.approx(1 + 2 / number**0.5, rel=0.02)
 
 
-def test_what_was_learnt_survives_its_writing(known):
-    assert OodReference.from_dict(known.to_dict()) == known
+def test_a_reference_goes_through_plain_values(reference):
+    assert OodReference.from_dict(reference.to_dict()) == reference
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,6 @@ def test_what_was_learnt_survives_its_writing(known):
         {"limit": float("inf")},
     ],
 )
-def test_what_cannot_be_is_refused(known, change):
-    with pytest.raises(ConfigError, match="must be"):
-        OodReference.from_dict({**known.to_dict(), **change})
+def test_impossible_references_are_refused(reference, change):
+    with pytest.raises(ConfigError, match=r"numbers below 1e9|must be 1e-6 or more"):
+        OodReference.from_dict({**reference.to_dict(), **change})

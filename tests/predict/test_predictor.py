@@ -10,7 +10,7 @@ import pytest
 from bmis.data.images import Image, read_mask, write_image
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.folder import predict_masks
-from bmis.predict.predictor import Predictor, load
+from bmis.predict.predictor import FrameLogits, Mask, Predictor, load
 from helpers.bundles import write_tiny
 from helpers.fakes import Brightness, info
 
@@ -45,7 +45,7 @@ def test_masks_lie_where_the_objects_lie(rule, size):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (33, 5), (257, 130)])
-def test_any_size_is_answered(rule, size):
+def test_an_image_of_any_size_gets_a_mask(rule, size):
     image = Image(np.full((*size, 3), 240, np.uint8))
     mask = Predictor(Brightness(), info(resize=rule))(image)
     assert mask.labels.shape == size
@@ -65,21 +65,21 @@ def test_native_pixels_are_exact_whatever_the_tile():
         assert max(shape[0] for shape in runtime.shapes) == (3 if side else 1)
 
 
-class Cells(Brightness):
-    """Judges cells of 8 x 8 pixels, as a network whose features have an eighth of the size."""
+class Coarse(Brightness):
+    """Sees blocks of 8 x 8 pixels, like a network whose features have an eighth of the size."""
 
     def __call__(self, batch):
         count, channels, height, width = batch.shape
-        cells = batch.reshape(count, channels, height // 8, 8, width // 8, 8)
-        means = cells.mean((3, 5)).repeat(8, 2).repeat(8, 3)
+        squares = batch.reshape(count, channels, height // 8, 8, width // 8, 8)
+        means = squares.mean((3, 5)).repeat(8, 2).repeat(8, 3)
         return super().__call__(means)
 
 
 @pytest.mark.parametrize("size", [(75, 101), (80, 104), (33, 130)])
-def test_tiles_see_the_cells_that_the_whole_image_has(size):
+def test_tiles_see_the_same_blocks_as_the_whole_image(size):
     image = Image(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
     whole, tiles = (
-        Predictor(Cells(), info(resize="native"), tile=tile)(image).labels for tile in (1000, 32)
+        Predictor(Coarse(), info(resize="native"), tile=tile)(image).labels for tile in (1000, 32)
     )
     assert 0.1 < whole.mean() < 0.9
     np.testing.assert_array_equal(tiles, whole)
@@ -119,12 +119,12 @@ def test_probabilities_are_those_of_softmax_and_sigmoid_even_for_huge_logits():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_alone_or_in_a_batch_the_mask_is_the_same(rule):
+def test_an_image_gets_the_same_mask_alone_and_in_a_batch(rule):
     images = [blocks(*size)[0] for size in ((40, 60), (90, 33), (64, 64))]
     predictor = Predictor(Brightness(3), info(3, resize=rule))
     together = predictor.infer([predictor.prepare(image) for image in images])
-    for image, finish in zip(images, together, strict=True):
-        np.testing.assert_array_equal(finish().labels, predictor(image).labels)
+    for image, found in zip(images, together, strict=True):
+        np.testing.assert_array_equal(predictor.finish(found).labels, predictor(image).labels)
 
 
 def test_grey_images_suit_colour_models_and_colour_images_grey_models():
@@ -233,8 +233,8 @@ def test_tiles_become_smaller_where_memory_is_short(caplog):
     predictor = Predictor(Small(3), info(3, size=(256, 256), resize="native"))
     np.testing.assert_array_equal(predictor(image).labels, labels)
     np.testing.assert_array_equal(predictor(image).labels, labels)
-    told = [record.getMessage() for record in caplog.records]
-    assert told == [  # once, not for the second image again
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [  # once, not for the second image again
         f"not enough memory: from here on in tiles of {side}x{side} pixels" for side in (128, 64)
     ]
 
@@ -276,3 +276,21 @@ def test_a_path_is_enough(tmp_path):
     np.testing.assert_allclose(mask.probabilities.sum(0), 1, atol=1e-5)
     done = predict_masks(tmp_path / "a.bmis", [tmp_path / "one.png"], tmp_path / "out")
     np.testing.assert_array_equal(read_mask(done.written[0]), mask.labels)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_last_step_runs_without_the_network(rule):
+    class Once(Brightness):
+        closed = False
+
+        def __call__(self, batch):
+            assert not self.closed
+            return super().__call__(batch)
+
+    image, labels = blocks(64, 64)
+    runtime = Once(3)
+    predictor = Predictor(runtime, info(3, size=(64, 64), resize=rule))
+    (found,) = predictor.infer([predictor.prepare(image)])
+    runtime.closed = True
+    np.testing.assert_array_equal(predictor.finish(found).labels, labels)
+    assert isinstance(found, Mask if rule == "native" else FrameLogits)

@@ -35,15 +35,15 @@ def work(tmp_path_factory):
         info = ModelInfo(ModelConfig("bmis", 3, 3, OPTIONS), spec, ("a", "b", "c"))
         (root / rule).mkdir()
         save_model(root / rule / "model.safetensors", model, info)
-        said = manifest(
+        declared = manifest(
             info=info, classes=3, graphs=(Graph("model.onnx", "onnx", "float32", SIZE),)
         )
-        write_bundle(root / f"{rule}.bmis", said, {"model.onnx": graph}, CARD)
+        write_bundle(root / f"{rule}.bmis", declared, {"model.onnx": graph}, CARD)
     return root
 
 
 def balance(model, image):
-    """Let every class win somewhere, as random weights do not."""
+    """Let every class be the largest somewhere, which random weights do not."""
     spec = InputSpec(SIZE, 3)
     batch = normalise(fit(read_image(image, channels=3).pixels, spec)[0], spec)[None]
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Windows cover every pixel, and what is put together is what was judged."""
+"""Windows cover every pixel, and merging them gives back their scores."""
 
 import tracemalloc
 from itertools import pairwise
@@ -11,7 +11,7 @@ from bmis.predict.tiling import starts, taper, tiled
 
 
 def as_scores(windows):
-    """A infer that answers with the pixels themselves, and their negative as a second class."""
+    """The pixels themselves as scores, and their negative as a second class."""
     planes = windows.transpose(0, 3, 1, 2).astype(np.float32)
     return np.concatenate([planes, -planes], axis=1)
 
@@ -44,7 +44,7 @@ def test_no_more_windows_than_needed():
 
 @pytest.mark.parametrize("overlap", [0, 0.3, 0.5, 0.9])
 @pytest.mark.parametrize("length", [32, 40, 64, 72, 1000])
-def test_windows_begin_where_the_network_begins_a_new_cell(length, overlap):
+def test_windows_begin_at_multiples_of_the_stride(length, overlap):
     first = starts(length, 32, overlap, stride=8)
     assert [begin % 8 for begin in first] == [0] * len(first)
     assert first[0] == 0
@@ -53,7 +53,7 @@ def test_windows_begin_where_the_network_begins_a_new_cell(length, overlap):
 
 
 @pytest.mark.parametrize(("length", "window"), [(41, 32), (40, 33)])
-def test_what_cannot_begin_there_is_refused(length, window):
+def test_sides_that_are_no_multiple_of_the_stride_are_refused(length, window):
     with pytest.raises(ConfigError, match=f"windows of {window} along {length} pixels are no mul"):
         starts(length, window, stride=8)
 
@@ -76,7 +76,7 @@ def test_weights_are_smooth_symmetric_and_nowhere_zero():
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (30, 1), (8, 8), (9, 8), (23, 41), (64, 17)])
 @pytest.mark.parametrize("batch", [1, 3, 100])
-def test_a_judge_that_copies_gives_the_image_back(size, batch):
+def test_scores_that_are_the_pixels_give_the_image_back(size, batch):
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 1), np.uint8)
     window = (min(8, size[0]), min(12, size[1]))
     scores = merged(pixels, window, batch=batch)
@@ -97,20 +97,20 @@ def test_batches_hold_what_was_asked_for():
 
 
 def test_both_axes_keep_to_the_stride():
-    """A infer that answers for cells of 4 x 4 pixels gives the whole image's cells."""
+    """Means over blocks of 4 x 4 pixels are those of the whole image."""
     pixels = np.random.default_rng(0).integers(0, 256, (36, 44, 1), np.uint8)
 
-    def cells(windows):
+    def block_means(windows):
         count, height, width, _ = windows.shape
         means = windows.reshape(count, height // 4, 4, width // 4, 4).mean((2, 4))
         return means.repeat(4, 1).repeat(4, 2)[:, None].astype(np.float32)
 
-    scores = merged(pixels, (16, 20), cells, stride=4)
-    np.testing.assert_allclose(scores, cells(pixels[None])[0], rtol=1e-5)
+    scores = merged(pixels, (16, 20), block_means, stride=4)
+    np.testing.assert_allclose(scores, block_means(pixels[None])[0], rtol=1e-5)
 
 
 def test_windows_that_disagree_leave_no_seam():
-    """Each window answers with a number of its own; the merge must pass smoothly between them."""
+    """Each window has a score of its own; the merge must pass smoothly between them."""
     counter = iter(range(100))
 
     def infer(windows):

@@ -1,4 +1,4 @@
-"""Costs: counted against sums by hand, measured with a clock and a device that are played."""
+"""Costs: counts against sums by hand, times with a fake clock and a fake device."""
 
 import copy
 import io
@@ -15,7 +15,7 @@ from bmis.errors import BmisError, ConfigError, DataError
 from bmis.models import SegmentationModel, build_model
 from bmis.models.checkpoint import save_model
 from bmis.models.complexity import count_macs, peak_bytes
-from bmis.profile import steps as timing
+from bmis.profile import steps
 from bmis.profile.network import profile_model
 from bmis.profile.steps import inference, synchroniser, training
 
@@ -48,8 +48,8 @@ def test_macs_are_the_sum_by_hand():
     assert count_macs(Line(), (5, 7)) == 5 * 7 * (9 * 4 + 4 * 2)
 
 
-# Fault of known tools: products inside attention are left out. The large size takes the fused
-# kernel, which neither must be left out nor counted with the zeros it is fed.
+# Known tools leave out the products inside attention. The large size takes the fused kernel, which
+# must neither be left out nor counted with the zeros that it is padded with.
 @pytest.mark.parametrize("size", [(224, 224), (528, 512), (2048, 1024)])
 def test_macs_hold_the_products_of_attention(size):
     positions, c, d = size[0] * size[1] // 64, 96, 48
@@ -115,7 +115,7 @@ def test_memory_of_inference_grows_with_the_pixels():
 
 
 class Pooled(Line):
-    """Whose norm sees one value per channel and image."""
+    """A network whose norm sees one value per channel and image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,11 +143,11 @@ def test_a_gpu_is_waited_for(monkeypatch):
 
 @pytest.fixture
 def profile(monkeypatch):
-    monkeypatch.setattr(timing, "time_calls", lambda step, **_: (step(), [0.01] * 9 + [0.11])[1])
+    monkeypatch.setattr(steps, "time_calls", lambda step, **_: (step(), [0.01] * 9 + [0.11])[1])
     return profile_model(build_model("bmis", **TINY), size=(32, 16), batches=(1, 3))
 
 
-def test_a_profile_says_what_was_measured(profile):
+def test_a_profile_records_what_was_measured(profile):
     assert (profile.model, profile.size, profile.device) == ("BMIS", (32, 16), "cpu")
     assert profile.threads == torch.get_num_threads()
     assert profile.parameters == sum(p.numel() for p in build_model("bmis", **TINY).parameters())
@@ -194,7 +194,7 @@ def test_a_run_is_profiled_at_its_own_size(tmp_path):
 def test_threads_are_set_for_the_measurement_alone(monkeypatch):
     before, used = torch.get_num_threads(), []
     monkeypatch.setattr(
-        timing, "time_calls", lambda _, **__: (used.append(torch.get_num_threads()), [1.0])[1]
+        steps, "time_calls", lambda _, **__: (used.append(torch.get_num_threads()), [1.0])[1]
     )
     assert profile_model(Line(), size=8, batches=(1,), threads=before + 1).threads == before + 1
     assert set(used) == {before + 1}
@@ -210,7 +210,7 @@ def test_too_large_a_batch_is_answered_in_one_line():
 
 def test_what_can_be_run_but_not_trained_says_so(monkeypatch):
     needed = peak_bytes(Line(), lambda m: inference(m, 1, (8, 8)))
-    monkeypatch.setattr(timing, "_free_memory", lambda: needed)
+    monkeypatch.setattr(steps, "_free_memory", lambda: needed)
     found = profile_model(Line(), size=8, batches=(1,), seconds=0)
     assert found.batches[0].step_ms is None
     assert "not possible" in shown(found)
@@ -228,17 +228,17 @@ def test_a_device_that_runs_out_is_answered_in_one_line(monkeypatch, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(timing, "time_calls", fail)
+    monkeypatch.setattr(steps, "time_calls", fail)
     with pytest.raises(ConfigError, match="not enough memory"):
         profile_model(Line(), size=8)
 
 
-def test_other_faults_are_not_taken_for_memory(monkeypatch):
+def test_other_errors_are_not_taken_for_lack_of_memory(monkeypatch):
     def fail(*_, **__):
-        raise RuntimeError("a fault of our own")
+        raise RuntimeError("another error")
 
-    monkeypatch.setattr(timing, "time_calls", fail)
-    with pytest.raises(RuntimeError, match="a fault of our own"):
+    monkeypatch.setattr(steps, "time_calls", fail)
+    with pytest.raises(RuntimeError, match="another error"):
         profile_model(Line(), size=8)
 
 
@@ -271,10 +271,10 @@ def test_a_device_is_measured(device):
     assert cost.step_ms > cost.latency_p50_ms
 
 
-def test_a_cpus_step_is_timed_as_a_training_takes_it(monkeypatch):
+def test_a_step_on_the_cpu_is_timed_as_in_training(monkeypatch):
     prepared = []
-    monkeypatch.setattr(timing, "use_matmul_weight_gradient", prepared.append)
+    monkeypatch.setattr(steps, "use_matmul_weight_gradient", prepared.append)
     model = build_model("bmis", widths=(4, 8, 12))
-    timing.measure(model, training, 2, (32, 32), device=torch.device("cpu"), seconds=0)
+    steps.measure(model, training, 2, (32, 32), device=torch.device("cpu"), seconds=0)
     assert len(prepared) == 1
     assert prepared[0] is not model

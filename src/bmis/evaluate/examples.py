@@ -1,4 +1,4 @@
-"""Pictures of the images that a network judged best, worst and in between."""
+"""Pictures of the images that a network segments best, worst and in between."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,13 @@ from bmis.metrics import CaseScore
 from bmis.predict.predictor import Predictor
 from bmis.system.files import output_folder
 
-_EACH = 3
-_LONGEST = 1024  # pixels along a side of a picture; larger images are thinned out
+_EACH = 3  # pictures of each kind
+_LONGEST = 1024  # pixels along a side of a picture; of larger images rows and columns are left out
 _GAP = 6  # white pixels between the two halves
-_OURS = re.compile(r"(best|median|worst)_\d_.*_dice\d\.\d{3}\.png")
+_PICTURE = re.compile(r"(best|median|worst)_\d_.*_dice\d\.\d{3}\.png")
 
 
-def draw_extremes(
+def draw_examples(
     predictor: Predictor, dataset: Dataset, cases: Mapping[str, CaseScore], out: Path
 ) -> tuple[Path, ...]:
     """Draw the three best, median and worst images by Dice; fewer where there are few.
@@ -30,7 +30,7 @@ def draw_extremes(
     only if there are no others. Pictures of an earlier evaluation are removed from ``out``.
 
     Args:
-        predictor: Judges these images once more: keeping all masks would fill the memory.
+        predictor: Predicts these images once more, because keeping all masks would fill the memory.
         dataset: Where the images are.
         cases: The scores by id.
         out: Folder for the pictures; made if it does not exist.
@@ -40,10 +40,20 @@ def draw_extremes(
 
     Raises:
         DataError: ``out`` cannot be written to.
+
+    Example:
+        >>> import bmis
+        >>> predictor, dataset = bmis.load("run"), bmis.open_dataset("polyps")
+        >>> case = dataset.cases[0]
+        >>> image, truth = load_case(case, dataset)
+        >>> score = bmis.score_case(predictor(image).labels, truth, dataset.num_classes)
+        >>> (path,) = draw_examples(predictor, dataset, {case.id: score}, Path("overlays"))
+        >>> path.name.startswith("best_1_")
+        True
     """
     output_folder(out)
     for old in out.iterdir():
-        if _OURS.fullmatch(old.name):
+        if _PICTURE.fullmatch(old.name):
             old.unlink()
     by_id = {case.id: case for case in dataset.cases}
     paths = []
@@ -59,8 +69,8 @@ def draw_extremes(
 
 def _choose(cases: Mapping[str, CaseScore]) -> Iterator[tuple[str, str]]:
     """Labels such as "best_1" and ids; no image twice."""
-    telling = [c for c, score in cases.items() if score.outcome != "correctly_empty"]
-    order = sorted(telling or cases, key=lambda case: (cases[case].mean["dice"] or 0.0, case))
+    shown = [c for c, score in cases.items() if score.outcome != "correctly_empty"]
+    order = sorted(shown or cases, key=lambda case: (cases[case].mean["dice"] or 0.0, case))
     last, middle = len(order) - 1, (len(order) - 1) // 2
     taken = set()
     for rank in range(_EACH):

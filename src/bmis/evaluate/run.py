@@ -1,6 +1,6 @@
-"""The verb ``evaluate``: a trained network and labelled images in, scores and pictures out.
+"""The command ``evaluate``: a trained network and labelled images in, scores and pictures out.
 
-What the numbers mean stands in ``docs/reference/metrics.md``.
+``docs/reference/metrics.md`` says what the numbers mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from bmis.config import RuntimeOptions
 from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
 from bmis.errors import DataError
-from bmis.evaluate.examples import draw_extremes
+from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
-from bmis.evaluate.training_data import find_origin, open_origin, output_dir
+from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
-from bmis.predict.predictor import Frame, Mask, Predictor
+from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
 from bmis.pretrained.lookup import find_model_file
 from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, remove_if_empty
@@ -40,34 +40,42 @@ def evaluate_model(
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
 
-    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. Where an image has a
-    field of view, it is scored inside it. Images, masks and fields of view that cannot be used
-    are listed in the answer's ``failed``; the others are scored. A network that
-    cannot infer an image stops the evaluation: what it fails on must not drop out of its mean.
+    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. An image that has a
+    field of view is scored inside it. Images, masks and fields of view that cannot be used are
+    listed in ``Scores.failed``, and the others are scored. A network that fails on an image stops
+    the evaluation, because a failure must not drop out of the mean.
 
     Args:
-        run: Bundle, run folder of ``bmis train``, or ``.safetensors`` file.
-        data: Dataset folder; the one of the training by default. The fold and the seed of the
+        run: Bundle, run folder of ``bmis train``, ``.safetensors`` file, or name of a network that
+            comes with the package.
+        data: Dataset folder; by default that of the training. The fold and the seed of the
             training hold for it too, so that no training image gets into the test split of a
             data set that was moved.
         split: "train", "val", "test", or "all" for every image of the data set.
         fold: Another fold than the training's: a number or the path of a CSV file.
-        out: By default the run folder; for a bundle a folder beside it with its name, so that it
-            does not take the place of the run's own scores.
+        out: Folder for the results. By default the run folder; for a bundle a folder of its name
+            beside it, so that the run's own scores stay.
         options: How the network is run; the defaults where left out.
-        tolerance: Of ``nsd``, in millimetres where the data set tells its spacing, else pixels.
+        tolerance: Tolerance of ``nsd``, in millimetres where the data set has a spacing, else in
+            pixels.
 
     Raises:
         ConfigError: A setting is wrong, or the data set has other classes than the network.
         DataError: The data set cannot be used, none of its images can be scored, or ``out``
             cannot be written to.
-        BundleError: See ``runtime.load_runtime``.
-        MissingExtraError: See ``runtime.load_runtime``.
+        BundleError: See ``load_runtime``.
+        MissingExtraError: See ``load_runtime``.
+
+    Example:
+        >>> import bmis
+        >>> scores = bmis.evaluate_model("run", data="polyps", out="scores")
+        >>> sorted(path.name for path in scores.out.iterdir())
+        ['cases.csv', 'metrics.json', 'overlays']
     """
     run = find_model_file(run)
     runtime, info = load_runtime(run, options)
-    origin = find_origin(run, info, data=data, fold=fold)
-    dataset = open_origin(origin, info)
+    source = find_training_data(run, info, data=data, fold=fold)
+    dataset = open_training_data(source, info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
     folder = output_folder(output_dir(run) if out is None else Path(out))
     predictor = Predictor(runtime, info)
@@ -76,10 +84,10 @@ def evaluate_model(
     scores = Scores(
         model=info.model.name,
         checkpoint=run,
-        data=origin.root,
+        data=source.root,
         split=split,
-        fold=origin.fold,
-        seed=origin.seed,
+        fold=source.fold,
+        seed=source.seed,
         classes=dataset.classes,
         unit="px" if dataset.spacing is None else "mm",
         tolerance=tolerance,
@@ -88,18 +96,18 @@ def evaluate_model(
         fields_of_view=sum(case.field_of_view is not None for case in chosen if case.id in cases),
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
-        overlays=draw_extremes(predictor, dataset, cases, folder / "overlays"),
+        overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
     )
     write_scores(scores)
     return scores
 
 
-_Score = Callable[[NDArray[np.uint8]], CaseScore]  # of the labels predicted
+_ScoreLabels = Callable[[NDArray[np.uint8]], CaseScore]
 
 
 @dataclass
-class _Scoring:
-    """The three stages for one evaluation, and what they found out."""
+class _Evaluation:
+    """The three stages of one evaluation, and their results so far."""
 
     predictor: Predictor
     dataset: Dataset
@@ -108,8 +116,8 @@ class _Scoring:
     cases: dict[str, CaseScore] = field(default_factory=dict)
     failed: list[tuple[Path, str]] = field(default_factory=list)
 
-    def read(self, case: Case) -> tuple[Case, Frame, _Score] | None:
-        """In the reader's thread; None where a file is bad."""
+    def read(self, case: Case) -> tuple[Case, Frame, _ScoreLabels] | None:
+        """First stage, in the reader's thread; None where a file is bad."""
         try:
             image, truth = load_case(case, self.dataset)
             score = partial(
@@ -128,19 +136,19 @@ class _Scoring:
             return None
 
     def infer(
-        self, group: Sequence[tuple[Case, Frame, _Score] | None]
-    ) -> list[tuple[Case, Callable[[], Mask], _Score]]:
-        """In the caller's thread."""
+        self, group: Sequence[tuple[Case, Frame, _ScoreLabels] | None]
+    ) -> list[tuple[Case, FrameLogits | Mask, _ScoreLabels]]:
+        """Second stage, in the caller's thread."""
         good = [one for one in group if one is not None]
-        finishes = self.predictor.infer([frame for _, frame, _ in good]) if good else []
+        inferred = self.predictor.infer([frame for _, frame, _ in good]) if good else []
         return [
-            (case, finish, score) for (case, _, score), finish in zip(good, finishes, strict=True)
+            (case, found, score) for (case, _, score), found in zip(good, inferred, strict=True)
         ]
 
-    def score(self, judged: tuple[Case, Callable[[], Mask], _Score]) -> None:
-        """In a third thread, so that the distances overlap with the network."""
-        case, finish, score = judged
-        self.cases[case.id] = score(finish().labels)
+    def score(self, inferred: tuple[Case, FrameLogits | Mask, _ScoreLabels]) -> None:
+        """Third stage, in a thread of its own, so that distances overlap with the network."""
+        case, found, score = inferred
+        self.cases[case.id] = score(self.predictor.finish(found).labels)
         self.advance()
 
 
@@ -149,7 +157,7 @@ def _score(
 ) -> tuple[dict[str, CaseScore], tuple[tuple[Path, str], ...]]:
     with progress_bar() as bar:
         task = bar.add_task("evaluate", total=len(cases))
-        job = _Scoring(predictor, dataset, tolerance, partial(bar.advance, task))
+        job = _Evaluation(predictor, dataset, tolerance, partial(bar.advance, task))
         stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
     if not job.cases:
         raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")

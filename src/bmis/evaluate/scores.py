@@ -1,4 +1,4 @@
-"""The scores of one network on one set of images: as a value, a table, CSV and JSON."""
+"""The scores of one network on one set of images: as a value, as CSV and as JSON."""
 
 import csv
 import platform
@@ -19,24 +19,32 @@ COLUMNS = ("id", "class", "state", *METRICS)
 
 @dataclass(frozen=True)
 class Scores:
-    """What ``evaluate_model`` found.
+    """The result of ``evaluate_model``.
 
     Attributes:
         model: Name of the network.
-        checkpoint: Where its weights came from.
-        data: The data set's folder.
-        split: Which of its images, "all" for all of them.
+        checkpoint: File or folder of its weights.
+        data: Dataset folder.
+        split: Which of the images were scored, "all" for all of them.
         fold: Number or file of the fold, None for the data set's own split.
-        seed: Of a split that had to be made.
-        classes: Names, background first.
-        unit: "mm" or "px": of ``hd95``, ``assd`` and ``tolerance``.
-        tolerance: Of ``nsd``.
+        seed: Seed of the split, where the data set brings none.
+        classes: Names of the classes, background first.
+        unit: Unit of ``hd95``, ``assd`` and ``tolerance``: "mm" or "px".
+        tolerance: Tolerance of ``nsd``.
         cases: The scores of each image by its id, in the order of the ids.
         failed: Images that could not be scored, each with one line that says why.
-        fields_of_view: How many of ``cases`` were counted inside a field of view; the others whole.
+        fields_of_view: How many of ``cases`` were scored inside a field of view.
         summary: See ``metrics.summarise_cases``.
         out: Folder with ``cases.csv``, ``metrics.json`` and ``overlays/``.
-        overlays: The pictures drawn.
+        overlays: The pictures that were drawn.
+
+    Example:
+        >>> import bmis
+        >>> scores = bmis.evaluate_model("run", data="polyps", split="val", out="scores")
+        >>> list(scores.values("dice")) == list(scores.cases)
+        True
+        >>> scores.to_dict()["split"], scores.unit
+        ('val', 'px')
     """
 
     model: str
@@ -82,7 +90,16 @@ class Scores:
 
 
 def write_scores(scores: Scores) -> None:
-    """Write ``cases.csv`` and ``metrics.json`` into ``scores.out``, each whole or not at all."""
+    """Write ``cases.csv`` and ``metrics.json`` into ``scores.out``, each whole or not at all.
+
+    Example:
+        >>> import bmis
+        >>> scores = bmis.evaluate_model("run", data="polyps", out="scores")
+        >>> (scores.out / "cases.csv").unlink()
+        >>> write_scores(scores)
+        >>> (scores.out / "cases.csv").read_text().splitlines()[0][:20]
+        'id,class,state,iou,d'
+    """
     write_text(scores.out / "cases.csv", to_csv(_rows(scores)))
     write_json(scores.out / "metrics.json", scores.to_dict())
 
@@ -90,8 +107,21 @@ def write_scores(scores: Scores) -> None:
 def read_case_values(path: Path, metric: str) -> dict[str, float | None]:
     """The case values of one metric by id, from a ``cases.csv``.
 
+    Args:
+        path: A ``cases.csv`` that ``evaluate_model`` wrote.
+        metric: One of ``bmis.metrics.METRICS``.
+
+    Returns:
+        The mean over the classes for each image; None where the metric is undefined.
+
     Raises:
         DataError: The file is not a table of cases, or has no such metric.
+
+    Example:
+        >>> import bmis
+        >>> scores = bmis.evaluate_model("run", data="polyps", out="scores")
+        >>> read_case_values(scores.out / "cases.csv", "iou") == scores.values("iou")
+        True
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -1,7 +1,7 @@
 """The data set that a network was trained on, and the split that holds for it.
 
-The same fold and seed as in the training, so that no training image gets among those that judge
-the network, also where the data set was moved.
+Fold and seed are those of the training, also where the data set was moved. Otherwise training
+images could get among the test images.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,17 @@ from bmis.system.progress import track
 
 
 @dataclass(frozen=True)
-class Origin:
+class TrainingData:
     """Where labelled images for a network are, and how they are split.
 
     Attributes:
         root: Dataset folder.
         fold: Number or file of the fold, None for the data set's own split.
-        seed: Of a split that has to be made.
+        seed: Seed of the split, where the data set brings none.
+
+    Example:
+        >>> TrainingData(Path("polyps"), fold=None, seed=0).root.name
+        'polyps'
     """
 
     root: Path
@@ -38,9 +42,14 @@ class Origin:
 
 
 def output_dir(run: Path) -> Path:
-    """Where what belongs to a run lies: its folder; for a bundle one of its name beside it.
+    """Where results of a run are written.
 
-    For one that comes with the package, a folder of its name here.
+    This is the run's own folder. For a bundle it is a folder of its name beside it, and for a
+    bundle that comes with the package a folder of its name in the working directory.
+
+    Example:
+        >>> output_dir(Path("run")), output_dir(Path("models/lesion.bmis"))
+        (PosixPath('run'), PosixPath('models/lesion'))
     """
     if is_shipped(run):
         return Path(run.stem)
@@ -49,95 +58,113 @@ def output_dir(run: Path) -> Path:
     return run if run.is_dir() else run.parent
 
 
-def find_origin(
+def find_training_data(
     run: Path,
     info: ModelInfo,
     *,
     data: Path | str | None = None,
     fold: int | str | None = None,
-) -> Origin:
-    """What the training was done with, but for what is said here.
+) -> TrainingData:
+    """Data set, fold and seed of a training; what is given here takes precedence.
 
     Args:
         run: Run folder, ``.safetensors`` file or bundle.
-        info: What is saved in it.
+        info: What was saved with the network.
         data: Another folder than that of the training.
-        fold: Another fold.
+        fold: Another fold than that of the training.
 
     Raises:
-        ConfigError: Neither the run nor the caller tells the data set.
-        DataError: It is not there, or ``config.yaml`` cannot be read.
+        ConfigError: Neither the run nor the caller names the data set.
+        DataError: The data set is not there, or ``config.yaml`` cannot be read.
+
+    Example:
+        >>> import bmis
+        >>> _, info = bmis.load_model("run")
+        >>> find_training_data(Path("run"), info, data="polyps")
+        TrainingData(root=PosixPath('polyps'), fold=None, seed=0)
     """
-    told = _training(run, info)
-    return Origin(
-        _folder(run, told["data"], data), told["fold"] if fold is None else fold, told["seed"]
-    )
+    recorded = _recorded(run, info)
+    root = _root(run, recorded["data"], data)
+    return TrainingData(root, recorded["fold"] if fold is None else fold, recorded["seed"])
 
 
-def _training(run: Path, info: ModelInfo) -> dict[str, Any]:
-    """Data, fold and seed of the split: from the run's ``config.yaml``, else what is in ``run``."""
+def _recorded(run: Path, info: ModelInfo) -> dict[str, Any]:
+    """Data, fold and seed of the split: from ``config.yaml``, else what was saved in the file."""
     names = ("data", "fold", "seed", "split_seed")
-    # in the weights "data" is but the data set's name, no path
-    told = {"data": None, "fold": None, "seed": 0, "split_seed": None}
-    told |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
+    # in the weights "data" is only the data set's name, not its path
+    recorded = {"data": None, "fold": None, "seed": 0, "split_seed": None}
+    recorded |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
     source, file = run, output_dir(run) / "config.yaml"
     try:
-        if run.suffix.lower() != SUFFIX and file.is_file():  # a bundle may lie beside any
+        if run.suffix.lower() != SUFFIX and file.is_file():  # beside a bundle it may be any run's
             source = file
             config = yaml.safe_load(file.read_text(encoding="utf-8"))
-            told |= {name: config[name] for name in names if name in config}
-        chosen = told["seed"] if told["split_seed"] is None else told["split_seed"]
+            recorded |= {name: config[name] for name in names if name in config}
+        chosen = recorded["seed"] if recorded["split_seed"] is None else recorded["split_seed"]
         seed = int(chosen or 0)
     except (OSError, ArithmeticError, ValueError, TypeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{source}: cannot be read ({reason}); restore it, or remove it") from error
-    if not 0 <= seed < 2**32 or not isinstance(told["fold"], int | str | None):
+    if not 0 <= seed < 2**32 or not isinstance(recorded["fold"], int | str | None):
         raise DataError(
-            f"{source}: tells of the seed {seed} and the fold {told['fold']!r}, which cannot be; "
-            "restore it"
+            f"{source}: seed {seed} and fold {recorded['fold']!r} must be a number from 0 to "
+            "2**32 - 1 and a number or a file; restore it"
         )
-    return told | {"seed": seed}
+    return recorded | {"seed": seed}
 
 
-def _folder(run: Path, told: str | None, data: Path | str | None) -> Path:
+def _root(run: Path, recorded: str | None, data: Path | str | None) -> Path:
     if data is not None:
         return Path(data)
-    if told is None:
-        raise ConfigError(f"{run}: does not tell its data set; name one with --data")
-    root = Path(told)
+    if recorded is None:
+        raise ConfigError(f"{run}: does not name its data set; name one with --data")
+    root = Path(recorded)
     if not root.exists():
         raise DataError(
-            f"{root}: the data set of the training is not here; say where it is with --data"
+            f"{root}: the data set of the training is not here; name its folder with --data"
         )
     return root
 
 
-def open_origin(origin: Origin, info: ModelInfo) -> Dataset:
-    """``open_dataset`` for a known network, which stops at no file that cannot be read.
+def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
+    """Open a data set for a network. Files that cannot be read are left for later.
+
+    Unlike ``open_dataset`` this takes the number of channels from the network.
+
+    Args:
+        source: Where the images are and how they are split.
+        info: What was saved with the network.
 
     Raises:
         ConfigError: The data set has other classes than the network.
         DataError: See ``data.folder.find_cases``.
+
+    Example:
+        >>> import bmis
+        >>> _, info = bmis.load_model("run")
+        >>> dataset = open_training_data(TrainingData(Path("polyps"), None, seed=0), info)
+        >>> len(dataset.cases), dataset.classes
+        (12, ('background', 'polyp'))
     """
-    found = find_cases(origin.root, fold=origin.fold, seed=origin.seed)
-    told = found.description
-    judged = max(2, info.model.num_classes)  # one logit tells two classes apart
-    classes = told.classes or _count_classes(found.cases)
-    if classes and len(classes) != judged:
+    found = find_cases(source.root, fold=source.fold, seed=source.seed)
+    description = found.description
+    expected = max(2, info.model.num_classes)  # one logit separates two classes
+    classes = description.classes or _count_classes(found.cases)
+    if classes and len(classes) != expected:
         raise ConfigError(
-            f"{origin.root}: has {len(classes)} classes ({', '.join(classes)}), the network "
-            f"{judged} ({', '.join(info.classes)}); choose other data, or name its classes in "
+            f"{source.root}: has {len(classes)} classes ({', '.join(classes)}), the network "
+            f"{expected} ({', '.join(info.classes)}); choose other data, or name its classes in "
             "dataset.yaml if some do not occur in it"
         )
     return Dataset(
-        origin.root,
-        told.name or origin.root.resolve().name,
+        source.root,
+        description.name or source.root.resolve().name,
         found.cases,
-        classes or class_names(judged),
+        classes or class_names(expected),
         info.input.channels,
-        told.spacing,
-        told.modality,
-        told.licence,
+        description.spacing,
+        description.modality,
+        description.licence,
     )
 
 
@@ -151,7 +178,6 @@ def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
             return None
 
     masks = [mask for case in cases for mask in case.masks]
-    found = [
-        mask for mask in track(each(values, masks), "looking at masks", total=len(masks)) if mask
-    ]
+    read = track(each(values, masks), "reading masks", total=len(masks))
+    found = [mask for mask in read if mask is not None]
     return class_names(count_classes(found)) if found else ()

@@ -1,4 +1,4 @@
-"""Graphs for ExecuTorch: phones and boards, by the kernels of XNNPACK."""
+"""Graphs for ExecuTorch, which runs on phones and boards, here with the kernels of XNNPACK."""
 
 from typing import Any
 
@@ -15,15 +15,21 @@ _KIND = "an ExecuTorch program"
 
 
 def to_executorch(model: SegmentationModel, size: tuple[int, int]) -> bytes:
-    """The ``.pte`` of a network: (1, C, H, W) float32 -> (1, K, H, W) float32, method "forward".
+    """Write a network as a ``.pte``: (1, C, H, W) float32 -> (1, K, H, W) float32, "forward".
+
+    The model that is given stays as it is.
 
     Args:
-        model: Left as it is.
-        size: Height and width, the only ones that it will take.
+        model: The network.
+        size: Height and width in pixels, the only ones that the graph takes.
 
     Raises:
-        ConfigError: ExecuTorch has no way to write this network.
+        ConfigError: ExecuTorch cannot write this network.
         MissingExtraError: ExecuTorch is not installed.
+
+    Example:
+        >>> import bmis
+        >>> graph = to_executorch(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
     """
     plain = rewrite(model).to(memory_format=torch.contiguous_format)
     image = torch.zeros(1, model.in_channels, *size)
@@ -39,16 +45,23 @@ def to_executorch(model: SegmentationModel, size: tuple[int, int]) -> bytes:
 
 
 class ExecutorchRuntime:
-    """A ``.pte`` run by ExecuTorch's own runtime; see ``runtime.Runtime`` for what it promises.
+    """A ``.pte`` run by ExecuTorch's own runtime; keeps the promises of ``runtime.load.Runtime``.
 
     Args:
-        graph: From ``to_executorch``.
-        size: That it was made for.
-        stride: Of the network.
+        graph: What ``to_executorch`` returns.
+        size: Height and width that the graph takes.
+        stride: Stride of the network.
 
     Raises:
         ConfigError: ExecuTorch lacks a kernel for the network.
         MissingExtraError: ExecuTorch is not installed.
+
+    Example:
+        >>> import bmis
+        >>> graph = to_executorch(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
+        >>> runtime = ExecutorchRuntime(graph, (64, 64), 4)  # doctest: +SKIP
+        >>> runtime(np.zeros((1, 3, 64, 64), np.float32)).shape  # doctest: +SKIP
+        (1, 2, 64, 64)
     """
 
     batch = 1
@@ -58,13 +71,13 @@ class ExecutorchRuntime:
         self.stride = stride
         with wrap_library_errors(_KIND), silence_stderr():
             runtime: Any = require("executorch.runtime", extra="executorch")
-            # the method reads its weights from the program, which must therefore live as long
+            # kept alive, because the method reads its weights from the program
             self._program: Any = runtime.Runtime.get().load_program(graph)
             self._method: Any = self._program.load_method("forward")
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         images = torch.from_numpy(np.ascontiguousarray(batch))
         with wrap_library_errors(_KIND):
-            # the answer lies in the method's own memory, which the next image overwrites
+            # copied, because the method writes every answer to the same memory
             answers = [self._method.execute([image[None]])[0].numpy().copy() for image in images]
         return np.concatenate(answers)

@@ -1,8 +1,9 @@
 """The gate of the export: a graph is written only if its masks are the torch network's masks.
 
-- float: logits within 1e-4 of the torch network's (of their largest, where that is above 1);
-- int8: the Dice between both masks at least 0.98 on average, and at most 0.5 points of IoU lost
-  against the reference masks.
+- float: the logits are within 1e-4 of the torch network's, relative to the largest of them where
+  that is above 1;
+- int8: the Dice between both masks is at least 0.98 on average, and the IoU with the reference
+  masks is at most 0.5 points lower.
 """
 
 import zlib
@@ -25,9 +26,9 @@ from bmis.system.progress import track
 
 Floats = NDArray[np.float32]
 
-MOST_ERROR = 1e-4
-LEAST_DICE = 0.98
-MOST_LOST = 0.5  # points of IoU
+MAX_LOGITS_ERROR = 1e-4
+MIN_DICE = 0.98
+MAX_IOU_LOSS = 0.5  # points
 _MEANS = ("agreement", "iou", "dice", "iou_torch")
 _LOGITS = 8  # images whose logits are compared; masks are compared on all
 
@@ -36,15 +37,20 @@ _LOGITS = 8  # images whose logits are compared; masks are compared on all
 class Agreement:
     """How near a graph comes to the torch network on the same images.
 
-    Masks are counted inside an image's field of view, where it has one.
+    An image that has a field of view is scored inside it.
 
     Attributes:
-        images: How many.
+        images: How many images were compared.
         logits_error: Largest difference of two logits, over the largest logit or 1.
         agreement: Mean Dice between both masks; 1 where both are empty.
         iou: Mean IoU of the graph's masks with the reference masks.
-        dice: Mean Dice of the same.
+        dice: Mean Dice of the graph's masks with the reference masks.
         iou_torch: Mean IoU of the torch network's masks with the reference masks.
+
+    Example:
+        >>> found = Agreement(100, 0.02, agreement=0.99, iou=0.846, dice=0.91, iou_torch=0.85)
+        >>> round(found.iou_loss, 3)
+        0.4
     """
 
     images: int
@@ -55,22 +61,30 @@ class Agreement:
     iou_torch: float
 
     @property
-    def lost(self) -> float:
-        """Points of IoU that the graph has less."""
+    def iou_loss(self) -> float:
+        """By how many points the graph's IoU is lower than the network's."""
         return 100 * (self.iou_torch - self.iou)
 
     def to_dict(self) -> dict[str, float]:
-        """Plain values."""
+        """Plain values for JSON."""
         return asdict(self)
 
 
 class Reference:
-    """The torch network's answers, kept because one export asks for them again and again.
+    """The torch network's masks and logits, kept because one export needs them several times.
 
     Args:
-        runtime: Of the torch network.
-        info: What was saved with it.
-        dataset: Where the images are.
+        runtime: Runs the torch network.
+        info: What was saved with the network.
+        dataset: Data set of the images.
+
+    Example:
+        >>> import bmis
+        >>> dataset = bmis.open_dataset("polyps")
+        >>> reference = Reference(*bmis.load_runtime("run"), dataset)
+        >>> case = dataset.cases[0]
+        >>> reference.mask(case, load_case(case, dataset)[0]).shape
+        (64, 64)
     """
 
     def __init__(self, runtime: Runtime, info: ModelInfo, dataset: Dataset) -> None:
@@ -80,7 +94,7 @@ class Reference:
         self._logits: dict[str, Floats] = {}
 
     def mask(self, case: Case, image: Image) -> NDArray[np.uint8]:
-        """Labels (H, W) of an image."""
+        """The labels (H, W) of an image."""
         if case.id not in self._masks:
             labels = self._predictor(image).labels
             self._masks[case.id] = (zlib.compress(labels.tobytes(), 1), labels.shape)
@@ -88,75 +102,109 @@ class Reference:
         return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
 
     def logits(self, case: Case, window: Floats) -> Floats:
-        """Logits of what the network gets of an image."""
+        """The logits of an image at the network's size, (1, C, h, w) -> (1, K, h, w)."""
         if case.id not in self._logits:
             self._logits[case.id] = self._runtime(window)
         return self._logits[case.id]
 
 
-def compare(graph: Runtime, network: Reference, cases: Sequence[Case]) -> Agreement:
-    """Judge the same images by a graph and by the network that it was made from.
+def compare(graph: Runtime, reference: Reference, cases: Sequence[Case]) -> Agreement:
+    """Run a graph and the network that it was made from on the same images.
 
     Args:
-        graph: On an engine of the device.
-        network: In torch.
-        cases: At least one.
+        graph: Runs the graph, on an engine of the device.
+        reference: Runs the network, in torch.
+        cases: The images, at least one.
 
     Raises:
         DataError: There are no cases, or an image cannot be read.
+
+    Example:
+        >>> import bmis
+        >>> dataset = bmis.open_dataset("polyps")
+        >>> runtime, info = bmis.load_runtime("run")
+        >>> found = compare(runtime, Reference(runtime, info, dataset), dataset.split("test"))
+        >>> found.logits_error, found.agreement
+        (0.0, 1.0)
     """
-    info, dataset = network.info, network.dataset
+    info, dataset = reference.info, reference.dataset
     if not cases:
-        raise DataError(f"{dataset.root}: no images to prove the graph on; name others with --data")
+        raise DataError(
+            f"{dataset.root}: no images to validate the graph on; name others with --data"
+        )
     predictor = Predictor(graph, info)
     scores: dict[str, list[float | None]] = {name: [] for name in _MEANS}
     errors = []
     for index, case in enumerate(track(cases, "comparing masks", total=len(cases))):
         image, truth = load_case(case, dataset)
-        field_of_view = load_field_of_view(case, truth.shape)
         if index < _LOGITS:
             window = _window(image, info.input)
-            errors.append(_logits_error(graph(window), network.logits(case, window)))
-        ours, theirs = predictor(image).labels, network.mask(case, image)
-        apart, mine, other = (
-            score_case(*pair, num_classes=dataset.num_classes, field_of_view=field_of_view).mean
-            for pair in ((ours, theirs), (ours, truth), (theirs, truth))
-        )
-        found = (apart["dice"], mine["iou"], mine["dice"], other["iou"])
-        for values, value in zip(scores.values(), found, strict=True):
-            values.append(value)
+            errors.append(_logits_error(graph(window), reference.logits(case, window)))
+        masks = predictor(image).labels, reference.mask(case, image)
+        found = _scores(*masks, truth, dataset.num_classes, load_field_of_view(case, truth.shape))
+        for name, value in found.items():
+            scores[name].append(value)
     means = {name: summarise(values).mean or 0.0 for name, values in scores.items()}
     return Agreement(len(cases), max(errors), **means)
 
 
+def _scores(
+    ours: NDArray[np.uint8],
+    theirs: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    num_classes: int,
+    field_of_view: NDArray[np.bool_] | None,
+) -> dict[str, float | None]:
+    """``_MEANS`` of one image, from the masks of the graph and of the network."""
+    apart, mine, other = (
+        score_case(*pair, num_classes=num_classes, field_of_view=field_of_view).mean
+        for pair in ((ours, theirs), (ours, truth), (theirs, truth))
+    )
+    values = (apart["dice"], mine["iou"], mine["dice"], other["iou"])
+    return dict(zip(_MEANS, values, strict=True))
+
+
 def check_float(found: Agreement, file: str) -> None:
-    """Raise ``BundleError`` unless a float graph passes."""
-    if not found.logits_error <= MOST_ERROR:
+    """Raise ``BundleError`` unless a float32 graph passes.
+
+    Example:
+        >>> check_float(Agreement(100, 3e-6, 1.0, 0.85, 0.91, 0.85), "model.onnx")
+    """
+    if not found.logits_error <= MAX_LOGITS_ERROR:
         raise BundleError(
             f"{file} is not the network: its logits are off by {found.logits_error:.2g} of the "
-            f"largest on {found.images} images, {MOST_ERROR:g} is allowed; nothing was written, "
-            "please report this network"
+            f"largest on {found.images} images, {MAX_LOGITS_ERROR:g} is allowed; nothing was "
+            "written, please report this network"
         )
 
 
 def allowance_used(found: Agreement) -> float:
-    """How much an int8 graph uses of what the gate allows; it passes up to 1."""
-    return max((1 - found.agreement) / (1 - LEAST_DICE), found.lost / MOST_LOST)
+    """The share of the gate's allowances that an int8 graph uses; it passes up to 1.
+
+    Example:
+        >>> round(allowance_used(Agreement(100, 0.02, 0.99, 0.846, 0.91, 0.85)), 2)
+        0.8
+    """
+    return max((1 - found.agreement) / (1 - MIN_DICE), found.iou_loss / MAX_IOU_LOSS)
 
 
 def check_int8(found: Agreement, file: str) -> None:
-    """Raise ``BundleError`` unless an int8 graph passes."""
+    """Raise ``BundleError`` unless an int8 graph passes.
+
+    Example:
+        >>> check_int8(Agreement(100, 0.02, 0.99, 0.846, 0.91, 0.85), "model.int8.onnx")
+    """
     if not allowance_used(found) <= 1:
         raise BundleError(
             f"{file} is not near enough to the network on {found.images} images: Dice between "
-            f"their masks {found.agreement:.4f} ({LEAST_DICE} wanted), IoU {found.iou:.4f} against "
-            f"{found.iou_torch:.4f} (at most {MOST_LOST} points less wanted); nothing was written, "
-            "calibrate with more images, or export without --int8"
+            f"their masks {found.agreement:.4f} ({MIN_DICE} wanted), IoU {found.iou:.4f} against "
+            f"{found.iou_torch:.4f} (at most {MAX_IOU_LOSS} points less wanted); nothing was "
+            "written, calibrate with more images, or export without --int8"
         )
 
 
 def _window(image: Image, spec: InputSpec) -> Floats:
-    """What the network gets, (1, C, h, w); the first window of an image that comes in tiles."""
+    """What the network gets, (1, C, h, w); the first tile of an image that comes in tiles."""
     pixels = fit(to_channels(image.pixels, spec.channels), spec)[0]
     height, width = spec.size
     return normalise(pixels[:height, :width], spec)[None]

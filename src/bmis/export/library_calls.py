@@ -1,4 +1,9 @@
-"""Calls of libraries that write graphs: their chatter kept away, their faults told in one line."""
+"""Calls of other libraries: their output is silenced, and their errors become one line.
+
+Libraries that write graphs log, warn and print, and raise errors of every kind. All calls of them
+go through ``wrap_library_errors``. It silences what goes through Python; ``silence_stderr`` also
+silences code in C++.
+"""
 
 import io
 import logging
@@ -10,40 +15,51 @@ from contextlib import contextmanager, redirect_stdout
 
 from bmis.errors import BmisError, ConfigError, NoMemoryError, says_no_memory
 
+_LONGEST = 200  # characters of a library's own message
+
 
 @contextmanager
 def wrap_library_errors(kind: str) -> Iterator[None]:
-    """Around calls that write a network in another library's format, or run what was written.
-
-    Silent, see ``silence``.
+    """Silence a library that writes or runs a graph, and turn its errors into ours.
 
     Args:
-        kind: Of what is written, such as "an ONNX graph".
+        kind: What is written, such as "an ONNX graph".
 
     Raises:
         ConfigError: The library failed, by whatever error of its own.
-        NoMemoryError: There is not enough memory for it.
+        NoMemoryError: The memory does not suffice.
+
+    Example:
+        >>> with wrap_library_errors("an ONNX graph"):
+        ...     raise RuntimeError("no such operator")
+        Traceback (most recent call last):
+        bmis.errors.ConfigError: this network cannot be written as an ONNX graph (no such ope...
     """
     try:
         with silence():
             yield
     except BmisError:
         raise
-    except Exception as error:  # exporters wrap faults of every kind
+    except Exception as error:  # libraries raise errors of every kind
         if says_no_memory(error):
             raise NoMemoryError(f"not enough memory to write {kind}; use a smaller size") from error
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ConfigError(
-            f"this network cannot be written as {kind} ({reason.strip()[:200]}); "
+            f"this network cannot be written as {kind} ({reason.strip()[:_LONGEST]}); "
             "leave that format out, or use a network without that operation"
         ) from error
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """No warnings and no logs; what is printed goes to the terminal's stderr, or nowhere.
+    """Drop warnings and logs below errors, and keep what is printed off standard output.
 
-    Standard output stays ours: machines read it.
+    What is printed goes to stderr where that is a terminal, and nowhere otherwise. Standard output
+    holds the answer of the command, which programs read.
+
+    Example:
+        >>> with silence():
+        ...     print("converting ...")
     """
     before = logging.root.manager.disable
     elsewhere = sys.stderr if sys.stderr.isatty() else io.StringIO()
@@ -58,9 +74,13 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """What libraries in C++ say on the process's stderr goes nowhere.
+    """Drop what the process writes to stderr, libraries in C++ included.
 
-    Only while no progress bar is shown: it would be cut.
+    Use it only while no progress bar is shown, because it would be cut off.
+
+    Example:
+        >>> with silence_stderr():
+        ...     _ = os.write(2, b"from C++")
     """
     before = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Graphs for LiteRT, once TensorFlow Lite: phones, boards and microcontrollers."""
+"""Graphs for LiteRT (formerly TensorFlow Lite): phones, boards and microcontrollers."""
 
 from typing import Any
 
@@ -16,15 +16,21 @@ _KIND = "a LiteRT model"
 
 
 def to_litert(model: SegmentationModel, size: tuple[int, int]) -> bytes:
-    """The ``.tflite`` of a network: one input (1, C, H, W), one output (1, K, H, W), float32.
+    """Write a network as a ``.tflite``: (1, C, H, W) float32 -> (1, K, H, W) float32.
+
+    The model that is given stays as it is.
 
     Args:
-        model: Left as it is.
-        size: Height and width, the only ones that it will take.
+        model: The network.
+        size: Height and width in pixels, the only ones that the graph takes.
 
     Raises:
-        ConfigError: LiteRT has no way to write this network.
+        ConfigError: LiteRT cannot write this network.
         MissingExtraError: LiteRT's converter is not installed.
+
+    Example:
+        >>> import bmis
+        >>> graph = to_litert(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
     """
     plain = rewrite(model).to(memory_format=torch.contiguous_format)
     image = torch.zeros(1, model.in_channels, *size)
@@ -34,16 +40,23 @@ def to_litert(model: SegmentationModel, size: tuple[int, int]) -> bytes:
 
 
 class LitertRuntime:
-    """A ``.tflite`` run by LiteRT's interpreter; see ``runtime.Runtime`` for what it promises.
+    """A ``.tflite`` run by LiteRT's interpreter; keeps the promises of ``runtime.load.Runtime``.
 
     Args:
-        graph: From ``to_litert``.
-        size: That it was made for.
-        stride: Of the network.
+        graph: What ``to_litert`` returns.
+        size: Height and width that the graph takes.
+        stride: Stride of the network.
 
     Raises:
         ConfigError: LiteRT lacks a kernel for the network.
         MissingExtraError: LiteRT's interpreter is not installed.
+
+    Example:
+        >>> import bmis
+        >>> graph = to_litert(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
+        >>> runtime = LitertRuntime(graph, (64, 64), 4)  # doctest: +SKIP
+        >>> runtime(np.zeros((1, 3, 64, 64), np.float32)).shape  # doctest: +SKIP
+        (1, 2, 64, 64)
     """
 
     batch = 1

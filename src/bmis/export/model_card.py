@@ -1,16 +1,22 @@
-"""The model card of a bundle: what it is from, what it can do, what it must not be used for."""
+"""The model card of a bundle: its origin, what it can do, and what it must not be used for."""
 
 from collections.abc import Mapping
 from datetime import date
 from importlib.metadata import version
+from typing import Any
 
 from bmis.bundle import Graph, Manifest
 from bmis.data.folder import Dataset
 
+_NOT_A_DEVICE = (
+    "**Not a medical device.** For research and engineering. It has not been assessed for any "
+    "diagnostic or therapeutic use; whoever puts it to such a use needs the approval that the "
+    "law of their country asks for."
+)
 _RULES = {
     "squash": "scaled to {size} pixels, whatever their aspect",
     "letterbox": "scaled to fit {size} pixels, the rest black",
-    "native": "judged at their own size in tiles of {size} pixels",
+    "native": "segmented at their own size in tiles of {size} pixels",
 }
 
 
@@ -18,42 +24,72 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
     """The card as Markdown.
 
     Args:
-        name: Of the bundle.
-        manifest: With the scores in ``quality``.
-        dataset: That the scores are of; tells the modality.
+        name: Name of the bundle.
+        manifest: Manifest of the bundle, with the scores in ``quality``.
+        dataset: Data set of the scores.
         notes: Markdown that ends the card.
+
+    Example:
+        >>> import bmis
+        >>> from bmis.bundle import read_bundle
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> manifest = read_bundle(find_model_file("colonoscopy")).manifest
+        >>> card = write_card("colonoscopy", manifest, bmis.open_dataset("polyps"))
+        >>> card.splitlines()[0]
+        '# colonoscopy'
     """
-    info, told, quality = manifest.info, manifest.info.provenance, manifest.quality
-    recipe = told.get("recipe")
-    recipe = recipe.get("name") if isinstance(recipe, Mapping) else recipe
-    size = "x".join(map(str, info.input.size))
-    lines = [
-        f"# {name}",
-        "",
-        "**Not a medical device.** For research and engineering. It has not been assessed for any "
-        "diagnostic or therapeutic use; whoever puts it to such a use needs the approval that the "
-        "law of their country asks for.",
-        "",
-        "## What it does",
-        "",
+    sections = (
+        [f"# {name}", "", _NOT_A_DEVICE],
+        ["## What it does", "", *_purpose(manifest, dataset)],
+        ["## Where it is from", "", *_origin(manifest.info.provenance)],
+        ["## Scores", "", *_scores(manifest)],
+        [notes.rstrip()] if notes else [],
+    )
+    return "\n".join(line for lines in sections if lines for line in (*lines, ""))
+
+
+def _purpose(manifest: Manifest, dataset: Dataset) -> list[str]:
+    info = manifest.info
+    rule = _RULES[info.input.resize].format(size="x".join(map(str, info.input.size)))
+    modality = f" ({dataset.modality})" if dataset.modality else ""
+    return [
         f"Marks {', '.join(info.classes[1:]) or info.classes[0]} in "
-        f"{'colour' if info.input.channels == 3 else 'grey'} images"
-        f"{f' ({dataset.modality})' if dataset.modality else ''}. Images are "
-        f"{_RULES[info.input.resize].format(size=size)}. Use it on images like those it was "
-        f"trained on; on others its answer means nothing{_warning(manifest)}.",
+        f"{'colour' if info.input.channels == 3 else 'grey'} images{modality}. Images are {rule}. "
+        "Use it on images like those it was trained on; on others its answer means nothing"
+        f"{_warning(manifest)}.",
         "",
         f"Network: `{info.model.name}`, {manifest.parameters:,} parameters, "
         f"{manifest.macs / 1e9:.3f} GMACs an image.",
-        "",
-        "## Where it is from",
-        "",
-        f"- data: {told.get('data', 'not known')}, licence: {told.get('licence') or 'not stated'}",
-        f"- recipe: {recipe or 'not known'}, {told.get('epochs', '?')} epochs, "
-        f"seed {told.get('seed', '?')}, best epoch {told.get('best_epoch', '?')}",
+    ]
+
+
+def _warning(manifest: Manifest) -> str:
+    """Whether the bundle detects images that are out of distribution, and how well."""
+    if manifest.info.ood is None:
+        return ", and it does not say so"
+    rate = manifest.quality.get("false_alarms")
+    falsely = "" if rate is None else f", falsely for {100 * rate:.1f} % of the images scored below"
+    return (
+        ". `bmis predict` warns of images that are out of distribution (unlike all training images)"
+        f"{falsely}; no warning does not mean that a mask is right"
+    )
+
+
+def _origin(training: Mapping[str, Any]) -> list[str]:
+    recipe = training.get("recipe")
+    recipe = recipe.get("name") if isinstance(recipe, Mapping) else recipe
+    licence = training.get("licence") or "not stated"
+    return [
+        f"- data: {training.get('data', 'not known')}, licence: {licence}",
+        f"- recipe: {recipe or 'not known'}, {training.get('epochs', '?')} epochs, "
+        f"seed {training.get('seed', '?')}, best epoch {training.get('best_epoch', '?')}",
         f"- exported on {date.today().isoformat()} by bmis {version('bmis')}",
-        "",
-        "## Scores",
-        "",
+    ]
+
+
+def _scores(manifest: Manifest) -> list[str]:
+    quality = manifest.quality
+    return [
         f"Means over {quality['images']} images of the split `{quality['split']}` of "
         f"{quality['data']}, at their own size"
         f"{describe_fields_of_view(quality['fields_of_view'])}. "
@@ -63,34 +99,24 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
         "|---|---|--:|--:|--:|--:|",
         f"| trained network | float32 | {manifest.graphs[0].check['iou_torch']:.4f} | | | |",
         *(_row(graph) for graph in manifest.graphs),
-        "",
-        *((notes.rstrip(), "") if notes else ()),
     ]
-    return "\n".join(lines)
-
-
-def describe_fields_of_view(fields_of_view: int) -> str:
-    """How many of the images were counted inside their field of view; nothing of none."""
-    return (
-        f", {fields_of_view} of them counted inside their field of view" if fields_of_view else ""
-    )
-
-
-def _warning(manifest: Manifest) -> str:
-    """How far the network notices that an image is unlike those of its training."""
-    rate = manifest.quality.get("false_alarms")
-    if manifest.info.ood is None:
-        return ", and it does not say so"
-    measured = (
-        "" if rate is None else f", falsely for {100 * rate:.1f} % of the images scored below"
-    )
-    return (
-        f". `bmis predict` warns of images that look like none of the training images{measured}; "
-        "it cannot tell whether the mask of an image that looks familiar is right"
-    )
 
 
 def _row(graph: Graph) -> str:
     check = graph.check
     scores = " | ".join(f"{check[name]:.4f}" for name in ("iou", "dice", "agreement"))
     return f"| {graph.file} | {graph.precision} | {scores} | {check['logits_error']:.1e} |"
+
+
+def describe_fields_of_view(fields_of_view: int) -> str:
+    """The end of a sentence on scores: how many images were scored inside their field of view.
+
+    Example:
+        >>> describe_fields_of_view(3)
+        ', 3 of them counted inside their field of view'
+        >>> describe_fields_of_view(0)
+        ''
+    """
+    return (
+        f", {fields_of_view} of them counted inside their field of view" if fields_of_view else ""
+    )

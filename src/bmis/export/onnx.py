@@ -1,4 +1,4 @@
-"""From a torch network to the ONNX graph of a bundle."""
+"""ONNX graphs: written from a torch network, and turned into the bytes of a bundle."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,33 @@ from bmis.models import SegmentationModel
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 18  # the oldest that has all that is needed: old runtimes on devices read it too
+OPSET = 18  # the oldest that suffices, so that old runtimes on devices read it too
 
 
 def to_onnx(
     model: SegmentationModel, size: tuple[int, int], *, any_size: bool = False
 ) -> "onnx.ModelProto":
-    """The graph of a network: "image" (N, C, H, W) float32 -> "logits" (N, K, H, W) float32.
+    """Write a network as a graph: "image" (N, C, H, W) float32 -> "logits" (N, K, H, W) float32.
 
-    Batch norms are folded, layers rewritten (see ``rewrite``). Nodes carry the names of their
-    modules, for ``quantise``; ``serialised`` takes them out.
+    Batch norms are folded and layers rewritten (see ``rewrite``). Nodes carry the names of their
+    modules, which ``quantise`` needs and ``serialised`` removes. The model that is given stays as
+    it is.
 
     Args:
-        model: Left as it is.
-        size: Height and width.
-        any_size: Take every multiple of the model's stride, not ``size`` alone.
+        model: The network.
+        size: Height and width in pixels.
+        any_size: Whether the graph takes every multiple of the model's stride, not only ``size``.
 
     Raises:
-        ConfigError: torch or ONNX has no way to write this network as a graph.
+        ConfigError: torch or ONNX cannot write this network as a graph.
         DataError: The model does not take this size.
         MissingExtraError: onnx or onnxscript is not installed.
+
+    Example:
+        >>> import bmis
+        >>> graph = to_onnx(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
+        >>> [value.name for value in (*graph.graph.input, *graph.graph.output)]  # doctest: +SKIP
+        ['image', 'logits']
     """
     require("onnx", extra="export")
     require("onnxscript", extra="export")
@@ -49,18 +56,27 @@ def to_onnx(
         graph = exported.graph
         fold_norms(graph)
         optimize(exported)
-    graph.outputs[0].name = "logits"  # a norm that was the last word took its name with it
+    graph.outputs[0].name = "logits"  # folding a norm at the very end has removed the name
     sides: tuple[str | int, ...] = ("H", "W") if any_size else size
     for value, channels in (
         (graph.inputs[0], model.in_channels),
         (graph.outputs[0], model.num_classes),
     ):
         value.shape = onnx_ir.Shape(["N", channels, *sides])
-    return onnx_ir.to_proto(exported)  # type: ignore[no-any-return]
+    written: onnx.ModelProto = onnx_ir.to_proto(exported)
+    return written
 
 
 def serialised(graph: "onnx.ModelProto") -> bytes:
-    """The graph's bytes without what only its making needed, paths of source files among it."""
+    """The graph's bytes without what only the export needed, such as paths of source files.
+
+    Example:
+        >>> from onnx import helper
+        >>> node = helper.make_node("Relu", ["image"], ["logits"], name="relu", doc_string="a.py")
+        >>> graph = helper.make_model(helper.make_graph([node], "tiny", [], []))
+        >>> b"a.py" in graph.SerializeToString(), b"a.py" in serialised(graph)
+        (True, False)
+    """
     import onnx
 
     plain = onnx.ModelProto()
@@ -91,7 +107,7 @@ def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]
 
 
 def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
-    """The exporter's own model (onnx_ir)."""
+    """The network as the exporter's own kind of graph (onnx_ir)."""
     program = torch.export.export(model, (images,), dynamic_shapes=shapes)
     exported = torch.onnx.export(
         program,
@@ -101,5 +117,5 @@ def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[i
         output_names=["logits"],
         verbose=False,
     )
-    assert exported is not None  # for the type checker: only the old exporter answers None
+    assert exported is not None  # for the type checker: only the old exporter returns None
     return exported.model

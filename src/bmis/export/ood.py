@@ -1,4 +1,4 @@
-"""What a data set's images look like, for the device to tell others from them."""
+"""The out-of-distribution reference of a bundle, learnt from the images of its data set."""
 
 from collections.abc import Sequence
 
@@ -14,31 +14,40 @@ from bmis.system.progress import track
 
 
 def learn_ood_reference(
-    dataset: Dataset, proving: Sequence[Case]
+    dataset: Dataset, test_cases: Sequence[Case]
 ) -> tuple[OodReference | None, float | None]:
-    """Learn from the images to train and to validate on.
+    """Learn from the training and validation images what is in distribution.
+
+    Images that cannot be read are left out.
 
     Args:
-        dataset: Images that cannot be read are passed over.
-        proving: Images to count false alarms on.
+        dataset: The data set of the training.
+        test_cases: Images to count false alarms on. Those that were learnt from are left out.
 
     Returns:
-        What was learnt, and the share of ``proving``, less those learnt from, that looks like none
-        of them; None for what too few images can tell.
+        What was learnt, and the share of ``test_cases`` that is out of distribution all the same.
+        Each is None where there are too few images.
+
+    Example:
+        >>> import bmis
+        >>> dataset = bmis.open_dataset("polyps")
+        >>> reference, false_alarms = learn_ood_reference(dataset, dataset.split("test"))
+        >>> reference.limit > 0, 0 <= false_alarms <= 1
+        (True, True)
     """
     learning = [case for case in dataset.cases if case.split in ("train", "val")]
-    known = fit_ood_reference(_statistics(learning))
-    others = [case for case in proving if case.split not in ("train", "val")]
-    if known is None or not others:
-        return known, None
-    detector = OodDetector(known)
-    strange = [detector(one) > 1 for one in _statistics(others)]
-    return known, sum(strange) / len(strange) if strange else None
+    reference = fit_ood_reference(_statistics(learning))
+    others = [case for case in test_cases if case.split not in ("train", "val")]
+    if reference is None or not others:
+        return reference, None
+    detector = OodDetector(reference)
+    alarms = [detector(one) > 1 for one in _statistics(others)]
+    return reference, sum(alarms) / len(alarms) if alarms else None
 
 
 def _statistics(cases: Sequence[Case]) -> list[NDArray[np.float64]]:
     found = []
-    for case in track(cases, "learning what images look like", total=len(cases)):
+    for case in track(cases, "describing images", total=len(cases)):
         try:
             found.append(describe(read_image(case.image).pixels))
         except DataError:

@@ -1,4 +1,4 @@
-"""Graphs in OpenVINO's own form, and int8 by NNCF."""
+"""Graphs in OpenVINO's own format, in float32 or in int8 by NNCF."""
 
 import tempfile
 from pathlib import Path
@@ -13,11 +13,19 @@ Files = tuple[bytes, bytes]  # the XML and its weights
 
 
 def to_openvino(graph: bytes) -> Files:
-    """An ONNX graph, float32 or int8, as OpenVINO's XML and its weights.
+    """Turn an ONNX graph, float32 or int8, into OpenVINO's XML and its weights.
 
     Raises:
-        ConfigError: OpenVINO has no way to read this graph.
+        ConfigError: OpenVINO cannot read this graph.
         MissingExtraError: OpenVINO is not installed.
+
+    Example:
+        >>> from onnx import parser
+        >>> text = "tiny (float[1,3,8,8] image) => (float[1,3,8,8] logits) { logits = Relu(image) }"
+        >>> graph = parser.parse_model('<ir_version: 10, opset_import: ["": 18]>' + text)
+        >>> xml, weights = to_openvino(graph.SerializeToString())
+        >>> xml[:5]
+        b'<?xml'
     """
     core = _core()
     with wrap_library_errors(_KIND):
@@ -25,15 +33,25 @@ def to_openvino(graph: bytes) -> Files:
 
 
 def quantise_by_nncf(graph: bytes, images: Images) -> Files:
-    """A float ONNX graph in int8 as NNCF does it, its attention in float.
+    """Quantise a float32 ONNX graph to int8 by NNCF; attention stays in float.
 
     Args:
-        graph: See ``onnx_graph.to_onnx``.
-        images: (n, C, H, W) normalised; see ``calibration``.
+        graph: What ``serialised`` returns.
+        images: (n, C, H, W) normalised; see ``read_calibration``.
 
     Raises:
         ConfigError: NNCF cannot quantise this graph.
         MissingExtraError: OpenVINO or NNCF is not installed.
+
+    Example:
+        >>> import numpy as np
+        >>> from onnx import parser
+        >>> text = "tiny (float[1,3,8,8] image) => (float[1,3,8,8] logits) { logits = Relu(image) }"
+        >>> graph = parser.parse_model('<ir_version: 10, opset_import: ["": 18]>' + text)
+        >>> images = np.zeros((8, 3, 8, 8), np.float32)
+        >>> xml, weights = quantise_by_nncf(graph.SerializeToString(), images)
+        >>> b"Relu" in xml or b"ReLU" in xml
+        True
     """
     core = _core()
     with wrap_library_errors(_KIND):
@@ -42,7 +60,7 @@ def quantise_by_nncf(graph: bytes, images: Images) -> Files:
             core.read_model(graph),
             nncf.Dataset([image[None] for image in images]),
             subset_size=len(images),
-            # signed where values are: the exact zero of the activations costs nothing here
+            # signed only where values are: zero stays exact for activations at no cost here
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(types=["MatMul", "Softmax"], validate=False),
         )

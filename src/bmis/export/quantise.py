@@ -1,10 +1,10 @@
 """An ONNX graph in int8: static, weights per channel, ranges from real images.
 
-What multiplies activations with activations (attention) and what is small but delicate (sigmoids,
-means, softmax) stays in float. Where the rest does not pass as a whole, which of its parts stay in
-float too is measured: every part is quantised alone and ranked by what that does to the logits, and
-the worst go back to float: one, two, four, and so on. Their weights are stored in int8 all the same
-(see ``packing``).
+Products of activations with activations (attention) stay in float, and so do small but delicate
+operators (sigmoids, means, softmax). Where the rest as a whole does not meet the target, more of it
+stays in float, and measurements decide which parts: each part is quantised alone and ranked by its
+sensitivity, which is what that does to the logits. The most sensitive parts go back to float: one,
+two, four, and so on. Their weights are still stored in int8 (see ``weight_packing``).
 """
 
 import ast
@@ -28,30 +28,39 @@ if TYPE_CHECKING:
     import onnx
 
 Images = NDArray[np.float32]
-Judge = Callable[["onnx.ModelProto"], float]
+AllowanceUsed = Callable[["onnx.ModelProto"], float]
 
-TARGET = 0.5  # of the gate's allowances, on other images than the gate's
+TARGET = 0.5  # share of the gate's allowances, on other images than the gate's
 
 _OPERATORS = (
     "Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "MatMul",
     "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Transpose",
 )  # fmt: skip
-_TURNS = ("Reshape", "Transpose")
+_LAYOUT = ("Reshape", "Transpose")
 _BETWEEN = "(between modules)"
-_RANKING = 8  # images that parts are ranked by
-_MOST_PARTS = 32  # more are ranked by the module above them
+_RANKING = 8  # images on which parts are ranked
+_MOST_PARTS = 32  # if there are more, parts are the modules above them
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """An int8 graph and what was found on the way.
+    """An int8 graph and how it was found.
 
     Attributes:
-        graph: QDQ form: each quantised operator between DequantizeLinear and QuantizeLinear.
-        sensitivity: For each part of the network, what quantising it alone does to the logits: root
-            mean square error over root mean square. Empty where all passed at once.
+        graph: The graph in QDQ form: each quantised operator lies between DequantizeLinear and
+            QuantizeLinear.
+        sensitivity: For each part of the network, the error of the logits with only that part
+            quantised: root mean square error over root mean square. Empty where the whole graph
+            met the target at once.
         kept: The parts that went back to float.
-        tries: Each try's number of parts in float, and what the infer said of it.
+        tries: How many parts were in float in each try, and the share of the allowances it used.
+
+    Example:
+        >>> import onnx
+        >>> tries = ((0, 0.7), (1, 0.4))
+        >>> found = Quantised(onnx.ModelProto(), {"stage_1": 0.03}, ("stage_1",), tries)
+        >>> found.kept
+        ('stage_1',)
     """
 
     graph: "onnx.ModelProto"
@@ -60,19 +69,30 @@ class Quantised:
     tries: tuple[tuple[int, float], ...]
 
 
-def quantise(graph: "onnx.ModelProto", images: Images, infer: Judge) -> Quantised:
-    """Make an int8 graph that passes with few parts in float; if none does, the nearest.
+def quantise(graph: "onnx.ModelProto", images: Images, allowance_used: AllowanceUsed) -> Quantised:
+    """Make an int8 graph that meets the target with few parts in float.
+
+    If none meets the target, the nearest is returned.
 
     Args:
-        graph: As ``to_onnx`` gives it, with the names of its modules.
-        images: (n, C, H, W) normalised; see ``calibration``.
-        infer: How much a candidate uses of what is allowed; up to ``TARGET`` it is good enough.
+        graph: What ``to_onnx`` returns, with the names of its modules.
+        images: (n, C, H, W) normalised; see ``read_calibration``.
+        allowance_used: Gives the share of what is allowed that a graph uses; ``TARGET`` or less
+            is good enough.
 
     Raises:
         MissingExtraError: onnx is not installed.
+
+    Example:
+        >>> from onnx import parser
+        >>> text = "tiny (float[N,3,8,8] image) => (float[N,3,8,8] logits) { logits = Relu(image) }"
+        >>> graph = parser.parse_model('<ir_version: 10, opset_import: ["": 18]>' + text)
+        >>> images = np.ones((8, 3, 8, 8), np.float32)
+        >>> quantise(graph, images, lambda int8: 0.2).tries
+        ((0, 0.2),)
     """
     best = pack_weights(_int8(graph, images, ()))
-    least = infer(best)
+    least = allowance_used(best)
     kept: tuple[str, ...] = ()
     tries = [(0, least)]
     if least <= TARGET:
@@ -84,18 +104,18 @@ def quantise(graph: "onnx.ModelProto", images: Images, infer: Judge) -> Quantise
     while count < len(parts) and least > TARGET:
         floats = [node for part in worst_first[:count] for node in parts[part]]
         candidate = pack_weights(_int8(graph, images, floats))
-        used = infer(candidate)
+        used = allowance_used(candidate)
         tries.append((count, used))
         if used < least:
             best, least, kept = candidate, used, tuple(worst_first[:count])
-        count *= 2  # each try takes as long as a hundred images
+        count *= 2  # few tries, because each takes as long as a hundred images
     return Quantised(best, sensitivity, kept, tuple(tries))
 
 
 def _rank_parts(
     graph: "onnx.ModelProto", images: Images, parts: Mapping[str, Sequence[str]]
 ) -> dict[str, float]:
-    """What quantising each part alone does to the logits, relative."""
+    """The sensitivity of each part."""
     exact = _logits(graph, images)
     scale = float(np.sqrt(np.square(exact).mean())) or 1.0
     every = {node for nodes in parts.values() for node in nodes}
@@ -108,7 +128,7 @@ def _rank_parts(
 
 
 def _parts(graph: "onnx.ModelProto") -> dict[str, list[str]]:
-    """Nodes that can be quantised, by the module they came from; two levels deep, if few."""
+    """Nodes that can be quantised, by their module; two levels deep, unless that gives too many."""
     named = [(node.name, _scope(node)) for node in _candidates(graph)]
     for depth in (2, 1):
         parts: dict[str, list[str]] = {}
@@ -128,6 +148,7 @@ def _scope(node: "onnx.NodeProto") -> list[str]:
 
 
 def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
+    """The nodes that can be quantised."""
     constants = {tensor.name: tensor for tensor in graph.graph.initializer}
     attention = _attention(graph, set(constants))
     for node in graph.graph.node:
@@ -135,22 +156,22 @@ def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
             continue
         weights = [constants[name] for name in node.input if name in constants]
         if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
-            continue  # along the channels' means: few numbers, and a sigmoid follows
-        if node.op_type == "Conv" and weights and _multiplies(weights[0], node):
+            continue  # on the means of the channels: few numbers, and a sigmoid follows
+        if node.op_type == "Conv" and weights and _widens_channels(weights[0], node):
             continue  # slower in int8 than in float
         if node.op_type in ("Add", "Mul") and weights:
-            continue  # a norm's factors, which one range for all channels would spoil
+            continue  # factors of a norm, for which one range of all channels is too coarse
         yield node
 
 
-def _multiplies(weight: "onnx.TensorProto", node: "onnx.NodeProto") -> bool:
-    """Whether a convolution has several filters for each channel by itself."""
+def _widens_channels(weight: "onnx.TensorProto", node: "onnx.NodeProto") -> bool:
+    """Whether a convolution has several filters for each single channel."""
     groups = next((one.i for one in node.attribute if one.name == "group"), 1)
     return bool(weight.dims[1] == 1 and 1 < groups < weight.dims[0])
 
 
 def _attention(graph: "onnx.ModelProto", constants: set[str]) -> set[str]:
-    """Products of activations with activations, and what only turns their factors."""
+    """Products of activations with activations, and what only changes their factors' layout."""
     makers = {name: node for node in graph.graph.node for name in node.output}
     found: set[str] = set()
     waiting = [
@@ -162,12 +183,12 @@ def _attention(graph: "onnx.ModelProto", constants: set[str]) -> set[str]:
         node = waiting.pop()
         found.add(node.name)
         behind = (makers[name] for name in node.input if name in makers)
-        waiting += [n for n in behind if n.op_type in _TURNS and n.name not in found]
+        waiting += [n for n in behind if n.op_type in _LAYOUT and n.name not in found]
     return found
 
 
 def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "onnx.ModelProto":
-    """The graph in QDQ form, but for the nodes named."""
+    """The graph in QDQ form, except for the nodes in ``floats``."""
     import onnx
 
     load_onnxruntime()
@@ -175,7 +196,7 @@ def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "o
     chosen = {node.name for node in _candidates(graph)} - set(floats)
     with tempfile.TemporaryDirectory() as folder, wrap_library_errors("an int8 graph"):
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        onnx.save(graph, source)  # a graph in memory would be changed
+        onnx.save(graph, source)  # from a file, because a graph in memory would be changed
         quantization.quantize_static(
             source,
             target,
@@ -191,12 +212,13 @@ def _int8(graph: "onnx.ModelProto", images: Images, floats: Sequence[str]) -> "o
 
 
 class _Reader:
-    """The images one by one, as ONNX Runtime's calibration asks for them."""
+    """The images one by one, in the way that ONNX Runtime's calibration reads them."""
 
     def __init__(self, images: Images) -> None:
         self._waiting = iter(images)
 
     def get_next(self) -> dict[str, Images] | None:
+        """The next image as the inputs of the graph, None after the last."""
         image = next(self._waiting, None)
         return None if image is None else {"image": image[None]}
 

@@ -1,11 +1,11 @@
-"""Layers that edge runtimes dislike, replaced by others that give the same numbers.
+"""Layers that runtimes on devices are slow at, replaced by others that give the same numbers.
 
-A transposed convolution becomes a convolution whose channels are then dealt out over the finer
-grid (depth to space): runtimes have a fast convolution in float and in int8, and often no int8
+A transposed convolution becomes a convolution whose channels are then arranged on the finer grid
+(depth to space). Runtimes have a fast convolution in float and in int8, and often no int8
 transposed convolution at all.
 
-A bicubic enlargement by two becomes a convolution of each channel by itself, dealt out likewise:
-ONNX Runtime computes it pixel by pixel, many times slower.
+A bicubic enlargement by two becomes a convolution of each channel by itself, followed by depth to
+space. ONNX Runtime computes the original pixel by pixel, many times slower.
 """
 
 import copy
@@ -20,7 +20,14 @@ from bmis.models import SegmentationModel
 
 
 def rewrite(model: SegmentationModel) -> SegmentationModel:
-    """An equal network for export, in eval mode; the one that is given stays as it is."""
+    """An equal network for export, in eval mode; the one that is given stays as it is.
+
+    Example:
+        >>> from bmis import build_model
+        >>> plain = rewrite(build_model("unet", widths=(4, 8)))
+        >>> any(isinstance(layer, nn.ConvTranspose2d) for layer in plain.modules())
+        False
+    """
     merged = copy.deepcopy(model).eval()
     merged.merge()
     for module in list(merged.modules()):
@@ -38,7 +45,7 @@ def _is_bicubic(layer: nn.Upsample) -> bool:
 
 
 class _Bicubic(nn.Module):
-    """``nn.Upsample(scale_factor=2, mode="bicubic")``: 5 x 5 pixels for each of four phases."""
+    """``nn.Upsample(scale_factor=2, mode="bicubic")`` by four kernels of 5 x 5, one a phase."""
 
     kernel: Tensor  # (4, 1, 5, 5)
 
@@ -47,7 +54,7 @@ class _Bicubic(nn.Module):
         point = torch.zeros(1, 1, 9, 9)
         point[..., 4, 4] = 1
         spread = F.interpolate(point, scale_factor=2, mode="bicubic")  # (1, 1, 18, 18)
-        # a pixel sees what is d further as the pixel d before sees the point: read backwards
+        # flipped: a neighbour d pixels on has the weight that the point gives to d pixels before
         phases = F.pixel_unshuffle(spread, 2)[0, :, 2:7, 2:7].flip(1, 2)
         self.register_buffer("kernel", phases[:, None])
 
@@ -59,11 +66,11 @@ class _Bicubic(nn.Module):
 
 
 def _padding(layer: nn.ConvTranspose2d) -> tuple[int, int]:
-    return cast(tuple[int, int], layer.padding)  # words such as "same" are for convolutions only
+    return cast(tuple[int, int], layer.padding)  # text such as "same" is for convolutions only
 
 
 def _doubles(layer: nn.ConvTranspose2d) -> bool:
-    """Whether the output is exactly ``stride`` times the input, which dealing out asks for."""
+    """Whether the output is exactly ``stride`` times the input, as depth to space requires."""
     same = len({*layer.stride}) == 1
     grown = [
         kernel - 2 * padding + extra == stride
@@ -77,9 +84,9 @@ def _doubles(layer: nn.ConvTranspose2d) -> bool:
 def _sub_pixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
     """Padding, a convolution with ``stride ** 2`` times the channels, depth to space.
 
-    Row ``stride * m + a`` of the output sees row ``m + d`` of the input through row
-    ``a + padding - stride * d`` of the transposed kernel, where it has such a row; the same holds
-    for columns. So all outputs of one phase ``a`` are one convolution.
+    Row ``stride * m + a`` of the output depends on row ``m + d`` of the input through row
+    ``a + padding - stride * d`` of the transposed kernel, if it has such a row. The same holds for
+    columns. So all outputs of one phase ``a`` are one convolution.
     """
     stride = layer.stride[0]
     reach = [_reach(k, p, stride) for k, p in zip(layer.kernel_size, _padding(layer), strict=True)]
@@ -101,7 +108,7 @@ def _sub_pixel(layer: nn.ConvTranspose2d) -> nn.Sequential:
 
 
 def _reach(kernel: int, padding: int, stride: int) -> tuple[int, int]:
-    """How many rows before and after its own an output phase sees at most."""
+    """The most rows before and after its own that an output phase depends on."""
     first = math.ceil((padding - kernel + 1) / stride)
     last = (stride - 1 + padding) // stride
     return -first, last

@@ -1,6 +1,6 @@
-"""The verb ``export``: a trained network in, a bundle out that devices run without torch.
+"""The command ``export``: a trained network in, a bundle out that devices run without torch.
 
-Nothing is written unless the graphs' masks are the network's masks (see ``graphs.gate``).
+Nothing is written unless the graphs' masks are the network's masks (see ``export.gate``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from bmis.bundle import SUFFIX, Manifest, write_bundle
 from bmis.config import ModelInfo
 from bmis.data.folder import Dataset
 from bmis.errors import ConfigError
-from bmis.evaluate.training_data import find_origin, open_origin
+from bmis.evaluate.training_data import find_training_data, open_training_data
 from bmis.export.calibration import read_calibration
 from bmis.export.gate import check_float, check_int8
 from bmis.export.model_card import write_card
@@ -32,16 +32,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exported:
-    """A bundle and what was found on the way.
+    """The result of ``export_run``.
 
     Attributes:
-        path: The file.
-        bytes: Its size.
-        manifest: What it says about itself.
-        sensitivity: For int8, what quantising each part alone does to the logits (relative).
-        kept: For int8, the parts that went back to float, besides what always stays in it.
-        tries: For int8, each try's number of parts in float, and how much of the gate's allowances
-            it used on validation images.
+        path: The bundle.
+        bytes: Size of the bundle.
+        manifest: Manifest of the bundle.
+        sensitivity: For int8, the relative error of the logits with only this part quantised, for
+            each part.
+        kept: For int8, the parts that stay in float, besides those that always do.
+        tries: For int8, how many parts were in float in each try, and the share of the gate's
+            allowances that the try used on validation images.
+
+    Example:
+        >>> import bmis
+        >>> done = bmis.export_run("run", "lesion.bmis", data="polyps")  # doctest: +SKIP
+        >>> [graph.file for graph in done.manifest.graphs]  # doctest: +SKIP
+        ['model.onnx']
     """
 
     path: Path
@@ -77,9 +84,9 @@ def export_run(
     Args:
         run: Run folder of ``bmis train``, or a ``.safetensors`` file.
         out: The bundle, ``.bmis``; replaced if it is there.
-        options: What it shall hold; by default float32 in ONNX.
-        data: Dataset folder whose test split proves the graphs, and whose validation split the
-            parts that stay in float are chosen by; by default the one of the training.
+        options: What the bundle holds; by default float32 in ONNX.
+        data: Dataset folder, by default that of the training. Its test split validates the graphs;
+            on its validation split the parts that stay in float are chosen.
         calibrate: Dataset folder whose training split int8 ranges are read from; by default
             ``data``.
 
@@ -87,7 +94,13 @@ def export_run(
         ConfigError: An option is wrong, or the network cannot be written as a graph.
         DataError: The images cannot be used, or ``out`` cannot be written.
         BundleError: The run cannot be read, or a graph did not pass the gate.
-        MissingExtraError: What a format needs is not installed.
+        MissingExtraError: A library that a format needs is not installed.
+
+    Example:
+        >>> import bmis
+        >>> done = bmis.export_run("run", "lesion.bmis", data="polyps")  # doctest: +SKIP
+        >>> bmis.load("lesion.bmis")("photo.png").labels.shape  # doctest: +SKIP
+        (64, 64)
     """
     run, out, options = Path(run), Path(out), options or ExportOptions()
     if out.suffix.lower() != SUFFIX:
@@ -95,26 +108,28 @@ def export_run(
     output_folder(out.parent)
     model, info = load_model(run)
     dataset = _dataset(run, info, data)
-    proof = Validator(model, info, dataset)
+    validator = Validator(model, info, dataset)
     size = _size(options, info)
     graph = to_onnx(model, info.input.size, any_size=size is None)
-    made, found = [], None
+    exported, quantised = [], None
     if options.keep_float or not options.int8:
-        made += _make_float(graph, options.formats, size)
-        made += _make_fixed(model, options.formats, info.input.size)
+        exported += _export_float(graph, options.formats, size)
+        exported += _export_fixed(model, options.formats, info.input.size)
     if options.int8:
         ranges = dataset if calibrate is None else _dataset(run, info, calibrate)
         images = read_calibration(ranges, info.input)
-        found = quantise(graph, images, lambda int8: proof.allowance_used(_onnx_int8(int8, size)))
-        made.append(_onnx_int8(found.graph, size))
+        quantised = quantise(
+            graph, images, lambda int8: validator.allowance_used(_onnx_int8(int8, size))
+        )
+        exported.append(_onnx_int8(quantised.graph, size))
         if "openvino" in options.formats:
-            made.append(_openvino_int8(graph, made[-1], images, proof))
-    proven = [_prove(proof, part) for part in made]
-    return _write(out, proof, proven, found, options.notes)
+            exported.append(_openvino_int8(graph, exported[-1], images, validator))
+    validated = [_validate(validator, one) for one in exported]
+    return _write(out, validator, validated, quantised, options.notes)
 
 
 def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:
-    """The one that the graphs take, None for any."""
+    """The only size that the graphs take, None for any."""
     own = info.input.size
     if options.size not in (None, "any", own):
         raise ConfigError(
@@ -125,23 +140,23 @@ def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:
 
 
 def _dataset(run: Path, info: ModelInfo, data: Path | str | None) -> Dataset:
-    return open_origin(find_origin(run, info, data=data), info)
+    return open_training_data(find_training_data(run, info, data=data), info)
 
 
-def _make_float(
+def _export_float(
     graph: "onnx.ModelProto", formats: Sequence[str], size: tuple[int, int] | None
 ) -> list[ExportedGraph]:
     content = serialised(graph)
-    made = [ExportedGraph.of("onnx", "float32", size, (content,))]
+    exported = [ExportedGraph.of("onnx", "float32", size, (content,))]
     if "openvino" in formats:
-        made.append(ExportedGraph.of("openvino", "float32", size, to_openvino(content)))
-    return made
+        exported.append(ExportedGraph.of("openvino", "float32", size, to_openvino(content)))
+    return exported
 
 
-def _make_fixed(
+def _export_fixed(
     model: SegmentationModel, formats: Sequence[str], size: tuple[int, int]
 ) -> list[ExportedGraph]:
-    """What takes one size whatever the others take, written straight from the network."""
+    """The formats that take one size only, written straight from the network."""
     return [
         ExportedGraph.of(name, "float32", size, (kind.write(model, size),))
         for name, kind in FIXED.items()
@@ -154,49 +169,49 @@ def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> Export
 
 
 def _openvino_int8(
-    graph: "onnx.ModelProto", ours: ExportedGraph, images: Images, proof: Validator
+    graph: "onnx.ModelProto", ours: ExportedGraph, images: Images, validator: Validator
 ) -> ExportedGraph:
-    """Ours or NNCF's in OpenVINO's form: the quicker if both pass with ease, else the nearer."""
+    """Our int8 graph or NNCF's: the faster one if both meet the target, else the nearer one."""
     makers = (to_openvino(ours.contents[0]), quantise_by_nncf(serialised(graph), images))
-    made = [ExportedGraph.of("openvino", "int8", ours.graph.size, files) for files in makers]
-    used = [proof.allowance_used(one) for one in made]
-    costs = used if max(used) > TARGET else [proof.seconds(one, images[:1]) for one in made]
-    return made[costs.index(min(costs))]
+    both = [ExportedGraph.of("openvino", "int8", ours.graph.size, files) for files in makers]
+    used = [validator.allowance_used(one) for one in both]
+    costs = used if max(used) > TARGET else [validator.seconds(one, images[:1]) for one in both]
+    return both[costs.index(min(costs))]
 
 
-def _prove(proof: Validator, made: ExportedGraph) -> ExportedGraph:
-    """The same with the figures of the gate; raises if it does not pass."""
-    found = proof.compare(made)
-    check = check_float if made.graph.precision == "float32" else check_int8
-    check(found, made.graph.file)
-    return replace(made, graph=replace(made.graph, check=found.to_dict()))
+def _validate(validator: Validator, exported: ExportedGraph) -> ExportedGraph:
+    """The graph with the figures of the gate; raises ``BundleError`` if it does not pass."""
+    found = validator.compare(exported)
+    check = check_float if exported.graph.precision == "float32" else check_int8
+    check(found, exported.graph.file)
+    return replace(exported, graph=replace(exported.graph, check=found.to_dict()))
 
 
 def _write(
     out: Path,
-    proof: Validator,
-    proven: Sequence[ExportedGraph],
-    found: Quantised | None,
+    validator: Validator,
+    validated: Sequence[ExportedGraph],
+    quantised: Quantised | None,
     notes: str,
 ) -> Exported:
-    dataset = proof.dataset
-    ood, false_alarms = learn_ood_reference(dataset, proof.cases)
-    manifest = proof.manifest(
-        [made.graph for made in proven],
+    dataset = validator.dataset
+    ood, false_alarms = learn_ood_reference(dataset, validator.cases)
+    manifest = validator.manifest(
+        [one.graph for one in validated],
         data=dataset.name,
-        split=proof.split,
-        images=len(proof.cases),
-        fields_of_view=sum(case.field_of_view is not None for case in proof.cases),
+        split=validator.split,
+        images=len(validator.cases),
+        fields_of_view=sum(case.field_of_view is not None for case in validator.cases),
         false_alarms=false_alarms,
     )
     manifest = replace(manifest, info=replace(manifest.info, ood=ood))
     members = {
         name: content
-        for made in proven
-        for name, content in zip(made.graph.files, made.contents, strict=True)
+        for one in validated
+        for name, content in zip(one.graph.files, one.contents, strict=True)
     }
     write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset, notes))
     size = out.stat().st_size
-    if found is None:
+    if quantised is None:
         return Exported(out, size, manifest, {}, (), ())
-    return Exported(out, size, manifest, found.sensitivity, found.kept, found.tries)
+    return Exported(out, size, manifest, quantised.sensitivity, quantised.kept, quantised.tries)

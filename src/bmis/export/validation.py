@@ -1,4 +1,4 @@
-"""What a graph is proven on: the torch network, its data set, and the engines of the device."""
+"""Validation of graphs against the torch network, on its data set, by the device's engines."""
 
 import statistics
 import tempfile
@@ -27,16 +27,20 @@ from bmis.system.stopwatch import time_calls
 
 _ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 _PRECISIONS = {"float32": "fp32", "int8": "int8"}
-_CHOICE = 64  # validation images that int8 is chosen by
-_SECONDS = 0.5
+_CHOICE = 64  # validation images on which int8 graphs are chosen
+_SECONDS = 0.5  # least time of a measurement
 
 
 class Fixed(NamedTuple):
-    """A format in float32, for one size and one image at a time, that its own library runs.
+    """A float32 format for one size and one image at a time, which its own library runs.
 
     Attributes:
         write: Network and size -> bytes.
         run: Bytes, size and stride -> runtime.
+
+    Example:
+        >>> FIXED["litert"].run.__name__
+        'LitertRuntime'
     """
 
     write: Callable[[SegmentationModel, tuple[int, int]], bytes]
@@ -52,7 +56,16 @@ FORMATS = ("onnx", "openvino", *FIXED)
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """A graph and its bytes, one for each of ``graph.files``."""
+    """A graph and its bytes.
+
+    Attributes:
+        graph: Its entry in the manifest.
+        contents: One for each of ``graph.files``.
+
+    Example:
+        >>> ExportedGraph.of("onnx", "int8", (224, 224), (b"...",)).graph.file
+        'model.int8.onnx'
+    """
 
     graph: Graph
     contents: tuple[bytes, ...]
@@ -61,7 +74,7 @@ class ExportedGraph:
     def of(
         cls, format: str, precision: str, size: tuple[int, int] | None, contents: tuple[bytes, ...]
     ) -> "ExportedGraph":
-        """The graph under the name that its kind has in every bundle."""
+        """Make one under the file name that its kind has in every bundle."""
         return cls(Graph(FILES[format, precision][0], format, precision, size), contents)
 
 
@@ -70,17 +83,23 @@ class Validator:
 
     Args:
         model: The network.
-        info: What was saved with it.
-        dataset: Its test split proves; its validation split helps to choose.
+        info: What was saved with the network.
+        dataset: Its test split validates graphs; its validation split helps to choose one.
 
     Attributes:
-        info: As given.
-        dataset: As given.
-        split: That proves: "test", or "val" where there is no test split.
-        cases: Its images.
+        info: What was saved with the network.
+        dataset: The data set.
+        split: The split that validates: "test", or "val" where there is no test split.
+        cases: The images of that split.
 
     Raises:
         DataError: There are neither test nor validation images.
+
+    Example:
+        >>> import bmis
+        >>> validator = Validator(*bmis.load_model("run"), bmis.open_dataset("polyps"))
+        >>> validator.split
+        'test'
     """
 
     def __init__(self, model: SegmentationModel, info: ModelInfo, dataset: Dataset) -> None:
@@ -92,47 +111,51 @@ class Validator:
             "macs": count_macs(model, info.input.size),
         }
         self.split = "test" if any(case.split == "test" for case in dataset.cases) else "val"
-        self.cases = _of(dataset, self.split)
-        self._choice = _of(dataset, "val")[:_CHOICE] or self.cases
+        self.cases = _cases(dataset, self.split)
+        self._choice = _cases(dataset, "val")[:_CHOICE] or self.cases
         if not self.cases:
             raise DataError(
-                f"{dataset.root}: has no test or validation images to prove the graph on; name "
+                f"{dataset.root}: has no test or validation images to validate the graph on; name "
                 "another data set with --data"
             )
-        self._network = Reference(TorchRuntime(model), info, dataset)
+        self._reference = Reference(TorchRuntime(model), info, dataset)
 
-    def compare(self, made: ExportedGraph, cases: Sequence[Case] | None = None) -> Agreement:
-        """Judge images by the graph and by the network; the images that prove by default."""
+    def compare(self, exported: ExportedGraph, cases: Sequence[Case] | None = None) -> Agreement:
+        """Run the graph and the network on the same images, by default those that validate."""
         cases = self.cases if cases is None else cases
-        return compare(self.load(made), self._network, cases)
+        return compare(self.load(exported), self._reference, cases)
 
     def manifest(self, graphs: Sequence[Graph], **quality: Any) -> Manifest:
-        """Of a bundle with these graphs of the network."""
+        """The manifest of a bundle that holds these graphs of the network."""
         return Manifest(self.info, graphs=tuple(graphs), quality=quality, **self._facts)
 
-    def allowance_used(self, made: ExportedGraph) -> float:
-        """Of the gate's, by an int8 graph on validation images: those that prove are others."""
-        return allowance_used(self.compare(made, self._choice))
+    def allowance_used(self, exported: ExportedGraph) -> float:
+        """The share of the gate's allowances that an int8 graph uses on validation images.
 
-    def load(self, made: ExportedGraph) -> Runtime:
-        """The graph as a device would load it: out of a bundle."""
+        Choosing a graph on other images than those that validate it keeps the validation honest.
+        """
+        return allowance_used(self.compare(exported, self._choice))
+
+    def load(self, exported: ExportedGraph) -> Runtime:
+        """Load the graph as a device would: out of a bundle."""
+        graph = exported.graph
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"proof{SUFFIX}"
-            members = dict(zip(made.graph.files, made.contents, strict=True))
-            write_bundle(path, self.manifest([made.graph]), members, "# proof\n")
-            if made.graph.format in FIXED:
-                content = read_bundle(path).read(made.graph.file)
-                run = FIXED[made.graph.format].run
+            path = Path(folder) / f"validation{SUFFIX}"
+            members = dict(zip(graph.files, exported.contents, strict=True))
+            write_bundle(path, self.manifest([graph]), members, "# validation\n")
+            if graph.format in FIXED:
+                content = read_bundle(path).read(graph.file)
+                run = FIXED[graph.format].run
                 return run(content, self.info.input.size, self._facts["stride"])
             options = RuntimeOptions(
-                engine=_ENGINES[made.graph.format], precision=_PRECISIONS[made.graph.precision]
+                engine=_ENGINES[graph.format], precision=_PRECISIONS[graph.precision]
             )
             return load_runtime(path, options)[0]
 
-    def seconds(self, made: ExportedGraph, image: NDArray[np.float32]) -> float:
-        """Median time of a call of the graph's engine."""
-        return statistics.median(time_calls(partial(self.load(made), image), seconds=_SECONDS))
+    def seconds(self, exported: ExportedGraph, image: NDArray[np.float32]) -> float:
+        """The median time of a call of the graph's engine."""
+        return statistics.median(time_calls(partial(self.load(exported), image), seconds=_SECONDS))
 
 
-def _of(dataset: Dataset, split: str) -> list[Case]:
+def _cases(dataset: Dataset, split: str) -> list[Case]:
     return [case for case in dataset.cases if case.split == split]

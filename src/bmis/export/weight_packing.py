@@ -1,8 +1,8 @@
-"""Weights that stay in float, stored in a quarter of the bytes.
+"""Weights of parts that stay in float, stored in a quarter of the bytes.
 
-A part that int8 arithmetic harms is harmed by the ranges of its activations far more than by its
-weights. Those are stored as int8 and one scale for each output channel, and the graph begins by
-making float32 of them: engines do that once, when they load it.
+A part that int8 arithmetic makes less accurate is sensitive to the ranges of its activations far
+more than to its weights. So the weights are stored as int8 with one scale for each output channel.
+The graph begins by turning them into float32, which engines do once, when they load it.
 """
 
 from typing import TYPE_CHECKING
@@ -13,14 +13,24 @@ if TYPE_CHECKING:
     import onnx
 
 _OUTPUTS = {"Conv": 0, "ConvTranspose": 1, "Gemm": -1, "MatMul": -1}  # axis of the outputs
-_LEAST = 4096  # weights; fewer save nothing that counts
+_LEAST = 4096  # weights; fewer save next to nothing
 
 
 def pack_weights(graph: "onnx.ModelProto") -> "onnx.ModelProto":
-    """A copy whose float32 weights are int8, up to half a step of 1/127 of a channel's largest.
+    """A copy of a graph whose large float32 weights are stored as int8.
 
-    Not DequantizeLinear, which ONNX Runtime would do again for each image: casts and products of
-    constants are done when a graph is loaded.
+    Weights change by up to half a step, which is 1/127 of the largest of their output channel.
+    They are unpacked by Cast and Mul, which engines compute when they load the graph, and not by
+    DequantizeLinear, which ONNX Runtime would compute again for each image.
+
+    Example:
+        >>> from onnx import helper, numpy_helper
+        >>> weight = numpy_helper.from_array(np.ones((64, 64, 1, 1), np.float32), "weight")
+        >>> conv = helper.make_node("Conv", ["image", "weight"], ["logits"])
+        >>> graph = helper.make_model(helper.make_graph([conv], "tiny", [], [], [weight]))
+        >>> packed = pack_weights(graph)
+        >>> [node.op_type for node in packed.graph.node]
+        ['Cast', 'Mul', 'Conv']
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -33,7 +43,7 @@ def pack_weights(graph: "onnx.ModelProto") -> "onnx.ModelProto":
     for node in nodes:
         axis = _OUTPUTS.get(node.op_type)
         tensor = None if axis is None else found.pop(node.input[1], None)
-        if axis is None or tensor is None or not _worth_it(tensor):
+        if axis is None or tensor is None or not _is_large(tensor):
             continue
         name, weight = tensor.name, numpy_helper.to_array(tensor)
         others = tuple(set(range(weight.ndim)) - {axis % weight.ndim})
@@ -53,7 +63,7 @@ def pack_weights(graph: "onnx.ModelProto") -> "onnx.ModelProto":
     return packed
 
 
-def _worth_it(tensor: "onnx.TensorProto") -> bool:
+def _is_large(tensor: "onnx.TensorProto") -> bool:
     import onnx
 
     count = int(np.prod(tensor.dims))

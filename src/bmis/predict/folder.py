@@ -1,7 +1,7 @@
-"""Masks, measurements and pictures for a list of image files.
+"""Masks, measurements and overlays for a list of image files.
 
-The work streams: one thread reads ahead, the network runs in the caller's thread, one thread
-writes, and only a few images are in memory at any time, whatever their number.
+The work is a stream: one thread reads ahead, the network runs in the caller's thread, and one
+thread writes. Only a few images are in memory at any time, whatever their number.
 """
 
 import math
@@ -18,7 +18,7 @@ from bmis.data.drawing import overlay as draw_overlay
 from bmis.data.images import read_image, write_image, write_mask
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.measurements import Measurement, measure
-from bmis.predict.predictor import Frame, Mask, Predictor
+from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
 from bmis.runtime.load import load_runtime
 from bmis.system.files import atomic, output_folder, to_csv, write_text
 from bmis.system.pipeline import stream
@@ -26,7 +26,7 @@ from bmis.system.progress import progress_bar
 
 __all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
 
-COLUMNS = (  # of measurements.csv; one row per mask and class, empty cells where nothing is there
+COLUMNS = (  # of measurements.csv; one row per mask and class, no value where there is none
     "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
     "row", "column", "diameter_px", "diameter_mm", "ood_score",
 )  # fmt: skip
@@ -34,14 +34,22 @@ COLUMNS = (  # of measurements.csv; one row per mask and class, empty cells wher
 
 @dataclass(frozen=True)
 class Prediction:
-    """What came out of ``predict_masks``, in the order of the images.
+    """The result of ``predict_masks``, in the order of the images.
 
     Attributes:
-        written: The masks.
-        failed: Images that gave none, each with one line that says why.
-        measurements: A CSV table with ``COLUMNS``; the numbers of ``postprocess.measure``, and
-            ``Mask.ood_score``.
-        out_of_distribution: Images unlike all training images, with their ``ood_score``.
+        written: Paths of the masks.
+        failed: Images that gave no mask, each with one line that says why.
+        measurements: A CSV table with ``COLUMNS``: the numbers of ``measure`` and the
+            ``ood_score`` of the mask.
+        out_of_distribution: Images that are out of distribution, with their ``ood_score``.
+
+    Example:
+        >>> import bmis
+        >>> prediction = bmis.predict_masks("run", ["photo.png"], "masks")
+        >>> prediction.failed
+        []
+        >>> prediction.measurements.name
+        'measurements.csv'
     """
 
     written: list[Path]
@@ -63,26 +71,34 @@ def predict_masks(
 ) -> Prediction:
     """Write a mask for every image, and a table of what was measured.
 
-    ``out`` gets ``<name>.png`` (see ``data.images.write_mask``) and ``measurements.csv``; asked
-    for, ``overlays/<name>.png`` and ``probabilities/<name>.npy`` ((K, H, W) float16). What lies
-    there under the same names is replaced. Bad images do not stop the others.
+    The folder ``out`` gets ``<name>.png`` for each image (see ``write_mask``) and
+    ``measurements.csv``. On request it also gets ``overlays/<name>.png`` and
+    ``probabilities/<name>.npy`` ((K, H, W) float16). Files of the same names are replaced. Bad
+    images do not stop the others.
 
     Args:
-        model: Bundle, run folder or ``.safetensors`` file.
-        images: Files, see ``data.folder.find_images``; no two may have the same name.
-        out: Another folder than the images'; made if it does not exist.
-        overlay: Draw each mask on its image.
-        probabilities: Write the class probabilities.
+        model: Bundle, run folder, ``.safetensors`` file, or name of a network that comes with the
+            package.
+        images: Image files, see ``find_images``; no two may have the same name.
+        out: Another folder than that of the images; made if it does not exist.
+        overlay: Whether to draw each mask on its image.
+        probabilities: Whether to write the class probabilities.
         tile: See ``Predictor``.
         options: How the network is run; the defaults where left out.
         spacing: Millimetres per pixel (down, across) of all images, where known.
 
     Raises:
-        ConfigError: See ``Predictor``; two images of one name; ``out`` is the images' folder.
-        DataError: No images, or ``out`` cannot be written to (any more).
-        BundleError: See ``runtime.load_runtime``; or the network cannot be run.
-        NoMemoryError: Not one image of the network's size fits.
-        MissingExtraError: See ``runtime.load_runtime``.
+        ConfigError: See ``Predictor``; or two images have one name; or ``out`` is the folder of
+            the images.
+        DataError: There are no images, or ``out`` cannot be written to.
+        BundleError: See ``load_runtime``; or the network cannot be run.
+        NoMemoryError: The memory does not suffice for one image of the network's size.
+        MissingExtraError: See ``load_runtime``.
+
+    Example:
+        >>> import bmis
+        >>> bmis.predict_masks("run", ["photo.png"], "masks", overlay=True).written[0].name
+        'photo.png'
     """
     runtime, info = load_runtime(model, options)
     predictor = Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
@@ -99,16 +115,22 @@ def write_masks(
     spacing: tuple[float, float] | None = None,
     batch: int | None = None,
 ) -> Prediction:
-    """Do the work of ``predict_masks`` with a predictor that is there already.
+    """Do the work of ``predict_masks`` with a predictor that is already loaded.
 
     Args:
-        predictor: Its ``keep_probabilities`` decides whether they are written.
+        predictor: Its ``keep_probabilities`` decides whether probabilities are written.
         images: See ``predict_masks``.
         out: See ``predict_masks``.
         overlay: See ``predict_masks``.
         spacing: See ``predict_masks``.
         batch: Images given to the network at once; None for the runtime's own choice, which is
             1 on a CPU. Larger batches change logits in the last bit only.
+
+    Example:
+        >>> import bmis
+        >>> predictor = bmis.load("run")
+        >>> write_masks(predictor, [Path("photo.png")], Path("masks")).written[0].name
+        'photo.png'
     """
     _check_spacing(spacing)
     folders = {"": out}
@@ -124,7 +146,7 @@ def write_masks(
         job = _Job(predictor, out, overlay, spacing, partial(bar.advance, task))
         try:
             stream(images, job.read, job.infer, job.write, batch=batch or predictor.batch)
-        except BaseException:  # what was written before is still measured
+        except BaseException:  # the masks written so far keep their measurements
             with suppress(DataError):
                 job.write_measurements()
             raise
@@ -136,7 +158,7 @@ def write_masks(
 
 @dataclass
 class _Job:
-    """The three stages for one run, and what they found out."""
+    """The three stages of one run, and their results so far."""
 
     predictor: Predictor
     out: Path
@@ -149,7 +171,7 @@ class _Job:
     rows: list[list[object]] = field(default_factory=list)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
-        """In the reader's thread; None where the image is bad."""
+        """First stage, in the reader's thread; None where the image is bad."""
         try:
             return path, self.predictor.prepare(read_image(path))
         except (BmisError, MemoryError) as error:
@@ -158,35 +180,34 @@ class _Job:
 
     def infer(
         self, group: Sequence[tuple[Path, Frame | None]]
-    ) -> list[tuple[Path, Callable[[], Mask]]]:
-        """In the caller's thread; a batch that fails is tried again image by image."""
+    ) -> list[tuple[Path, FrameLogits | Mask]]:
+        """Second stage, in the caller's thread; a batch that fails is tried image by image."""
         good = [(path, frame) for path, frame in group if frame is not None]
         if not good:
             return []
         try:
-            finishes = self.predictor.infer([frame for _, frame in good])
-        except BundleError:  # the network's own fault: it will not infer the others either
+            found = self.predictor.infer([frame for _, frame in good])
+        except BundleError:  # an error of the network itself, which other images would meet too
             raise
         except (BmisError, MemoryError) as error:
             if len(good) > 1:
-                return [done for one in good for done in self.infer([one])]
+                return [result for one in good for result in self.infer([one])]
             if isinstance(error, NoMemoryError) and self.predictor.frames_are_alike:
                 raise
             self.fail(good[0][0], error)
             return []
-        return [(path, finish) for (path, _), finish in zip(good, finishes, strict=True)]
+        return [(path, one) for (path, _), one in zip(good, found, strict=True)]
 
-    def write(self, judged: tuple[Path, Callable[[], Mask]]) -> None:
-        """In the writer's thread; what cannot be written stops the run."""
-        path, finish = judged
+    def write(self, inferred: tuple[Path, FrameLogits | Mask]) -> None:
+        """Third stage, in the writer's thread; a result that cannot be written stops the run."""
+        path, found = inferred
         try:
-            mask = finish()
+            mask = self.predictor.finish(found)
             # read again, in its own colours: keeping all images in the queue would fill memory
             pixels = read_image(path).pixels if self.overlay else None
         except (BmisError, MemoryError) as error:
             self.fail(path, error)
             return
-        classes = self.predictor.info.classes
         target = self.out / f"{path.stem}.png"
         if mask.probabilities is not None:
             with atomic(self.out / "probabilities" / f"{path.stem}.npy") as temporary:
@@ -194,7 +215,14 @@ class _Job:
         if pixels is not None:
             picture = draw_overlay(pixels, mask.labels)
             write_image(self.out / "overlays" / target.name, picture)
-        write_mask(target, mask.labels, max(2, len(classes)))
+        write_mask(target, mask.labels, max(2, len(self.predictor.info.classes)))
+        self.measure(path, mask)
+        self.written.append(target)
+        self.advance()
+
+    def measure(self, path: Path, mask: Mask) -> None:
+        """Add the rows of one mask to the table."""
+        classes = self.predictor.info.classes
         foreground = list(enumerate(classes))[1:] or [(1, classes[0])]
         for index, name in foreground:
             found = measure(mask.labels, index, mask.spacing or self.spacing)
@@ -202,15 +230,15 @@ class _Job:
             self.rows.append([f"{v:.6g}" if isinstance(v, float) else v for v in values])
         if mask.ood_score is not None and mask.ood_score > 1:
             self.out_of_distribution.append((path, mask.ood_score))
-        self.written.append(target)
-        self.advance()
 
     def fail(self, path: Path, error: BmisError | MemoryError) -> None:
+        """List an image as failed."""
         no_memory = f"{path}: not enough memory; use a smaller image or a larger machine"
         self.failed.append((path, no_memory if isinstance(error, MemoryError) else str(error)))
         self.advance()
 
     def write_measurements(self) -> Path:
+        """Write the table of all masks so far."""
         target = self.out / "measurements.csv"
         write_text(target, to_csv([COLUMNS, *self.rows]))
         return target
@@ -224,7 +252,7 @@ def _check_spacing(spacing: tuple[float, float] | None) -> None:
 
 
 def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
-    """Refuse what would overwrite an image, or one result by another."""
+    """Refuse to overwrite an image, or one result by another."""
     if not images:
         raise DataError("no images to predict; name image files or folders that hold some")
     targets = {folder.resolve() for folder in folders}

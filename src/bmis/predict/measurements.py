@@ -1,4 +1,4 @@
-"""What is measured on a mask: area, place and longest diameter, in pixels and millimetres."""
+"""Measurements of a mask: area, place and longest diameter, in pixels and millimetres."""
 
 import math
 from dataclasses import dataclass
@@ -11,18 +11,26 @@ _BLOCK = 256  # corners compared with all others at a time
 
 @dataclass(frozen=True)
 class Measurement:
-    """One class in one mask. Pixels are squares: pixel (0, 0) reaches from 0 to 1.
+    """The measurements of one class in one mask.
+
+    Pixels are squares: pixel (0, 0) reaches from 0 to 1 in both directions.
 
     Attributes:
         area_px: Number of pixels.
-        area_mm2: Area, where the spacing is known.
-        fraction: Part of the whole image, 0..1.
-        box: (top, left, height, width) in pixels; None where the class is absent, like all below.
-        centroid: (row, column) of the mean pixel's centre: a single pixel (0, 0) gives (0.5, 0.5).
-        diameter_px: Longest distance between two points of the class, outer corners of its pixels
-            (largest Feret diameter): a single pixel measures the square root of 2. All pieces of
-            the class count together.
-        diameter_mm: The same in millimetres; a different line where pixels are not square.
+        area_mm2: Area in square millimetres, where the spacing is known.
+        fraction: Share of the whole image, 0..1.
+        box: (top, left, height, width) in pixels. This and all below are None where the class is
+            absent.
+        centroid: (row, column) of the mean pixel's centre. A single pixel (0, 0) gives (0.5, 0.5).
+        diameter_px: Longest distance between two outer corners of the class's pixels (largest
+            Feret diameter). A single pixel measures the square root of 2. All pieces of the class
+            count together.
+        diameter_mm: The longest distance in millimetres. It can lie between other corners than
+            ``diameter_px`` where pixels are not square.
+
+    Example:
+        >>> measure(np.ones((3, 4), np.uint8), 1).diameter_px
+        5.0
     """
 
     area_px: int
@@ -43,6 +51,13 @@ def measure(
         labels: (H, W), H and W at least 1.
         class_index: The label to look for.
         spacing: Millimetres per pixel, (down a column, along a row); None where unknown.
+
+    Example:
+        >>> labels = np.zeros((10, 10), np.uint8)
+        >>> labels[2:5, 4:8] = 1
+        >>> found = measure(labels, 1, spacing=(0.5, 0.5))
+        >>> found.area_px, found.area_mm2, found.box
+        (12, 3.0, (2, 4, 3, 4))
     """
     inside = labels == class_index
     area = int(np.count_nonzero(inside))
@@ -72,7 +87,7 @@ def measure(
 def _hull(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Corners (n, 2) as (row, column) of the convex hull of all true pixels, edges included.
 
-    Only the outermost pixel corners of each row can be corners of the hull; they come sorted, so
+    Only the outermost pixel corners of each row can be corners of the hull. They come sorted, so
     one pass down each side is enough (Andrew's monotone chain).
     """
     rows = np.flatnonzero(inside.any(1))
@@ -85,7 +100,7 @@ def _hull(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _chain(rows: list[int], columns: list[int]) -> list[tuple[int, int]]:
-    """The leftmost corners of the hull, downwards; columns as they come, rows ascending."""
+    """The leftmost corners of the hull from top to bottom; rows must come sorted."""
     chain: list[tuple[int, int]] = []
     for point in zip(rows, columns, strict=True):
         while len(chain) > 1 and _bends_in(chain[-2], chain[-1], point):
@@ -95,7 +110,7 @@ def _chain(rows: list[int], columns: list[int]) -> list[tuple[int, int]]:
 
 
 def _bends_in(a: tuple[int, int], b: tuple[int, int], c: tuple[int, int]) -> bool:
-    """Whether b lies on the line from a down to c, or on its right: it is no corner then."""
+    """Whether b lies on the line from a down to c or on its right, and so is no corner."""
     return (b[1] - a[1]) * (c[0] - a[0]) >= (c[1] - a[1]) * (b[0] - a[0])
 
 

@@ -1,10 +1,12 @@
-"""Does an image look like those that a network was trained on?
+"""Out-of-distribution scores: is an image like those that a network was trained on?
 
 Nineteen simple statistics of an image (grey levels, colour, symmetry, detail at four scales) are
-compared with those of training images: the distance to the nearest of them, in units of their own
-scatter (Mahalanobis 1936; nearest neighbours as in Sun et al., ICML 2022, there on a network's
-features). It is not asked whether the network is right: an image may look familiar and be judged
-wrongly. What it tells apart, and how often it gives false alarm, stands in the model card.
+compared with those of training images. The score is the distance to the nearest training image in
+units of the training images' own scatter (Mahalanobis 1936), over a limit that nearly all training
+images keep. Nearest neighbours serve as in Sun et al., ICML 2022, who use a network's features.
+
+The score says nothing about whether the network is right: an image can be in distribution and its
+mask wrong. The model card says what the score detects and how often it raises a false alarm.
 """
 
 from collections.abc import Sequence
@@ -16,20 +18,31 @@ from PIL import Image as Pillow
 from bmis.config import OodReference
 from bmis.data.images import to_channels
 
-LEAST = 10  # training images, below which nothing can be said
-_EXAMPLES = 512  # training images kept at most; with fewer, more foreign images pass
-_QUANTILE = 0.99  # of the training images lie below the limit
-_MARGIN = 2.0  # over the root of their number: few images show little of what occurs
+LEAST = 10  # training images; fewer do not show what is usual
+_EXAMPLES = 512  # most training images kept; with fewer, more images out of distribution pass
+_QUANTILE = 0.99  # share of the training images that lie below the limit
+_MARGIN = 2.0  # over the root of their number, as few images show little of what occurs
 _SHRINKAGE = 0.1  # of the correlations towards none
-_FLOOR = 0.05  # of a statistic's scatter: what never varied may still vary a little
+_FLOOR = 0.05  # least scatter of a statistic: one that never varied may still vary a little
 _COARSE, _FINE = 64, 256  # pixels a side that the statistics are taken at
-_LEAST_CHROMA, _LEAST_DETAIL = 0.02, 1e-3  # below, logarithms would tell of noise
+_LEAST_CHROMA, _LEAST_DETAIL = 0.02, 1e-3  # below these, logarithms would measure noise
 _QUANTILES = (0.02, 0.25, 0.5, 0.75, 0.98)
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # ITU-R 601
 
 
 def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The statistics of an image (H, W, 1 or 3) uint8, in the colours that it is stored in."""
+    """The statistics of an image.
+
+    Args:
+        pixels: (H, W, 1 or 3) uint8, in the colours that the image is stored in.
+
+    Returns:
+        (F,), where F is ``bmis.config.STATISTICS``.
+
+    Example:
+        >>> describe(np.zeros((48, 64, 3), np.uint8)).shape
+        (19,)
+    """
     image = Pillow.fromarray(to_channels(pixels, 3))
     colours = _shrunk(image, _COARSE)
     luma = colours @ _LUMA
@@ -46,16 +59,32 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def fit_ood_reference(statistics: Sequence[NDArray[np.float64]]) -> OodReference | None:
-    """Learn from the statistics of training images; None from fewer than ``LEAST``."""
+    """Learn from the statistics of training images what is in distribution.
+
+    Args:
+        statistics: What ``describe`` gives for each training image.
+
+    Returns:
+        None where there are fewer than ``LEAST`` images.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> images = [rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(12)]
+        >>> reference = fit_ood_reference([describe(image) for image in images])
+        >>> len(reference.examples)
+        12
+        >>> fit_ood_reference([]) is None
+        True
+    """
     if len(statistics) < LEAST:
         return None
     values = np.stack(statistics)
     number, width = values.shape
     mean, scatter = values.mean(0), np.maximum(values.std(0), _FLOOR)
     whitened = (values - mean) / scatter
-    related = (1 - _SHRINKAGE) * np.cov(whitened.T) + _SHRINKAGE * np.eye(width)
-    strengths, directions = np.linalg.eigh(related)
-    transform = directions / np.sqrt(strengths) / scatter[:, None]
+    covariance = (1 - _SHRINKAGE) * np.cov(whitened.T) + _SHRINKAGE * np.eye(width)
+    variances, directions = np.linalg.eigh(covariance)
+    transform = directions / np.sqrt(variances) / scatter[:, None]
     places = (values - mean) @ transform
     chosen = np.random.default_rng(0).permutation(number)[:_EXAMPLES]
     distances = _distances(places, places[chosen])
@@ -70,32 +99,40 @@ def fit_ood_reference(statistics: Sequence[NDArray[np.float64]]) -> OodReference
 
 
 class OodDetector:
-    """Tells from the statistics of an image how far it is from the training images.
+    """Scores how far the statistics of an image are from those of the training images.
 
     Args:
-        known: What was learnt of them.
+        reference: What was learnt from the training images.
+
+    Example:
+        >>> from bmis import draw_phantom
+        >>> drawn = [draw_phantom("xray", size=(48, 48), seed=seed)[0] for seed in range(12)]
+        >>> detector = OodDetector(fit_ood_reference([describe(image) for image in drawn]))
+        >>> detector(describe(drawn[0])) < 1 < detector(describe(255 - drawn[0]))
+        True
     """
 
-    def __init__(self, known: OodReference) -> None:
-        self._limit = known.limit  # arrays are made here once: for each image it would take long
-        self._mean, self._transform, self._examples = (
-            np.asarray(values) for values in (known.mean, known.transform, known.examples)
+    def __init__(self, reference: OodReference) -> None:
+        self._limit = reference.limit
+        self._mean, self._transform, self._examples = (  # made once, because it takes long
+            np.asarray(values)
+            for values in (reference.mean, reference.transform, reference.examples)
         )
 
     def __call__(self, statistics: NDArray[np.float64]) -> float:
-        """The ood_score: above 1 the image looks like none of them."""
+        """The score of an image; above 1 it is out of distribution."""
         place = (statistics - self._mean) @ self._transform
         return float(_distances(place[None], self._examples).min() / self._limit)
 
 
 def _shrunk(image: Pillow.Image, side: int) -> NDArray[np.float32]:
-    """The image squashed to a square, on the scale 0..1."""
+    """The image squashed to a square, with values in 0..1."""
     small = image.resize((side, side), Pillow.Resampling.BOX)
     return np.asarray(small, np.float32) / np.float32(255)
 
 
 def _chroma(colours: NDArray[np.float32], luma: NDArray[np.float32]) -> tuple[float, ...]:
-    """Tint, strength and variety of the colours; logarithms, to tell little from none."""
+    """Tint, strength and variety of the colours; logarithms, so that a little is not none."""
     red, green, blue = (colours[..., channel] for channel in range(3))
     strength = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     sizes = (strength.mean(), strength.std(), (red - blue).std())
@@ -104,7 +141,7 @@ def _chroma(colours: NDArray[np.float32], luma: NDArray[np.float32]) -> tuple[fl
 
 
 def _symmetry(luma: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Centre against corners, and how alike the halves are across and down (-1..1)."""
+    """Centre less corners, and the correlation of the halves across and down (-1..1)."""
     axis = (np.arange(_COARSE) + 0.5) / _COARSE * 2 - 1
     radius = np.hypot(axis[:, None], axis)
     centred = luma - luma.mean()
@@ -133,11 +170,11 @@ def _octaves(grey: NDArray[np.float32]) -> list[float]:
 
 
 def _distances(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Euclidean, (N, F) and (M, F) -> (N, M)."""
+    """Euclidean distances between (N, F) and (M, F) -> (N, M)."""
     squares: NDArray[np.float64] = ((ones[:, None] - others) ** 2).sum(2)
     return np.sqrt(squares)
 
 
 def _plain(values: NDArray[np.float64]) -> tuple[float, ...]:
-    """Three significant digits: more would only fill the file."""
+    """Plain numbers of three significant digits; more would only fill the file."""
     return tuple(float(f"{value:.3g}") for value in values)

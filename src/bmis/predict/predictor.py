@@ -1,39 +1,44 @@
 """Image in, mask out: the one way from pixels to labels, for every runtime and every caller."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.config import InputSpec, ModelInfo, RuntimeOptions
+from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.images import Image, read_image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.decisions import arg_max, class_probabilities
 from bmis.predict.ood import OodDetector, describe
-from bmis.predict.tiling import tiled
+from bmis.predict.tiling import round_up, tile_size, tiled
 from bmis.runtime.load import Runtime, load_runtime
 
-_LEAST_TILE = 64  # pixels: below, a network sees too little around a pixel to judge it
+_LEAST_TILE = 64  # pixels; a smaller tile shows a network too little around each pixel
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """What was found in one image, at the image's own size.
+    """The segmentation of one image, at the image's own size.
 
     Attributes:
-        labels: (H, W) uint8, 0 is the background.
-        probabilities: (K, H, W) float32 in 0..1 where they were asked for; they add up to 1,
-            except for a network with one class, where K is 1.
+        labels: Class of each pixel, (H, W) uint8; 0 is the background.
+        probabilities: Class probabilities (K, H, W) float32 in 0..1, where they were asked for.
+            They add up to 1, except for a network with one class, where K is 1.
         spacing: Millimetres per pixel (down, across), where known.
-        ood_score: Above 1 the image looks like none of the training images; None where nobody
-            learnt what they look like. See ``familiarity``.
+        ood_score: How far the image is from the training images, where the network knows them;
+            above 1 it is out of distribution. See ``bmis.predict.ood``.
+
+    Example:
+        >>> import bmis
+        >>> mask = bmis.load("run")("photo.png")
+        >>> mask.labels.shape, mask.labels.dtype
+        ((64, 64), dtype('uint8'))
     """
 
     labels: NDArray[np.uint8]
@@ -44,13 +49,18 @@ class Mask:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """An image as the network gets it, not yet normalised.
+    """An image at the network's size, not yet normalised.
 
     Attributes:
         pixels: (h, w, C) uint8.
-        placement: Where the image lies in it, and its own size.
-        spacing: Of the image.
-        ood_score: Likewise; see ``Mask``.
+        placement: Where the image lies in the frame, and the image's own size.
+        spacing: Millimetres per pixel (down, across) of the image, where known.
+        ood_score: The image's score, see ``Mask``.
+
+    Example:
+        >>> frame = load("run").prepare(read_image(Path("photo.png")))
+        >>> frame.pixels.shape, frame.placement.size
+        ((64, 64, 3), (64, 64))
     """
 
     pixels: NDArray[np.uint8]
@@ -59,31 +69,60 @@ class Frame:
     ood_score: float | None
 
 
+@dataclass(frozen=True, eq=False)
+class FrameLogits:
+    """The network's answer for one frame.
+
+    Attributes:
+        logits: (K, h, w) float32, at the size of the frame.
+        frame: The frame itself.
+
+    Example:
+        >>> predictor = load("run")
+        >>> (found,) = predictor.infer([predictor.prepare(read_image(Path("photo.png")))])
+        >>> found.logits.shape
+        (2, 64, 64)
+    """
+
+    logits: NDArray[np.float32]
+    frame: Frame
+
+
 class Predictor:
     """Image in, mask out.
 
-    Logits are brought back to the image's size and only then compared (arg max; for networks with
-    one class: above 0). Models trained with "native" judge overlapping tiles, whose logits are
-    merged with smooth weights.
+    Calling a predictor takes three steps: ``prepare`` brings an image to the network's size,
+    ``infer`` runs the network, ``finish`` makes the mask. Callers with many images take the steps
+    themselves, so that reading and writing overlap with the network.
+
+    Logits are brought back to the image's size before they are compared (arg max, or above 0 for
+    networks with one class). Networks trained with "native" see overlapping tiles, whose logits
+    are merged with smooth weights.
 
     Args:
-        runtime: The network.
-        info: What was saved with it.
-        tile: Side of the tiles in pixels, rounded up to the network's stride; None for the size
-            of the training crops, or half of it and half again (a warning tells of it) where
-            the memory does not suffice. Only for models trained with "native".
-        keep_probabilities: Give class probabilities along with the labels.
+        runtime: Runs the network.
+        info: What was saved with the network.
+        tile: Side of the tiles in pixels, rounded up to the network's stride. None is the size of
+            the training crops, halved (with a warning) while the memory does not suffice. Only
+            for networks trained with "native".
+        keep_probabilities: Whether masks carry class probabilities along with the labels.
 
     Attributes:
-        info: As given.
-        batch: Frames that ``infer`` is best given at once.
+        info: What was saved with the network.
+        batch: How many frames ``infer`` is best given at once.
         frames_are_alike: Whether all images reach the network in one size.
-        keep_probabilities: As given.
+        keep_probabilities: Whether masks carry class probabilities along with the labels.
 
     Raises:
-        ConfigError: A tile for a model that takes whole images or tiles of one size only, or an
-            input size that is no multiple of the network's stride (no such network could have
-            been trained).
+        ConfigError: ``tile`` is given for a network that takes whole images or tiles of one size
+            only, or the input size is no multiple of the network's stride (no such network could
+            have been trained).
+
+    Example:
+        >>> import bmis
+        >>> predictor = bmis.Predictor(*bmis.load_runtime("run"), keep_probabilities=True)
+        >>> predictor("photo.png").probabilities.shape
+        (2, 64, 64)
     """
 
     def __init__(
@@ -97,18 +136,18 @@ class Predictor:
         self.info, self.keep_probabilities = info, keep_probabilities
         self._runtime = runtime
         self._ood_detector = None if info.ood is None else OodDetector(info.ood)
-        self._window = _window(info.input, runtime.stride, tile)
-        if self._window is not None and runtime.size not in (None, self._window):
+        self._tile = tile_size(info.input, runtime.stride, tile)
+        if self._tile is not None and runtime.size not in (None, self._tile):
             raise ConfigError(
                 "this bundle takes tiles of {}x{} only; leave tile out, or export it with "
                 "--size any".format(*runtime.size)
             )
         self._may_shrink = tile is None and runtime.size is None
-        self.frames_are_alike = self._window is None
-        self.batch = runtime.batch if self._window is None else 1
+        self.frames_are_alike = self._tile is None
+        self.batch = runtime.batch if self._tile is None else 1
 
     def __call__(self, image: Image | Path | str | NDArray[np.uint8]) -> Mask:
-        """Judge one image of any size, grey or RGB.
+        """Segment one image of any size, grey or RGB.
 
         Args:
             image: An image, the path of an image file, or pixels (H, W), (H, W, 1) or (H, W, 3)
@@ -120,26 +159,43 @@ class Predictor:
             BundleError: The network cannot be run.
             NoMemoryError: There is not enough memory.
         """
-        return self.infer([self.prepare(_as_image(image))])[0]()
+        (found,) = self.infer([self.prepare(_as_image(image))])
+        return self.finish(found)
 
     def prepare(self, image: Image) -> Frame:
-        """First step, without the network: the image in the network's frame.
+        """First step, without the network: bring an image to the network's size and channels.
 
-        An image in its own colours tells best whether it looks like those of the training.
+        The out-of-distribution score is taken here, from the image in its own colours and size.
         """
-        strange = None if self._ood_detector is None else self._ood_detector(describe(image.pixels))
+        detector = self._ood_detector
+        ood_score = None if detector is None else detector(describe(image.pixels))
         pixels = to_channels(image.pixels, self.info.input.channels)
-        return Frame(*fit(pixels, self.info.input), image.spacing, strange)
+        return Frame(*fit(pixels, self.info.input), image.spacing, ood_score)
 
-    def infer(self, frames: Sequence[Frame]) -> list[Callable[[], Mask]]:
-        """Second step, the network; and for each frame the third, which does without it.
+    def infer(self, frames: Sequence[Frame]) -> list[FrameLogits | Mask]:
+        """Second step: run the network.
 
-        The third step brings the scores back to the image's size and may run in another thread.
+        Returns:
+            What ``finish`` takes, for each frame: logits, or the mask itself where the network
+            sees tiles. Tiles are merged strip by strip, so all logits are never in memory.
         """
-        if self._window is None:
-            logits = self._run([frame.pixels for frame in frames])
-            return [partial(self._finish, *pair) for pair in zip(logits, frames, strict=True)]
-        return [partial(_same, self._in_tiles(frame, self._window)) for frame in frames]
+        if self._tile is not None:
+            return [self._in_tiles(frame, self._tile) for frame in frames]
+        logits = self._run([frame.pixels for frame in frames])
+        return [FrameLogits(*pair) for pair in zip(logits, frames, strict=True)]
+
+    def finish(self, found: FrameLogits | Mask) -> Mask:
+        """Third step, without the network and in any thread: make the mask at the image's size."""
+        if isinstance(found, Mask):
+            return found
+        logits, frame = found.logits, found.frame
+        if self.keep_probabilities:
+            scores = restore(logits, frame.placement)
+            labels, probabilities = arg_max(scores), class_probabilities(scores)
+            return Mask(labels, probabilities, frame.spacing, frame.ood_score)
+        # one class at a time: with many classes all of them at full size would fill the memory
+        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
+        return Mask(arg_max(planes), None, frame.spacing, frame.ood_score)
 
     def _run(self, frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Frames (n, h, w, C) uint8 -> logits (n, K, h, w) float32."""
@@ -154,34 +210,23 @@ class Predictor:
             raise DataError("the network's answer is not finite; try another model")
         return logits
 
-    def _finish(self, logits: NDArray[np.float32], frame: Frame) -> Mask:
-        """Logits (K, h, w) of the frame -> mask at the image's own size."""
-        if self.keep_probabilities:
-            scores = restore(logits, frame.placement)
-            return Mask(
-                arg_max(scores), class_probabilities(scores), frame.spacing, frame.ood_score
-            )
-        # one class at a time: with many classes all of them at full size would fill the memory
-        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
-        return Mask(arg_max(planes), None, frame.spacing, frame.ood_score)
-
-    def _in_tiles(self, frame: Frame, window: tuple[int, int]) -> Mask:
-        """Judge by tiles of this size, or of half the side where the memory does not suffice."""
+    def _in_tiles(self, frame: Frame, tile: tuple[int, int]) -> Mask:
+        """Use tiles of this size, or of half the side where the memory does not suffice."""
         try:
-            return self._merged(frame, window)
+            return self._merge_tiles(frame, tile)
         except (NoMemoryError, MemoryError):
-            down, across = (_up(side // 2, self._runtime.stride) for side in window)
+            down, across = (round_up(side // 2, self._runtime.stride) for side in tile)
             if not self._may_shrink or min(down, across) < _LEAST_TILE:
                 raise
         logger.warning("not enough memory: from here on in tiles of %dx%d pixels", down, across)
-        self._window = (down, across)
-        return self._in_tiles(frame, self._window)
+        self._tile = (down, across)
+        return self._in_tiles(frame, self._tile)
 
-    def _merged(self, frame: Frame, largest: tuple[int, int]) -> Mask:
-        """A frame at native resolution -> mask; never all scores at once."""
+    def _merge_tiles(self, frame: Frame, largest: tuple[int, int]) -> Mask:
+        """A frame at native resolution -> mask, strip by strip."""
         height, width = frame.placement.size  # "native" puts the image at the top left
         stride, sides = self._runtime.stride, frame.pixels.shape[:2]
-        more = [_up(side, stride) - side for side in sides]
+        more = [round_up(side, stride) - side for side in sides]
         pixels = np.pad(frame.pixels, ((0, more[0]), (0, more[1]), (0, 0)))
         down, across = (min(pair) for pair in zip(pixels.shape[:2], largest, strict=True))
         labels = np.empty((height, width), np.uint8)
@@ -207,21 +252,27 @@ def load(
     tile: int | None = None,
     probabilities: bool = False,
 ) -> Predictor:
-    """Load a trained network; what comes back turns images into masks.
+    """Load a trained network as a predictor, which turns images into masks.
 
-    ``bmis.load("lesion.bmis")("photo.jpg").labels`` is the mask that ``bmis predict`` writes.
+    The masks are those that ``bmis predict`` writes.
 
     Args:
-        model: A bundle, a run folder or a ``.safetensors`` file.
+        model: A bundle, a run folder, a ``.safetensors`` file, or the name of a network that
+            comes with the package.
         device: See ``RuntimeOptions``.
         engine: See ``RuntimeOptions``.
         precision: See ``RuntimeOptions``.
         threads: See ``RuntimeOptions``.
         tile: See ``Predictor``.
-        probabilities: Give class probabilities along with the labels.
+        probabilities: Whether masks carry class probabilities along with the labels.
 
     Raises:
         BmisError: See ``load_runtime`` and ``Predictor``.
+
+    Example:
+        >>> import bmis
+        >>> bmis.load("run")("photo.png").labels.shape
+        (64, 64)
     """
     options = RuntimeOptions(device, engine, precision, threads)
     runtime, info = load_runtime(Path(model), options)
@@ -244,33 +295,3 @@ def _as_image(image: Image | Path | str | NDArray[np.uint8]) -> Image:
     if not pixels.size:
         raise DataError(f"expected an image, got {pixels.shape} without a pixel")
     return Image(pixels)
-
-
-def _window(spec: InputSpec, stride: int, tile: int | None) -> tuple[int, int] | None:
-    """Largest tile for "native", else None; checks that size and tile suit each other."""
-    if spec.resize == "native":
-        if tile is not None and not 1 <= tile <= 16384:
-            raise ConfigError(f"tile must be a side from 1 to 16384 pixels, got {tile}")
-        height, width = spec.size if tile is None else (tile, tile)
-        return _up(height, stride), _up(width, stride)
-    if tile is not None:
-        raise ConfigError(
-            f"this model takes whole images ({spec.resize} to {spec.size[0]}x{spec.size[1]}); "
-            "leave tile out, or train with --resize native"
-        )
-    if any(side % stride for side in spec.size):
-        fits = "x".join(str(_up(side, stride)) for side in spec.size)
-        raise ConfigError(
-            f"the model's input of {spec.size[0]}x{spec.size[1]} is no multiple of its stride "
-            f"{stride}; train it at {fits}"
-        )
-    return None
-
-
-def _up(side: int, stride: int) -> int:
-    """The next multiple of the stride."""
-    return -(-side // stride) * stride
-
-
-def _same(mask: Mask) -> Mask:
-    return mask

@@ -10,9 +10,59 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.config import InputSpec
 from bmis.errors import ConfigError
 
 OVERLAP = 0.5  # of neighbouring windows; then two squared sines add up to 1
+_LARGEST = 16384  # pixels along a side of a tile
+
+
+def tile_size(spec: InputSpec, stride: int, side: int | None) -> tuple[int, int] | None:
+    """The largest tile that a network is given; None where it takes whole images.
+
+    Args:
+        spec: Input of the network; only "native" images come in tiles.
+        stride: Stride of the network.
+        side: Side of the tiles in pixels, rounded up to the stride; None for the size in ``spec``.
+
+    Raises:
+        ConfigError: ``side`` is out of range or the network takes whole images, or the size in
+            ``spec`` is no multiple of the stride.
+
+    Example:
+        >>> from bmis.config import InputSpec
+        >>> tile_size(InputSpec((224, 224), resize="native"), 8, 300)
+        (304, 304)
+        >>> tile_size(InputSpec((224, 224), resize="squash"), 8, None) is None
+        True
+    """
+    if spec.resize == "native":
+        if side is not None and not 1 <= side <= _LARGEST:
+            raise ConfigError(f"tile must be a side from 1 to {_LARGEST} pixels, got {side}")
+        height, width = spec.size if side is None else (side, side)
+        return round_up(height, stride), round_up(width, stride)
+    if side is not None:
+        raise ConfigError(
+            f"this model takes whole images ({spec.resize} to {spec.size[0]}x{spec.size[1]}); "
+            "leave tile out, or train with --resize native"
+        )
+    if any(side % stride for side in spec.size):
+        fits = "x".join(str(round_up(side, stride)) for side in spec.size)
+        raise ConfigError(
+            f"the model's input of {spec.size[0]}x{spec.size[1]} is no multiple of its stride "
+            f"{stride}; train it at {fits}"
+        )
+    return None
+
+
+def round_up(side: int, stride: int) -> int:
+    """The next multiple of the stride that is not below ``side``.
+
+    Example:
+        >>> round_up(300, 8), round_up(304, 8)
+        (304, 304)
+    """
+    return -(-side // stride) * stride
 
 
 def starts(length: int, window: int, overlap: float = OVERLAP, *, stride: int = 1) -> list[int]:
@@ -27,7 +77,11 @@ def starts(length: int, window: int, overlap: float = OVERLAP, *, stride: int = 
             but multiples of 8.
 
     Raises:
-        ConfigError: A number out of range.
+        ConfigError: A number is out of range, or a side is no multiple of the stride.
+
+    Example:
+        >>> starts(100, 40, overlap=0.5)
+        [0, 20, 40, 60]
     """
     if length < 1 or window < 1 or not 0 <= overlap <= 0.9:
         raise ConfigError(
@@ -48,7 +102,12 @@ def starts(length: int, window: int, overlap: float = OVERLAP, *, stride: int = 
 
 
 def taper(window: tuple[int, int]) -> NDArray[np.float32]:
-    """Weights (h, w) of a window's scores: squared sines, 1 in the middle, above 0 at the edge."""
+    """Weights (h, w) of a window's scores: squared sines, 1 in the middle, above 0 at the edge.
+
+    Example:
+        >>> taper((1, 3)).round(2).tolist()
+        [[0.25, 1.0, 0.25]]
+    """
     down, across = (np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2 for side in window)
     return np.outer(down, across).astype(np.float32)
 
@@ -62,13 +121,13 @@ def tiled(
     overlap: float = OVERLAP,
     stride: int = 1,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Judge an image window by window.
+    """Run a function over an image window by window, and merge what it answers.
 
     Args:
         pixels: (H, W, C), in both directions at least as large as the window.
         window: Height and width of a window.
-        infer: (n, h, w, C) -> scores (n, K, h, w).
-        batch: Windows that ``infer`` gets at once, at most.
+        infer: Pixels (n, h, w, C) -> scores (n, K, h, w) float32.
+        batch: The most windows that ``infer`` gets at once.
         overlap: See ``starts``.
         stride: See ``starts``.
 
@@ -78,6 +137,12 @@ def tiled(
 
     Raises:
         ConfigError: The image is smaller than the window, or see ``starts``.
+
+    Example:
+        >>> image = np.zeros((64, 96, 3), np.uint8)
+        >>> strips = tiled(image, (32, 32), lambda windows: np.ones((len(windows), 2, 32, 32)))
+        >>> [(top, scores.shape) for top, scores in strips]
+        [(0, (2, 16, 96)), (16, (2, 16, 96)), (32, (2, 32, 96))]
     """
     height, width = pixels.shape[:2]
     if height < window[0] or width < window[1]:

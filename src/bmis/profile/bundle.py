@@ -1,8 +1,8 @@
-"""The verb ``profile`` for a bundle: what it holds, and what each engine takes to run it.
+"""The command ``profile`` for a bundle: what it holds, and what each engine takes to run it.
 
-Needs no torch. Each engine in each precision is measured in a process of its own that begins with
-nothing, so that start-up and memory are those of a device. Times are of the network alone, on
-noise of the size of its input. MB are 10^6 bytes.
+Needs no torch. Each engine in each precision is measured in a process of its own that starts with
+nothing loaded, so that start-up and memory are those of a device. Times are of the network alone,
+on noise of the size of its input. MB are 10^6 bytes.
 """
 
 import json
@@ -11,24 +11,20 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
-from bmis.errors import BmisError, BundleError, ConfigError
+from bmis.errors import BundleError, ConfigError
 from bmis.pretrained.lookup import find_model_file
-from bmis.runtime.bundle import load_bundle, runnable
+from bmis.profile import bundle_worker
+from bmis.runtime.bundle import runnable
 from bmis.runtime.engines import installed_engines
-from bmis.system.memory import peak_resident
 from bmis.system.processor import processor_name, usable_cores
 from bmis.system.progress import track
-from bmis.system.stopwatch import time_calls
 
-_ALONE = "from bmis.profile.bundle import answer_alone; answer_alone()"
+_WORKER = ("-m", bundle_worker.__name__)  # arguments of Python
 
 
 @dataclass(frozen=True)
@@ -38,10 +34,14 @@ class BatchTime:
     Attributes:
         batch: Images at once.
         latency_p50_ms: Median time of a batch.
-        latency_p95_ms: 95th percentile of it.
-        images_per_second: From the mean time.
+        latency_p95_ms: 95th percentile of the time of a batch.
+        images_per_second: Rate that follows from the mean time.
         resident_mb: The most memory that the process had held by then, Python and all libraries
-            included; None where the system does not tell (other than Linux).
+            included; None on systems other than Linux.
+
+    Example:
+        >>> BatchTime(8, 40.0, 42.5, 200.0, None).images_per_second
+        200.0
     """
 
     batch: int
@@ -58,16 +58,21 @@ class EngineCost:
     Attributes:
         engine: "onnxruntime" or "openvino".
         precision: "fp32", "bf16" or "int8".
-        start_seconds: From the start of Python to the first answer; None where there was none.
-        batches: From the smallest on; those that could be run.
-        fault: Why it could not be run, or not with larger batches; None if all went well.
+        start_seconds: Time from the start of Python to the first answer; None where there was
+            none.
+        batches: The batch sizes that could be run, smallest first.
+        error: Why the engine could not be run, or not with larger batches; None if all went well.
+
+    Example:
+        >>> EngineCost("openvino", "fp32", None, (), "not enough memory").error
+        'not enough memory'
     """
 
     engine: str
     precision: str
     start_seconds: float | None
     batches: tuple[BatchTime, ...]
-    fault: str | None
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,17 @@ class BundleProfile:
         parameters: Weights of the network.
         macs: Multiply-accumulates of one image of ``macs_size``, attention included.
         macs_size: Height and width of the network's usual input.
-        file_mb: Of the whole bundle.
-        processor: Its name.
-        threads: That share one call.
-        versions: Of the engines that are installed.
+        file_mb: Size of the whole bundle.
+        processor: Name of this machine's processor.
+        threads: How many threads share one call.
+        versions: Versions of the engines that are installed, by name.
         engines: One entry for each engine and precision that the bundle and this machine have.
+
+    Example:
+        >>> import bmis
+        >>> profile = bmis.profile_bundle("nuclei", batches=(1,), threads=1, seconds=0)
+        >>> [(cost.engine, cost.precision) for cost in profile.engines]
+        [('onnxruntime', 'int8')]
     """
 
     bundle: str
@@ -106,7 +117,8 @@ class BundleProfile:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
+        return values
 
 
 def profile_bundle(
@@ -117,18 +129,24 @@ def profile_bundle(
     threads: int | None = None,
     seconds: float = 1.0,
 ) -> BundleProfile:
-    """Tell and measure what a bundle costs.
+    """Measure what a bundle costs on this machine.
 
     Args:
         bundle: A ``.bmis`` file, or the name of one that comes with the package.
         size: Side, or height and width, of the images in pixels; by default the network's own.
         batches: Batch sizes to measure.
-        threads: That share one call; by default one on each core that this process may use.
-        seconds: Least time for each measurement; ten calls are counted at least.
+        threads: How many threads share one call; by default one on each core that this process
+            may use.
+        seconds: Least time for each measurement; at least ten calls are counted.
 
     Raises:
         ConfigError: A value is out of range.
-        BundleError: See ``bundle.read_bundle``; or no engine can run it.
+        BundleError: See ``read_bundle``; or no engine can run the bundle.
+
+    Example:
+        >>> profile = profile_bundle("nuclei", batches=(1,), threads=1, seconds=0)
+        >>> profile.parameters, profile.size
+        (874951, (224, 224))
     """
     if not batches or min(batches) < 1 or seconds < 0:
         raise ConfigError(
@@ -146,7 +164,7 @@ def profile_bundle(
     runs = (_in_own_process(found.path, one, sorted(batches), shape, seconds) for one in options)
     engines = tuple(track(runs, "measuring engines", total=len(options)))
     if not any(engine.batches for engine in engines):
-        why = engines[0].fault if engines else "none is installed that has a graph in it"
+        why = engines[0].error if engines else "none is installed that has a graph in it"
         raise BundleError(f"{bundle}: no engine can run it; {why}")
     return BundleProfile(
         bundle=str(bundle),
@@ -172,55 +190,20 @@ def _in_own_process(
     size: tuple[int, int],
     seconds: float,
 ) -> EngineCost:
-    question = {
-        "path": str(path.resolve()),
-        "options": options.to_dict(),
-        "batches": list(batches),
-        "size": list(size),
-        "seconds": seconds,
-        "begun": time.time(),
-    }
+    job = bundle_worker.EngineJob(
+        str(path.resolve()), options.to_dict(), batches, size, seconds, begun=time.time()
+    )
     run = subprocess.run(  # noqa: S603  (this Python, our own module)
-        [sys.executable, "-c", _ALONE],
-        input=json.dumps(question),
+        [sys.executable, *_WORKER],
+        input=json.dumps(asdict(job)),
         capture_output=True,
         text=True,
         check=False,
     )
     names = (options.engine, options.precision)
     if run.returncode:
-        last = (run.stderr.strip().splitlines() or ["no word"])[-1]
+        last = (run.stderr.strip().splitlines() or ["without a message"])[-1]
         return EngineCost(*names, None, (), f"its process ended with {run.returncode} ({last})")
     answer = json.loads(run.stdout)
     times = tuple(BatchTime(**one) for one in answer["batches"])
-    return EngineCost(*names, answer["start_seconds"], times, answer["fault"])
-
-
-def answer_alone() -> None:
-    """The other end of ``_in_own_process``: JSON from stdin, JSON to stdout."""
-    question = json.loads(sys.stdin.read())
-    answer: dict[str, Any] = {"start_seconds": None, "batches": [], "fault": None}
-    try:
-        options = RuntimeOptions.from_dict(question["options"])
-        runtime, bundle = load_bundle(Path(question["path"]), options)
-        shape = (bundle.manifest.info.input.channels, *question["size"])
-        runtime(np.zeros((1, *shape), np.float32))
-        answer["start_seconds"] = time.time() - question["begun"]
-        for batch in question["batches"]:
-            images = np.random.default_rng(0).standard_normal((batch, *shape), np.float32)
-            times = time_calls(partial(runtime, images), seconds=question["seconds"])
-            answer["batches"].append(asdict(_batch_time(batch, times)))
-    except (BmisError, MemoryError) as error:
-        answer["fault"] = str(error) or "not enough memory"
-    sys.stdout.write(json.dumps(answer))
-
-
-def _batch_time(batch: int, times: Sequence[float]) -> BatchTime:
-    resident = peak_resident()
-    return BatchTime(
-        batch=batch,
-        latency_p50_ms=float(np.percentile(times, 50)) * 1e3,
-        latency_p95_ms=float(np.percentile(times, 95)) * 1e3,
-        images_per_second=batch / float(np.mean(times)),
-        resident_mb=None if resident is None else resident / 1e6,
-    )
+    return EngineCost(*names, answer["start_seconds"], times, answer["error"])

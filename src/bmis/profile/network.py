@@ -1,9 +1,10 @@
-"""The verb ``profile``: what a network costs to hold, to train and to run.
+"""The command ``profile`` for a network: what it costs to hold, to train and to run.
 
 Times are of the network alone on tensors that lie on the device: float32 (no TF32), channels-last,
 as ``predict`` runs it. On a GPU the clock is read only when all work given to it is done. Memory
-is the peak of live tensors, weights included: on the CPU by a dry run (see ``dryrun``), so that it
-is the same everywhere; on a GPU as measured by torch's allocator. MB are 10^6 bytes.
+is the peak of live tensors, weights included. On the CPU a dry run counts it (see
+``models.complexity``), so that it is the same everywhere; on a GPU torch's allocator measures it.
+MB are 10^6 bytes.
 """
 
 import copy
@@ -37,12 +38,17 @@ class BatchCost:
     Attributes:
         batch: Images at once.
         latency_p50_ms: Median time of a forward pass of the batch.
-        latency_p95_ms: 95th percentile of it.
-        images_per_second: Of forward passes, from their mean time.
+        latency_p95_ms: 95th percentile of the time of a forward pass.
+        images_per_second: Rate of forward passes, from their mean time.
         inference_mb: Peak memory of a forward pass.
         step_ms: Median time of a training step: forward, cross-entropy, backward, AdamW. None
-            where there is not enough memory for one, or where the norms need more images.
+            where the memory does not suffice, or where the norms need more images.
         training_mb: Peak memory of a training step, gradients and optimiser included, or None.
+
+    Example:
+        >>> cost = BatchCost(8, 40.0, 42.5, 200.0, 31.2, None, None)
+        >>> cost.images_per_second
+        200.0
     """
 
     batch: int
@@ -59,19 +65,25 @@ class Profile:
     """The costs of one network at one image size on one device.
 
     Attributes:
-        model: Its name, or the path of the run it is from.
+        model: Name of the network, or the path of its run.
         in_channels: Channels of the image.
         num_classes: Channels of the logits.
         size: Height and width of the image in pixels.
-        parameters: Trained numbers.
+        parameters: Number of trained parameters.
         macs: Multiply-accumulates of one image, attention included.
-        weights_mb: Parameters and norm statistics.
+        weights_mb: Size of parameters and norm statistics.
         device: "cpu" or "cuda".
-        device_name: Of the processor or GPU.
-        threads: That torch computes with on the CPU.
-        precision: Of the computation.
-        torch: Its version.
+        device_name: Name of the processor or GPU.
+        threads: How many threads torch computes with on the CPU.
+        precision: Number format of the computation.
+        torch: Version of torch.
         batches: One entry for each batch size.
+
+    Example:
+        >>> counts = (874_951, 1_556_000_000, 3.6)
+        >>> machine = ("cpu", "a processor", 2, "float32", "2.9.0")
+        >>> Profile("bmis", 3, 2, (224, 224), *counts, *machine, batches=()).to_dict()["size"]
+        [224, 224]
     """
 
     model: str
@@ -105,18 +117,26 @@ def profile_model(
 ) -> Profile:
     """Count and measure what a network costs.
 
+    The model that is given stays as it is.
+
     Args:
-        model: A registered name, a run folder or ``.safetensors`` file, or a model (left as it is).
+        model: A registered name, a run folder, a ``.safetensors`` file, or a model.
         size: Side, or height and width, of the image in pixels; by default that of the run, or 224.
         batches: Batch sizes to measure.
-        device: "cpu" or "cuda" (or "auto").
-        threads: For torch on the CPU during the measurement; by default as many as it has.
-        seconds: Least time for each measurement; ten calls are counted at least.
+        device: "cpu", "cuda" or "auto".
+        threads: How many threads torch uses on the CPU meanwhile; by default as many as it has.
+        seconds: Least time for each measurement; at least ten calls are counted.
 
     Raises:
-        ConfigError: No such model or device, a value out of range, or not enough memory.
+        ConfigError: There is no such model or device, a value is out of range, or the memory does
+            not suffice.
         BundleError: The run's weights cannot be read.
         DataError: The model does not take that size.
+
+    Example:
+        >>> profile = profile_model("run", batches=(1,), seconds=0)
+        >>> profile.size, profile.num_classes
+        ((64, 64), 2)
     """
     if not batches or min(batches) < 1 or seconds < 0 or (threads is not None and threads < 1):
         raise ConfigError(
@@ -154,7 +174,7 @@ def profile_model(
 def _find(
     model: str | Path | SegmentationModel,
 ) -> tuple[str, SegmentationModel, tuple[int, int]]:
-    """Name, model on the CPU that is ours to change, and its own size."""
+    """Name, a copy of the model on the CPU, and its own size."""
     if isinstance(model, SegmentationModel):
         return type(model).__name__, copy.deepcopy(model).cpu(), (224, 224)
     if str(model) in list_models():
@@ -198,7 +218,7 @@ def _batch_cost(
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """So many threads for torch's operations, for a while."""
+    """Let torch use this many threads while the block runs."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
