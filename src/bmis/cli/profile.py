@@ -160,7 +160,7 @@ def render_bundle(profile: "BundleProfile") -> "RenderableType":
         table.add_column(column)
     for column in ("start s", "batch", "p50 ms", "p95 ms", "images/s", "peak MB"):
         table.add_column(column, justify="right")
-    faults = []
+    errors = []
     for cost in profile.engines:
         start = "-" if cost.start_seconds is None else f"{cost.start_seconds:.2f}"
         names = (cost.engine, cost.precision, start)
@@ -169,8 +169,8 @@ def render_bundle(profile: "BundleProfile") -> "RenderableType":
             names = ("", "", "")
         if cost.fault:
             table.add_row(*names, *("-",) * 5)
-            faults.append(Text(f"{cost.engine} {cost.precision}: {cost.fault}"))
-    return Group(Text(profile.bundle, style="bold"), facts, table, *faults)
+            errors.append(Text(f"{cost.engine} {cost.precision}: {cost.fault}"))
+    return Group(Text(profile.bundle, style="bold"), facts, table, *errors)
 
 
 def _batch_columns(one: "BatchTime") -> tuple[str, ...]:
