@@ -1,7 +1,7 @@
 """Minimalistic medical image segmentation: small, fast networks from images to a device.
 
 The names below are the public interface; they are loaded on first use, so that ``import bmis``
-is quick and needs no torch.
+is fast and needs no torch.
 """
 
 from importlib import import_module

@@ -68,11 +68,22 @@ def test_the_papers_scaling_is_the_default():
         (TrainConfig, {"data": "d", "options": {"num_classes": 3}}, "follows from the data set"),
         (ModelInfo, {**INFO.to_dict(), "classes": ["a"]}, "1 class names for 3 classes"),
         (ModelInfo, {**INFO.to_dict(), "input": {"channels": 3}}, "takes 1 channels, its input"),
+        (ModelInfo, {**INFO.to_dict(), "input": {"chanels": 3}}, "did you mean 'channels'"),
+        (ModelInfo, {**INFO.to_dict(), "model": 5}, "model must be names and values, got 5"),
+        (ModelInfo, {**INFO.to_dict(), "model": {"in_channels": True}}, "in_channels must be a wh"),
+        (ModelInfo, {**INFO.to_dict(), "model": {"options": [1]}}, "options must be names and"),
+        (ModelInfo, {**INFO.to_dict(), "classes": "abc"}, "classes must be a list, got 'abc'"),
+        (ModelInfo, {**INFO.to_dict(), "ood": {"limit": 1}}, "setting 'mean' of OodReference"),
     ],
 )
 def test_wrong_values_are_refused_when_they_are_given(kind, values, message):
     with pytest.raises(ConfigError, match=message):
         kind.from_dict(values)
+
+
+def test_the_docstring_lists_every_field_that_is_described():
+    assert "Attributes:\n    data: Dataset folder.\n    model: " in TrainConfig.__doc__
+    assert "    mean: Mean of each channel" in InputSpec.__doc__
 
 
 def test_a_path_is_as_good_as_its_text():

@@ -70,8 +70,10 @@ class Demo:
         scores: Scores on the test split.
 
     Example:
-        >>> Demo.__dataclass_fields__.keys()
-        dict_keys(['report', 'pictures', 'scores'])
+        >>> from bmis.evaluate.run import evaluate_model
+        >>> done = Demo(Path("demo/report.html"), (), evaluate_model("run"))
+        >>> len(done.scores.cases)
+        2
     """
 
     report: Path
