@@ -14,7 +14,7 @@ from bmis.data.preprocess import fit, normalise
 from bmis.export.onnx import serialised, to_onnx
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model
-from bmis.runtime.engines import computes_bf16
+from bmis.system.processor import computes_bf16
 from helpers.bundles import CARD, manifest
 
 OPTIONS = {"widths": (4, 8, 12), "depths": (1, 1), "dilations": (2,)}

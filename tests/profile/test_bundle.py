@@ -11,7 +11,8 @@ from bmis.cli.profile import render_bundle as render
 from bmis.errors import BundleError, ConfigError
 from bmis.profile import bundle as bundle_profiling
 from bmis.profile.bundle import profile_bundle
-from bmis.runtime.engines import computes_bf16, installed_engines
+from bmis.runtime.engines import installed_engines
+from bmis.system.processor import computes_bf16
 from helpers.bundles import write_tiny
 
 ANSWER = {"start_seconds": 0.25, "batches": [], "fault": None}

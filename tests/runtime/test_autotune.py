@@ -6,7 +6,6 @@ import time
 import numpy as np
 import pytest
 
-import bmis.system.cache
 from bmis.errors import BundleError, ConfigError
 from bmis.runtime.autotune import fastest
 
@@ -72,29 +71,6 @@ def test_a_damaged_file_is_measured_again_and_mended(folder, text):
 def test_a_file_that_cannot_be_written_is_no_error(folder):
     folder.write_text("a file where the folder should be")
     assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
-
-
-def test_a_user_without_a_home_is_no_error(monkeypatch):
-    def homeless():
-        raise RuntimeError("no home")
-
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setattr(bmis.system.cache.Path, "home", homeless)
-    assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
-
-
-def test_windows_keeps_it_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(bmis.system.cache.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    ask(a=Engine(0.0))
-    assert (tmp_path / "local" / "bmis" / "engines.json").is_file()
-
-
-def test_only_so_many_answers_are_kept(folder, monkeypatch):
-    monkeypatch.setattr(bmis.system.cache, "_KEPT", 2)
-    for question in ("one", "two", "three"):
-        ask(question, a=Engine(0.0))
-    assert list(json.loads((folder / "engines.json").read_text())) == ["two", "three"]
 
 
 def test_an_engine_that_fails_is_passed_over_and_asked_again_next_time(folder):

@@ -34,12 +34,26 @@ def test_elsewhere(cpuinfo, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
-    [({"avx512_bf16"}, True), ({"amx_bf16"}, True), ({"avx512f"}, False), (set(), False)],
+    ("flags", "torch", "onnxruntime"),
+    [
+        ({"avx512_bf16"}, True, False),
+        ({"amx_bf16"}, True, False),
+        ({"bf16", "asimd"}, False, True),
+        ({"avx512f"}, False, False),
+        (set(), False, False),
+    ],
 )
-def test_bf16_is_computed_where_x86_says_so(monkeypatch, flags, expected):
+def test_bf16_is_computed_where_the_flags_say_so(monkeypatch, flags, torch, onnxruntime):
     monkeypatch.setattr(bmis.system.processor, "processor_flags", lambda: frozenset(flags))
-    assert computes_bf16() is expected
+    assert computes_bf16("torch") is torch
+    assert computes_bf16("onnxruntime") is onnxruntime
+
+
+def test_openvino_says_itself_whether_it_has_bf16(monkeypatch):
+    import openvino
+
+    found = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert computes_bf16("openvino") == ("BF16" in found)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What an ONNX file holds, read without running or building anything."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple

@@ -187,7 +187,8 @@ def _unknown_fields(message: Any) -> Iterator[tuple[str, int]]:
     from google.protobuf.message import Message
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    for unknown in UnknownFieldSet(message):
+    unknown_fields: Any = UnknownFieldSet(message)  # its types forget that it can be iterated
+    for unknown in unknown_fields:
         yield message.DESCRIPTOR.name, unknown.field_number
     for field, value in message.ListFields():
         if field.message_type is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bmis.cli.arguments import make_parser
 from bmis.cli.console import set_up_messages
 from bmis.cli.verbs import VERBS
-from bmis.errors import BmisError, TrainingInterrupted, says_no_memory
+from bmis.errors import BmisError, TrainingInterrupted, is_out_of_memory
 
 _WORKSHOP = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # what the extra "train" brings
 _NO_MEMORY_CURE = "use smaller images, a larger machine or a larger --memory-limit"
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("bmis: stopped\n")
         return _INTERRUPTED
     except Exception as error:  # every library says it in its own way
-        if not says_no_memory(error):
+        if not is_out_of_memory(error):
             raise
         sys.stderr.write(f"bmis: not enough memory; {_NO_MEMORY_CURE}\n")
         return 2

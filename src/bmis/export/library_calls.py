@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from bmis.errors import BmisError, ConfigError, NoMemoryError, says_no_memory
+from bmis.errors import BmisError, ConfigError, NoMemoryError, is_out_of_memory
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def wrap_library_errors(kind: str) -> Iterator[None]:
     except BmisError:
         raise
     except Exception as error:  # exporters wrap faults of every kind
-        if says_no_memory(error):
+        if is_out_of_memory(error):
             raise NoMemoryError(f"not enough memory to write {kind}; use a smaller size") from error
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ConfigError(

@@ -15,11 +15,10 @@ from bmis.runtime.engines import (
     Engine,
     OnnxRuntimeEngine,
     OpenVinoEngine,
-    computes_bf16,
     installed_engines,
     require_engine,
 )
-from bmis.system.processor import processor_name, usable_cores
+from bmis.system.processor import computes_bf16, processor_name, usable_cores
 
 _FORMATS = {  # that an engine runs in a precision, best first
     ("onnxruntime", "float32"): ("onnx",),

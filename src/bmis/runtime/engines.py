@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import BmisError, BundleError, NoMemoryError, require, says_no_memory
+from bmis.errors import BmisError, BundleError, NoMemoryError, is_out_of_memory, require
 from bmis.system.processor import processor_flags
 
 ENGINES = ("onnxruntime", "openvino")
@@ -45,7 +45,7 @@ class OnnxRuntimeEngine:
     Args:
         graph: An ONNX file with the input "image" and the output "logits".
         threads: Threads that share one call, at least 1.
-        bf16: Multiply matrices in bf16; see ``computes_bf16``.
+        bf16: Multiply matrices in bf16; see ``system.processor.computes_bf16``.
 
     Raises:
         BundleError: The graph cannot be loaded.
@@ -88,7 +88,7 @@ class OpenVinoEngine:
         graph: An ONNX file, or the XML of an OpenVINO model.
         weights: What belongs to the XML; None for ONNX.
         threads: Threads that share one call, at least 1.
-        bf16: Compute in bf16 what is not int8; see ``computes_bf16``.
+        bf16: Compute in bf16 what is not int8; see ``system.processor.computes_bf16``.
 
     Raises:
         BundleError: The graph cannot be loaded.
@@ -149,13 +149,6 @@ def require_engine(name: str) -> None:
     _openvino() if name == "openvino" else load_onnxruntime()
 
 
-def computes_bf16(engine: str) -> bool:
-    """Whether an installed engine has bf16 on this processor."""
-    if engine == "openvino":
-        return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" in processor_flags()  # as ARM calls it; on x86 ONNX Runtime has none
-
-
 def load_onnxruntime() -> ModuleType:
     """The package, silent towards the terminal and the network."""
     # from 1.29 on it marks the machine and reports each use over the network; nothing of medical
@@ -181,7 +174,7 @@ def _fault(engine: str, what: str, error: Exception) -> BmisError:
     """One line of ours for whatever an engine says."""
     if isinstance(error, BmisError):
         return error
-    if says_no_memory(error):
+    if is_out_of_memory(error):
         return NoMemoryError(
             f"not enough memory: {engine} {what}; use smaller tiles, a smaller image or a larger "
             "limit"

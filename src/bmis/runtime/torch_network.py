@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bmis.errors import NoMemoryError, says_no_memory
+from bmis.errors import NoMemoryError, is_out_of_memory
 from bmis.models import SegmentationModel
 
 _GPU_BATCH = 16  # fills a GPU at 224 x 224; a CPU is as fast one image at a time
@@ -38,7 +38,7 @@ class TorchRuntime:
                 x = torch.from_numpy(batch).to(self._device, memory_format=torch.channels_last)
                 logits: NDArray[np.float32] = self._model(x).float().contiguous().cpu().numpy()
             except (RuntimeError, MemoryError) as error:
-                if not says_no_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 count, _, height, width = batch.shape
                 raise NoMemoryError(

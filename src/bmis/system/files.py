@@ -75,6 +75,19 @@ def read_text(path: Path, *, limit: int = 2**20) -> str:
         raise DataError(f"{path}: is not UTF-8 text; name a text file") from error
 
 
+def read_system_file(path: Path) -> str:
+    """The text of a small file of the operating system; empty where there is none.
+
+    Example:
+        >>> read_system_file(Path("/proc/no/such/file"))
+        ''
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, UTF-8."""
     with atomic(path) as temporary:

@@ -12,7 +12,13 @@ from lightning.fabric import Fabric
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
-from bmis.errors import ConfigError, DataError, TrainingError, TrainingInterrupted
+from bmis.errors import (
+    ConfigError,
+    DataError,
+    TrainingError,
+    TrainingInterrupted,
+    is_out_of_memory,
+)
 from bmis.models import build_model, size_options
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.progress import progress_bar
@@ -33,8 +39,6 @@ from bmis.train.trainer import Progress, Trainer, read_progress
 from bmis.train.warm_start import WarmStart, read_start
 
 _log = logging.getLogger("bmis")
-# how the allocators of CPU, CUDA, cuBLAS and cuDNN say it
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -288,10 +292,7 @@ def _info(job: _Job, recipe: Recipe) -> ModelInfo:
 
 def _smaller(recipe: Recipe, error: BaseException, *, processes: int) -> Recipe:
     """The recipe with half the batch if memory ran out; otherwise the error again."""
-    if not (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or any(text in str(error) for text in _NO_MEMORY)
-    ):
+    if not is_out_of_memory(error):
         raise error
     if processes > 1:  # the others cannot know, and wait for this one's gradients
         raise TrainingError(
