@@ -1,4 +1,4 @@
-"""The tree of errors, suggestions, and what is said of a package that is not there."""
+"""The tree of errors, suggestions, and the answer to a package that is not there."""
 
 import sys
 
@@ -33,8 +33,8 @@ def test_what_is_there_is_imported():
 
 @pytest.mark.parametrize("module", ["torchless", "torchless.below.it"])
 def test_what_is_missing_gets_the_install_line(module):
-    said = r'^torchless is needed for this; install it with: pip install "bmis\[train\]"$'
-    with pytest.raises(MissingExtraError, match=said):
+    message = r'^torchless is needed for this; install it with: pip install "bmis\[train\]"$'
+    with pytest.raises(MissingExtraError, match=message):
         require(module, extra="train")
 
 

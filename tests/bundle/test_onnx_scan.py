@@ -1,4 +1,4 @@
-"""The scanner tells what onnx itself tells, and refuses what a bundle must not hold."""
+"""The scanner finds what onnx itself finds, and refuses what a bundle must not hold."""
 
 import copy
 
@@ -38,7 +38,7 @@ def field(number, wire, value):
     return varint(number << 3 | wire) + (varint(len(value)) if wire == 2 else b"") + value
 
 
-def test_it_tells_what_is_there(model):
+def test_it_finds_what_is_there(model):
     model.graph.node.append(helper.make_node("Relu", ["logits"], ["other"]))
     found = scan_onnx(model.SerializeToString())
     assert found.inputs == (Value("image", 1, (None, 3, None, None)),)
@@ -296,8 +296,8 @@ def test_damage_is_noticed_while_parts_are_counted(monkeypatch, end):
     refused(OPSET + end, "is cut short or damaged")
 
 
-def in_bundle(tmp_path, model, match, **said):
-    made = manifest(**said)
+def in_bundle(tmp_path, model, match, **claimed):
+    made = manifest(**claimed)
     members = {g.file: onnx_bytes(int8=g.precision == "int8") for g in made.graphs}
     members[made.graphs[-1].file] = model.SerializeToString()
     with pytest.raises(BundleError, match=match) as caught:
@@ -322,14 +322,14 @@ def test_other_inputs_and_outputs_are_refused(tmp_path, model):
 
 
 def test_other_shapes_are_refused(tmp_path):
-    for shape, said, match in (
+    for shape, claimed, match in (
         ({"channels": 1}, {}, "takes any x 1 x any x any where its manifest says any x 3"),
         ({"classes": 4}, {}, "gives any x 4 x any x any where its manifest says any x 2"),
         ({"size": (32, 48)}, {}, "takes any x 3 x 32 x 48 where"),
         ({}, {"size": (32, 48)}, "takes any x 3 x any x any where its manifest says any x 3 x 32"),
         ({"size": (48, 32)}, {"size": (32, 48)}, "takes any x 3 x 48 x 32"),
     ):
-        in_bundle(tmp_path, onnx_model(**shape), match, **said)
+        in_bundle(tmp_path, onnx_model(**shape), match, **claimed)
 
 
 def test_a_batch_of_one_number_and_a_missing_shape_are_refused(tmp_path, model):

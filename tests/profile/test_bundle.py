@@ -11,8 +11,7 @@ from bmis.cli.profile import render_bundle as render
 from bmis.errors import BundleError, ConfigError
 from bmis.profile import bundle as bundle_profiling
 from bmis.profile.bundle import profile_bundle
-from bmis.runtime.engines import installed_engines
-from bmis.system.processor import computes_bf16
+from bmis.runtime.engines import engine_has_bf16, installed_engines
 from helpers.bundles import write_tiny
 
 ANSWER = {"start_seconds": 0.25, "batches": [], "fault": None}
@@ -49,7 +48,7 @@ def test_every_engine_runs_in_every_precision_it_has(profile):
         (engine, precision)
         for engine in installed_engines()
         for precision in ("fp32", "bf16", "int8")
-        if (precision != "bf16" or computes_bf16(engine))
+        if (precision != "bf16" or engine_has_bf16(engine))
         and (engine, precision) != ("openvino", "int8")  # wants its own format for it
     ]
     assert [(cost.engine, cost.precision) for cost in profile.engines] == expected

@@ -19,10 +19,16 @@ _GPU_BATCH = 16  # fills a GPU at 224 x 224; a CPU is as fast one image at a tim
 class TorchRuntime:
     """A torch network in eval mode, on the device where it lies, with channels-last memory.
 
-    See ``runtime.Runtime`` for what it promises.
+    See ``runtime.load.Runtime`` for what it promises.
 
     Args:
         model: The network.
+
+    Example:
+        >>> from bmis.models import build_model
+        >>> runtime = TorchRuntime(build_model("bmis_tiny"))
+        >>> runtime(np.zeros((1, 3, 64, 64), np.float32)).shape
+        (1, 2, 64, 64)
     """
 
     def __init__(self, model: SegmentationModel) -> None:

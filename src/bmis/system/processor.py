@@ -4,13 +4,12 @@ import os
 import platform
 from pathlib import Path
 
-from bmis.errors import require
 from bmis.system.files import read_system_file
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CORES = Path("/sys/devices/system/cpu")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of work, of how many
-_BF16_FLAGS = {  # of the processors on which an engine computes in bf16
+_BF16_FLAGS = {  # of the processors on which a library computes in bf16
     "torch": {"avx512_bf16", "amx_bf16"},
     "onnxruntime": {"bf16"},  # as ARM calls it; on x86 it has none
 }
@@ -42,20 +41,17 @@ def processor_flags() -> frozenset[str]:
     return frozenset()
 
 
-def computes_bf16(engine: str) -> bool:
-    """Whether this processor has bfloat16 that an engine uses; False where its flags are unknown.
+def computes_bf16(library: str) -> bool:
+    """Whether this processor has bfloat16 that a library uses; False where its flags are unknown.
 
     Args:
-        engine: "torch", "onnxruntime", or "openvino", which must be installed.
+        library: "torch" or "onnxruntime".
 
     Example:
-        >>> isinstance(computes_bf16("onnxruntime"), bool)
+        >>> isinstance(computes_bf16("torch"), bool)
         True
     """
-    if engine == "openvino":
-        core = require("openvino", extra="openvino").Core()
-        return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return not processor_flags().isdisjoint(_BF16_FLAGS[engine])
+    return not processor_flags().isdisjoint(_BF16_FLAGS[library])
 
 
 def usable_cores() -> int:
