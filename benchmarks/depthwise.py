@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=4)
     args = parser.parse_args()
-    if not computes_bf16():
+    if not computes_bf16("torch"):
         raise SystemExit("this processor does not compute in bf16")
     keep_freed_memory()
     found = {}

@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     args = parser.parse_args()
     keep_freed_memory()
-    kinds = [torch.float32, torch.bfloat16] if computes_bf16() else [torch.float32]
+    kinds = [torch.float32, torch.bfloat16] if computes_bf16("torch") else [torch.float32]
     found = {}
     for dtype in kinds:
         for channels, side, kernel, dilation in LAYERS:

@@ -18,4 +18,5 @@ def _switches():
     torch.manual_seed(0)
     before = torch.are_deterministic_algorithms_enabled()
     yield
-    torch.use_deterministic_algorithms(before)
+    if torch.are_deterministic_algorithms_enabled() != before:  # loads more of torch, so only then
+        torch.use_deterministic_algorithms(before)

@@ -1,4 +1,4 @@
-"""A machine that has none of the workshop: every verb of a bundle, in processes of their own."""
+"""A machine without the training side: every command of a bundle, in processes of their own."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from bmis.data.images import read_mask
 from bmis.data.phantoms.write import write_phantoms
 from helpers.bundles import write_tiny
 
-ABSENT = ("torch", "lightning", "scipy", "onnx", "jinja2", "matplotlib")
+ABSENT = ("torch", "lightning", "scipy", "onnx", "jinja2", "matplotlib", "pandas")
 
 
 @pytest.fixture
 def device(tmp_path):
-    """A command line on which the workshop's packages cannot be imported."""
+    """A command line on which the packages of the training side cannot be imported."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
         f"import sys\nsys.modules.update(dict.fromkeys({ABSENT!r}))\n"
@@ -41,7 +41,7 @@ def device(tmp_path):
 
 
 @pytest.mark.parametrize("package", ABSENT)
-def test_the_workshop_is_absent(device, package):
+def test_the_training_side_is_absent(device, package):
     assert "ModuleNotFoundError" in device("-c", f"import {package}").stderr
 
 

@@ -1,11 +1,17 @@
-"""The tree of errors, suggestions, and what is said of a package that is not there."""
+"""The tree of errors, suggestions, and the answer to a package that is not there."""
 
 import sys
 
 import pytest
 
 from bmis import errors
-from bmis.errors import BmisError, MissingExtraError, did_you_mean, require
+from bmis.errors import (
+    BmisError,
+    MissingExtraError,
+    did_you_mean,
+    is_out_of_memory,
+    require,
+)
 
 
 def test_one_base_catches_everything_raised_on_purpose():
@@ -27,8 +33,8 @@ def test_what_is_there_is_imported():
 
 @pytest.mark.parametrize("module", ["torchless", "torchless.below.it"])
 def test_what_is_missing_gets_the_install_line(module):
-    said = r'^torchless is needed for this; install it with: pip install "bmis\[train\]"$'
-    with pytest.raises(MissingExtraError, match=said):
+    message = r'^torchless is needed for this; install it with: pip install "bmis\[train\]"$'
+    with pytest.raises(MissingExtraError, match=message):
         require(module, extra="train")
 
 
@@ -37,3 +43,23 @@ def test_a_package_that_is_broken_inside_says_so_itself(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
         require("halfthere", extra="train")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("Failed to allocate memory for requested buffer of size 12"),
+        ImportError("std::bad_alloc"),
+        OSError("failed to map segment from shared object"),
+    ],
+)
+def test_memory_that_ran_out_is_recognised_in_the_words_of_all_libraries(error):
+    assert is_out_of_memory(error)
+
+
+def test_other_errors_are_not_taken_for_missing_memory():
+    assert not is_out_of_memory(RuntimeError("shapes do not match"))

@@ -55,6 +55,11 @@ def damage(path, **changes):
         ({"trial": {"dataset": "x"}}, "damaged record .*method"),
         ({"cases": {}}, "damaged record .*needs cases"),
         ({"cases": {"id": ["a"], "iou": []}}, "damaged record .*differ in length"),
+        ({"cases": {"id": 3}}, "damaged record .*cases must be names with lists of values"),
+        ({"cases": 3}, "damaged record .*cases must be names with lists of values, got 3"),
+        ({"masks": {"a": 7}}, r"damaged record .*masks must be str .got int, at \[...\]."),
+        ({"costs": []}, "damaged record .*costs must be"),
+        ({"trial": {"dataset": "x", "method": "y", "seed": "0"}}, "damaged record .*seed must be"),
         ({"conditions": {**CONDITIONS.to_dict(), "epochs": 0}}, "damaged record .*epochs"),
     ],
 )
@@ -67,7 +72,9 @@ def test_a_damaged_record_is_named_in_one_line(tmp_path, changes, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"format": "bmis-rec', b"\xff\xfe", b"[" * 99999])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"format": "bmis-rec', b"\xff\xfe", b"[" * 99999, b'{"a": NaN}']
+)
 def test_a_half_written_record_says_how_to_get_it_back(tmp_path, content):
     path = write_record(tmp_path, make_record())
     path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Everything that ``bmis`` raises on purpose, and the one way to ask for an optional package."""
+"""All errors that ``bmis`` raises on purpose, and the one way to ask for an optional package."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,38 +7,93 @@ from types import ModuleType
 
 
 class BmisError(Exception):
-    """Base of all errors that name what came, what is wanted and how to mend it."""
+    """Base of all errors that say in one line what came, what is wanted and how to fix it.
+
+    Example:
+        >>> import bmis
+        >>> try:
+        ...     bmis.load("no-such-network")
+        ... except bmis.BmisError as error:
+        ...     print(str(error)[:39])
+        no-such-network: no such file or folder
+    """
 
 
 class ConfigError(BmisError):
-    """A setting, option or name is wrong."""
+    """A setting, option or name is wrong.
+
+    Example:
+        >>> raise ConfigError("epochs must be 1 or more, got 0")
+        Traceback (most recent call last):
+        bmis.errors.ConfigError: epochs must be 1 or more, got 0
+    """
 
 
 class NoMemoryError(ConfigError):
-    """What was asked for does not fit into the memory of the machine or its device."""
+    """The memory of the machine or its device is too small for what was asked.
+
+    Example:
+        >>> issubclass(NoMemoryError, ConfigError)  # smaller settings fix it
+        True
+    """
 
 
 class DataError(BmisError):
-    """A file, folder or array is not what it should be."""
+    """A file, folder or array is not what it should be.
+
+    Example:
+        >>> import bmis
+        >>> try:
+        ...     bmis.open_dataset("nowhere")
+        ... except DataError as error:
+        ...     print(str(error)[:32])
+        nowhere: there is no such folder
+    """
 
 
 class BundleError(BmisError):
-    """A checkpoint or bundle is damaged, foreign or of another version."""
+    """A checkpoint or bundle is damaged, foreign or of another version.
+
+    Example:
+        >>> import bmis
+        >>> try:
+        ...     bmis.load("photo.bmis")
+        ... except BundleError as error:
+        ...     print(str(error)[:34])
+        photo.bmis: no such file or folder
+    """
 
 
 class TrainingError(BmisError):
-    """Training cannot go on: not finite, out of memory, interrupted."""
+    """A training cannot go on, for example because its loss is not finite any more.
+
+    Example:
+        >>> issubclass(TrainingInterrupted, TrainingError)
+        True
+    """
 
 
-class TrainingInterrupted(TrainingError):  # noqa: N818  (an answer to Ctrl-C, not a fault)
-    """Ctrl-C during training; what was done is kept."""
+class TrainingInterrupted(TrainingError):  # noqa: N818  (an answer to Ctrl-C, not an error)
+    """Ctrl-C ended a training; the run folder keeps what was done.
+
+    Example:
+        >>> raise TrainingInterrupted("stopped after 3 epochs")
+        Traceback (most recent call last):
+        bmis.errors.TrainingInterrupted: stopped after 3 epochs
+    """
 
 
 class MissingExtraError(BmisError):
-    """An optional package is not installed."""
+    """An optional package is not installed.
+
+    Example:
+        >>> require("no_such_package", extra="train")
+        Traceback (most recent call last):
+        bmis.errors.MissingExtraError: no_such_package is needed for this; install it with: ...
+    """
 
 
-_NO_MEMORY = (  # how Python, torch, ONNX Runtime and OpenVINO say it
+_NO_MEMORY = (  # in the messages of Python, torch, CUDA, ONNX Runtime and OpenVINO
     "out of memory",
     "not enough memory",
     "failed to allocate",
@@ -46,6 +101,7 @@ _NO_MEMORY = (  # how Python, torch, ONNX Runtime and OpenVINO say it
     "cannot allocate",
     "can not allocate",
     "can't alloc",
+    "alloc_failed",
     "bad_alloc",
     "bad allocation",
     "failed to map segment",  # of a library
@@ -54,15 +110,22 @@ _NO_MEMORY = (  # how Python, torch, ONNX Runtime and OpenVINO say it
 )
 
 
-def says_no_memory(error: BaseException) -> bool:
-    """Whether an error of any library tells of too little memory."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of any library means that memory ran out.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("std::bad_alloc"))
+        True
+        >>> is_out_of_memory(RuntimeError("shapes do not match"))
+        False
+    """
     return isinstance(error, MemoryError) or any(
         words in str(error).lower() for words in _NO_MEMORY
     )
 
 
 def require(module: str, *, extra: str) -> ModuleType:
-    """Import an optional module, or answer with the exact install line.
+    """Import an optional module, or raise an error with the exact install line.
 
     Args:
         module: Dotted name, such as ``"torch"``.
@@ -70,12 +133,16 @@ def require(module: str, *, extra: str) -> ModuleType:
 
     Raises:
         MissingExtraError: The module's package is not installed.
+
+    Example:
+        >>> require("json", extra="train").loads("[1, 2]")
+        [1, 2]
     """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         package = module.split(".", 1)[0]
-        if error.name != package:  # present, but something inside it is broken: say that instead
+        if error.name != package:  # it is installed, but something inside it is broken
             raise
         raise MissingExtraError(
             f'{package} is needed for this; install it with: pip install "bmis[{extra}]"'
@@ -83,7 +150,12 @@ def require(module: str, *, extra: str) -> ModuleType:
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """The end of an "unknown name" message: the nearest option if one is near, then all of them."""
+    """The end of an "unknown name" message: the nearest option if one is near, then all of them.
+
+    Example:
+        >>> did_you_mean("papre", ["default", "paper"])
+        " (did you mean 'paper'?); available: default, paper"
+    """
     known = list(options)
     near = get_close_matches(name, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""

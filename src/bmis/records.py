@@ -1,26 +1,29 @@
 """Result records: all that is known of one trial of a comparison, one JSON file each.
 
-Records are the only thing that ``compare`` writes and ``report`` reads, so that comparisons are
-stopped, resumed, widened and merged by nothing but files. The format is told of in
-``docs/reference/records.md``.
+Records are the only thing that ``compare`` writes and ``report`` reads. So a comparison is stopped,
+resumed, widened and merged by nothing but files. ``docs/reference/records.md`` describes the
+format.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from bmis.config import Epochs, InputSize, RecipeName, Resize, Settings, check_choice
 from bmis.errors import ConfigError, DataError
 from bmis.system.files import output_folder, write_json
+from bmis.system.validation import check_fields
 
 FORMAT = "bmis-record"
 VERSION = 1
 STATUSES = ("done", "failed")
 _LARGEST = 64 * 2**20  # bytes; a record of 10,000 images has about two million
+_Columns = Annotated[dict[str, list[Any]], msgspec.Meta(title="names with lists of values")]
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,22 @@ class Trial(Settings):
     Attributes:
         dataset: Name of the data set.
         method: Name of the network, with its options if any: "bmis", "bmis:eca=false".
-        fold: Number of the fold, or its file's name; None for the data set's own split.
-        seed: Of the training.
+        fold: Number of the fold, or the name of its file; None for the data set's own split.
+        seed: Seed of the training.
+
+    Example:
+        >>> print(Trial("polyps", "unet", fold=2))
+        unet on polyps, fold 2, seed 0
     """
 
     dataset: str
     method: str
     fold: int | str | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_fields(self)
 
     def __str__(self) -> str:
         fold = "" if self.fold is None else f", fold {self.fold}"
@@ -68,29 +79,36 @@ class Record(Settings):
     """One trial: what was run, what came out, what it cost.
 
     Attributes:
-        trial: Which one.
-        conditions: Under which rules.
+        trial: Data set, method, fold and seed.
+        conditions: What the trial shares with the others of its comparison.
         status: "done" or "failed".
         reason: Why it failed, in one line; None if it did not.
         data: ``path``, ``fingerprint`` (of the ids, their splits and which have a field of view),
             ``train``, ``val``, ``test`` (numbers of images), ``classes`` (names, background
-            first), ``unit`` ("px" or "mm"), ``fields_of_view`` (test images counted inside
-            one).
+            first), ``unit`` ("px" or "mm"), ``fields_of_view`` (number of test images that are
+            scored inside one).
         model: ``name``, ``options``, ``family``, ``group``, ``source``, ``licence``.
         training: ``batch_size``, ``precision``, ``best_epoch``, ``seconds`` (all epochs,
             validation included), ``seconds_per_epoch`` (median, without validation), ``log`` (one
             row an epoch).
         costs: ``parameters``, ``macs``, ``weights_mb``, ``training_mb``, ``inference_mb``,
             ``latency_p50_ms``, ``latency_p95_ms`` (one image), ``images_per_second``, ``step_ms``,
-            ``batch`` (of the two before and ``training_mb``), ``device``, ``device_name``,
-            ``threads``, ``precision``, ``alone`` (False where other trials ran beside it). See
-            ``profiling``.
-        summary: See ``metrics.summarise_cases``; of the test split at the images' own size.
+            ``batch`` (size of the batches that ``images_per_second``, ``step_ms`` and
+            ``training_mb`` are for), ``device``, ``device_name``, ``threads``, ``precision``,
+            ``alone`` (False where other trials ran beside it). See ``profile.network``.
+        summary: Scores over the test split at the images' own size; see
+            ``metrics.summarise_cases``.
         cases: ``id`` and each metric, lists of one length; None where a metric is undefined.
         masks: Predicted labels of a few test images, the same for all methods: PNG in base64 by
             case id, the longer side 256 pixels at most.
         environment: Versions, system and threads of the training.
-        created: When it was written, ISO 8601, UTC.
+        created: Time of writing in UTC, as in ISO 8601.
+
+    Example:
+        >>> trial = Trial("polyps", "bmis")
+        >>> record = Record(trial, Conditions(), "failed", reason="out of memory")
+        >>> Record.from_dict(record.to_dict()) == record
+        True
     """
 
     trial: Trial
@@ -102,18 +120,20 @@ class Record(Settings):
     training: dict[str, Any] = field(default_factory=dict)
     costs: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
-    cases: dict[str, Any] = field(default_factory=dict)
+    cases: _Columns = field(default_factory=dict)
     masks: dict[str, str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     created: str = ""
 
     def __post_init__(self) -> None:
+        """Make nested settings of nested dictionaries, and check every value."""
         for name, kind in (("trial", Trial), ("conditions", Conditions)):
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, name, kind.from_dict(value))
             elif not isinstance(value, kind):
                 raise ConfigError(f"{name} must hold names and values, got {value!r}")
+        check_fields(self)
         check_choice("status", self.status, STATUSES)
         if self.status == "done" and not (self.cases and self.summary):
             raise ConfigError("a record that is done needs cases and summary")
@@ -126,7 +146,12 @@ class Record(Settings):
 
 
 def record_path(folder: Path, trial: Trial) -> Path:
-    """Where the record of a trial belongs: ``<dataset>/<method>[-fold<K>]-seed<S>.json``."""
+    """Where the record of a trial belongs: ``<dataset>/<method>[-fold<K>]-seed<S>.json``.
+
+    Example:
+        >>> record_path(Path("results"), Trial("polyps", "bmis", seed=1)).as_posix()
+        'results/polyps/bmis-seed1.json'
+    """
     fold = "" if trial.fold is None else f"-fold{trial.fold}"
     name = f"{_plain(trial.method)}{_plain(fold)}-seed{trial.seed}.json"
     return folder / _plain(trial.dataset) / name
@@ -137,6 +162,11 @@ def write_record(folder: Path, record: Record) -> Path:
 
     Raises:
         DataError: It cannot be written.
+
+    Example:
+        >>> record = Record(Trial("polyps", "bmis"), Conditions(), "failed", "out of memory")
+        >>> read_record(write_record(Path("results"), record)).reason
+        'out of memory'
     """
     path = record_path(folder, record.trial)
     output_folder(path.parent)
@@ -149,14 +179,21 @@ def read_record(path: Path) -> Record:
 
     Raises:
         DataError: The file is no record, not whole, too large or of another version.
+
+    Example:
+        >>> Path("half.json").write_text('{"format": "bmis-rec')
+        20
+        >>> read_record(Path("half.json"))
+        Traceback (most recent call last):
+        bmis.errors.DataError: half.json: half-written or no record (Input data was truncated); ...
     """
-    cure = "delete it, and `bmis compare` runs its trial again"
+    fix = "delete it, and `bmis compare` runs its trial again"
     try:
         if path.stat().st_size > _LARGEST:
             raise DataError(f"{path}: too large for a record ({path.stat().st_size} bytes)")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = msgspec.json.decode(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: half-written or no record ({error}); {cure}") from error
+        raise DataError(f"{path}: half-written or no record ({error}); {fix}") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise DataError(f"{path}: no record of `bmis compare`; move it out of the results folder")
     version = values.pop("version", None)
@@ -168,13 +205,13 @@ def read_record(path: Path) -> Record:
     try:
         return Record.from_dict(values)
     except (ConfigError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: damaged record ({error}); {cure}") from error
+        raise DataError(f"{path}: damaged record ({error}); {fix}") from error
 
 
 def read_records(folder: Path | str) -> list[Record]:
     """All records of a folder and its subfolders, one for each trial, sorted by trial.
 
-    Of a trial that failed and was done elsewhere, the one that is done counts.
+    Where a trial failed in one place and was done in another, the record that is done counts.
 
     Args:
         folder: What ``bmis compare`` wrote to, or several such folders copied together.
@@ -182,6 +219,12 @@ def read_records(folder: Path | str) -> list[Record]:
     Raises:
         DataError: No such folder, a file that is no good record, two records of one trial that
             disagree, records under different conditions or of different splits of one data set.
+
+    Example:
+        >>> record = Record(Trial("polyps", "bmis"), Conditions(), "failed", "out of memory")
+        >>> path = write_record(Path("results"), record)
+        >>> [str(record.trial) for record in read_records("results")]
+        ['bmis on polyps, seed 0']
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -111,7 +111,7 @@ NAMES = [
 def test_names_that_could_lead_elsewhere_are_refused(name):
     buffer = io.BytesIO()
     info = zipfile.ZipInfo("x")
-    info.filename = name  # its constructor would mend it
+    info.filename = name  # its constructor would fix it
     with zipfile.ZipFile(buffer, "w") as writer:
         writer.writestr(info, b"1")
     refused(buffer.getvalue(), "the member name .* is not allowed")

@@ -1,4 +1,4 @@
-"""What is written comes back the same; a bundle that says something wrong is refused."""
+"""What is written comes back the same; a bundle with anything wrong is refused."""
 
 import dataclasses
 import hashlib
@@ -30,10 +30,10 @@ def refused(path, match):
 
 
 def rewrite(path, change, **options):
-    """Change what a bundle says (``said``) or holds (``members``), with right hashes."""
-    said, members = unzip(path.read_bytes())
-    other = change(said, members)
-    path.write_bytes(rezip(said if other is None else other, members, **options))
+    """Change the manifest (``content``) or what a bundle holds (``members``), with right hashes."""
+    content, members = unzip(path.read_bytes())
+    other = change(content, members)
+    path.write_bytes(rezip(content if other is None else other, members, **options))
     return path
 
 
@@ -83,7 +83,7 @@ def test_what_could_not_be_read_is_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_said_before_it_is_half_written(tmp_path):
+def test_a_folder_that_is_not_there_is_named_before_it_is_half_written(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         write_tiny(tmp_path / "nowhere" / "lesion.bmis")
 
@@ -118,10 +118,10 @@ def test_a_member_that_is_not_there_is_refused(path):
 
 
 def test_a_wrong_hash_or_size_is_refused(path):
-    def lie(said, members):
-        said["members"]["model.onnx"]["sha256"] = "0" * 64
+    def lie(content, members):
+        content["members"]["model.onnx"]["sha256"] = "0" * 64
 
-    def shorten(said, members):
+    def shorten(content, members):
         members["MODEL_CARD.md"] = members["MODEL_CARD.md"][:-1]
 
     original = path.read_bytes()
@@ -131,10 +131,10 @@ def test_a_wrong_hash_or_size_is_refused(path):
 
 
 def test_a_card_that_is_no_text_or_too_long_is_refused(path):
-    def noise(said, members):
+    def noise(content, members):
         members["MODEL_CARD.md"] = b"\xff\xfe"
 
-    def long(said, members):
+    def long(content, members):
         members["MODEL_CARD.md"] = os.urandom(1 << 20) + b"!"
 
     original = path.read_bytes()
@@ -143,7 +143,7 @@ def test_a_card_that_is_no_text_or_too_long_is_refused(path):
     refused(rewrite(path, long), "MODEL_CARD.md has 1048577 bytes, the limit is 1048576")
 
 
-def test_members_and_manifest_must_tell_of_the_same_files(path):
+def test_members_and_manifest_must_name_the_same_files(path):
     original = path.read_bytes()
     refused(rewrite(path, lambda s, m: m.pop("model.int8.onnx") and None), "has no model.int8.onnx")
     path.write_bytes(original)
@@ -158,47 +158,47 @@ def test_members_and_manifest_must_tell_of_the_same_files(path):
 
 
 def test_a_newer_version_asks_for_a_newer_bmis(path):
-    def newer(said, members):
+    def newer(content, members):
         members["model.new"] = b"whatever"
-        said.update(format_version=2, graphs="of another kind")
+        content.update(format_version=2, graphs="of another kind")
 
     refused(rewrite(path, newer), "format version 2, this bmis reads up to 1; update bmis")
 
 
 def graph(**changes):
-    def change(said, members):
-        said["graphs"][0].update(changes)
+    def change(content, members):
+        content["graphs"][0].update(changes)
 
     return change
 
 
-def said(**changes):
-    def change(said, members):
-        said.update(changes)
+def top(**changes):
+    def change(content, members):
+        content.update(changes)
 
     return change
 
 
 def within(part, **changes):
-    def change(said, members):
-        said["info"][part].update(changes)
+    def change(content, members):
+        content["info"][part].update(changes)
 
     return change
 
 
 WRONG = {
-    "no format": (said(format="other"), "its manifest.json is not of bmis"),
-    "no version": (said(format_version=None), "has no format_version"),
-    "a version that is text": (said(format_version="1"), "has no format_version"),
-    "an unknown name": (said(strides=8), "unknown setting 'strides' of Manifest"),
-    "stride 0": (said(stride=0), "stride must be a whole number"),
-    "stride true": (said(stride=True), "stride must be a whole number up to 1024, got True"),
-    "a stride that does not fit": (said(stride=7), "the input 32x48 is no multiple of 7"),
-    "a fraction of a weight": (said(parameters=1.5), "parameters must be a whole number"),
-    "negative work": (said(macs=-1), "macs must be a whole number"),
-    "no graphs": (said(graphs=[]), "has no graph of a network"),
-    "graphs that are a number": (said(graphs=3), "cannot be used"),
-    "a graph that is text": (said(graphs=["model.onnx"]), "a graph must be names with values"),
+    "no format": (top(format="other"), "its manifest.json is not of bmis"),
+    "no version": (top(format_version=None), "has no format_version"),
+    "a version that is text": (top(format_version="1"), "has no format_version"),
+    "an unknown name": (top(strides=8), "unknown setting 'strides' of Manifest"),
+    "stride 0": (top(stride=0), "stride must be a whole number"),
+    "stride true": (top(stride=True), "stride must be a whole number from 1 to 1024, got True"),
+    "a stride that does not fit": (top(stride=7), "the input 32x48 is no multiple of 7"),
+    "a fraction of a weight": (top(parameters=1.5), "parameters must be a whole number"),
+    "negative work": (top(macs=-1), "macs must be a whole number"),
+    "no graphs": (top(graphs=[]), "has no graph of a network"),
+    "graphs that are a number": (top(graphs=3), "cannot be used"),
+    "a graph that is text": (top(graphs=["model.onnx"]), "a graph must be names with values"),
     "another file": (graph(file="other.onnx"), "graph in float32 is model.onnx, got 'other.onnx'"),
     "another format": (graph(format="pickle"), "unknown format 'pickle'"),
     "another precision": (graph(precision="int4"), "unknown precision 'int4'"),
@@ -209,16 +209,25 @@ WRONG = {
     ),
     "a graph of another size": (graph(size=[64, 64]), "both must be the same"),
     "a graph of one side": (graph(size=[64]), "size must be"),
-    "a check in words": (graph(check={"dice": "good"}), "must hold finite numbers"),
-    "a check that is a list": (graph(check=[1]), "check must be names with values"),
-    "one colour": (said(colours=[[1, 2, 3]]), "colours must be"),
-    "colours too bright": (said(colours=[[0, 0, 0], [256, 0, 0]]), "colours must be"),
-    "colours by name": (said(colours=["red", "blue"]), "colours must be"),
-    "quality in words": (said(quality="good"), "quality must be names"),
-    "no info": (said(info=None), "info must be names with values, got NoneType"),
+    "a check in words": (
+        graph(check={"dice": "good"}),
+        "check must be names with finite numbers, got {'dice': 'good'}",
+    ),
+    "a check that is a list": (
+        graph(check=[1]),
+        "check must be names with finite numbers, got .1.",
+    ),
+    "one colour": (top(colours=[[1, 2, 3]]), "colours must be"),
+    "colours too bright": (top(colours=[[0, 0, 0], [256, 0, 0]]), "colours must be"),
+    "colours by name": (top(colours=["red", "blue"]), "colours must be"),
+    "quality in words": (top(quality="good"), "quality must be names"),
+    "no info": (top(info=None), "info must be names with values, got None"),
     "four channels": (within("input", channels=4), "channels must be 1 .grey. or 3"),
     "a mean in words": (within("input", mean=["a", "b", "c"]), "cannot be used"),
-    "std next to nothing": (within("input", std=[1e-9, 1, 1]), "std must be 1e-6 or more"),
+    "std next to nothing": (
+        within("input", std=[1e-9, 1, 1]),
+        "std must be numbers of 1e-6 or more",
+    ),
     "a mean beyond all": (within("input", mean=[1e30, 1, 1]), "below a million"),
     "an unknown resize rule": (within("input", resize=["squash"]), "unknown resize"),
     "an enormous input": (within("input", size=[10**9, 10**9]), "size must be"),
@@ -281,7 +290,7 @@ def test_a_manifest_too_long_is_not_parsed(path):
 
 def test_words_of_a_foreign_file_stay_one_short_line(path):
     name = "a\n" * 5000 + "\x1b]0;"
-    refused(rewrite(path, said(**{name: 1})), "unknown setting")
+    refused(rewrite(path, top(**{name: 1})), "unknown setting")
 
 
 def test_a_manifest_names_what_it_needs():
@@ -293,12 +302,12 @@ def test_a_manifest_names_what_it_needs():
         manifest(classes=257)
 
 
-def test_the_reference_tells_of_every_field_and_file():
+def test_the_reference_names_every_field_and_file():
     page = Path(__file__).parents[2] / "docs" / "reference" / "bundle.md"
-    told = set(re.findall(r"`([\w./]+)`", page.read_text(encoding="utf-8")))
+    documented = set(re.findall(r"`([\w./]+)`", page.read_text(encoding="utf-8")))
     fields = {field.name for kind in (Manifest, Graph) for field in dataclasses.fields(kind)}
     files = {name for names in FILES.values() for name in names if not name.endswith(".bin")}
-    assert fields | files | {"members", "sha256", "bytes", "format_version"} <= told
+    assert fields | files | {"members", "sha256", "bytes", "format_version"} <= documented
 
 
 def test_manifest_json_stands_first_and_is_for_people_too(path):

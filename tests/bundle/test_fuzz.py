@@ -50,7 +50,7 @@ class Place:
         write_bundle(self.path, manifest(graphs=GRAPHS), MEMBERS, CARD)
         self.data = self.path.read_bytes()
         self.text, self.members = unzip(self.data)
-        self.said = json.loads(json.dumps(read_bundle(self.path).manifest.to_dict()))
+        self.manifest = json.loads(json.dumps(read_bundle(self.path).manifest.to_dict()))
         self.read = self.refused = 0
 
     def infer(self, data):
@@ -60,13 +60,13 @@ class Place:
             bundle = read_bundle(self.path)
             members = {name: bundle.read(name) for name in bundle.members}
         except BundleError as error:
-            said = str(error)
+            message = str(error)
         else:
-            said = None
-        if said is not None:
-            assert said.startswith(f"{self.path}: ")
-            assert said.isprintable()
-            assert len(said) < 600
+            message = None
+        if message is not None:
+            assert message.startswith(f"{self.path}: ")
+            assert message.isprintable()
+            assert len(message) < 600
             self.refused += 1
             return None
         self.read += 1
@@ -141,7 +141,7 @@ def edit(data, edits):
 @given(flips=st.lists(st.tuples(PLACES, st.integers(1, 255)), min_size=1, max_size=3))
 def test_flipped_bytes(place, flips):
     data = edit(place.data, [("flip", *flip) for flip in flips])
-    assert place.infer(data) in (None, (place.said, MEMBERS))
+    assert place.infer(data) in (None, (place.manifest, MEMBERS))
 
 
 @thousand(2.5)
@@ -150,7 +150,7 @@ def test_spliced_zips(place, edits, tail):
     """Anywhere, or among the last bytes, where the directory lies."""
     start = place.data.index(b"PK\x01\x02") if tail else 0
     data = place.data[:start] + edit(place.data[start:], edits)
-    assert place.infer(data) in (None, (place.said, MEMBERS))
+    assert place.infer(data) in (None, (place.manifest, MEMBERS))
 
 
 @thousand(1)
@@ -158,7 +158,7 @@ def test_spliced_zips(place, edits, tail):
 def test_parts_of_a_file(place, start, end):
     size = len(place.data)
     data = place.data[int(start * size * 0.1) : size - int(end**4 * size)]
-    assert place.infer(data) in (None, (place.said, MEMBERS))
+    assert place.infer(data) in (None, (place.manifest, MEMBERS))
 
 
 SCALARS = st.one_of(
@@ -213,9 +213,9 @@ CHANGES = st.lists(
 @thousand(2.5)
 @given(changes=CHANGES, promise=st.booleans())
 def test_changed_manifests(place, changes, promise):
-    said = copy.deepcopy(place.text)
-    change(said, changes)
-    found = place.infer(rezip(said, place.members, promise=promise))
+    content = copy.deepcopy(place.text)
+    change(content, changes)
+    found = place.infer(rezip(content, place.members, promise=promise))
     assert found is None or found[1] == MEMBERS
 
 
@@ -243,4 +243,4 @@ def graph_edited(place, name, edits):
     """With right hashes, so that the scanners see it."""
     edited = edit(MEMBERS[name], edits)
     found = place.infer(rezip(place.text, {**place.members, name: edited}))
-    assert found in (None, (place.said, {**MEMBERS, name: edited}))
+    assert found in (None, (place.manifest, {**MEMBERS, name: edited}))

@@ -118,17 +118,17 @@ def unzip(data):
     return json.loads(members.pop("manifest.json")), members
 
 
-def rezip(said, members, *, promise=True):
+def rezip(content, members, *, promise=True):
     """The inverse of ``unzip``, by hashes that are right unless ``promise`` is off."""
     if promise:
-        said = {
-            **said,
+        content = {
+            **content,
             "members": {
                 name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
                 for name, data in members.items()
             },
         }
-    text = said if isinstance(said, bytes) else json.dumps(said).encode()
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
     return zipped({"manifest.json": text, **members})
 
 

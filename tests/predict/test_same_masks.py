@@ -14,7 +14,7 @@ from bmis.data.preprocess import fit, normalise
 from bmis.export.onnx import serialised, to_onnx
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model
-from bmis.runtime.engines import computes_bf16
+from bmis.runtime.engines import engine_has_bf16
 from helpers.bundles import CARD, manifest
 
 OPTIONS = {"widths": (4, 8, 12), "depths": (1, 1), "dilations": (2,)}
@@ -62,7 +62,7 @@ def agreement(one, other):
     [("onnxruntime", "fp32", 0.9999), ("openvino", "fp32", 0.9999), ("openvino", "bf16", 0.98)],
 )
 def test_engines_give_the_masks_of_torch(work, rule, engine, precision, least):
-    if precision == "bf16" and not computes_bf16(engine):
+    if precision == "bf16" and not engine_has_bf16(engine):
         precision = "fp32"
     trained = load(work / rule, device="cpu", probabilities=True)
     bundle = load(

@@ -54,7 +54,7 @@ def test_a_run_of_that_name_comes_first_but_not_a_folder_of_results(tmp_path, fo
     assert str(find_model_file("spots")) == "spots"
 
 
-def test_its_masks_are_predicted_and_the_licence_is_said_once(tmp_path, capfd):
+def test_its_masks_are_predicted_and_the_licence_is_shown_once(tmp_path, capfd):
     write_image(tmp_path / "a.png", np.zeros((40, 30, 3), np.uint8))
     argv = ["predict", "spots", str(tmp_path / "a.png"), "--out", "masks"]
     assert main(argv) == 0
@@ -66,17 +66,17 @@ def test_its_masks_are_predicted_and_the_licence_is_said_once(tmp_path, capfd):
     assert read_mask(tmp_path / "work" / "masks" / "a.png").shape == (40, 30)
 
 
-def test_another_licence_is_said_again(folder, tmp_path, caplog):
+def test_another_licence_is_shown_again(folder, tmp_path, caplog):
     load_runtime("spots")
     load_runtime("spots")
     assert len(caplog.records) == 1
-    told = tmp_path / "cache" / "bmis" / "licences.json"
-    told.write_text(json.dumps({"spots": "another"}))
+    shown = tmp_path / "cache" / "bmis" / "licences.json"
+    shown.write_text(json.dumps({"spots": "another"}))
     load_runtime("spots")
     assert len(caplog.records) == 2
 
 
-def test_a_bundle_of_the_user_says_nothing_of_licences(tmp_path, folder, caplog):
+def test_a_bundle_of_the_user_shows_no_licence(tmp_path, folder, caplog):
     load_runtime(write_tiny(tmp_path / "own.bmis"))
     assert caplog.records == []
 
@@ -93,7 +93,7 @@ def test_it_is_profiled_by_its_name(capsys):
     assert json.loads(capsys.readouterr().out)["parameters"] == manifest().parameters
 
 
-def test_the_list_tells_scores_size_and_licence(folder, capsys):
+def test_the_list_shows_scores_size_and_licence(folder, capsys):
     assert main(["models", "--pretrained"]) == 0
     out = capsys.readouterr().out
     for words in ("spots", "class 1", "0.800", "0.900", LICENCE, "float32"):

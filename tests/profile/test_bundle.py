@@ -17,7 +17,7 @@ from bmis.errors import BundleError, ConfigError
 from bmis.profile import bundle_worker
 from bmis.profile.bundle import profile_bundle
 from bmis.profile.bundle_worker import EngineJob, measure_engine
-from bmis.runtime.engines import computes_bf16, installed_engines
+from bmis.runtime.engines import engine_has_bf16, installed_engines
 from helpers.bundles import write_tiny
 
 ANSWER = {"start_seconds": 0.25, "batches": [], "error": None}
@@ -54,7 +54,7 @@ def test_every_engine_runs_in_every_precision_it_has(profile):
         (engine, precision)
         for engine in installed_engines()
         for precision in ("fp32", "bf16", "int8")
-        if (precision != "bf16" or computes_bf16(engine))
+        if (precision != "bf16" or engine_has_bf16(engine))
         and (engine, precision) != ("openvino", "int8")  # needs its own format for int8
     ]
     assert [(cost.engine, cost.precision) for cost in profile.engines] == expected

@@ -210,7 +210,7 @@ def test_too_large_a_batch_is_answered_in_one_line():
 
 def test_what_can_be_run_but_not_trained_says_so(monkeypatch):
     needed = peak_bytes(Line(), lambda m: inference(m, 1, (8, 8)))
-    monkeypatch.setattr(steps, "_free_memory", lambda: needed)
+    monkeypatch.setattr(steps, "free_memory", lambda: needed)
     found = profile_model(Line(), size=8, batches=(1,), seconds=0)
     assert found.batches[0].step_ms is None
     assert "not possible" in shown(found)

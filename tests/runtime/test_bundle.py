@@ -67,13 +67,13 @@ def test_openvino_runs_int8_in_its_own_format_alone(with_int8):
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_bf16_is_refused_where_there_is_none(path, engine, monkeypatch):
-    monkeypatch.setattr(bmis.runtime.bundle, "computes_bf16", lambda _: False)
+    monkeypatch.setattr(bmis.runtime.bundle, "engine_has_bf16", lambda _: False)
     with pytest.raises(ConfigError, match=f"no bf16 by {engine} on this processor"):
         load(path, engine=engine, precision="bf16")
 
 
 def test_bf16_goes_to_the_engine_that_has_it(path, monkeypatch):
-    monkeypatch.setattr(bmis.runtime.bundle, "computes_bf16", lambda name: name == "openvino")
+    monkeypatch.setattr(bmis.runtime.bundle, "engine_has_bf16", lambda name: name == "openvino")
     given = []
     monkeypatch.setattr(
         bmis.runtime.bundle, "OpenVinoEngine", lambda *_, **how: given.append(how) or "engine"
@@ -88,7 +88,7 @@ def test_one_engine_is_taken_without_a_measurement(path, tmp_path, monkeypatch):
     assert not (tmp_path / "cache").exists()
 
 
-def test_of_two_engines_the_quicker_is_found_and_remembered(path, tmp_path, monkeypatch):
+def test_of_two_engines_the_faster_is_found_and_remembered(path, tmp_path, monkeypatch):
     first = load(path).engine.name
     assert (tmp_path / "cache" / "bmis" / "engines.json").is_file()
     monkeypatch.setattr("bmis.runtime.autotune._seconds", None)  # cannot be called

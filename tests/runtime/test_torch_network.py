@@ -58,23 +58,23 @@ def test_autocast_and_matmul_shortcuts_of_the_caller_are_left_out(model, batch):
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "error",
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB\n(and so on)"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9"),
         MemoryError(),
     ],
 )
-def test_a_lack_of_memory_is_one_line(model, batch, fault, monkeypatch):
+def test_a_lack_of_memory_is_one_line(model, batch, error, monkeypatch):
     def fail(_):
-        raise fault
+        raise error
 
     monkeypatch.setattr(model, "forward", fail)
     with pytest.raises(NoMemoryError, match="not enough memory on cpu for 2 x 24x40 pixels; use"):
         TorchRuntime(model)(batch)
 
 
-def test_other_faults_are_not_taken_for_a_lack_of_memory(model, batch, monkeypatch):
+def test_other_errors_are_not_taken_for_a_lack_of_memory(model, batch, monkeypatch):
     def fail(_):
         raise RuntimeError("shapes do not fit")
 

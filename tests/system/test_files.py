@@ -70,18 +70,18 @@ def test_a_folder_that_is_there_but_read_only_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, r"cannot be read \(No such file"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"x" * 17, "has more than 16 bytes"),
     ],
 )
-def test_a_text_that_cannot_be_used_is_refused_in_one_line(tmp_path, content, said):
+def test_a_text_that_cannot_be_used_is_refused_in_one_line(tmp_path, content, message):
     file = tmp_path / "notes.md"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(DataError, match=rf"notes.md: {said}.*; name a text file"):
+    with pytest.raises(DataError, match=rf"notes.md: {message}.*; name a text file"):
         read_text(file, limit=16)
 
 

@@ -89,23 +89,23 @@ def test_the_three_stages_overlap():
 
 
 @pytest.mark.parametrize("stage", ["read", "work", "write"])
-@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
-def test_a_fault_stops_all_without_a_thread_left(stage, fault):
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_stops_all_without_a_thread_left(stage, error):
     calls = []
 
     def fail(value):
         calls.append(value)
         if len(calls) == 3:
-            raise fault("here")
+            raise error("here")
         return value
 
-    with pytest.raises(fault, match="here"):
+    with pytest.raises(error, match="here"):
         run(1000, 2, **{stage: fail})
     assert len(calls) <= 12
     assert no_thread_is_left()
 
 
-def test_after_a_fault_what_waits_is_dropped():
+def test_after_an_error_what_waits_is_dropped():
     read = []
 
     def slowly(item):
@@ -122,7 +122,7 @@ def test_after_a_fault_what_waits_is_dropped():
     assert no_thread_is_left()
 
 
-def test_results_keep_the_order_and_faults_come_through():
+def test_results_keep_the_order_and_errors_come_through():
     assert list(each(lambda x: x * x, range(100))) == [x * x for x in range(100)]
 
     def fail(item):

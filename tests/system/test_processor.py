@@ -1,4 +1,4 @@
-"""What Linux says of its processor is read right; other systems are no fault."""
+"""What Linux reports of its processor is read right; other systems are no error."""
 
 import os
 
@@ -34,12 +34,19 @@ def test_elsewhere(cpuinfo, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
-    [({"avx512_bf16"}, True), ({"amx_bf16"}, True), ({"avx512f"}, False), (set(), False)],
+    ("flags", "torch", "onnxruntime"),
+    [
+        ({"avx512_bf16"}, True, False),
+        ({"amx_bf16"}, True, False),
+        ({"bf16", "asimd"}, False, True),
+        ({"avx512f"}, False, False),
+        (set(), False, False),
+    ],
 )
-def test_bf16_is_computed_where_x86_says_so(monkeypatch, flags, expected):
+def test_bf16_is_computed_where_the_flags_say_so(monkeypatch, flags, torch, onnxruntime):
     monkeypatch.setattr(bmis.system.processor, "processor_flags", lambda: frozenset(flags))
-    assert computes_bf16() is expected
+    assert computes_bf16("torch") is torch
+    assert computes_bf16("onnxruntime") is onnxruntime
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def run_stage(seconds: float) -> tuple[Stage, list[float]]:
     return stage, times
 
 
-# Fault of the paper's own code: times taken without waiting for the GPU, first call included.
+# An error in the paper's own code: times taken without waiting for the GPU, first call included.
 def test_every_look_at_the_clock_waits_for_the_device():
     events = run_stage(1.0)[0].events
     looks = [i for i, event in enumerate(events) if event == "clock"]

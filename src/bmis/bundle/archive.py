@@ -1,7 +1,7 @@
 """The zip of a bundle: written the same for the same content, read as untrusted input.
 
-Reading is stricter than unzip: what ``pack`` can have written, or nothing. Members lie end to end
-from the first byte, the directory follows, and both tell the same; so nothing overlaps, hides or
+Reading is stricter than unzip: only what ``pack`` can have written is read. Members lie end to end
+from the first byte, the directory follows, and both say the same. So nothing overlaps, hides or
 unpacks to more than was announced. All sizes are checked before the first member is read.
 """
 
@@ -24,14 +24,14 @@ _CHUNK = 1 << 20
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 _STORED, _DEFLATED = 0, 8
 _UTF8 = 0x800  # the one flag that is not about encryption or trailing sizes
-_END = struct.Struct("<4s4H2IH")  # end of the directory
-_ENTRY = struct.Struct("<4s6H3I5H2I")  # of a member in the directory
-_HEAD = struct.Struct("<4s5H3I2H")  # before a member
+_END = struct.Struct("<4s4H2IH")  # the end of the directory
+_ENTRY = struct.Struct("<4s6H3I5H2I")  # a member's entry in the directory
+_HEAD = struct.Struct("<4s5H3I2H")  # the header before a member
 _SAFE = re.compile(r"(?:[\w-][\w.-]*/)*[\w-][\w.-]*", re.ASCII)  # no part begins with a dot
 
 
 class _Member(NamedTuple):
-    """Where a member lies; the first five are what directory and head both tell."""
+    """Where a member lies. Directory and header both hold the first five values."""
 
     flags: int
     method: int
@@ -43,7 +43,12 @@ class _Member(NamedTuple):
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
-    """A zip of some files in their order; the same bytes for the same content."""
+    """A zip of some files in their order; the same bytes for the same content.
+
+    Example:
+        >>> pack({"notes.txt": b"two readers"}).startswith(b"PK")
+        True
+    """
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in members.items():
@@ -59,14 +64,21 @@ class Archive:
     """The members of an open zip file, none of them unpacked yet.
 
     Args:
-        stream: Open for reading; must stay open.
+        stream: The file, open for reading; it must stay open.
 
     Attributes:
-        sizes: Unpacked bytes of every member, by its name.
+        sizes: Unpacked length in bytes of every member, by its name.
 
     Raises:
         BundleError: Not a zip, or not one that ``pack`` could have written. The reason alone,
             without the name of the file.
+
+    Example:
+        >>> archive = Archive(BytesIO(pack({"notes.txt": b"two readers"})))
+        >>> archive.sizes
+        {'notes.txt': 11}
+        >>> archive.read("notes.txt")
+        b'two readers'
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -78,7 +90,7 @@ class Archive:
         """A whole member.
 
         Raises:
-            BundleError: There is none of this name, or it is damaged.
+            BundleError: There is no member of this name, or it is damaged.
         """
         buffer = BytesIO()  # gives out what it holds without a second copy
         for chunk in self.chunks(name):
@@ -89,7 +101,7 @@ class Archive:
         """A member piece by piece, never more of it than the directory announced.
 
         Raises:
-            BundleError: As ``read``.
+            BundleError: There is no member of this name, or it is damaged.
         """
         if name not in self._members:
             raise BundleError(f"has no {name}; export it again")
@@ -208,7 +220,7 @@ def _check_size(member: _Member) -> None:
 
 
 def _check_layout(stream: BinaryIO, members: list[_Member], end: int) -> None:
-    """Raise ``BundleError`` unless the members lie end to end and their heads tell the same."""
+    """Raise ``BundleError`` unless the members lie end to end and their headers say the same."""
     position = 0
     for member in sorted(members, key=lambda m: m.head):
         stream.seek(member.head)

@@ -1,4 +1,4 @@
-"""Is a graph what its manifest promises? Asked of every graph before an engine sees it."""
+"""Checks that a graph is what its manifest promises, before an engine sees the graph."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,17 @@ def check_graph(
 
     Args:
         graph: One of ``manifest.graphs``.
-        manifest: For the channels and classes.
+        manifest: The manifest, for the channels and classes.
         read: Gives the content of a file of the bundle.
-        weights: Bytes of its last file, which for OpenVINO holds the weights.
+        weights: Length in bytes of the graph's last file, which for OpenVINO holds the weights.
+
+    Example:
+        >>> from bmis.bundle import read_bundle
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> bundle = read_bundle(find_model_file("nuclei"))
+        >>> check_graph(bundle.manifest.graphs[0], bundle.manifest, lambda name: b"damaged", 0)
+        Traceback (most recent call last):
+        bmis.errors.BundleError: model.int8.onnx is cut short or damaged; export it again
     """
     data = read(graph.file)
     try:

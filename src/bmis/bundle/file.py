@@ -1,6 +1,6 @@
 """The deployable file: one zip with the network's graphs, all that goes with them, and a card.
 
-The format is told in ``docs/reference/bundle.md``. A bundle is untrusted input: ``read_bundle``
+``docs/reference/bundle.md`` describes the format. A bundle is untrusted input: ``read_bundle``
 checks all of it before anything is loaded, and nothing is ever unpacked to disk.
 """
 
@@ -32,14 +32,22 @@ SUFFIX = ".bmis"
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A bundle whose every part was found to be as its manifest promises.
+    """A bundle that was read and checked: every part is as its manifest promises.
 
     Attributes:
         path: The file.
         manifest: What it says about itself.
         card: The model card, Markdown, for people to read.
         digest: SHA-256 of the whole file, in hexadecimal.
-        members: Hash and length of every other member than the manifest.
+        members: Hash and length of every member except the manifest.
+
+    Example:
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> bundle = read_bundle(find_model_file("nuclei"))
+        >>> bundle.find("onnx", "int8").file
+        'model.int8.onnx'
+        >>> bundle.find("onnx", "float32") is None
+        True
     """
 
     path: Path
@@ -49,12 +57,12 @@ class Bundle:
     members: Mapping[str, Member]
 
     def find(self, format: str, precision: str) -> Graph | None:
-        """The graph of this format and precision, None where the bundle has none."""
+        """The graph of this format and precision; None where the bundle has none."""
         kinds = {(graph.format, graph.precision): graph for graph in self.manifest.graphs}
         return kinds.get((format, precision))
 
     def read(self, file: str) -> bytes:
-        """The content of a member, the very bytes that ``read_bundle`` checked.
+        """The content of a member: the very bytes that ``read_bundle`` checked.
 
         Raises:
             BundleError: There is no such member, or the file was changed since it was checked.
@@ -69,11 +77,11 @@ class Bundle:
 def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes], card: str) -> None:
     """Write a bundle, whole or not at all; the same content gives the same bytes.
 
-    What could not be read back is not written.
+    A bundle that could not be read back is not written.
 
     Args:
-        path: Ends in ``.bmis``.
-        manifest: Its ``graphs`` name the members.
+        path: The file to write; ends in ``.bmis``.
+        manifest: The manifest, whose ``graphs`` name the members.
         members: Every file of every graph, by its name in the bundle.
         card: The model card, Markdown.
 
@@ -81,6 +89,14 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes], c
         BundleError: Members that do not fit the manifest; see ``read_bundle``.
         ConfigError: The manifest holds more than plain finite values.
         DataError: The file cannot be written.
+
+    Example:
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> bundle = read_bundle(find_model_file("nuclei"))
+        >>> members = {"model.int8.onnx": bundle.read("model.int8.onnx")}
+        >>> write_bundle(Path("copy.bmis"), bundle.manifest, members, bundle.card)
+        >>> read_bundle(Path("copy.bmis")).digest == bundle.digest
+        True
     """
     files = {CARD: card.encode(), **members}
     promises = {name: _promise(data) for name, data in files.items()}
@@ -97,6 +113,11 @@ def read_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: No such file, not a bundle, damaged, changed, of a newer version, larger than
             a bundle can be, or with a graph that is not what the manifest promises.
+
+    Example:
+        >>> read_bundle(Path("photo.png"))
+        Traceback (most recent call last):
+        bmis.errors.BundleError: photo.png: not a whole zip file; copy or export it again
     """
     with _opened(path) as stream:
         return _check(stream, path)
@@ -104,7 +125,7 @@ def read_bundle(path: Path) -> Bundle:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A file to read, every fault told as a ``BundleError`` in one line with its name."""
+    """A file to read; every error becomes a ``BundleError`` in one line with its name."""
     with _named(path):
         try:
             if not path.is_file():  # a pipe would wait for ever
@@ -155,7 +176,7 @@ def _check_text_size(archive: Archive, name: str) -> None:
 
 
 def _check_names(archive: Archive, manifest: Manifest, members: Mapping[str, Member]) -> None:
-    """The zip, its manifest's list and the graphs must all tell of the same files."""
+    """The zip, the list in its manifest and the graphs must all name the same files."""
     wanted = {CARD, *(file for graph in manifest.graphs for file in graph.files)}
     if not manifest.graphs:
         raise BundleError("has no graph of a network; export it again")

@@ -1,14 +1,16 @@
 """What a bundle says about itself: ``manifest.json``, checked to the last value."""
 
 import json
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 from bmis.config import ModelInfo, Settings, check_choice, check_size
 from bmis.errors import BundleError, ConfigError
+from bmis.system.validation import check_fields, check_value
 
 FORMAT, FORMAT_VERSION = "bmis-bundle", 1
 FORMATS = ("onnx", "openvino", "executorch", "litert")
@@ -25,6 +27,30 @@ FILES = {
     ("litert", "float32"): ("model.tflite",),
 }
 _DEPTH, _DIGITS = 16, 18  # of what JSON may hold here: nesting, and digits of whole numbers
+_MAX = 1.7976931348623157e308  # the largest finite number
+_Finite = Annotated[float, Meta(ge=-_MAX, le=_MAX)]
+_Checks = Annotated[dict[str, _Finite], Meta(title="names with finite numbers")]
+_Byte = Annotated[int, Meta(ge=0, le=255)]
+_Colours = Annotated[
+    tuple[tuple[_Byte, _Byte, _Byte], ...],
+    Meta(title="red, green and blue (0 to 255) for each class"),
+]
+_Stride = Annotated[int, Meta(ge=1, le=1024, title="a whole number from 1 to 1024")]
+_Parameters = Annotated[int, Meta(ge=0, le=10**12, title=f"a whole number up to {10**12}")]
+_Macs = Annotated[int, Meta(ge=0, le=10**18, title=f"a whole number up to {10**18}")]
+_Named = Annotated[dict[str, Any], Meta(title="names with values")]
+# of ModelInfo, which leaves these ranges to its writers
+_Name = Annotated[str, Meta(min_length=1, max_length=200)]
+_Names = Annotated[tuple[_Name, ...], Meta(title="texts of 1 to 200 printable characters")]
+_Classes = Annotated[int, Meta(ge=1, le=256, title="1 to 256")]
+_Channels = Annotated[Literal[1, 3], Meta(title="1 or 3")]
+_Mean = Annotated[
+    tuple[Annotated[float, Meta(gt=-1e6, lt=1e6)], ...], Meta(title="numbers below a million")
+]
+_Std = Annotated[
+    tuple[Annotated[float, Meta(ge=1e-6, lt=1e6)], ...],
+    Meta(title="numbers of 1e-6 or more, below a million"),
+]
 
 
 @dataclass(frozen=True)
@@ -37,15 +63,20 @@ class Graph(Settings):
         precision: "float32" or "int8".
         size: Height and width in pixels that it takes; None for all multiples of the stride.
         check: How near it came to the torch network when it was exported, for people to read.
+
+    Example:
+        >>> Graph("openvino/model.xml", "openvino", "float32").files
+        ('openvino/model.xml', 'openvino/model.bin')
     """
 
     file: str
     format: str
     precision: str
     size: tuple[int, int] | None = None
-    check: dict[str, float] = field(default_factory=dict)
+    check: _Checks = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Check every value."""
         check_choice("format", self.format, FORMATS)
         check_choice("precision", self.precision, PRECISIONS)
         if self.file != self.files[0]:
@@ -54,12 +85,11 @@ class Graph(Settings):
             )
         if self.size is not None:
             check_size(self.size)
-        if not all(_is_number(value) for value in _dict("check", self.check).values()):
-            raise ConfigError(f"check of {self.file} must hold finite numbers")
+        check_fields(self)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All names in the bundle that it consists of, its own first."""
+        """All files in the bundle that it consists of, its own first."""
         if (self.format, self.precision) not in FILES:
             raise ConfigError(f"there is no {self.format} graph in {self.precision}")
         return FILES[self.format, self.precision]
@@ -74,37 +104,42 @@ class Manifest(Settings):
         stride: Height and width of every batch are multiples of it.
         graphs: Each pair of format and precision at most once; a file has one or more.
         colours: Red, green and blue, 0 to 255, of each class.
-        parameters: Weights of the network.
+        parameters: Number of weights of the network.
         macs: Multiply-accumulates for one image of ``info.input.size``.
         quality: Scores of the graphs on the test split, for people to read.
+
+    Example:
+        >>> from bmis.config import InputSpec, ModelConfig
+        >>> info = ModelInfo(ModelConfig(), InputSpec(), ("background", "polyp"))
+        >>> graph = Graph("model.onnx", "onnx", "float32")
+        >>> manifest = Manifest(info, 16, (graph,), ((0, 0, 0), (230, 60, 40)), 440_000, 10**9)
+        >>> Manifest.from_dict(manifest.to_dict()) == manifest
+        True
     """
 
     info: ModelInfo
-    stride: int
+    stride: _Stride
     graphs: tuple[Graph, ...]
-    colours: tuple[tuple[int, int, int], ...]
-    parameters: int
-    macs: int
-    quality: dict[str, Any] = field(default_factory=dict)
+    colours: _Colours
+    parameters: _Parameters
+    macs: _Macs
+    quality: _Named = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Make nested settings of nested dictionaries, and check every value."""
         if not isinstance(self.info, ModelInfo):
-            object.__setattr__(self, "info", ModelInfo.from_dict(_dict("info", self.info)))
+            object.__setattr__(self, "info", ModelInfo.from_dict(_named("info", self.info)))
         graphs = tuple(
-            graph if isinstance(graph, Graph) else Graph.from_dict(_dict("a graph", graph))
+            graph if isinstance(graph, Graph) else Graph.from_dict(_named("a graph", graph))
             for graph in self.graphs
         )
         object.__setattr__(self, "graphs", graphs)
         _check_info(self.info)
-        for name, most in (("stride", 1024), ("parameters", 10**12), ("macs", 10**18)):
-            value = getattr(self, name)
-            if not _is_whole(value, int(name == "stride"), most):
-                raise ConfigError(f"{name} must be a whole number up to {most}, got {value!r}")
+        check_fields(self)
         kinds = [(graph.format, graph.precision) for graph in graphs]
         if len(set(kinds)) < len(kinds):
             raise ConfigError("graphs must differ in format or precision")
         self._check_pixels()
-        _dict("quality", self.quality)
 
     def _check_pixels(self) -> None:
         side = self.info.input.size
@@ -115,38 +150,45 @@ class Manifest(Settings):
                 raise ConfigError(
                     f"{graph.file} takes {graph.size}, the input is {side}; both must be the same"
                 )
-        if len(self.colours) != self.info.model.num_classes or not all(
-            isinstance(colour, tuple)
-            and len(colour) == 3
-            and all(_is_whole(value, 0, 255) for value in colour)
-            for colour in self.colours
-        ):
+        if len(self.colours) != self.info.model.num_classes:
             raise ConfigError("colours must be red, green and blue (0 to 255) for each class")
 
 
-class Member(NamedTuple):
+class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the manifest promises of another member.
 
     Attributes:
-        sha256: Of its content, in hexadecimal.
+        sha256: SHA-256 of its content, in hexadecimal.
         bytes: Its length.
+
+    Example:
+        >>> Member("0" * 64, bytes=12).bytes
+        12
     """
 
-    sha256: str
-    bytes: int
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    bytes: Annotated[int, Meta(ge=0, le=2**40)]
 
 
 def dump_manifest(manifest: Manifest, members: Mapping[str, Member]) -> bytes:
-    """``manifest.json`` of a bundle with these other members.
+    """``manifest.json`` of a bundle with these other members; see ``parse_manifest``.
 
     Raises:
         ConfigError: Something in it is not a plain finite value.
+
+    Example:
+        >>> from bmis.bundle import read_bundle
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> bundle = read_bundle(find_model_file("nuclei"))
+        >>> data = dump_manifest(bundle.manifest, bundle.members)
+        >>> parse_manifest(data) == (bundle.manifest, bundle.members)
+        True
     """
     value = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         **manifest.to_dict(),
-        "members": {name: member._asdict() for name, member in members.items()},
+        "members": {name: msgspec.structs.asdict(member) for name, member in members.items()},
     }
     try:
         return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
@@ -159,10 +201,14 @@ def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Member]]:
 
     Raises:
         BundleError: Not a manifest, of a newer version, or with values that cannot be.
+
+    Example:
+        >>> parse_manifest(b'{"format": "bmis-bundle", "format_version": 2}')
+        Traceback (most recent call last):
+        bmis.errors.BundleError: format version 2, this bmis reads up to 1; update bmis
     """
     try:
-        values = json.loads(data.decode(), parse_int=_parse_int, object_pairs_hook=_unique)
-        _check_plain(values)
+        values = _parse_json(data)
     except (ValueError, RecursionError) as error:
         raise BundleError(
             f"{MANIFEST} is not JSON as bmis writes it ({error}); copy or export it again"
@@ -170,14 +216,14 @@ def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Member]]:
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise BundleError(f"a zip, but its {MANIFEST} is not of bmis; name a file of `bmis export`")
     version = values.pop("format_version", None)
-    if not _is_whole(version, 1, 10**9):
+    if type(version) is not int or version < 1:
         raise BundleError(f"{MANIFEST} has no format_version; export it again")
     if version > FORMAT_VERSION:
         raise BundleError(
             f"format version {version}, this bmis reads up to {FORMAT_VERSION}; update bmis"
         )
     try:
-        members = _parse_members(_dict("members", values.pop("members", None)))
+        members = check_value("members", values.pop("members", None), dict[str, Member])
         return Manifest.from_dict(values), members
     except (ConfigError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
@@ -185,50 +231,49 @@ def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Member]]:
         ) from error
 
 
-def _parse_members(values: dict[str, Any]) -> dict[str, Member]:
-    members = {}
-    for name, value in values.items():
-        member = Member(**_dict("a member", value))
-        if not _is_whole(member.bytes, 0, 2**40) or not (
-            isinstance(member.sha256, str) and re.fullmatch("[0-9a-f]{64}", member.sha256)
-        ):
-            raise ConfigError(f"members needs sha256 and bytes of {name!r}")
-        members[name] = member
-    return members
-
-
 def _check_info(info: ModelInfo) -> None:
-    """The kinds of values that ``ModelInfo`` leaves to its writers."""
+    """Check what ``ModelInfo`` leaves to its writers."""
     model, spec = info.model, info.input
-    texts = (model.name, spec.resize, *info.classes)
-    if not isinstance(info.classes, tuple) or not all(
-        isinstance(text, str) and text.isprintable() and 0 < len(text) <= 200 for text in texts
+    for name, value, kind in (
+        ("the names of network and classes", (model.name, *info.classes), _Names),
+        ("num_classes", model.num_classes, _Classes),
+        ("channels", model.in_channels, _Channels),
+        ("channels", spec.channels, _Channels),
+        ("mean", spec.mean, _Mean),
+        ("std", spec.std, _Std),
+        ("options", model.options, _Named),
+        ("provenance", info.provenance, _Named),
     ):
-        raise ConfigError("the names of network and classes must be 1 to 200 printable characters")
-    if not _is_whole(model.num_classes, 1, 256):
-        raise ConfigError(f"num_classes must be 1 to 256, got {model.num_classes!r}")
-    if not all(_is_whole(n, 1, 3) for n in (model.in_channels, spec.channels)):
-        raise ConfigError(f"channels must be 1 or 3, got {spec.channels!r}")
-    if not all(_is_number(value) and abs(value) < 1e6 for value in (*spec.mean, *spec.std)):
-        raise ConfigError("mean and std must be numbers below a million")
-    if min(spec.std) < 1e-6:
-        raise ConfigError(f"std must be 1e-6 or more, got {min(spec.std)}")
-    _dict("options", model.options)
-    _dict("provenance", info.provenance)
+        check_value(name, value, kind)
+    if not all(name.isprintable() for name in (model.name, *info.classes)):
+        raise ConfigError("the names of network and classes must be printable characters")
 
 
-def _dict(what: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{what} must be names with values, got {type(value).__name__}")
-    return value
+def _named(what: str, value: Any) -> dict[str, Any]:
+    return check_value(what, value, _Named)  # type: ignore[no-any-return]
 
 
-def _is_whole(value: object, least: int, most: int) -> bool:
-    return type(value) is int and least <= value <= most  # True and 1.0 are no whole numbers
+def _parse_json(data: bytes) -> Any:
+    """Read JSON more strictly than the standard library does.
+
+    Raises:
+        ValueError: Not JSON, a name that is there twice, a number that is not finite or too long,
+            half a character, or too deep a nesting.
+        RecursionError: Far too deep a nesting.
+    """
+    values = json.loads(data.decode(), parse_int=_parse_int, object_pairs_hook=_unique)
+    msgspec.json.decode(data)  # refuses what is not finite, and half characters
+    level = [values]
+    for _ in range(_DEPTH):
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [part for item in containers for part in _parts(item)]
+    if level:
+        raise ValueError(f"nested more than {_DEPTH} deep")
+    return values
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+def _parts(container: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return container.values() if isinstance(container, dict) else container
 
 
 def _parse_int(text: str) -> int:
@@ -240,24 +285,5 @@ def _parse_int(text: str) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError("a name is there twice")
     return values
-
-
-def _check_plain(value: Any) -> None:
-    """Raise ``ValueError`` for values that are nested too deep, not finite, or half characters."""
-    level = [value]
-    for _ in range(_DEPTH):
-        deeper: list[Any] = []
-        for item in level:
-            if isinstance(item, dict):
-                deeper += [*item, *item.values()]
-            elif isinstance(item, list):
-                deeper += item
-            elif isinstance(item, str):
-                item.encode()  # a lone surrogate could be neither shown nor written
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise ValueError("a number that is not finite")
-        level = deeper
-    if level:
-        raise ValueError(f"nested more than {_DEPTH} deep")

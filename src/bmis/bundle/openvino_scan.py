@@ -23,12 +23,16 @@ _BYTES = {
 
 @dataclass
 class IrGraph:
-    """What a graph was found to hold.
+    """What was found in an OpenVINO graph.
 
     Attributes:
-        inputs: Element type ("f32") and sides of each; None where a side may be any.
-        outputs: The same.
-        layers: How many there are of each type.
+        inputs: Element type ("f32") and sides of each input; None where a side may be any.
+        outputs: Element type and sides of each output.
+        layers: Number of layers of each type.
+
+    Example:
+        >>> IrGraph(inputs=[("f32", (None, 3, 224, 224))]).layers["Convolution"]
+        0
     """
 
     inputs: list[tuple[str, tuple[int | None, ...]]] = field(default_factory=list)
@@ -37,19 +41,26 @@ class IrGraph:
 
 
 def scan_ir(data: bytes, weights: int) -> IrGraph:
-    """Walk through an ``.xml`` and tell what is in it.
+    """Find out what is in an ``.xml`` of OpenVINO.
 
     Args:
-        data: The ``.xml``.
-        weights: Bytes of the ``.bin``.
+        data: The content of the ``.xml``.
+        weights: Length of the ``.bin`` in bytes.
 
     Raises:
         BundleError: Not XML as OpenVINO writes it, or with something that no graph of bmis has;
             the reason alone, to stand behind the name of the file.
+
+    Example:
+        >>> scan_ir(b'<?xml version="1.0"?><net version="11"></net>', weights=0).inputs
+        []
+        >>> scan_ir(b"<html></html>", weights=0)
+        Traceback (most recent call last):
+        bmis.errors.BundleError: is not plain XML as OpenVINO writes it
     """
     head = _HEAD.match(data)
-    # "<!" begins a document type, entities, comments and hidden text; other encodings would
-    # hide it, and the reader that comes later may guess them
+    # "<!" begins a document type, entities, comments and hidden text. Another encoding would hide
+    # it from this search, but not from a reader that guesses encodings
     if not head or b"<!" in data or b"<?" in data[head.end() :] or b"\0" in data:
         raise BundleError("is not plain XML as OpenVINO writes it")
     if len(data) > XML_LIMIT:
@@ -68,7 +79,7 @@ def scan_ir(data: bytes, weights: int) -> IrGraph:
 
 
 class _Scan:
-    """Follows the parser; ``_path`` is where it stands."""
+    """Follows the parser, whose place is ``_path``."""
 
     def __init__(self, weights: int) -> None:
         self.graph = IrGraph()

@@ -20,7 +20,7 @@ from bmis.cli import (
     train,
 )
 from bmis.cli.console import say, set_up_messages, warn
-from bmis.errors import BmisError, ConfigError, TrainingInterrupted, says_no_memory
+from bmis.errors import BmisError, ConfigError, TrainingInterrupted, is_out_of_memory
 
 _TRAINING_SIDE = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # of the extra "train"
 _INTERRUPTED = 130  # what shells say after Ctrl-C
@@ -158,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _hint(error: Exception) -> str | None:
     """What to do about an error of a library, where that is known."""
-    if says_no_memory(error):  # every library says it in its own way
+    if is_out_of_memory(error):  # every library says it in its own way
         return "not enough memory; use smaller images, a larger machine or a larger --memory-limit"
     package = (getattr(error, "name", None) or "").split(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in _TRAINING_SIDE:

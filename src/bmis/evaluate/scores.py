@@ -1,15 +1,14 @@
 """The scores of one network on one set of images: as a value, as CSV and as JSON."""
 
 import csv
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bmis.errors import DataError
 from bmis.metrics import METRICS, RULES_VERSION, CaseScore
+from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
 
 MEAN_ROW = "(mean)"  # in the column "class" of cases.csv: the mean over the classes of that image
@@ -85,7 +84,7 @@ class Scores:
             "summary": dict(self.summary),
             "failed": [{"file": str(path), "why": why} for path, why in self.failed],
             "overlays": [f"overlays/{path.name}" for path in self.overlays],
-            "environment": _environment(),
+            "environment": software_versions(_PACKAGES),
         }
 
 
@@ -142,19 +141,3 @@ def _rows(scores: Scores) -> Iterator[tuple[object, ...]]:
             row = score.classes[index]
             yield (case, name, score.states[index], *(row[m] for m in METRICS))
         yield (case, MEAN_ROW, score.outcome, *(score.mean[m] for m in METRICS))
-
-
-def _environment() -> dict[str, str | None]:
-    return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        **{name: _version(name) for name in _PACKAGES},
-    }
-
-
-def _version(package: str) -> str | None:
-    """None where it is not installed, as torch on a device."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from bmis.errors import BmisError, ConfigError, NoMemoryError, says_no_memory
+from bmis.errors import BmisError, ConfigError, NoMemoryError, is_out_of_memory
 
 _LONGEST = 200  # characters of a library's own message
 
@@ -41,7 +41,7 @@ def wrap_library_errors(kind: str) -> Iterator[None]:
     except BmisError:
         raise
     except Exception as error:  # libraries raise errors of every kind
-        if says_no_memory(error):
+        if is_out_of_memory(error):
             raise NoMemoryError(f"not enough memory to write {kind}; use a smaller size") from error
         reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
         raise ConfigError(

@@ -9,19 +9,24 @@ from bmis.pretrained.lookup import FOLDER, shipped_names
 
 @dataclass(frozen=True)
 class Pretrained:
-    """One of them.
+    """A trained network that comes with the package.
 
     Attributes:
-        name: To use in place of a path.
+        name: Its name, to use in place of a path.
         marks: The classes that it finds.
         channels: 1 (grey) or 3 (RGB).
         data: What it was trained on.
-        images: Of the test split that it was scored on.
-        iou: Mean over them, of the graph that is used by default.
-        dice: Likewise.
+        images: Number of images in the test split that it was scored on.
+        iou: Mean IoU over these images, of the graph that is used by default.
+        dice: Mean Dice over these images, of the same graph.
         bytes: Size of the bundle.
-        precision: Of that graph.
-        licence: Of the training images, as far as known.
+        precision: Precision of that graph, "float32" or "int8".
+        licence: Licence of the training images, as far as known.
+
+    Example:
+        >>> network = read_pretrained()[0]
+        >>> network.name, network.marks
+        ('breast-ultrasound', ('tumour',))
     """
 
     name: str
@@ -36,15 +41,19 @@ class Pretrained:
     licence: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """All attributes as plain values for JSON."""
         return asdict(self)
 
 
 def read_pretrained() -> list[Pretrained]:
-    """All of them, by name.
+    """All trained networks that come with the package, in alphabetical order.
 
     Raises:
         BundleError: A file was damaged since it was installed.
+
+    Example:
+        >>> [network.name for network in read_pretrained()][-1]
+        'nuclei'
     """
     return [_read(name) for name in shipped_names()]
 

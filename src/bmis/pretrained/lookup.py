@@ -11,21 +11,32 @@ from bmis.errors import BundleError, did_you_mean
 from bmis.system.cache import recall, remember
 
 FOLDER = Path(__file__).parent / "weights"
-_TOLD = "licences.json"
+_SHOWN = "licences.json"
 _RUN = "model.safetensors"
 _log = logging.getLogger("bmis")
 
 
 def shipped_names() -> tuple[str, ...]:
-    """All names, in their order."""
+    """Names of the networks that come with the package, in alphabetical order.
+
+    Example:
+        >>> shipped_names()[:2]
+        ('breast-ultrasound', 'chest-xray')
+    """
     return tuple(sorted(path.stem for path in FOLDER.glob("*.bmis")))
 
 
 def find_model_file(model: Path | str) -> Path:
-    """The path that is meant: that of a network that comes with the package, or as given.
+    """The path that is meant: that of a network that comes with the package, or the one given.
 
-    A bare name means the network of that name, unless a run folder or a file lies there under it;
-    a folder of results does not count.
+    A bare name means the network of that name, unless the working directory has a run folder or a
+    file of that name. A folder of results does not count.
+
+    Example:
+        >>> find_model_file("nuclei").name
+        'nuclei.bmis'
+        >>> find_model_file("run").name
+        'run'
     """
     path = Path(model)
     bundle = FOLDER / f"{path.name}.bmis"
@@ -35,7 +46,12 @@ def find_model_file(model: Path | str) -> Path:
 
 
 def is_shipped(path: Path) -> bool:
-    """Whether a bundle came with the package."""
+    """Whether a bundle came with the package.
+
+    Example:
+        >>> is_shipped(find_model_file("nuclei")), is_shipped(Path("nuclei.bmis"))
+        (True, False)
+    """
     return path.parent == FOLDER
 
 
@@ -44,6 +60,10 @@ def find_weights(name: str) -> Path:
 
     Raises:
         BundleError: No network of that name comes with the package.
+
+    Example:
+        >>> find_weights("nuclei").name
+        'nuclei.safetensors'
     """
     path = FOLDER / f"{name}.safetensors"
     if not path.is_file():
@@ -53,15 +73,19 @@ def find_weights(name: str) -> Path:
     return path
 
 
-def tell_licence(name: str, licence: str) -> None:
-    """Say, the first time that this user uses a network, what may be done with it."""
-    told = recall(_TOLD)
-    if told.get(name) == licence:
+def log_licence(name: str, licence: str) -> None:
+    """Log a network's licence the first time that this user uses the network.
+
+    Example:
+        >>> log_licence("nuclei", "CC0 1.0")  # a warning on stderr, the first time
+    """
+    shown = recall(_SHOWN)
+    if shown.get(name) == licence:
         return
     _log.warning(
         "bmis: %s: not a medical device; licence of the images it was trained on: %s "
-        "(this is said once)",
+        "(this is shown once)",
         name,
         licence,
     )
-    remember(_TOLD, {**told, name: licence})
+    remember(_SHOWN, {**shown, name: licence})

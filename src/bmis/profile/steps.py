@@ -2,15 +2,15 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from bmis.errors import says_no_memory
+from bmis.errors import is_out_of_memory
 from bmis.models import SegmentationModel
 from bmis.models.complexity import peak_bytes
 from bmis.models.layers.cpu_gradients import use_matmul_weight_gradient
+from bmis.system.memory import free_memory
 from bmis.system.processor import processor_name
 from bmis.system.stopwatch import Step, time_calls
 
@@ -138,7 +138,7 @@ def _measure(
     peak = 0
     if device.type == "cpu":  # checked first, because a system out of memory kills the process
         peak = peak_bytes(model, lambda empty: make_step(empty, batch, size))
-        if peak > _free_memory():
+        if peak > free_memory():
             raise NotEnoughMemoryError
     try:
         before = _allocated(device)
@@ -150,7 +150,7 @@ def _measure(
             peak = _cuda_peak(step, device) - before
         return peak, time_calls(step, seconds=seconds, synchronise=synchroniser(device))
     except (RuntimeError, MemoryError) as error:
-        if says_no_memory(error):
+        if is_out_of_memory(error):
             raise NotEnoughMemoryError from error
         raise
 
@@ -195,12 +195,3 @@ def _cuda_peak(step: Step, device: torch.device) -> int:
     step()
     torch.cuda.synchronize(device)
     return torch.cuda.max_memory_allocated(device)
-
-
-def _free_memory() -> float:
-    """Bytes that this machine has left; infinite where that is unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:  # not Linux
-        return float("inf")
-    return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable"))

@@ -15,13 +15,13 @@ from bmis.runtime.engines import (
     Engine,
     OnnxRuntimeEngine,
     OpenVinoEngine,
-    computes_bf16,
+    engine_has_bf16,
     installed_engines,
     require_engine,
 )
 from bmis.system.processor import processor_name, usable_cores
 
-_FORMATS = {  # that an engine runs in a precision, best first
+_FORMATS = {  # engine, precision -> formats of graphs that it runs, best first
     ("onnxruntime", "float32"): ("onnx",),
     ("onnxruntime", "int8"): ("onnx",),
     ("openvino", "float32"): ("openvino", "onnx"),
@@ -29,7 +29,7 @@ _FORMATS = {  # that an engine runs in a precision, best first
     # concatenate in int8
     ("openvino", "int8"): ("openvino",),
 }
-_PRECISIONS = {  # of the graphs that an answer to --precision means, best first
+_PRECISIONS = {  # choice of --precision -> precisions of graphs, best first
     "auto": ("int8", "float32"),
     "fp32": ("float32",),
     "bf16": ("float32",),
@@ -38,12 +38,22 @@ _PRECISIONS = {  # of the graphs that an answer to --precision means, best first
 
 
 class BundleRuntime:
-    """A graph out of a bundle, run by an engine; see ``runtime.Runtime`` for what it promises.
+    """A graph of a bundle, run by an engine; see ``runtime.load.Runtime`` for what it promises.
 
     Args:
-        engine: What holds the graph.
-        bundle: Where it is from.
-        graph: Which it is.
+        engine: The engine, with the graph loaded.
+        bundle: The bundle that the graph comes from.
+        graph: The graph.
+
+    Attributes:
+        engine: The engine.
+        graph: The graph.
+
+    Example:
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> runtime, _ = load_bundle(find_model_file("nuclei"), RuntimeOptions("cpu"))
+        >>> runtime.graph.precision
+        'int8'
     """
 
     batch = 1  # a processor gains nothing from more
@@ -68,16 +78,23 @@ class BundleRuntime:
 def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bundle]:
     """Load a bundle to run it, by the engine and in the precision that are asked for.
 
-    What an int8 graph leaves in float is computed in float32, as when the graph was checked.
+    The parts of an int8 graph that are in float are computed in float32, as when the graph was
+    checked.
 
     With ``engine="auto"`` and several engines installed they are timed against each other, well
-    below a second each, and the answer is remembered; see ``fastest``.
+    below a second each, and the result is remembered; see ``fastest``.
 
     Raises:
         BundleError: See ``bundle.read_bundle``; or no engine can run the graph.
         ConfigError: The bundle has no graph of this precision, the processor has no bf16, or a
             device other than the processor is asked for.
         MissingExtraError: The engine that was asked for is not installed.
+
+    Example:
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> runtime, bundle = load_bundle(find_model_file("nuclei"), RuntimeOptions("cpu"))
+        >>> runtime.stride == bundle.manifest.stride
+        True
     """
     if options.device not in ("auto", "cpu"):
         raise ConfigError(
@@ -103,11 +120,17 @@ def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bun
 
 
 def runnable(bundle: Bundle) -> tuple[tuple[str, str], ...]:
-    """Engines that are installed, each with the precisions that it has for a bundle here."""
+    """Installed engines, each with every precision that it has for a bundle on this machine.
+
+    Example:
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> ("onnxruntime", "int8") in runnable(read_bundle(find_model_file("nuclei")))
+        True
+    """
     found = []
     for engine in installed_engines():
         for precision, (kind, *_) in _PRECISIONS.items():
-            if precision == "auto" or (precision == "bf16" and not computes_bf16(engine)):
+            if precision == "auto" or (precision == "bf16" and not engine_has_bf16(engine)):
                 continue
             if _graph(bundle, engine, kind) is not None:
                 found.append((engine, precision))
@@ -134,7 +157,7 @@ def _graphs(
             "export it again"
         )
     if options.precision == "bf16":
-        graphs = {name: graph for name, graph in graphs.items() if computes_bf16(name)}
+        graphs = {name: graph for name, graph in graphs.items() if engine_has_bf16(name)}
         if not graphs:
             raise ConfigError(
                 f"no bf16 by {' or '.join(names)} on this processor ({processor_name()}); use fp32 "

@@ -1,7 +1,7 @@
 """What runs an exported graph without torch: ONNX Runtime, and OpenVINO where it is installed.
 
-Both take the graph as bytes that ``bundle.read_bundle`` has checked, and answer every fault of
-theirs with one line of ours.
+Both take the graph as bytes that ``bundle.read_bundle`` has checked, and turn every error of theirs
+into one line of ours.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import BmisError, BundleError, NoMemoryError, require, says_no_memory
-from bmis.system.processor import processor_flags
+from bmis.errors import BmisError, BundleError, NoMemoryError, is_out_of_memory, require
+from bmis.system.processor import computes_bf16, processor_flags
 
 ENGINES = ("onnxruntime", "openvino")
-_SILENT = 4  # ONNX Runtime's highest level: only what ends the process is said on stderr
+_SILENT = 4  # ONNX Runtime's highest level: only what ends the process goes to stderr
 _SHAPES = 2  # that OpenVINO keeps a compiled network for
 _EXACT_INT8 = {"avx_vnni", "avx512_vnni"}  # sum products of int8 in 32 bits
 
@@ -26,12 +26,16 @@ class Engine(Protocol):
 
     Attributes:
         name: One of ``ENGINES``.
+
+    Example:
+        >>> all(engine.name in ENGINES for engine in (OnnxRuntimeEngine, OpenVinoEngine))
+        True
     """
 
     name: str
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Normalised images (N, C, H, W) float32 -> what the graph answers.
+        """Normalised images (N, C, H, W) float32 in, logits of the graph out.
 
         Raises:
             BundleError: The graph cannot be run.
@@ -45,11 +49,18 @@ class OnnxRuntimeEngine:
     Args:
         graph: An ONNX file with the input "image" and the output "logits".
         threads: Threads that share one call, at least 1.
-        bf16: Multiply matrices in bf16; see ``computes_bf16``.
+        bf16: Multiply matrices in bf16; see ``engine_has_bf16``.
 
     Raises:
         BundleError: The graph cannot be loaded.
         NoMemoryError: There is not enough memory for it.
+
+    Example:
+        >>> from bmis.bundle import read_bundle
+        >>> from bmis.pretrained.lookup import find_model_file
+        >>> graph = read_bundle(find_model_file("nuclei")).read("model.int8.onnx")
+        >>> OnnxRuntimeEngine(graph, threads=1)(np.zeros((1, 3, 224, 224), np.float32)).shape
+        (1, 2, 224, 224)
     """
 
     name = "onnxruntime"
@@ -61,9 +72,9 @@ class OnnxRuntimeEngine:
         # between two calls the cores belong to reading and writing, not to waiting threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if processor_flags().isdisjoint(_EXACT_INT8):
-            # x86 without VNNI clips the sum of two products of int8 at 16 bits unless told not to,
-            # which cost a lung network 0.04 IoU. Where the flags are not known (elsewhere than on
-            # Linux) it is asked for too: right before quick
+            # x86 without VNNI clips the sum of two products of int8 at 16 bits by default, which
+            # cost a lung network 0.04 IoU. The option is set too where the flags are not known
+            # (elsewhere than on Linux), because right goes before fast
             options.add_session_config_entry("session.x64quantprecision", "1")
         if bf16:
             options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "1")
@@ -72,13 +83,13 @@ class OnnxRuntimeEngine:
                 graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors have no base of their own
-            raise _fault(self.name, "cannot load the graph", error) from error
+            raise _error(self.name, "cannot load the graph", error) from error
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
             return self._session.run(["logits"], {"image": batch})[0]  # type: ignore[no-any-return]
         except Exception as error:
-            raise _fault(self.name, _cannot_run(batch), error) from error
+            raise _error(self.name, _cannot_run(batch), error) from error
 
 
 class OpenVinoEngine:
@@ -88,12 +99,19 @@ class OpenVinoEngine:
         graph: An ONNX file, or the XML of an OpenVINO model.
         weights: What belongs to the XML; None for ONNX.
         threads: Threads that share one call, at least 1.
-        bf16: Compute in bf16 what is not int8; see ``computes_bf16``.
+        bf16: Compute in bf16 what is not int8; see ``engine_has_bf16``.
 
     Raises:
         BundleError: The graph cannot be loaded.
         NoMemoryError: There is not enough memory for it.
         MissingExtraError: OpenVINO is not installed.
+
+    Example:
+        >>> try:
+        ...     OpenVinoEngine(b"no graph", threads=1)
+        ... except BmisError as error:
+        ...     "export the bundle again" in str(error) or "install it with" in str(error)
+        True
     """
 
     name = "openvino"
@@ -111,7 +129,7 @@ class OpenVinoEngine:
         try:
             self._model = self._core.read_model(graph, weights or b"")
         except Exception as error:  # RuntimeError, or whatever its own classes are
-            raise _fault(self.name, "cannot load the graph", error) from error
+            raise _error(self.name, "cannot load the graph", error) from error
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
@@ -119,11 +137,11 @@ class OpenVinoEngine:
             # image by image: batches gain nothing here, and each size costs a compilation
             answers = [request.infer({0: image[None]}, share_inputs=True)[0] for image in batch]
         except Exception as error:
-            raise _fault(self.name, _cannot_run(batch), error) from error
+            raise _error(self.name, _cannot_run(batch), error) from error
         return np.concatenate(answers) if len(answers) > 1 else answers[0]
 
     def _request(self, shape: tuple[int, ...]) -> Any:
-        """The network compiled for one size: quicker than for any, above all in bf16."""
+        """The network compiled for one size: faster than for any size, above all in bf16."""
         if shape not in self._requests:
             while len(self._requests) >= _SHAPES:
                 self._requests.pop(next(iter(self._requests)))
@@ -134,7 +152,12 @@ class OpenVinoEngine:
 
 
 def installed_engines() -> dict[str, str]:
-    """Names of the engines that are installed, with their versions; none of them is loaded."""
+    """Names of the engines that are installed, with their versions; none of them is loaded.
+
+    Example:
+        >>> "onnxruntime" in installed_engines()
+        True
+    """
     found = {}
     for name in ENGINES:
         try:
@@ -145,21 +168,35 @@ def installed_engines() -> dict[str, str]:
 
 
 def require_engine(name: str) -> None:
-    """Load an engine's package, or raise ``MissingExtraError`` with the install line."""
+    """Load an engine's package, or raise ``MissingExtraError`` with the install line.
+
+    Example:
+        >>> require_engine("onnxruntime")
+    """
     _openvino() if name == "openvino" else load_onnxruntime()
 
 
-def computes_bf16(engine: str) -> bool:
-    """Whether an installed engine has bf16 on this processor."""
-    if engine == "openvino":
+def engine_has_bf16(name: str) -> bool:
+    """Whether an installed engine computes in bf16 on this processor.
+
+    Example:
+        >>> isinstance(engine_has_bf16("onnxruntime"), bool)
+        True
+    """
+    if name == "openvino":
         return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" in processor_flags()  # as ARM calls it; on x86 ONNX Runtime has none
+    return computes_bf16(name)
 
 
 def load_onnxruntime() -> ModuleType:
-    """The package, silent towards the terminal and the network."""
-    # from 1.29 on it marks the machine and reports each use over the network; nothing of medical
-    # work leaves the device. Read when the library is loaded, so set before
+    """The package ``onnxruntime``, silent towards the terminal and the network.
+
+    Example:
+        >>> "CPUExecutionProvider" in load_onnxruntime().get_available_providers()
+        True
+    """
+    # from 1.29 on it marks the machine and reports each use over the network, but nothing of
+    # medical work leaves the device. The variable is read when the library is loaded
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
@@ -177,14 +214,14 @@ def _cannot_run(batch: NDArray[np.float32]) -> str:
     return f"cannot run the graph on {count} x {height}x{width} pixels"
 
 
-def _fault(engine: str, what: str, error: Exception) -> BmisError:
-    """One line of ours for whatever an engine says."""
+def _error(engine: str, what: str, error: Exception) -> BmisError:
+    """One line of ours for whatever error an engine raises."""
     if isinstance(error, BmisError):
         return error
-    if says_no_memory(error):
+    if is_out_of_memory(error):
         return NoMemoryError(
             f"not enough memory: {engine} {what}; use smaller tiles, a smaller image or a larger "
             "limit"
         )
-    said = " ".join(str(error).split())
-    return BundleError(f"{engine} {what} ({said[:200]}); export the bundle again")
+    reason = " ".join(str(error).split())
+    return BundleError(f"{engine} {what} ({reason[:200]}); export the bundle again")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.errors import BundleError, ConfigError, did_you_mean, require
-from bmis.pretrained.lookup import find_model_file, is_shipped, shipped_names, tell_licence
+from bmis.pretrained.lookup import find_model_file, is_shipped, log_licence, shipped_names
 from bmis.runtime.bundle import load_bundle
 from bmis.runtime.engines import installed_engines, require_engine
 
@@ -22,8 +22,13 @@ class Runtime(Protocol):
 
     Attributes:
         stride: Height and width of every batch are multiples of it.
-        size: The only height and width that it takes; None where any will do.
-        batch: Images of the network's size that are best given at once.
+        size: The only height and width that it takes; None where any multiples will do.
+        batch: Number of images of the network's size that are best given at once.
+
+    Example:
+        >>> runtime, _ = load_runtime("nuclei")
+        >>> runtime(np.zeros((1, 3, *runtime.size), np.float32)).shape
+        (1, 2, 224, 224)
     """
 
     stride: int
@@ -31,7 +36,7 @@ class Runtime(Protocol):
     batch: int
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Normalised images (N, C, H, W) float32 -> logits (N, K, H, W) float32.
+        """Normalised images (N, C, H, W) float32 in, logits (N, K, H, W) float32 out.
 
         Raises:
             DataError: The batch does not fit the network.
@@ -48,15 +53,23 @@ def load_runtime(
     Args:
         path: A bundle, a run folder with ``model.safetensors``, a ``.safetensors`` file, or the
             name of a network that comes with the package.
-        options: How it is run; the defaults where left out.
+        options: How it is run; None for the defaults.
+
+    Returns:
+        The network, and what its file says about its input and its classes.
 
     Raises:
         BundleError: No such file, or see ``bundle.read_bundle`` and ``checkpoint.load_model``.
         ConfigError: No such device; an option that this network or this machine does not have.
         MissingExtraError: torch, or the engine that was asked for, is not installed.
+
+    Example:
+        >>> runtime, info = load_runtime("nuclei", RuntimeOptions(engine="onnxruntime", threads=1))
+        >>> info.classes
+        ('background', 'nucleus')
     """
     path, options = find_model_file(path), options or RuntimeOptions()
-    if not path.exists():  # before torch is loaded: a typing error is answered at once
+    if not path.exists():  # before torch is loaded, so that a typing error is answered at once
         raise BundleError(
             f"{path}: no such file or folder; name a bundle ({SUFFIX}), a run folder of `bmis "
             f"train` or its model.safetensors, or a network that comes with bmis"
@@ -66,7 +79,7 @@ def load_runtime(
         runtime, bundle = load_bundle(path, options)
         info = bundle.manifest.info
         if is_shipped(path):
-            tell_licence(path.stem, info.provenance["licence"])
+            log_licence(path.stem, info.provenance["licence"])
         return runtime, info
     return _load_run(path, options)
 
@@ -79,6 +92,9 @@ def load_packages(path: Path | str, options: RuntimeOptions) -> None:
 
     Raises:
         MissingExtraError: torch, or the engine that was asked for, is not installed.
+
+    Example:
+        >>> load_packages("nuclei", RuntimeOptions(engine="onnxruntime"))
     """
     if find_model_file(path).suffix.lower() != SUFFIX:
         require("torch", extra="train")

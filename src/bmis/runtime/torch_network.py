@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bmis.errors import NoMemoryError, says_no_memory
+from bmis.errors import NoMemoryError, is_out_of_memory
 from bmis.models import SegmentationModel
 
 _GPU_BATCH = 16  # fills a GPU at 224 x 224; a CPU is as fast one image at a time
@@ -19,10 +19,16 @@ _GPU_BATCH = 16  # fills a GPU at 224 x 224; a CPU is as fast one image at a tim
 class TorchRuntime:
     """A torch network in eval mode, on the device where it lies, with channels-last memory.
 
-    See ``runtime.Runtime`` for what it promises.
+    See ``runtime.load.Runtime`` for what it promises.
 
     Args:
         model: The network.
+
+    Example:
+        >>> from bmis.models import build_model
+        >>> runtime = TorchRuntime(build_model("bmis_tiny"))
+        >>> runtime(np.zeros((1, 3, 64, 64), np.float32)).shape
+        (1, 2, 64, 64)
     """
 
     def __init__(self, model: SegmentationModel) -> None:
@@ -38,7 +44,7 @@ class TorchRuntime:
                 x = torch.from_numpy(batch).to(self._device, memory_format=torch.channels_last)
                 logits: NDArray[np.float32] = self._model(x).float().contiguous().cpu().numpy()
             except (RuntimeError, MemoryError) as error:
-                if not says_no_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 count, _, height, width = batch.shape
                 raise NoMemoryError(

@@ -14,10 +14,14 @@ from bmis.errors import DataError
 
 
 def output_folder(path: Path) -> Path:
-    """Make a folder to write into, parents included, and prove that it can be written to.
+    """Make a folder to write into, parents included, and check that it can be written to.
 
     Raises:
         DataError: It is a file, or cannot be made or written to.
+
+    Example:
+        >>> output_folder(Path("results/masks")).is_dir()
+        True
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -32,7 +36,16 @@ def output_folder(path: Path) -> Path:
 
 @contextmanager
 def remove_if_empty(folder: Path) -> Iterator[None]:
-    """Remove a folder again if what was to fill it fails before anything is in it."""
+    """Remove a folder again if the block fails before anything is in the folder.
+
+    Example:
+        >>> try:
+        ...     with remove_if_empty(output_folder(Path("results"))):
+        ...         raise DataError("nothing to predict")
+        ... except DataError:
+        ...     Path("results").exists()
+        False
+    """
     try:
         yield
     except BaseException:
@@ -46,6 +59,15 @@ def atomic(path: Path) -> Iterator[Path]:
     """A temporary name in the same folder that becomes ``path`` if the block ends well.
 
     The suffix is kept, because writers choose the format by it. On an error nothing is left.
+
+    Raises:
+        DataError: The file cannot be written.
+
+    Example:
+        >>> with atomic(Path("mask.txt")) as temporary:
+        ...     size = temporary.write_text("0 1 1 0")
+        >>> Path("mask.txt").read_text()
+        '0 1 1 0'
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
@@ -64,6 +86,11 @@ def read_text(path: Path, *, limit: int = 2**20) -> str:
 
     Raises:
         DataError: It cannot be read, is no text, or has more than ``limit`` bytes.
+
+    Example:
+        >>> write_text(Path("notes.md"), "two readers")
+        >>> read_text(Path("notes.md"))
+        'two readers'
     """
     try:
         if path.stat().st_size > limit:
@@ -75,14 +102,39 @@ def read_text(path: Path, *, limit: int = 2**20) -> str:
         raise DataError(f"{path}: is not UTF-8 text; name a text file") from error
 
 
+def read_system_file(path: Path) -> str:
+    """The text of a small file of the operating system; empty where there is none.
+
+    Example:
+        >>> read_system_file(Path("/proc/no/such/file"))
+        ''
+    """
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, UTF-8."""
+    """Write a text file in UTF-8, whole or not at all.
+
+    Example:
+        >>> write_text(Path("notes.md"), "5 µm")
+        >>> len(Path("notes.md").read_bytes())
+        5
+    """
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain values as JSON, atomically; not-a-number and infinity are refused."""
+    """Write plain values as JSON, whole or not at all; NaN and infinity are refused.
+
+    Example:
+        >>> write_json(Path("scores.json"), {"dice": 0.9})
+        >>> json.loads(Path("scores.json").read_text())
+        {'dice': 0.9}
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 

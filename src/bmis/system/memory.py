@@ -1,4 +1,4 @@
-"""The memory of this process: what it took, and a limit that the system itself enforces."""
+"""The memory of this process: what is left for it, what it took, and a limit that it is given."""
 
 import sys
 from collections.abc import Iterator
@@ -6,24 +6,62 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bmis.errors import ConfigError
+from bmis.system.files import read_system_file
 
 _STATUS = Path("/proc/self/status")
+_GROUPS = Path("/proc/self/cgroup")  # control groups of this process, by which containers limit it
+_GROUPS_ROOT = Path("/sys/fs/cgroup")
 _LEAST = 64  # megabytes to work with; with less, the start of a thread can end the process
+
+
+def free_memory() -> int:
+    """Bytes that this process can still take without swapping; never below 0.
+
+    This is what the machine has left, or what the limit of a container leaves if that is less.
+    Files that the system keeps in memory count as free, because it drops them when asked for more.
+
+    Example:
+        >>> free_memory() > 2**20
+        True
+    """
+    from psutil import virtual_memory
+
+    return max(0, min([int(virtual_memory().available), *_left_in_groups()]))
+
+
+def peak_resident() -> int | None:
+    """The most bytes of memory that this process ever held, libraries included; None off Linux.
+
+    Example:
+        >>> peak = peak_resident()
+        >>> peak is None or peak > 2**20
+        True
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    # psutil has no peak, and getrusage counts the process that started this one
+    lines = _STATUS.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 @contextmanager
 def memory_limit(megabytes: int | None) -> Iterator[None]:
     """Let the process take no more than this for its data while the block runs; Linux only.
 
-    What counts is all that the process may write to and shares with no other (``VmData`` in
-    ``/proc/self/status``): arrays, weights, stacks of threads; not the code of libraries. Who asks
-    for more gets a ``MemoryError``, or what a library makes of it.
+    All memory counts that the process may write to and shares with no other process: arrays,
+    weights, stacks of threads. The code of libraries does not count. A request for more ends in a
+    ``MemoryError``, or in what a library makes of it.
 
     Args:
-        megabytes: 2**20 bytes each; None for no limit.
+        megabytes: The limit, in units of 2**20 bytes; None for no limit.
 
     Raises:
-        ConfigError: Not Linux, or it leaves too little beside what the process has already.
+        ConfigError: This is not Linux, or the process has already taken almost as much.
+
+    Example:
+        >>> with memory_limit(8000):
+        ...     sum(range(10))
+        45
     """
     if megabytes is None:
         yield
@@ -48,17 +86,36 @@ def memory_limit(megabytes: int | None) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-def peak_resident() -> int | None:
-    """The most bytes of memory that this process ever held, libraries included; None off Linux."""
-    return _status("VmHWM") * 1024 if sys.platform.startswith("linux") else None
-
-
 def _taken() -> int:
     """Megabytes that the process has for its data now."""
-    return _status("VmData") // 1024
+    from psutil import Process
+
+    return int(Process().memory_info().data) // 2**20
 
 
-def _status(name: str) -> int:
-    """Kilobytes that Linux tells of this process."""
-    lines = _STATUS.read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+def _left_in_groups() -> Iterator[int]:
+    """Bytes that the limit of each control group around this process leaves; Linux only."""
+    for line in read_system_file(_GROUPS).splitlines():
+        _, controllers, group = line.split(":", 2)
+        if not controllers:  # version 2 of the control groups
+            root, names = _GROUPS_ROOT, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = _GROUPS_ROOT / "memory"
+            names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+        else:
+            continue
+        folder = root / group.strip("/")
+        for place in (folder, *folder.parents):  # a limit holds for all groups inside a group
+            yield from _left_in_group(place, *names)
+            if place == root:
+                break
+
+
+def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> Iterator[int]:
+    """The bytes that one control group leaves, if it is there and has a limit."""
+    numbers = [read_system_file(folder / name) for name in (limit, used)]
+    if not all(number.isdecimal() for number in numbers):  # "max", or no such group
+        return
+    statistics = read_system_file(folder / "memory.stat").split()
+    caches = dict(zip(statistics[::2], statistics[1::2], strict=False))
+    yield int(numbers[0]) - int(numbers[1]) + int(caches.get(cached, 0))

@@ -28,14 +28,19 @@ def stream(
 
     Args:
         items: What ``read`` gets, one by one.
-        read: Item -> what ``work`` gets.
-        work: A list of at most ``batch`` of them -> any number of results.
-        write: Called with every result.
-        batch: At least 1.
+        read: Makes of an item what ``work`` gets.
+        work: Makes of at most ``batch`` of them any number of results.
+        write: Gets every result.
+        batch: Size of the lists that ``work`` gets, at least 1.
 
     Raises:
-        BaseException: Whatever a stage raises, or an interrupt: the items in hand are finished,
-            all that wait are dropped, both threads have ended, then it is raised.
+        BaseException: Whatever a stage raises, or an interrupt. The items in hand are finished, all
+            that wait are dropped and both threads have ended before it is raised.
+
+    Example:
+        >>> stream(["2", "3", "4"], int, lambda pair: [sum(pair)], print, batch=2)
+        5
+        4
     """
     reader, writer = ThreadPoolExecutor(1, "bmis-reader"), ThreadPoolExecutor(1, "bmis-writer")
     reading: deque[Future[_Read]] = deque()
@@ -60,7 +65,12 @@ def stream(
 
 
 def each(function: Callable[[_Item], _Done], items: Sequence[_Item]) -> Iterator[_Done]:
-    """``function`` of each item in order, by a few threads that never run far ahead."""
+    """``function`` of each item in order, by a few threads that never run far ahead.
+
+    Example:
+        >>> list(each(abs, [-1, 2, -3]))
+        [1, 2, 3]
+    """
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting = iter(items)
         ahead = [pool.submit(function, item) for item in islice(waiting, 4 * _THREADS)]

@@ -4,13 +4,24 @@ import os
 import platform
 from pathlib import Path
 
+from bmis.system.files import read_system_file
+
 _CPUINFO = Path("/proc/cpuinfo")
 _CORES = Path("/sys/devices/system/cpu")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of work, of how many
+_BF16_FLAGS = {  # of the processors on which a library computes in bf16
+    "torch": {"avx512_bf16", "amx_bf16"},
+    "onnxruntime": {"bf16"},  # as ARM calls it; on x86 it has none
+}
 
 
 def processor_name() -> str:
-    """What the processor calls itself; its architecture where it does not say."""
+    """What the processor calls itself, or its architecture where it has no name.
+
+    Example:
+        >>> bool(processor_name())
+        True
+    """
     for line in _cpuinfo().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -18,45 +29,54 @@ def processor_name() -> str:
 
 
 def processor_flags() -> frozenset[str]:
-    """Instructions that Linux reports, such as "avx512_bf16"; empty elsewhere."""
+    """Instructions that Linux reports, such as "avx512_bf16"; empty elsewhere.
+
+    Example:
+        >>> "no_such_instruction" in processor_flags()
+        False
+    """
     for line in _cpuinfo().splitlines():
         if line.startswith(("flags", "Features")):  # on x86, on ARM
             return frozenset(line.split(":", 1)[1].split())
     return frozenset()
 
 
-def computes_bf16() -> bool:
-    """Whether an x86 processor has instructions for bfloat16; always False elsewhere than on Linux.
+def computes_bf16(library: str) -> bool:
+    """Whether this processor has bfloat16 that a library uses; False where its flags are unknown.
 
-    Where they are not known of, float32 is always right.
+    Args:
+        library: "torch" or "onnxruntime".
+
+    Example:
+        >>> isinstance(computes_bf16("torch"), bool)
+        True
     """
-    return not processor_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+    return not processor_flags().isdisjoint(_BF16_FLAGS[library])
 
 
 def usable_cores() -> int:
     """Cores that this process may use, at least 1.
 
-    Two hardware threads of one core count once: networks keep its arithmetic units busy with one.
-    What the process is pinned to and what its container may use are respected.
+    Two hardware threads of one core count once, because networks keep its arithmetic units busy
+    with one. The cores that the process is pinned to count alone, and so does what its container
+    may use.
+
+    Example:
+        >>> usable_cores() >= 1
+        True
     """
     try:
         allowed = os.sched_getaffinity(0)
     except AttributeError:  # not Linux
         return os.cpu_count() or 1
     siblings = "topology/thread_siblings_list"
-    cores = {_read(_CORES / f"cpu{number}" / siblings) or str(number) for number in allowed}
-    quota, _, period = _read(_QUOTA).partition(" ")
+    cores = {
+        read_system_file(_CORES / f"cpu{number}" / siblings) or str(number) for number in allowed
+    }
+    quota, _, period = read_system_file(_QUOTA).partition(" ")
     most = int(quota) // int(period) if quota.isdecimal() and int(period or 0) else len(cores)
     return max(1, min(len(cores), most))
 
 
 def _cpuinfo() -> str:
-    return _read(_CPUINFO)
-
-
-def _read(path: Path) -> str:
-    """The text of a small system file; empty where there is none."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+    return read_system_file(_CPUINFO)

@@ -27,7 +27,13 @@ class _Rate(ProgressColumn):
 
 
 def progress_bar(*, disable: bool = False) -> Progress:
-    """A bar for work that takes more than two seconds; removed from the screen when done."""
+    """A bar for work that takes more than two seconds; removed from the screen when done.
+
+    Example:
+        >>> with progress_bar(disable=True) as bar:
+        ...     sum(bar.track([1, 2, 3]))
+        6
+    """
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -42,6 +48,16 @@ def progress_bar(*, disable: bool = False) -> Progress:
 
 
 def track(items: Iterable[_T], description: str, *, total: int | None = None) -> Iterator[_T]:
-    """Go through ``items`` behind a progress bar; ``total`` where they have no length."""
+    """Go through items behind a progress bar.
+
+    Args:
+        items: What to go through.
+        description: Text before the bar.
+        total: Number of items, where they have no length.
+
+    Example:
+        >>> [case.upper() for case in track(["a", "b"], "Reading")]
+        ['A', 'B']
+    """
     with progress_bar() as bar:
         yield from bar.track(items, total=total, description=description)

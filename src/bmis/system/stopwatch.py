@@ -6,9 +6,9 @@ from collections.abc import Callable
 Step = Callable[[], object]
 
 _WARM_UP = 3  # calls that are not counted: they allocate, choose kernels and fill caches
-_LEAST = 10  # calls that are
-_FEWEST = 3  # of slow ones,
-_SLOW = 10  # that is, when their sum is so many times the least
+_LEAST = 10  # calls that are counted
+_FEWEST = 3  # of slow calls,
+_SLOW = 10  # that is, when their sum is so many times the least sum
 
 
 def time_calls(
@@ -22,14 +22,19 @@ def time_calls(
 
     Args:
         step: What to time.
-        seconds: Least sum of the times. Ten calls are counted, but of slow steps only as many as
-            take ten times this, three at least.
-        synchronise: Waits until the device has done all that it was given; before every look at
-            the clock.
-        clock: Seconds.
+        seconds: Least sum of the times. At least ten calls are counted; of slow steps only as many
+            as take ten times this, but three at least.
+        synchronise: Waits until the device has done all that it was given. It is called before
+            every look at the clock.
+        clock: Gives the time in seconds.
 
     Returns:
         Seconds of each call.
+
+    Example:
+        >>> times = time_calls(lambda: sum(range(100)), seconds=0.0)
+        >>> len(times) >= 3
+        True
     """
 
     def timed() -> float:

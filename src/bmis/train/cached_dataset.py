@@ -3,7 +3,6 @@
 There are no worker processes, because a batch is a few indexing operations on these tensors.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from bmis.data.folder import Case, Dataset, load_case
 from bmis.data.images import image_size
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError
+from bmis.system.memory import free_memory
 from bmis.system.progress import track
 
 _SHARE = 0.5  # of the free memory, which the data may take
@@ -206,12 +206,5 @@ def _allocate(total: int, channels: int, scratch: Path) -> tuple[np.ndarray, np.
 
 
 def _free(device: torch.device) -> int:
-    """Free memory of a device in bytes."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        fields = dict(line.split(":", 1) for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # not Linux: count all memory, half of it is used at most
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Free bytes on a device."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()

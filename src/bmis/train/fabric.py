@@ -98,4 +98,4 @@ def _wants_bf16(precision: str, *, cuda: bool) -> bool:
         return precision == "bf16"
     if cuda:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return computes_bf16()
+    return computes_bf16("torch")

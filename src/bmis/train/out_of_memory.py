@@ -3,27 +3,8 @@
 import warnings
 from dataclasses import replace
 
-import torch
-
 from bmis.errors import TrainingError
 from bmis.train.recipes import Recipe
-
-# how the allocators of CPU, CUDA, cuBLAS and cuDNN report it
-_MESSAGES = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch or numpy means that memory ran out.
-
-    Example:
-        >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."))
-        True
-        >>> is_out_of_memory(RuntimeError("shapes do not match"))
-        False
-    """
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        text in str(error) for text in _MESSAGES
-    )
 
 
 def halve_batch(recipe: Recipe, error: BaseException, *, processes: int) -> Recipe:

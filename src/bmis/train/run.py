@@ -11,14 +11,14 @@ from lightning.fabric import Fabric
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.folder import Case, Dataset, open_dataset
-from bmis.errors import ConfigError, DataError, TrainingInterrupted
+from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.epochs import run_epochs
 from bmis.train.fabric import launch_fabric
-from bmis.train.out_of_memory import halve_batch, is_out_of_memory
+from bmis.train.out_of_memory import halve_batch
 from bmis.train.recipes import Recipe, find_recipe
 from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run_folder import (

@@ -1,9 +1,7 @@
 """The run folder of a training: its name, settings, log, best weights and last checkpoint."""
 
-import platform
 import re
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import yaml
 from bmis.config import ModelInfo, TrainConfig
 from bmis.errors import ConfigError
 from bmis.models.checkpoint import MODEL_FILE, save_model
+from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
 from bmis.train.resume import LAST_CHECKPOINT
 from bmis.train.trainer import Trainer
@@ -90,9 +89,7 @@ def write_settings(run: Path, config: TrainConfig) -> None:
 def environment() -> dict[str, Any]:
     """Versions and hardware, for people to read."""
     return {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        **{name: version(name) for name in ("bmis", "torch", "lightning", "numpy")},
+        **software_versions(("bmis", "torch", "lightning", "numpy")),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
     }
