@@ -392,7 +392,13 @@ def test_compare_passes_every_option_on(monkeypatch, tmp_path, capsys):
     ) == 0  # fmt: skip
     conditions = Conditions("fast", 3, (32, 48), "native")
     config = CompareConfig(("d", "e"), ("light", "unet"), 5, 2, conditions, "cpu", "32")
-    how = {"out": Path("o"), "retry": True, "ray": "local", "keep": Path("k"), "again": True}
+    how = {
+        "out": Path("o"),
+        "retry": True,
+        "ray": "local",
+        "keep": Path("k"),
+        "measure_again": True,
+    }
     assert given == [(config, how)]
     assert "next: bmis report" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""ExportedGraph-up records, drawn from a seed: what a comparison of a few methods leaves behind."""
+"""Made-up records, drawn from a seed: what a comparison of a few methods leaves behind."""
 
 import random
 from pathlib import Path
