@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bmis.bundle import read_bundle
+from bmis.bundle import Bundle, read_bundle
 from bmis.config import RuntimeOptions
 from bmis.errors import BundleError, ConfigError
 from bmis.pretrained.lookup import find_model_file
@@ -157,12 +157,7 @@ def profile_bundle(
     spec = manifest.info.input
     shape = spec.size if size is None else (size, size) if isinstance(size, int) else size
     threads = usable_cores() if threads is None else threads
-    options = [
-        RuntimeOptions(engine=engine, precision=precision, threads=threads)
-        for engine, precision in runnable(found)
-    ]
-    runs = (_in_own_process(found.path, one, sorted(batches), shape, seconds) for one in options)
-    engines = tuple(track(runs, "measuring engines", total=len(options)))
+    engines = _measure_engines(found, sorted(batches), shape, threads, seconds)
     if not any(engine.batches for engine in engines):
         why = engines[0].error if engines else "none is installed that has a graph in it"
         raise BundleError(f"{bundle}: no engine can run it; {why}")
@@ -181,6 +176,17 @@ def profile_bundle(
         versions=installed_engines(),
         engines=engines,
     )
+
+
+def _measure_engines(
+    bundle: Bundle, batches: Sequence[int], size: tuple[int, int], threads: int, seconds: float
+) -> tuple[EngineCost, ...]:
+    options = [
+        RuntimeOptions(engine=engine, precision=precision, threads=threads)
+        for engine, precision in runnable(bundle)
+    ]
+    runs = (_in_own_process(bundle.path, one, batches, size, seconds) for one in options)
+    return tuple(track(runs, "measuring engines", total=len(options)))
 
 
 def _in_own_process(

@@ -148,7 +148,6 @@ def profile_model(
         raise ConfigError(f"costs are measured on cpu and cuda only, got {device!r}")
     name, network, own_size = _find(model)
     shape = own_size if size is None else (size, size) if isinstance(size, int) else size
-    macs = count_macs(network, shape)
     state = [*network.parameters(), *network.buffers()]
     with (
         _threads(threads),
@@ -160,7 +159,7 @@ def profile_model(
             num_classes=network.num_classes,
             size=shape,
             parameters=sum(p.numel() for p in network.parameters()),
-            macs=macs,
+            macs=count_macs(network, shape),
             weights_mb=sum(t.nbytes for t in state) / 1e6,
             device=target.type,
             device_name=device_name(target),
