@@ -60,7 +60,7 @@ def test_no_library_marks_the_machine_or_keeps_anything_to_report(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_bundle_predicts_is_scored_and_profiled_without_the_workshop(device, tmp_path):
+def test_a_bundle_predicts_is_scored_and_profiled_without_the_training_side(device, tmp_path):
     write_phantoms(tmp_path / "data", modality="endoscopy", count=10, size=(40, 48), seed=1)
     write_tiny(tmp_path / "lesion.bmis", int8=True)
     images = sorted((tmp_path / "data" / "images").iterdir())
