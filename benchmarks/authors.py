@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from bmis.data.folder import Case
+from bmis.data.cases import Case
 
 SIZE = (224, 224)
 BATCH = 6

@@ -86,7 +86,7 @@ def theirs(names: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
 def measure(run: Path, bundle: Path, count: int, rounds: int) -> dict[str, Any]:
     """All sides on as many cores as this process is pinned to."""
     from bmis.bundle import read_bundle
-    from bmis.data.folder import load_case
+    from bmis.data.cases import load_case
     from bmis.data.preprocess import fit, normalise
     from bmis.evaluate.training_data import find_training_data, open_training_data
 
@@ -129,7 +129,7 @@ def dice(one: NDArray[np.integer], other: NDArray[np.integer]) -> float:
 def end_to_end(bundle: Path, folder: Path, engine: str, precision: str) -> dict[str, Any]:
     """``bmis predict`` over a folder, with a clock around the network."""
     from bmis.config import RuntimeOptions
-    from bmis.data.folder import find_images
+    from bmis.data.image_files import find_images
     from bmis.predict.folder import write_masks
     from bmis.predict.predictor import Predictor
     from bmis.runtime.load import load_runtime

@@ -30,7 +30,8 @@ from machine import describe, short_name
 from numpy.typing import NDArray
 
 import bmis
-from bmis.data.folder import Dataset, load_case, open_dataset
+from bmis.data.cases import Dataset, load_case
+from bmis.data.folder import open_dataset
 from bmis.data.images import write_image
 from bmis.system.files import output_folder, write_json
 

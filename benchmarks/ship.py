@@ -37,7 +37,7 @@ from bmis import (
     save_model,
 )
 from bmis.config import OodReference
-from bmis.data.folder import load_case
+from bmis.data.cases import load_case
 from bmis.errors import BundleError
 from bmis.export.ood import learn_ood_reference
 from bmis.export.run import Exported

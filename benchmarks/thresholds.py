@@ -16,7 +16,7 @@ from machine import describe
 from numpy.typing import NDArray
 
 from bmis import load, open_dataset, paired_difference
-from bmis.data.folder import load_case
+from bmis.data.cases import load_case
 from bmis.system.files import write_json
 
 TARGET = RESULTS.parent / "thresholds.json"

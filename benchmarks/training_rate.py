@@ -27,7 +27,8 @@ from authors import BATCH, SIZE, Network, Training
 from machine import describe, short_name
 
 from bmis.config import InputSpec, TrainConfig
-from bmis.data.folder import Case, Dataset, open_dataset
+from bmis.data.cases import Case, Dataset
+from bmis.data.folder import open_dataset
 from bmis.data.phantoms.write import write_phantoms
 from bmis.models import build_model, load_published
 from bmis.models.complexity import count_macs

@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.config import ModelInfo as ModelInfo
     from bmis.config import RuntimeOptions as RuntimeOptions
     from bmis.config import TrainConfig as TrainConfig
-    from bmis.data.folder import find_images as find_images
     from bmis.data.folder import open_dataset as open_dataset
+    from bmis.data.image_files import find_images as find_images
     from bmis.data.images import read_image as read_image
     from bmis.data.phantoms.write import draw_phantom as draw_phantom
     from bmis.data.phantoms.write import write_phantoms as write_phantoms

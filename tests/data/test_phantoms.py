@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bmis.data.folder import load_case, open_dataset
+from bmis.data.cases import load_case
+from bmis.data.folder import open_dataset
 from bmis.data.phantoms import write as phantoms
 from bmis.data.phantoms.blob import Blob
 from bmis.data.phantoms.canvas import Canvas, Stroke

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bmis.data.folder import Case
+from bmis.data.cases import Case
 from bmis.data.splits import make_fold, make_split
 from bmis.errors import ConfigError, DataError
 

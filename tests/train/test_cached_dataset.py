@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from bmis.config import InputSpec
-from bmis.data.folder import load_case, open_dataset
+from bmis.data.cases import load_case
+from bmis.data.folder import open_dataset
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError
 from bmis.train import cached_dataset as module

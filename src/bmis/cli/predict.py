@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
         1 masks in masks; measurements in masks/measurements.csv
         0
     """
-    from bmis.data.folder import find_images
+    from bmis.data.image_files import find_images
     from bmis.predict.folder import predict_masks
 
     images = [file for path in args.images for file in find_images(Path(path))]

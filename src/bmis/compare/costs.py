@@ -3,7 +3,7 @@
 from typing import Any
 
 from bmis.compare.spec import TrialSpec
-from bmis.data.folder import Dataset
+from bmis.data.cases import Dataset
 from bmis.errors import ConfigError
 from bmis.models import build_model, size_options
 from bmis.profile.network import profile_model

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from bmis.data.folder import Case
+from bmis.data.cases import Case
 from bmis.data.images import read_image
 from bmis.predict.predictor import Predictor
 

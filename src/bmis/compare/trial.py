@@ -12,7 +12,8 @@ from bmis.compare.costs import measure_costs
 from bmis.compare.pictures import predict_pictures
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.config import ModelInfo, RuntimeOptions, TrainConfig
-from bmis.data.folder import Case, Dataset, open_dataset
+from bmis.data.cases import Case, Dataset
+from bmis.data.folder import open_dataset
 from bmis.errors import BmisError, DataError, TrainingInterrupted
 from bmis.evaluate.run import Scores, evaluate_model
 from bmis.metrics import METRICS

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.data.cases import Dataset, load_case
 from bmis.data.drawing import overlay
-from bmis.data.folder import Dataset, load_case
 from bmis.data.images import to_channels, write_image
 from bmis.metrics import CaseScore
 from bmis.predict.predictor import Predictor

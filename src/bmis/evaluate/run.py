@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
-from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
+from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
 from bmis.errors import DataError
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores

@@ -13,7 +13,8 @@ import yaml
 
 from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo
-from bmis.data.folder import Case, Dataset, find_cases
+from bmis.data.cases import Case, Dataset
+from bmis.data.folder import find_cases
 from bmis.data.images import read_mask
 from bmis.data.labels import class_names, count_classes, value_counts
 from bmis.errors import ConfigError, DataError

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import InputSpec
-from bmis.data.folder import Dataset, load_case
+from bmis.data.cases import Dataset, load_case
 from bmis.data.images import to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import DataError

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import InputSpec, ModelInfo
-from bmis.data.folder import Case, Dataset, load_case, load_field_of_view
+from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
 from bmis.data.images import Image, to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import BundleError, DataError

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from bmis.bundle import Graph, Manifest
-from bmis.data.folder import Dataset
+from bmis.data.cases import Dataset
 
 _NOT_A_DEVICE = (
     "**Not a medical device.** For research and engineering. It has not been assessed for any "

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import OodReference
-from bmis.data.folder import Case, Dataset
+from bmis.data.cases import Case, Dataset
 from bmis.data.images import read_image
 from bmis.errors import DataError
 from bmis.predict.ood import OodDetector, describe, fit_ood_reference

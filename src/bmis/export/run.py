@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmis.bundle import SUFFIX, Manifest, write_bundle
 from bmis.config import ModelInfo
-from bmis.data.folder import Dataset
+from bmis.data.cases import Dataset
 from bmis.errors import ConfigError
 from bmis.evaluate.training_data import find_training_data, open_training_data
 from bmis.export.calibration import read_calibration

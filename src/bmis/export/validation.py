@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bmis.bundle import FILES, SUFFIX, Graph, Manifest, read_bundle, write_bundle
 from bmis.config import ModelInfo, RuntimeOptions
-from bmis.data.folder import Case, Dataset
+from bmis.data.cases import Case, Dataset
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.export.executorch import ExecutorchRuntime, to_executorch

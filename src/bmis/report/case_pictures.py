@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from bmis.data.cases import Dataset, load_case
 from bmis.data.drawing import overlay
-from bmis.data.folder import Dataset, find_cases, load_case
+from bmis.data.folder import find_cases
 from bmis.data.palette import palette
 from bmis.errors import BmisError, DataError
 from bmis.records import Record

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bmis.config import InputSpec
-from bmis.data.folder import Case, Dataset, load_case
+from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.images import image_size
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError

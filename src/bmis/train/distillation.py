@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bmis.config import InputSpec, TrainConfig
-from bmis.data.folder import Dataset
+from bmis.data.cases import Dataset
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model

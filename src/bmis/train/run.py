@@ -10,7 +10,8 @@ import torch
 from lightning.fabric import Fabric
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
-from bmis.data.folder import Case, Dataset, open_dataset
+from bmis.data.cases import Case, Dataset
+from bmis.data.folder import open_dataset
 from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
