@@ -6,7 +6,7 @@ format.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,6 @@ import msgspec
 from bmis.config import Epochs, InputSize, RecipeName, Resize, Settings, check_choice
 from bmis.errors import ConfigError, DataError
 from bmis.system.files import output_folder, write_json
-from bmis.system.validation import check_fields
 
 FORMAT = "bmis-record"
 VERSION = 1
@@ -45,10 +44,6 @@ class Trial(Settings):
     method: str
     fold: int | str | None = None
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        check_fields(self)
 
     def __str__(self) -> str:
         fold = "" if self.fold is None else f", fold {self.fold}"
@@ -127,13 +122,7 @@ class Record(Settings):
 
     def __post_init__(self) -> None:
         """Make nested settings of nested dictionaries, and check every value."""
-        for name, kind in (("trial", Trial), ("conditions", Conditions)):
-            value = getattr(self, name)
-            if isinstance(value, Mapping):
-                object.__setattr__(self, name, kind.from_dict(value))
-            elif not isinstance(value, kind):
-                raise ConfigError(f"{name} must hold names and values, got {value!r}")
-        check_fields(self)
+        super().__post_init__()
         check_choice("status", self.status, STATUSES)
         if self.status == "done" and not (self.cases and self.summary):
             raise ConfigError("a record that is done needs cases and summary")

@@ -198,7 +198,7 @@ WRONG = {
     "negative work": (top(macs=-1), "macs must be a whole number"),
     "no graphs": (top(graphs=[]), "has no graph of a network"),
     "graphs that are a number": (top(graphs=3), "cannot be used"),
-    "a graph that is text": (top(graphs=["model.onnx"]), "a graph must be names with values"),
+    "a graph that is text": (top(graphs=["model.onnx"]), "graphs\[0\] must be names and values"),
     "another file": (graph(file="other.onnx"), "graph in float32 is model.onnx, got 'other.onnx'"),
     "another format": (graph(format="pickle"), "unknown format 'pickle'"),
     "another precision": (graph(precision="int4"), "unknown precision 'int4'"),
@@ -221,7 +221,7 @@ WRONG = {
     "colours too bright": (top(colours=[[0, 0, 0], [256, 0, 0]]), "colours must be"),
     "colours by name": (top(colours=["red", "blue"]), "colours must be"),
     "quality in words": (top(quality="good"), "quality must be names"),
-    "no info": (top(info=None), "info must be names with values, got None"),
+    "no info": (top(info=None), "info must be names and values, got None"),
     "four channels": (within("input", channels=4), "channels must be 1 .grey. or 3"),
     "a mean in words": (within("input", mean=["a", "b", "c"]), "cannot be used"),
     "std next to nothing": (

@@ -26,7 +26,7 @@ WORD = Annotated[str, one_of("cpu", "cuda", "a.b")]
         (9, Annotated[int, Meta(le=8)], "x must be 8 or less, got 9"),
         (float("nan"), Annotated[float, Meta(gt=0)], "x must be above 0.0, got nan"),
         ([1, "a"], tuple[int, ...], r"x\[1\] must be a whole number, got 'a'"),
-        ({"a": [0]}, dict[str, tuple[str, ...]], "x must be text, got"),
+        ({"a": [0]}, dict[str, tuple[str, ...]], "x must hold text, got"),
         (10**400, float, "x must be another value .*out of range"),
         ("gpu", WORD, "unknown x 'gpu'"),
         ("cpu\n", WORD, "unknown x"),

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from bmis.config import ModelInfo, Settings, check_choice, check_size
+from bmis.config.checks import check_value
 from bmis.errors import BundleError, ConfigError
-from bmis.system.validation import check_fields, check_value
 
 FORMAT, FORMAT_VERSION = "bmis-bundle", 1
 FORMATS = ("onnx", "openvino", "executorch", "litert")
@@ -85,7 +85,7 @@ class Graph(Settings):
             )
         if self.size is not None:
             check_size(self.size)
-        check_fields(self)
+        super().__post_init__()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -127,16 +127,9 @@ class Manifest(Settings):
 
     def __post_init__(self) -> None:
         """Make nested settings of nested dictionaries, and check every value."""
-        if not isinstance(self.info, ModelInfo):
-            object.__setattr__(self, "info", ModelInfo.from_dict(_named("info", self.info)))
-        graphs = tuple(
-            graph if isinstance(graph, Graph) else Graph.from_dict(_named("a graph", graph))
-            for graph in self.graphs
-        )
-        object.__setattr__(self, "graphs", graphs)
+        super().__post_init__()
         _check_info(self.info)
-        check_fields(self)
-        kinds = [(graph.format, graph.precision) for graph in graphs]
+        kinds = [(graph.format, graph.precision) for graph in self.graphs]
         if len(set(kinds)) < len(kinds):
             raise ConfigError("graphs must differ in format or precision")
         self._check_pixels()
@@ -247,10 +240,6 @@ def _check_info(info: ModelInfo) -> None:
         check_value(name, value, kind)
     if not all(name.isprintable() for name in (model.name, *info.classes)):
         raise ConfigError("the names of network and classes must be printable characters")
-
-
-def _named(what: str, value: Any) -> dict[str, Any]:
-    return check_value(what, value, _Named)  # type: ignore[no-any-return]
 
 
 def _parse_json(data: bytes) -> Any:

@@ -118,15 +118,17 @@ def _explain(name: str, value: Any, kind: Any, message: str) -> str:
     """One line on a value that ``msgspec`` refused with this message."""
     titles = [part.title for part in parts_of(kind) if isinstance(part, Meta) and part.title]
     wanted = titles[-1] if titles else None  # the outermost comes last
+    verb = "be"
     if wanted is None:
         message, _, place = message.partition(" - at `$")
+        verb = "hold" if place.startswith("[...]") else "be"  # one of the values of a dictionary
         inside = re.match(r"(?:\[\d+\])*", place)  # the one value of a list that is wrong
         for index in re.findall(r"\d+", inside[0] if inside else ""):
             value, name = value[int(index)], f"{name}[{index}]"
         if choices := choices_of(kind):
             return f"unknown {name} {_SHORT.repr(value)}{did_you_mean(str(value), choices)}"
         wanted = _translate(message)
-    return f"{name} must be {wanted}, got {_SHORT.repr(value)}"
+    return f"{name} must {verb} {wanted}, got {_SHORT.repr(value)}"
 
 
 def _translate(message: str) -> str:
