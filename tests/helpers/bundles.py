@@ -55,7 +55,7 @@ def manifest(*, channels=3, classes=2, size=None, int8=False, **changes):
         ),
         "stride": 8,
         "graphs": tuple(graphs),
-        "colours": tuple((number, 2, 3) for number in range(classes)),
+        "colours": tuple((number % 256, 2, 3) for number in range(classes)),
         "parameters": 8,
         "macs": 9216,
         "quality": {"dice": 0.9},

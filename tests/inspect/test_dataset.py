@@ -1,23 +1,14 @@
 """A sound data set, and one with every error at once."""
 
-import io
 import json
 
 import pytest
-from rich.console import Console
 
 from bmis.cli.inspect import render
 from bmis.data.images import read_image
 from bmis.errors import DataError
 from bmis.inspect.dataset import inspect_dataset
 from helpers.folders import blob, make_folder, picture, save, write_table
-
-
-def shown(inspection):
-    """What a terminal 120 characters wide would show."""
-    stream = io.StringIO()
-    Console(file=stream, width=120).print(render(inspection))
-    return stream.getvalue()
 
 
 @pytest.fixture
@@ -54,7 +45,7 @@ def test_what_there_is(tmp_path):
     share = sum((blob(i) > 0).mean() for i in range(10)) / 10
     assert everywhere["foreground"].images == 10
     assert everywhere["foreground"].share == pytest.approx(share)
-    text = shown(found)
+    text = render(found)
     assert "10 (train 7, val 1, test 2)" in text
     assert "No problems found" in text
     assert "[0.5" not in text.split("mine")[0]
@@ -79,7 +70,7 @@ def test_every_problem_is_reported_and_none_stops_the_rest(damaged):
     assert len(problems) == 10
     assert found.splits["none"] == 1
     assert [pair.ids for pair in found.duplicates if pair.same_pixels] == [("c06", "c07")]
-    text = shown(found)
+    text = render(found)
     assert "problems: 10" in text
     assert "masks/c03.png" in text
     assert "same pixels, masks differ" in text
@@ -98,7 +89,7 @@ def test_fields_of_view_are_counted_and_their_problems_listed(tmp_path):
         (["fov", "stray.png"], "goes with no image"),
         (["fov", "c00.png"], "an empty field of "),
     ]
-    assert "4 of 10 images" in shown(found)
+    assert "4 of 10 images" in render(found)
 
 
 def test_a_table_that_cannot_be_read_is_one_problem(tmp_path):
@@ -129,7 +120,7 @@ def test_without_a_sound_case_there_is_no_contact_sheet(tmp_path):
     assert found.contact_sheet is None
     assert (found.sizes, len(found.problems)) == ((), 3)
     assert not (tmp_path / "out" / "contact_sheet.png").exists()
-    assert "problems: 3" in shown(found)
+    assert "problems: 3" in render(found)
 
 
 def test_long_lists_are_cut_on_the_terminal_only(tmp_path):
@@ -138,7 +129,7 @@ def test_long_lists_are_cut_on_the_terminal_only(tmp_path):
         save(root / "masks" / f"stray{index:02}.png", blob(0))
     found = inspect_dataset(root)
     assert len(found.problems) == 60
-    assert "... and 10 more; --out DIR lists them all" in shown(found)
+    assert "... and 10 more; --out DIR lists them all" in render(found)
 
 
 def test_folds_are_inspected_as_they_will_be_used(tmp_path):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 from bmis.cli.models import render_catalogue as render
 from bmis.errors import ConfigError, MissingExtraError
@@ -74,34 +73,35 @@ def test_a_group_is_listed_alone_and_groups_come_one_after_another():
         read_catalogue("lite")
 
 
-def shown(entries) -> str:
-    console = Console(width=200)
-    with console.capture() as capture:
-        console.print(render(entries))
-    return capture.get()
-
-
 def test_what_is_missing_comes_with_the_install_line(monkeypatch):
     there = next(e for e in read_catalogue("classic") if e.name == "tv_fcn")
     find_spec = catalogue.find_spec
     monkeypatch.setattr(catalogue, "find_spec", lambda n: n != "monai" and find_spec(n))
     missing = next(e for e in read_catalogue("classic") if e.name == "tv_fcn")
     assert (there.installed, missing.installed) == (True, False)
-    assert shown([there]).split()[-1] == "zoo"
-    text = shown([missing])
+    assert render([there]).split()[-1] == "zoo"
+    text = render([missing])
     assert "zoo (missing)" in text
     assert text.strip().endswith('missing: pip install "bmis[zoo]"')
 
 
 @pytest.mark.usefixtures("mine")
 def test_the_picture_has_all_of_it_by_groups():
-    text = shown([e for e in read_catalogue() if e.name in ("bmis", "lacking")])
-    light, bmis, own, lacking = (line.split() for line in text.splitlines()[2:])
+    text = render([e for e in read_catalogue() if e.name in ("bmis", "lacking")])
+    light, bmis, own, lacking = (line.split() for line in text.splitlines()[3:])
     assert (light, own) == (["light:"], ["own:"])
     assert bmis[:3] == ["bmis", "0.875", "1.556"]  # the family's name is its own
     assert "doi:10.1016/j.asoc.2025.113549" in text
     assert "none stated" in text
     assert lacking == ["lacking", "test_catalogue", "zoo"]
+
+
+def test_a_small_terminal_shows_all_but_the_families(monkeypatch):
+    monkeypatch.setattr("bmis.cli.models.terminal_width", lambda: 80)
+    monkeypatch.setattr("bmis.cli.console.terminal_width", lambda: 80)
+    lines = render(read_catalogue()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == ["name", "million", "GMACs", "source", "licence", "needs"]
 
 
 @pytest.mark.parametrize(

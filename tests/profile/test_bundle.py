@@ -1,6 +1,5 @@
 """What a bundle costs: counts from its manifest, times from processes of their own."""
 
-import io
 import json
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import time
 from dataclasses import asdict
 
 import pytest
-from rich.console import Console
 
 import bmis.profile.bundle
 from bmis.cli.main import main
@@ -41,12 +39,6 @@ def bundle(tmp_path_factory):
 @pytest.fixture(scope="module")
 def profile(bundle):
     return profile_bundle(bundle, batches=(2, 1), threads=1, seconds=0)
-
-
-def shown(profile) -> str:
-    console = Console(file=io.StringIO(), width=120)
-    console.print(render(profile))
-    return console.file.getvalue()
 
 
 def test_every_engine_runs_in_every_precision_it_has(profile):
@@ -94,7 +86,7 @@ def test_an_engine_that_fails_is_listed_beside_the_others(monkeypatch, bundle):
     first, *_, last = profile.engines
     assert first.batches[0].latency_p95_ms == 7.5
     assert (last.start_seconds, last.batches) == (None, ())
-    text = shown(profile)
+    text = render(profile)
     for part in ("0.000 G at 32 x 48", "64 x 64", "0.25", "7.5", "190.0"):
         assert part in text
     assert "onnxruntime fp32: not enough memory" in text

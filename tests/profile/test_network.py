@@ -1,12 +1,10 @@
 """Costs: counts against sums by hand, times with a fake clock and a fake device."""
 
 import copy
-import io
 import json
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from bmis.cli.profile import render_network as render
@@ -166,14 +164,8 @@ def test_a_profile_goes_through_json(profile):
     assert values["batches"][1]["batch"] == 3
 
 
-def shown(profile) -> str:
-    console = Console(file=io.StringIO(), width=120)
-    console.print(render(profile))
-    return console.file.getvalue()
-
-
 def test_a_profile_is_shown_as_a_table(profile):
-    text = shown(profile)
+    text = render(profile)
     for part in (f"{profile.parameters:,}", "32 x 16", profile.device_name, "65.0", "150.0"):
         assert part in text
 
@@ -213,7 +205,7 @@ def test_what_can_be_run_but_not_trained_says_so(monkeypatch):
     monkeypatch.setattr(steps, "free_memory", lambda: needed)
     found = profile_model(Line(), size=8, batches=(1,), seconds=0)
     assert found.batches[0].step_ms is None
-    assert "not possible" in shown(found)
+    assert "not possible" in render(found)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,10 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from bmis.cli.console import answer, warn
+from bmis.cli.console import answer, table, warn
 from bmis.cli.options import add_json, add_plugins
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-
     from bmis.compare.run import Comparison
     from bmis.records import Record
 
@@ -85,26 +82,28 @@ def _plain(done: "Comparison") -> dict[str, Any]:
     return {"out": str(done.out), "ran": done.ran, "records": records}
 
 
-def render(comparison: "Comparison") -> "Group":
+def render(comparison: "Comparison") -> str:
     """A table for each data set as the terminal shows it; ``bmis report`` says more.
 
     Example:
         >>> from bmis.compare.run import Comparison
-        >>> print(render(Comparison(Path("results"), (), 0)).renderables[-1])
+        >>> print(render(Comparison(Path("results"), (), 0)))
         next: bmis report results
     """
-    from rich.console import Group
-    from rich.text import Text
-
-    tables: dict[str, Table] = {}
-    rows: dict[tuple[str, str], list[Record]] = {}
+    records: dict[str, dict[str, list[Record]]] = {}
     for record in comparison.records:
-        rows.setdefault((record.trial.dataset, record.trial.method), []).append(record)
-    for (dataset, method), records in rows.items():
-        if dataset not in tables:
-            tables[dataset] = _table(dataset)
-        tables[dataset].add_row(method, *_columns(records))
-    return Group(*tables.values(), Text(f"next: bmis report {comparison.out}"))
+        of_dataset = records.setdefault(record.trial.dataset, {})
+        of_dataset.setdefault(record.trial.method, []).append(record)
+    tables = [
+        table(
+            [[method, *_columns(trials)] for method, trials in methods.items()],
+            "wrrrrrr",
+            headers=("method", "trials", "failed", "IoU", "Dice", "parameters", "ms"),
+            title=dataset,
+        )
+        for dataset, methods in records.items()
+    ]
+    return "\n\n".join([*tables, f"next: bmis report {comparison.out}"])
 
 
 def _columns(records: "Sequence[Record]") -> list[str]:
@@ -120,14 +119,3 @@ def _columns(records: "Sequence[Record]") -> list[str]:
     ]
     scores = [f"{value:.4f}" for value in means]
     return [*counts, *scores, f"{costs['parameters']:,}", f"{costs['latency_p50_ms']:.1f}"]
-
-
-def _table(dataset: str) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(dataset))
-    table.add_column("method")
-    for name in ("trials", "failed", "IoU", "Dice", "parameters", "ms"):
-        table.add_column(name, justify="right", no_wrap=True)
-    return table

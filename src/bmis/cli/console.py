@@ -2,25 +2,24 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from typing import Any
 
 _NAMED = 10  # images that a warning names
 _WIDE = 140  # columns, where nobody says how many there are
+_NARROW = 12  # characters that a wrapped column keeps on a small terminal
+_GAP = 2  # characters between two columns of a table
 
 
 def say(text: str) -> None:
-    """Write a line of the answer to stdout.
+    """Write a line of the answer, or several, to stdout; names in it cannot steer the terminal.
 
     Example:
         >>> say("page: report/index.html")
         page: report/index.html
     """
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_printable_lines(text) + "\n")
 
 
 def say_json(value: Any) -> None:
@@ -43,16 +42,16 @@ def warn(text: str) -> None:
     Example:
         >>> warn("stopped")
     """
-    sys.stderr.write(f"bmis: {text}\n")
+    sys.stderr.write(f"bmis: {_printable_lines(text)}\n")
 
 
-def answer(args: Namespace, plain: Any, picture: "RenderableType") -> None:
+def answer(args: Namespace, plain: Any, text: str) -> None:
     """Print the result for machines or for people, as asked.
 
     Args:
         args: Arguments of the command, with ``json``.
         plain: The result as plain values, for machines.
-        picture: The result as ``rich`` prints it, for people.
+        text: The result as lines of text, for people.
 
     Example:
         >>> answer(Namespace(json=False), {"epochs": 3}, "3 epochs")
@@ -60,13 +59,98 @@ def answer(args: Namespace, plain: Any, picture: "RenderableType") -> None:
     """
     if args.json:
         say_json(plain)
-        return
-    from rich.console import Console
+    else:
+        say(text)
 
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no edge
-        console.width = _WIDE
-    console.print(picture)
+
+def printable(text: str) -> str:
+    r"""The text in one line that can be shown: control characters become question marks.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a?[2Jb'
+    """
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def terminal_width() -> int:
+    """Number of columns on stdout; 140 for a file or a pipe, which has no edge.
+
+    Example:
+        >>> terminal_width()
+        140
+    """
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+
+
+def table(
+    rows: Iterable[Sequence[str]],
+    align: str,
+    *,
+    headers: Sequence[str] = (),
+    title: str = "",
+    caption: str = "",
+) -> str:
+    """Rows as columns of text, no wider than the terminal where wrapped columns allow it.
+
+    Args:
+        rows: Texts, as many in each row as there are columns.
+        align: A letter for each column: ``l`` for left, ``r`` for right, ``w`` for left and
+            wrapped where the terminal is too narrow.
+        headers: Names of the columns.
+        title: Line above the table.
+        caption: Text below the table, wrapped at the edge of the terminal.
+
+    Example:
+        >>> print(table([["iou", "0.9123"], ["hd95", "4.02"]], "lr", headers=["metric", "mean"]))
+        metric    mean
+        ------  ------
+        iou     0.9123
+        hd95      4.02
+    """
+    from textwrap import fill
+
+    from tabulate import tabulate
+
+    cells = [[printable(text) for text in row] for row in ([headers] if headers else []) + [*rows]]
+    edge = terminal_width()
+    widths = _widths(cells, align, edge)
+    for column in _wrapping(align):
+        for row in cells:
+            row[column] = fill(row[column], widths[column])
+    if headers:
+        cells.insert(1, ["-" * width for width in widths])
+    sides = ["right" if letter == "r" else "left" for letter in align]
+    body = tabulate(cells, tablefmt="plain", colalign=sides, disable_numparse=True)
+    lines = [printable(title)] if title else []
+    lines += [line.rstrip() for line in body.splitlines()]
+    lines += [fill(line, edge) for line in caption.splitlines()]
+    return "\n".join(lines)
+
+
+def _wrapping(align: str) -> list[int]:
+    return [index for index, letter in enumerate(align) if letter == "w"]
+
+
+def _widths(cells: Sequence[Sequence[str]], align: str, edge: int) -> list[int]:
+    """Widths of the columns; the column where the fewest texts must wrap gives way first."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+
+    def wrapped(index: int) -> tuple[int, int]:
+        return sum(len(row[index]) >= widths[index] for row in cells), -widths[index]
+
+    while sum(widths) + _GAP * (len(widths) - 1) > edge:
+        wide = [index for index in _wrapping(align) if widths[index] > _NARROW]
+        if not wide:
+            break
+        widths[min(wide, key=wrapped)] -= 1
+    return widths
 
 
 def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
@@ -122,7 +206,17 @@ def set_up_messages(*, verbose: bool) -> None:
     import logging
     import warnings
 
-    warnings.formatwarning = lambda message, *_, **__: f"bmis: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"bmis: {_printable_lines(str(message))}\n"
     logger = logging.getLogger("bmis")
-    logger.handlers = [logging.StreamHandler()]  # to the stderr of now, however often it is called
+    logger.handlers = [logging.StreamHandler(_Stderr())]  # one, however often this is called
     logger.setLevel(logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING)
+
+
+class _Stderr:
+    """The stderr of now, which is another one while a progress bar is shown."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()

@@ -1,14 +1,13 @@
 """``bmis evaluate``: score a trained network."""
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from bmis.cli.console import answer, say, say_failures
+from bmis.cli.console import answer, say, say_failures, table
 from bmis.cli.options import MODEL, add_json, add_runtime, read_fold, runtime_options
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from bmis.evaluate.scores import Scores
 
 HELP = "score a trained network"
@@ -84,38 +83,41 @@ def run(args: Namespace) -> int:
     return say_failures(scores.failed)
 
 
-def render(scores: "Scores") -> "Table":
+def render(scores: "Scores") -> str:
     """The scores as a table for the terminal; the mean of each class where there are several.
 
     Example:
         >>> from bmis.evaluate.run import evaluate_model
-        >>> render(evaluate_model("run")).title
-        'bmis on polyps, test: 2 images'
+        >>> print(render(evaluate_model("run")))
+        bmis on polyps, test: 2 images
+        metric...
     """
-    from rich.table import Table
-
-    from bmis.metrics import DISTANCES, METRICS
+    from bmis.metrics import METRICS
 
     summary, foreground = scores.summary, scores.classes[1:]
     counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
     known = f"{scores.fields_of_view} of {len(scores.cases)} images"
     inside = f"\n{known} counted inside their field of view"
-    table = Table(
+    several = foreground if len(foreground) > 1 else ()
+    return table(
+        [_row(summary, metric, several) for metric in METRICS],
+        "l" + "r" * (4 + len(several)),
+        headers=("metric", "mean", "std", "95 % interval", "n", *several),
         title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
         caption=f"foreground {', '.join(counts)}\nhd95 and assd in {scores.unit}, "
         f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
     )
-    several = foreground if len(foreground) > 1 else ()
-    for name in ("metric", "mean", "std", "95 % interval", "n", *several):
-        table.add_column(name, justify="left" if name == "metric" else "right")
-    for metric in METRICS:
-        row = summary["cases"][metric]
-        digits = 2 if metric in DISTANCES else 4
-        low_high = row["ci95"] and " to ".join(f"{side:.{digits}f}" for side in row["ci95"])
-        of_classes = [summary["classes"][name][metric]["mean"] for name in several]
-        numbers = [
-            "-" if value is None else f"{value:.{digits}f}"
-            for value in (row["mean"], row["std"], *of_classes)
-        ]
-        table.add_row(metric, *numbers[:2], low_high or "-", str(row["n"]), *numbers[2:])
-    return table
+
+
+def _row(summary: Mapping[str, Any], metric: str, classes: Sequence[str]) -> list[str]:
+    from bmis.metrics import DISTANCES
+
+    row = summary["cases"][metric]
+    digits = 2 if metric in DISTANCES else 4
+    low_high = row["ci95"] and " to ".join(f"{side:.{digits}f}" for side in row["ci95"])
+    of_classes = [summary["classes"][name][metric]["mean"] for name in classes]
+    numbers = [
+        "-" if value is None else f"{value:.{digits}f}"
+        for value in (row["mean"], row["std"], *of_classes)
+    ]
+    return [metric, *numbers[:2], low_high or "-", str(row["n"]), *numbers[2:]]

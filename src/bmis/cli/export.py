@@ -4,12 +4,10 @@ from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmis.cli.console import answer
+from bmis.cli.console import answer, table
 from bmis.cli.options import add_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from bmis.export.run import Exported
 
 HELP = "write a trained network as one file for devices"
@@ -67,7 +65,7 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def render(done: "Exported") -> "Table":
+def render(done: "Exported") -> str:
     """The graphs of a bundle and how they passed the gate, as a table for the terminal.
 
     Example:
@@ -75,11 +73,10 @@ def render(done: "Exported") -> "Table":
         >>> from bmis.export.run import Exported
         >>> from bmis.pretrained.lookup import find_model_file
         >>> manifest = read_bundle(find_model_file("dermoscopy")).manifest
-        >>> render(Exported(Path("lesion.bmis"), 900_000, manifest, {}, (), ())).title
-        'lesion.bmis: 0.90 MB'
+        >>> print(render(Exported(Path("lesion.bmis"), 900_000, manifest, {}, (), ())))
+        lesion.bmis: 0.90 MB
+        graph...
     """
-    from rich.table import Table
-
     from bmis.export.model_card import describe_fields_of_view
 
     quality = done.manifest.quality
@@ -90,19 +87,16 @@ def render(done: "Exported") -> "Table":
     )
     if done.kept:
         caption += f"\nkept in float, besides attention: {', '.join(done.kept)}"
-    table = Table(title=f"{done.path}: {done.bytes / 1e6:.2f} MB", caption=caption)
-    for name in (
-        "graph",
-        "precision",
-        "IoU",
-        "network's IoU",
-        "Dice",
-        "agreement",
-        "logits off by",
-    ):
-        table.add_column(name, justify="left" if name in ("graph", "precision") else "right")
+    rows = []
     for graph in done.manifest.graphs:
         check = graph.check
         scores = (f"{check[name]:.4f}" for name in ("iou", "iou_torch", "dice", "agreement"))
-        table.add_row(graph.file, graph.precision, *scores, f"{check['logits_error']:.1e}")
-    return table
+        rows.append([graph.file, graph.precision, *scores, f"{check['logits_error']:.1e}"])
+    names = ("graph", "precision", "IoU", "network's IoU", "Dice", "agreement", "logits off by")
+    return table(
+        rows,
+        "llrrrrr",
+        headers=names,
+        title=f"{done.path}: {done.bytes / 1e6:.2f} MB",
+        caption=caption,
+    )

@@ -1,23 +1,19 @@
 """``bmis inspect``: say what a dataset folder holds and what is wrong with it."""
 
 from argparse import ArgumentParser, Namespace
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmis.cli.console import answer
+from bmis.cli.console import answer, table
 from bmis.cli.options import add_json, read_fold
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
     from bmis.inspect.dataset import Inspection
 
 HELP = "say what a dataset folder holds and what is wrong with it"
 EXAMPLE = "DATA"
 _PAIRS, _PROBLEMS = 12, 50  # rows of each on the terminal; the record holds them all
-_NO_PROBLEMS = "[green]No problems found.[/]"
+_NO_PROBLEMS = "No problems found."
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -65,57 +61,53 @@ def run(args: Namespace) -> int:
     return 2 if found.problems else 0
 
 
-def render(inspection: "Inspection") -> "RenderableType":
+def render(inspection: "Inspection") -> str:
     """The inspection as tables for a terminal; long lists are cut, the record holds them all.
 
     Example:
-        >>> from rich import print
         >>> from bmis.inspect.dataset import inspect_dataset
         >>> print(render(inspect_dataset("polyps", out="inspect")))
         data set  endoscopy phantoms...
         No problems found.
     """
-    from rich.console import Group
-    from rich.markup import escape
-    from rich.table import Table
-
-    facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(inspection):
-        facts.add_row(f"[bold]{name}[/]", escape(value))
-    pairs = ["", *_pair_table(inspection)] if inspection.duplicates else []
-    problems = _problem_table(inspection) if inspection.problems else [_NO_PROBLEMS]
-    return Group(facts, "", _class_table(inspection), *pairs, "", *problems)
+    parts = [table(_facts(inspection), "lw"), _class_table(inspection)]
+    if inspection.duplicates:
+        parts.append(_pair_table(inspection))
+    parts.append(_problem_table(inspection) if inspection.problems else _NO_PROBLEMS)
+    return "\n\n".join(parts)
 
 
-def _pair_table(inspection: "Inspection") -> "list[RenderableType]":
+def _pair_table(inspection: "Inspection") -> str:
     """Images that look the same, those in different splits marked."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    crossing = sum(pair.crosses_splits for pair in inspection.duplicates)
-    table = Table("images", "splits", "likeness", title_justify="left")
-    table.title = (
-        f"pairs that look the same: {len(inspection.duplicates)}; across splits: {crossing}"
-    )
+    rows = []
     for pair in inspection.duplicates[:_PAIRS]:
         kind = "same pixels" if pair.same_pixels else f"{pair.similarity:.3f}"
         kind += ", masks differ" if pair.masks_differ else ""
-        style = "yellow" if pair.crosses_splits else None
         sides = " / ".join(split or "none" for split in pair.splits)
-        table.add_row(escape(" / ".join(pair.ids)), sides, kind, style=style)
-    return [table, *_rest(len(inspection.duplicates) - _PAIRS)]
+        across = "yes" if pair.crosses_splits else ""
+        rows.append([" / ".join(pair.ids), sides, across, kind])
+    crossing = sum(pair.crosses_splits for pair in inspection.duplicates)
+    count = len(inspection.duplicates)
+    return table(
+        rows,
+        "wllw",
+        headers=("images", "splits", "across", "likeness"),
+        title=f"pairs that look the same: {count}; across splits: {crossing}",
+        caption=_rest(count - _PAIRS),
+    )
 
 
-def _problem_table(inspection: "Inspection") -> "list[RenderableType]":
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("file", "problem", title_justify="left")
-    table.title = f"problems: {len(inspection.problems)}"
-    for problem in inspection.problems[:_PROBLEMS]:
-        file = _below(problem.path, inspection.root)
-        table.add_row(escape(file), escape(problem.message), style="red")
-    return [table, *_rest(len(inspection.problems) - _PROBLEMS)]
+def _problem_table(inspection: "Inspection") -> str:
+    return table(
+        [
+            [_below(problem.path, inspection.root), problem.message]
+            for problem in inspection.problems[:_PROBLEMS]
+        ],
+        "ww",
+        headers=("file", "problem"),
+        title=f"problems: {len(inspection.problems)}",
+        caption=_rest(len(inspection.problems) - _PROBLEMS),
+    )
 
 
 def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
@@ -142,23 +134,23 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
     return facts
 
 
-def _class_table(inspection: "Inspection") -> "Table":
+def _class_table(inspection: "Inspection") -> str:
     """Images and mean share of the pixels per class, a column for each split."""
-    from rich.markup import escape
-    from rich.table import Table
-
     splits = list(dict.fromkeys(count.split for count in inspection.classes))
-    table = Table("class", *splits, title="images that show it, mean share of the pixels")
-    rows: dict[str, list[str]] = defaultdict(list)
+    rows: dict[str, list[str]] = {}
     for count in inspection.classes:
-        rows[count.name].append(f"{count.images}, {100 * count.share:.3g} %")
-    for name, columns in rows.items():
-        table.add_row(escape(name), *columns)
-    return table
+        row = rows.setdefault(count.name, [count.name])
+        row.append(f"{count.images}, {100 * count.share:.3g} %")
+    return table(
+        rows.values(),
+        "w" + "l" * len(splits),
+        headers=("class", *splits),
+        title="images that show it, mean share of the pixels",
+    )
 
 
-def _rest(count: int) -> list[str]:
-    return [f"... and {count} more; --out DIR lists them all"] if count > 0 else []
+def _rest(count: int) -> str:
+    return f"... and {count} more; --out DIR lists them all" if count > 0 else ""
 
 
 def _below(path: str, root: Path) -> str:

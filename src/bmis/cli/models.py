@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from bmis.cli.console import answer
+from bmis.cli.console import answer, table, terminal_width
 from bmis.cli.options import add_json, add_plugins
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from bmis.models.catalogue import CatalogueEntry
     from bmis.pretrained.listing import Pretrained
 
 HELP = "list the networks"
 EXAMPLE = "--group light"
+_ROOM_FOR_FAMILIES = 100  # columns; most names begin with the family anyway
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -57,69 +56,73 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def render_catalogue(entries: "Sequence[CatalogueEntry]") -> "Table":
+def render_catalogue(entries: "Sequence[CatalogueEntry]") -> str:
     """The networks as a table: one part for each group, and how to install what is missing.
 
     Example:
         >>> from bmis.models.catalogue import read_catalogue
-        >>> render_catalogue(read_catalogue("light")).columns[0].header
-        'name'
+        >>> print(render_catalogue(read_catalogue("light")))
+        parameters in millions, GMACs at 224 x 224
+        name ...
+        light:
+        bmis ...
     """
-    from rich.table import Table
-    from rich.text import Text
-
-    missing = sorted({e.extra for e in entries if e.extra and not e.installed})
-    hints = "\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing)
-    table = Table(box=None, pad_edge=False, caption=Text(hints) if hints else None)
-    table.add_column("name", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    table.add_column("million\nparameters", justify="right", no_wrap=True)
-    table.add_column("GMACs\nat 224", justify="right", no_wrap=True)
-    table.add_column("source", overflow="fold", min_width=16)
-    table.add_column("licence", overflow="fold", min_width=8)
-    table.add_column("needs", no_wrap=True)
+    rows = []
     for group, members in groupby(entries, key=lambda entry: entry.group):
-        table.add_row(f"{group}:", style="bold")
-        for entry in members:
-            table.add_row(
-                entry.name,
-                "" if entry.family == entry.name else entry.family,
-                "" if entry.parameters is None else f"{entry.parameters / 1e6:.3f}",
-                "" if entry.macs is None else f"{entry.macs / 1e9:.3f}",
-                entry.source,
-                entry.licence,
-                f"{entry.extra or ''}{'' if entry.installed else ' (missing)'}",
-            )
-    return table
+        rows.append([f"{group}:", *[""] * 6])
+        rows += [_row(entry) for entry in members]
+    names, align = ["name", "family", "million", "GMACs", "source", "licence", "needs"], "llrrwww"
+    if terminal_width() < _ROOM_FOR_FAMILIES:
+        align = align[1:]
+        for row in [names, *rows]:
+            del row[1]
+    missing = sorted({e.extra for e in entries if e.extra and not e.installed})
+    return table(
+        rows,
+        align,
+        headers=names,
+        title="parameters in millions, GMACs at 224 x 224",
+        caption="\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing),
+    )
 
 
-def render_pretrained(networks: "Sequence[Pretrained]") -> "Table":
-    """The trained networks that come with bmis, as a table.
+def _row(entry: "CatalogueEntry") -> list[str]:
+    return [
+        entry.name,
+        "" if entry.family == entry.name else entry.family,
+        "" if entry.parameters is None else f"{entry.parameters / 1e6:.3f}",
+        "" if entry.macs is None else f"{entry.macs / 1e9:.3f}",
+        entry.source,
+        entry.licence,
+        f"{entry.extra or ''}{'' if entry.installed else ' (missing)'}",
+    ]
+
+
+def render_pretrained(networks: "Sequence[Pretrained]") -> str:
+    """The trained networks that come with bmis: their scores, and the licences of their images.
 
     Example:
         >>> from bmis.pretrained.listing import read_pretrained
-        >>> render_pretrained(read_pretrained()).row_count
-        6
+        >>> print(render_pretrained(read_pretrained()))
+        name ...
+        breast-ultrasound  tumour ...
     """
-    from rich.table import Table
-
-    table = Table(
-        box=None,
-        pad_edge=False,
+    scores = table(
+        [
+            [
+                *(one.name, ", ".join(one.marks), one.data, str(one.images)),
+                *(f"{one.iou:.3f}", f"{one.dice:.3f}", f"{one.bytes / 1e6:.1f}", one.precision),
+            ]
+            for one in networks
+        ],
+        "lllrrrrl",
+        headers=("name", "marks", "trained on", "images", "IoU", "Dice", "MB", "precision"),
         caption="scores: mean over the test images of the same data set, at their own size; not "
         "medical devices",
     )
-    for name in ("name", "marks", "trained on"):
-        table.add_column(name, no_wrap=True)
-    for name in ("test\nimages", "IoU", "Dice", "MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("precision", no_wrap=True)
-    table.add_column("licence of the images", overflow="fold", min_width=20)
-    for one in networks:
-        scores = f"{one.iou:.3f}", f"{one.dice:.3f}"
-        size = f"{one.bytes / 1e6:.1f}"
-        table.add_row(
-            *(one.name, ", ".join(one.marks), one.data, str(one.images), *scores, size),
-            *(one.precision, one.licence),
-        )
-    return table
+    licences = table(
+        [[one.name, one.licence] for one in networks],
+        "lw",
+        headers=("name", "licence of the images"),
+    )
+    return f"{scores}\n\n{licences}"

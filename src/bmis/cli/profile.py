@@ -1,20 +1,20 @@
 """``bmis profile``: measure what a network costs."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bmis.cli.console import answer
+from bmis.cli.console import answer, table
 from bmis.cli.options import MODEL, SIZE, add_json, add_plugins, read_batches, read_size
 from bmis.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from bmis.profile.bundle import BatchTime, BundleProfile
-    from bmis.profile.network import Profile
+    from bmis.profile.bundle import BatchTime, BundleProfile, EngineCost
+    from bmis.profile.network import BatchCost, Profile
 
 HELP = "measure what a network costs"
 EXAMPLE = "bmis --size 224 --batch 1,8"
+_BATCH = ("batch", "p50 ms", "p95 ms", "images/s")
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -82,11 +82,10 @@ def _profile_bundle(args: Namespace) -> int:
     return 0
 
 
-def render_network(profile: "Profile") -> "RenderableType":
+def render_network(profile: "Profile") -> str:
     """The costs of a network in torch as tables for the terminal.
 
     Example:
-        >>> from rich import print
         >>> from bmis.profile.network import Profile
         >>> facts = {"device": "cpu", "device_name": "a processor", "threads": 2, "torch": "2.6"}
         >>> costs = {"parameters": 6096, "macs": 2_000_000, "weights_mb": 0.03, "batches": ()}
@@ -97,44 +96,31 @@ def render_network(profile: "Profile") -> "RenderableType":
         MACs        0.002 G at 64 x 64
         ...
     """
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    height, width = profile.size
     device = profile.device_name
     if profile.device == "cpu":
-        device += f", {profile.threads} thread{'s'[: profile.threads - 1]}"
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("parameters", f"{profile.parameters:,}")
-    facts.add_row("MACs", f"{profile.macs / 1e9:.3f} G at {height} x {width}")
-    facts.add_row("weights", f"{profile.weights_mb:.2f} MB, {profile.precision}")
-    facts.add_row("device", Text(f"{device}, torch {profile.torch}"))
-    table = Table()
-    columns = ("batch", "p50 ms", "p95 ms", "images/s", "MB", "training step ms", "training MB")
-    for column in columns:
-        table.add_column(column, justify="right")
+        device += f", {_threads(profile.threads)}"
+    facts = [
+        ("parameters", f"{profile.parameters:,}"),
+        ("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.size)),
+        ("weights", f"{profile.weights_mb:.2f} MB, {profile.precision}"),
+        ("device", f"{device}, torch {profile.torch}"),
+    ]
+    rows = []
     for cost in profile.batches:
         trained = [
             "not possible" if value is None else f"{value:.1f}"
             for value in (cost.step_ms, cost.training_mb)
         ]
-        table.add_row(
-            str(cost.batch),
-            f"{cost.latency_p50_ms:.1f}",
-            f"{cost.latency_p95_ms:.1f}",
-            f"{cost.images_per_second:.1f}",
-            f"{cost.inference_mb:.1f}",
-            *trained,
-        )
-    return Group(Text(profile.model, style="bold"), facts, table)
+        rows.append([*_batch_columns(cost), f"{cost.inference_mb:.1f}", *trained])
+    names = (*_BATCH, "MB", "training step ms", "training MB")
+    costs = table(rows, "r" * len(names), headers=names)
+    return f"{table(facts, 'lw', title=profile.model)}\n\n{costs}"
 
 
-def render_bundle(profile: "BundleProfile") -> "RenderableType":
+def render_bundle(profile: "BundleProfile") -> str:
     """The costs of a bundle on each engine as tables for the terminal.
 
     Example:
-        >>> from rich import print
         >>> from bmis.profile.bundle import BundleProfile
         >>> costs = {"parameters": 6096, "macs": 2_000_000, "macs_size": (64, 64), "file_mb": 0.1}
         >>> shape = {"model": "bmis", "in_channels": 3, "num_classes": 2, "size": (64, 64)}
@@ -144,40 +130,48 @@ def render_bundle(profile: "BundleProfile") -> "RenderableType":
         parameters  6,096
         ...
     """
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("parameters", f"{profile.parameters:,}")
-    facts.add_row("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.macs_size))
-    facts.add_row("file", f"{profile.file_mb:.2f} MB")
-    threads = f"{profile.threads} thread{'s'[: profile.threads - 1]}"
-    versions = ", ".join(f"{name} {version}" for name, version in profile.versions.items())
-    facts.add_row("device", Text(f"{profile.processor}, {threads}, {versions}"))
-    table = Table(title="images of {} x {}".format(*profile.size))
-    for column in ("engine", "precision"):
-        table.add_column(column)
-    for column in ("start s", "batch", "p50 ms", "p95 ms", "images/s", "peak MB"):
-        table.add_column(column, justify="right")
-    errors = []
-    for cost in profile.engines:
-        start = "-" if cost.start_seconds is None else f"{cost.start_seconds:.2f}"
-        names = (cost.engine, cost.precision, start)
-        for one in cost.batches:
-            table.add_row(*names, *_batch_columns(one))
-            names = ("", "", "")
-        if cost.error:
-            table.add_row(*names, *("-",) * 5)
-            errors.append(Text(f"{cost.engine} {cost.precision}: {cost.error}"))
-    return Group(Text(profile.bundle, style="bold"), facts, table, *errors)
+    versions = [f"{name} {version}" for name, version in profile.versions.items()]
+    facts = [
+        ("parameters", f"{profile.parameters:,}"),
+        ("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.macs_size)),
+        ("file", f"{profile.file_mb:.2f} MB"),
+        ("device", ", ".join([profile.processor, _threads(profile.threads), *versions])),
+    ]
+    names = ("engine", "precision", "start s", *_BATCH, "peak MB")
+    costs = table(
+        [row for cost in profile.engines for row in _engine_rows(cost)],
+        "ll" + "r" * (len(names) - 2),
+        headers=names,
+        title="images of {} x {}".format(*profile.size),
+        caption="\n".join(
+            f"{cost.engine} {cost.precision}: {cost.error}"
+            for cost in profile.engines
+            if cost.error
+        ),
+    )
+    return f"{table(facts, 'lw', title=profile.bundle)}\n\n{costs}"
 
 
-def _batch_columns(one: "BatchTime") -> tuple[str, ...]:
+def _threads(count: int) -> str:
+    return f"{count} thread" if count == 1 else f"{count} threads"
+
+
+def _engine_rows(cost: "EngineCost") -> Iterator[Sequence[str]]:
+    """A row for each batch size, the first one with the name of the engine."""
+    start = "-" if cost.start_seconds is None else f"{cost.start_seconds:.2f}"
+    names = (cost.engine, cost.precision, start)
+    for one in cost.batches:
+        peak = "-" if one.resident_mb is None else f"{one.resident_mb:.0f}"
+        yield *names, *_batch_columns(one), peak
+        names = ("", "", "")
+    if cost.error:
+        yield *names, *("-",) * 5
+
+
+def _batch_columns(one: "BatchTime | BatchCost") -> tuple[str, ...]:
     return (
         str(one.batch),
         f"{one.latency_p50_ms:.1f}",
         f"{one.latency_p95_ms:.1f}",
         f"{one.images_per_second:.1f}",
-        "-" if one.resident_mb is None else f"{one.resident_mb:.0f}",
     )

@@ -208,12 +208,12 @@ def _read_known(
 
 def _run(specs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
     """The records of the trials, each as soon as it is there, behind a progress bar."""
-    with progress_bar() as bar:
-        task = bar.add_task("trials", total=len(specs))
+    with progress_bar("trials", total=len(specs)) as bar:
         records = run_on_cluster(specs, ray) if ray and specs else _one_by_one(specs)
-        for number, record in enumerate(records, start=1):
+        for record in records:
             yield record
-            bar.update(task, completed=number, description=f"trials  last: {record.trial}")
+            bar.update()
+            bar.set_description(f"trials  last: {record.trial}")
 
 
 def _one_by_one(specs: Sequence[TrialSpec]) -> Iterator[Record]:

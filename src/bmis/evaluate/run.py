@@ -155,9 +155,8 @@ class _Evaluation:
 def _score(
     predictor: Predictor, dataset: Dataset, cases: Sequence[Case], tolerance: float
 ) -> tuple[dict[str, CaseScore], tuple[tuple[Path, str], ...]]:
-    with progress_bar() as bar:
-        task = bar.add_task("evaluate", total=len(cases))
-        job = _Evaluation(predictor, dataset, tolerance, partial(bar.advance, task))
+    with progress_bar("evaluate", total=len(cases)) as bar:
+        job = _Evaluation(predictor, dataset, tolerance, bar.update)
         stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
     if not job.cases:
         raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -141,9 +140,8 @@ def write_masks(
     _check_names(images, folders.values())
     for folder in folders.values():
         output_folder(folder)
-    with progress_bar() as bar:
-        task = bar.add_task("predict", total=len(images))
-        job = _Job(predictor, out, overlay, spacing, partial(bar.advance, task))
+    with progress_bar("predict", total=len(images)) as bar:
+        job = _Job(predictor, out, overlay, spacing, bar.update)
         try:
             stream(images, job.read, job.infer, job.write, batch=batch or predictor.batch)
         except BaseException:  # the masks written so far keep their measurements

@@ -52,13 +52,13 @@ def run_epochs(
     """
     fabric, images = trainer.fabric, 0
     total = trainer.epochs * len(train) * train.crops_per_image()
-    with progress_bar(disable=not fabric.is_global_zero) as bar:
-        task = bar.add_task("training", total=total, completed=_share_done(trainer, total))
+    begun, silent = _share_done(trainer, total), not fabric.is_global_zero
+    with progress_bar("training", total, initial=begun, disable=silent) as bar:
 
         def step_done(count: int) -> None:
             nonlocal images
             images += count
-            bar.advance(task, count)
+            bar.update(count)
 
         while trainer.progress.epoch < trainer.epochs:
             start = time.perf_counter()
@@ -71,8 +71,8 @@ def run_epochs(
             if fabric.is_global_zero:
                 write_epoch(trainer, run, info, better=better)
                 _log.info("%s  %.1f s", _describe(trainer), row["seconds"])
-            completed = _share_done(trainer, total)
-            bar.update(task, description=_describe(trainer), completed=completed)
+            bar.update(_share_done(trainer, total) - bar.n)
+            bar.set_description(_describe(trainer))
     fabric.barrier()
     return images
 
