@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from bmis import list_models, profile_model
 from bmis.errors import BmisError
 from bmis.models import find_method
-from bmis.report.figures.scatter import Point, name_points
+from bmis.report.figures.scatter import label_points
 from bmis.system.files import atomic, write_json
 
 ROOT = Path(__file__).parents[1]
@@ -67,9 +67,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axis.set(xscale="log", yscale="log", xlabel=label)
         axis.margins(0.09)
         axis.grid(alpha=0.25, which="both", linewidth=0.5)
-        points = [Point(cost["name"], cost[key], cost["latency_p50_ms"]) for cost in done]
-        bmis = [index for index, point in enumerate(points) if point.name == "bmis"]
-        name_points(axis, points, bmis, 7)
+        names = [cost["name"] for cost in done]
+        points = [(cost[key], cost["latency_p50_ms"]) for cost in done]
+        label_points(axis, names, points, [names.index("bmis")] if "bmis" in names else [], 7)
     axes[0].set_ylabel("one image, milliseconds")
     axes[0].legend(loc="upper left")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Made-up records, drawn from a seed: what a comparison of a few methods leaves behind."""
+"""Invented records, drawn from a seed: what a comparison of a few methods leaves behind."""
 
 import random
 from pathlib import Path
@@ -26,13 +26,13 @@ def make_record(
     images: int = 12,
     **changes: Any,
 ) -> Record:
-    """A record that is done; ``changes`` replace whole fields."""
+    """A record of a trial that is done; ``changes`` replace whole attributes."""
     quality, parameters, macs, milliseconds = METHODS.get(method, (0.6, 1_000_000, 10**9, 10.0))
-    chance = random.Random(f"{method} {dataset} {fold} {seed}")
+    rng = random.Random(f"{method} {dataset} {fold} {seed}")
     hard = random.Random(f"{dataset} {fold}")  # an image is hard for all methods
     rows = []
     for _ in range(images):
-        iou = min(1.0, max(0.0, quality + hard.gauss(0, 0.08) + chance.gauss(0, 0.03)))
+        iou = min(1.0, max(0.0, quality + hard.gauss(0, 0.08) + rng.gauss(0, 0.03)))
         rows.append(dict.fromkeys(METRICS, iou) | {"hd95": 20 * (1 - iou), "assd": 5 * (1 - iou)})
     cases = [CaseScore({1: row}, {1: "present"}, row, "present") for row in rows]
     values: dict[str, Any] = {

@@ -10,8 +10,8 @@ from PIL import Image
 
 from bmis.errors import DataError
 from bmis.records import write_record
-from bmis.report.case_pictures import draw_pictures, read_mask_text
-from bmis.report.results import read_field
+from bmis.report.case_pictures import draw_cases, read_mask_text
+from bmis.report.results import read_results
 from helpers.folders import make_folder
 from helpers.records import make_record
 
@@ -33,40 +33,39 @@ def decode(uri):
     return head, np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
 
 
-def panel(folder, masks, path="/nowhere"):
+def dataset(folder, masks, path="/nowhere"):
     """Two methods with these masks of their own, ids c00 to c11."""
     for method, mask in masks.items():
         record = make_record(method)
         cases = {**record.cases, "id": [f"c{i:02}" for i in range(12)]}
         data = {**record.data, "path": str(path)}
         write_record(folder, replace(record, cases=cases, data=data, masks=mask))
-    (found,) = read_field(folder).panels
+    (found,) = read_results(folder).datasets
     return found
 
 
 def test_masks_are_drawn_on_image_and_truth(tmp_path):
     make_folder(tmp_path / "data", 12)
     mask = {"c00": encode(labels())}
-    found = panel(tmp_path / "r", {"bmis": mask, "unet": mask}, tmp_path / "data")
-    pictures = draw_pictures(found, ["unet", "bmis"])
-    assert pictures.notes == ()
-    (strip,) = pictures.strips
-    assert [tile.caption for tile in strip.tiles] == ["image", "truth", "unet", "bmis"]
-    assert strip.tiles[2].detail.startswith("IoU 0.")
-    head, image = decode(strip.tiles[0].source)
+    found = dataset(tmp_path / "r", {"bmis": mask, "unet": mask}, tmp_path / "data")
+    cases, notes = draw_cases(found)
+    assert notes == ()
+    (tiles,) = cases.values()
+    assert [tile.caption for tile in tiles] == ["image", "truth", "unet", "bmis"]  # best first
+    assert tiles[2].detail.startswith("IoU 0.")
+    head, image = decode(tiles[0].source)
     assert head == "data:image/jpeg;base64"
     assert image.shape == (24, 32, 3)
     original = np.asarray(Image.open(tmp_path / "data/images/c00.png"))
     assert np.abs(image.astype(int) - original).mean() < 25  # it is that image, but for the JPEG
-    assert not np.array_equal(image, decode(strip.tiles[2].source)[1])
+    assert not np.array_equal(image, decode(tiles[2].source)[1])
 
 
 def test_without_the_images_masks_are_drawn_alone(tmp_path):
-    found = panel(tmp_path, {"bmis": {"c00": encode(labels())}})
-    pictures = draw_pictures(found, ["bmis"])
-    assert len(pictures.notes) == 1
-    assert "the images were not found: /nowhere: not on this machine" in pictures.notes[0]
-    (tile,) = pictures.strips[0].tiles
+    cases, notes = draw_cases(dataset(tmp_path, {"bmis": {"c00": encode(labels())}}))
+    assert len(notes) == 1
+    assert "the images were not found: /nowhere: not on this machine" in notes[0]
+    (tile,) = cases["c00"]
     head, image = decode(tile.source)
     assert head == "data:image/png;base64"
     assert (image[8, 8] != image[0, 0]).any()
@@ -77,24 +76,23 @@ def test_one_image_that_cannot_be_read_costs_only_itself(tmp_path):
     make_folder(tmp_path / "data", 12)
     (tmp_path / "data/images/c01.png").write_bytes(b"broken")
     masks = {"c00": encode(labels()), "c01": encode(labels())}
-    pictures = draw_pictures(panel(tmp_path / "r", {"bmis": masks}, tmp_path / "data"), ["bmis"])
-    assert [len(strip.tiles) for strip in pictures.strips] == [3, 1]
-    assert "c01 are drawn alone" in pictures.notes[0]
+    cases, notes = draw_cases(dataset(tmp_path / "r", {"bmis": masks}, tmp_path / "data"))
+    assert [len(tiles) for tiles in cases.values()] == [3, 1]
+    assert "c01 are drawn alone" in notes[0]
 
 
 def test_the_cases_are_those_that_most_methods_have(tmp_path):
     mask = encode(labels())
     masks = {"bmis": {"c09": mask, "c00": mask}, "unet": {"c09": mask}}
-    pictures = draw_pictures(panel(tmp_path, masks), ["bmis", "unet"])
-    assert [strip.case for strip in pictures.strips] == ["c09", "c00"]
+    cases, _ = draw_cases(dataset(tmp_path, masks))
+    assert list(cases) == ["c09", "c00"]
 
 
 def test_bad_masks_are_left_out_with_a_note(tmp_path):
     masks = {"bmis": {"c00": encode(labels())}, "unet": {"c00": "not base64!"}}
-    pictures = draw_pictures(panel(tmp_path, masks), ["bmis", "unet"])
-    assert [tile.caption for tile in pictures.strips[0].tiles] == ["bmis"]
-    assert any("c00 by unet on polyps, seed 0: a mask in a record is no PNG" in note
-               for note in pictures.notes)  # fmt: skip
+    cases, notes = draw_cases(dataset(tmp_path, masks))
+    assert [tile.caption for tile in cases["c00"]] == ["bmis"]
+    assert any("c00 by unet on polyps, seed 0: a mask in a record is no PNG" in n for n in notes)
 
 
 HUGE = base64.b64encode(
@@ -103,7 +101,7 @@ HUGE = base64.b64encode(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("@@@", "is no PNG"),
         (base64.b64encode(b"GIF89a").decode(), "is no PNG"),
@@ -116,8 +114,8 @@ HUGE = base64.b64encode(
         (7, "no text"),
     ],
 )
-def test_what_is_no_mask_is_refused(text, said):
-    with pytest.raises(DataError, match=said):
+def test_what_is_no_mask_is_refused(text, message):
+    with pytest.raises(DataError, match=message):
         read_mask_text(text)
 
 

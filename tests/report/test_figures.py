@@ -1,133 +1,154 @@
-"""Figures: whole SVG files, labels that keep apart, and nothing that names could break."""
+"""Figures: whole SVG files in light and dark, names that keep apart and that break nothing."""
 
-import math
 import re
-from itertools import pairwise
+from itertools import combinations
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bmis.report.figures.matrices import draw_curves, draw_ranks, draw_significance
-from bmis.report.figures.scatter import Point, draw_scatter, log_ticks, place_labels
-from bmis.report.figures.style import figure, for_page, shorten, to_svg
+from bmis.report.figures.scatter import draw_scatter, set_log_ticks
+from bmis.report.figures.style import _DARK, ACCENT, GRID, MUTED, new_figure, render, shorten
 from bmis.report.statistics import bootstrap_ranks, compare_pairs
 
 NASTY = "a<b>&$x^2$\"'"
 
 
-def texts(svg):
-    root = ElementTree.fromstring(svg)
+def texts(draw):
+    """All texts of a figure as they stand in its SVG file."""
+    root = ElementTree.fromstring(drawing(draw).light)
     return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text") if node.text]
 
 
-def values(count, images=20):
+def drawing(draw):
+    return render(draw, "name", "title", "text")
+
+
+def methods(names, costs, ious, interval=(float("nan"), float("nan"))):
+    low, high = interval
+    return pd.DataFrame({"method": names, "macs": costs, "iou": ious,
+                         "iou_ci95_low": low, "iou_ci95_high": high})  # fmt: skip
+
+
+def random_methods(count):
+    rng = np.random.default_rng(count)
+    names = [f"some_method_{index}" for index in range(count)]
+    return methods(names, 10 ** rng.uniform(-2, 2, count), rng.uniform(0.5, 0.9, count))
+
+
+def quality(count, images=20):
+    """IoU of methods m0, m1, ... on images, each method 0.02 worse than the one before."""
     rng = np.random.default_rng(0)
     hard = rng.normal(0.6, 0.1, images)
-    return {
-        f"m{i}": {str(j): float(v) for j, v in enumerate(hard + 0.02 * (count - i)
-                                                         + rng.normal(0, 0.01, images))}
-        for i in range(count)
-    }  # fmt: skip
+    return pd.DataFrame({f"m{index}": hard + 0.02 * (count - index) + rng.normal(0, 0.01, images)
+                         for index in range(count)})  # fmt: skip
 
 
 def test_a_scatter_names_each_point():
-    points = [Point(NASTY, 1.0, 0.8, (0.7, 0.9)), Point("unet", 30.0, 0.7), Point("b", 40.0, 0.9)]
-    svg = draw_scatter(points, cost="MACs (G)", quality="IoU", id_prefix="x")
-    found = texts(svg)
+    table = methods([NASTY, "unet", "b"], [1.0, 30.0, 40.0], [0.8, 0.7, 0.9], (0.6, 0.95))
+    found = texts(lambda: draw_scatter(table, "macs", "MACs (G)"))
     assert {NASTY, "unet", "b", "IoU", "MACs (G), log scale"} <= set(found)
-    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>|<!DOCTYPE.*?>', "",
-                                svg, flags=re.DOTALL)  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_a_scatter_of_any_number_of_points(count):
-    rng = np.random.default_rng(count)
-    points = [Point(f"method_{i}", float(10 ** rng.uniform(-2, 3)), float(rng.uniform(0.5, 0.9)))
-              for i in range(count)]  # fmt: skip
-    found = texts(draw_scatter(points, cost="x", quality="IoU", id_prefix="x"))
-    assert {point.name for point in points} <= set(found)
+    table = random_methods(count)
+    assert set(table["method"]) <= set(texts(lambda: draw_scatter(table, "macs", "MACs")))
 
 
 def test_the_same_figure_is_the_same_file():
-    points = [Point("a", 1.0, 0.8), Point("b", 2.0, 0.9)]
-    one, other = (draw_scatter(points, cost="x", quality="y", id_prefix="s") for _ in range(2))
+    one, other = (drawing(lambda: draw_scatter(random_methods(13), "macs", "MACs"))
+                  for _ in range(2))  # fmt: skip
     assert one == other
 
 
-def test_labels_keep_apart_and_inside():
-    rng = np.random.default_rng(0)
-    spots = [(float(x), float(y)) for x, y in rng.uniform((0, 0), (500, 350), (40, 2))]
-    names = [f"some_method_{i}" for i in range(40)]
-    boxes = place_labels(spots, names, (0, 0, 600, 360), 7.5)
+def test_a_figure_asks_for_nothing_else():
+    svg = drawing(lambda: draw_scatter(random_methods(2), "macs", "MACs")).light
+    addresses = r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>|<!DOCTYPE.*?>'
+    assert "http" not in re.sub(addresses, "", svg, flags=re.DOTALL)
 
-    def covered(one, other):
-        across = min(one[2], other[2]) - max(one[0], other[0])
-        down = min(one[3], other[3]) - max(one[1], other[1])
-        return max(0, across) * max(0, down)
 
-    area = (boxes[0][2] - boxes[0][0]) * (boxes[0][3] - boxes[0][1])
-    overlaps = [covered(a, b) / area for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
-    assert max(overlaps) < 0.25
-    assert sum(overlap > 0 for overlap in overlaps) <= 3
-    assert all(left >= -1 and right <= 601 for left, _, right, _ in boxes)
+def boxes(count):
+    """Boxes of the names and of the axes."""
+    figure = draw_scatter(random_methods(count), "macs", "MACs")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    return [text.get_window_extent() for text in ax.texts], ax.get_window_extent()
+
+
+def covered(one, other):
+    across = min(one.x1, other.x1) - max(one.x0, other.x0)
+    up = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return max(0, across) * max(0, up) / (one.width * one.height)
+
+
+@pytest.mark.parametrize("count", [8, 13, 25])
+def test_names_keep_apart_and_inside(count):
+    names, axes = boxes(count)
+    assert max(covered(one, other) for one, other in combinations(names, 2)) < 0.05
+    assert min(covered(name, axes) for name in names) > 0.99
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.05, 80), (11.2, 15), (3.0, 3.1), (1e-3, 1e6)])
-def test_axes_have_a_few_round_ticks(low, high):
-    ticks = log_ticks(low, high)
-    assert all(low <= tick <= high for tick in ticks)
-    assert 1 <= len(ticks) <= 10
-    gaps = [math.log(b / a) / math.log(high / low) for a, b in pairwise(ticks)]
-    assert all(gap >= 0.109 for gap in gaps)
-    if high / low > 1.3:
-        assert len(ticks) >= 3
+def test_axes_have_a_few_ticks_without_exponents(low, high):
+    ax = new_figure(4, 3)[1][0, 0]
+    ax.set(xscale="log", xlim=(low, high))
+    set_log_ticks(ax)
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert 3 <= len(ticks) <= 10
+    assert ax.xaxis.get_major_formatter()(ticks[0]) == f"{ticks[0]:g}"
 
 
 def test_a_small_matrix_spells_its_numbers():
-    tables = values(3)
-    found = texts(draw_significance(list(tables), compare_pairs(tables), "x"))
-    assert "+0.020" in " ".join(found) or any(re.match(r"\+0\.0[12]", text) for text in found)
+    found = texts(lambda: draw_significance(compare_pairs(quality(3))))
+    assert any(re.match(r"\+0\.0[12]", text) for text in found)
     assert any("p < 0.001" in text for text in found)
     assert sum(text.startswith("+") for text in found) == 3
     assert sum(text.startswith("−") for text in found) == 3
 
 
-def test_a_large_matrix_has_a_sign_for_each_sure_difference():
-    tables = values(12)
-    pairs = compare_pairs(tables)
-    found = texts(draw_significance(list(tables), pairs, "x"))
-    sure = sum(pair.significant for pair in pairs)
-    assert sure > 10
-    assert found.count("+") == found.count("−") == sure
+def test_a_large_matrix_has_a_sign_for_each_significant_difference():
+    pairs = compare_pairs(quality(12))
+    found = texts(lambda: draw_significance(pairs))
+    count = (pairs["better"] != "").sum()
+    assert count > 10
+    assert found.count("+") == found.count("−") == count
 
 
 def test_ranks_and_curves_name_all_methods():
-    ranks = bootstrap_ranks(values(5), samples=50)
-    assert set(ranks) <= set(texts(draw_ranks(ranks, "x")))
-    curves = {NASTY: [(1, 0.1), (2, 0.5)], "short": [(1, 0.3)]}
-    assert set(curves) <= set(texts(draw_curves(curves, "x")))
+    ranks = bootstrap_ranks(quality(5), samples=50)
+    assert set(ranks) <= set(texts(lambda: draw_ranks(ranks)))
+    curves = pd.DataFrame({NASTY: [0.1, 0.5], "short": [0.3, None]}, index=[1, 2])
+    assert set(curves) <= set(texts(lambda: draw_curves(curves)))
 
 
-def test_on_the_page_colours_are_variables_and_ids_are_unique():
-    points = [Point("a", 1.0, 0.8), Point("b", 2.0, 0.9)]
-    svg = draw_scatter(points, cost="x", quality="y", id_prefix="one")
-    one, other = for_page(svg, "one"), for_page(svg, "two")
-    assert "var(--accent)" in one
-    assert not re.search(r"#(0b62a8|1f2328|d5d8dc)", one)
-    assert not set(re.findall(r' id="([^"]+)"', one)) & set(re.findall(r' id="([^"]+)"', other))
-    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', one))
-    assert {a or b for a, b in used} <= set(re.findall(r' id="([^"]+)"', one))
-    assert "xlink" not in one.replace("xmlns:xlink", "")
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: draw_scatter(methods(["a", "b"], [1.0, 2.0], [0.8, 0.7], (0.6, 0.9)), "macs", "x"),
+        lambda: draw_significance(compare_pairs(quality(3))),
+        lambda: draw_significance(compare_pairs(quality(12))),
+        lambda: draw_ranks(bootstrap_ranks(quality(5), samples=50)),
+        lambda: draw_curves(pd.DataFrame({"a": [0.1, 0.5], "b": [0.3, 0.4]}, index=[1, 2])),
+    ],
+)
+def test_in_dark_mode_every_colour_is_another_and_nothing_moves(draw):
+    found = drawing(draw)
+    light, dark = (set(re.findall(r"#[0-9a-f]{6}", svg)) for svg in (found.light, found.dark))
+    assert {GRID, MUTED, ACCENT} & light
+    assert light <= {*_DARK, "#000000", "#ffffff"}
+    assert not dark & set(_DARK)
+    shapes = [re.sub(r"#[0-9a-f]{6}", "", svg) for svg in (found.light, found.dark)]
+    assert [len(shape) for shape in shapes] == [len(shapes[0])] * 2
 
 
 def test_figures_share_nothing_with_the_caller():
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    with figure(2, 2) as (drawn, axes):
-        axes[0, 0].plot([1, 2])
-        to_svg(drawn, "x")
+    drawing(lambda: draw_scatter(random_methods(2), "macs", "MACs"))
     assert dict(matplotlib.rcParams) == before
 
 

@@ -1,5 +1,6 @@
 """The whole report: its files, its page, and what it says of records that do not compare."""
 
+import base64
 import csv
 import json
 import re
@@ -14,7 +15,8 @@ from bmis.report.write import write_report
 from helpers.records import CONDITIONS, METHODS, make_record, write_comparison
 
 NASTY = "</script><img src=x onerror=alert(1)>&\"'{{7*7}}"
-VOID = {"meta", "img", "input", "br", "link"}
+VOID = {"meta", "img", "input", "br", "link", "source"}
+SVG = "data:image/svg+xml;base64,"
 
 
 class Page(HTMLParser):
@@ -23,6 +25,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.tags, self.links, self.texts, self.ids = [], [], [], [], []
+        self.pictures = []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -30,7 +33,10 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         attrs = dict(attrs)
-        self.links += [attrs[name] for name in ("href", "src", "srcset", "data") if name in attrs]
+        links = [attrs[name] for name in ("href", "src", "srcset", "data") if name in attrs]
+        self.links += links
+        self.pictures += [base64.b64decode(link.removeprefix(SVG)).decode()
+                          for link in links if link.startswith(SVG)]  # fmt: skip
         self.ids += [attrs["id"]] if "id" in attrs else []
         assert not [name for name in attrs if name.startswith("on")]
         if tag not in VOID:
@@ -75,7 +81,7 @@ def test_all_files_are_there(report):
                          "seconds-per-epoch")} <= names  # fmt: skip
 
 
-def test_the_answer_counts_the_cells(report):
+def test_the_answer_counts_the_trials(report):
     assert (report.methods, report.datasets) == (4, 2)
     assert (report.done, report.failed, report.missing) == (14, 1, 1)
     assert json.loads(json.dumps(report.to_dict()))["trials"]["failed"] == 1
@@ -104,12 +110,20 @@ def test_the_page_asks_for_nothing_else(report):
     assert "link" not in found.tags
 
 
+def test_each_figure_is_on_the_page_in_light_and_in_dark(report):
+    pictures = page(report).pictures
+    files = [path.read_text(encoding="utf-8") for path in report.files if path.suffix == ".svg"]
+    assert len(pictures) == 2 * len(files)
+    assert sorted(pictures[1::2]) == sorted(files)  # the light ones are the files
+    assert not set(pictures[::2]) & set(files)
+
+
 def test_ids_of_the_page_are_unique(report):
     found = page(report)
     assert len(set(found.ids)) == len(found.ids)
 
 
-def test_the_page_shows_what_is_lacking_and_why(report):
+def test_the_page_shows_what_is_missing_and_why(report):
     text = " ".join(page(report).texts)
     assert "2 of 16 trials have no result: 1 failed and 1 not run" in text
     assert "failed: out of memory" in text
@@ -119,14 +133,14 @@ def test_the_page_shows_what_is_lacking_and_why(report):
 
 def test_the_page_states_conditions_machine_and_rules(report):
     text = " ".join(page(report).texts)
-    for told in ("recipe fast, 3 epochs, 64x64, squash", "a processor, 2 threads, float32",
+    for words in ("recipe fast, 3 epochs, 64x64, squash", "a processor, 2 threads, float32",
                  "12 test images", "seeds 0, 1", "torch 2.6.0", "arXiv:2510.07041",
                  "Holm"):  # fmt: skip
-        assert told in text, told
+        assert words in text, words
     assert report.warnings == (next(w for w in report.warnings if w.startswith("2 of 16 trials")),)
 
 
-def test_cases_hold_every_value_of_every_cell(report):
+def test_cases_hold_every_value_of_every_trial(report):
     with (report.page.parent / "cases.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 14 * 12
@@ -199,7 +213,7 @@ def test_records_that_all_failed_are_reported_too(tmp_path):
     assert "failed: no memory" in page(done).texts
 
 
-def test_other_machines_and_crowded_ones_are_told(tmp_path):
+def test_the_reader_is_warned_of_other_and_of_crowded_machines(tmp_path):
     for number, (name, changes) in enumerate(
         {"bmis": {}, "unet": {"device_name": "a GPU"}, "mk_unet": {"alone": False},
          "lv_unet": {"batch": 4}}.items()
@@ -222,9 +236,9 @@ def test_the_command(tmp_path, capsys):
     results = write_comparison(tmp_path / "results", datasets=("polyps",), seeds=1)
     out = tmp_path / "report"
     assert main(["report", str(results), "--out", str(out), "--title", "Mine"]) == 0
-    said = capsys.readouterr()
-    assert f"page: {out / 'index.html'}" in said.out
-    assert said.err == ""
+    printed = capsys.readouterr()
+    assert f"page: {out / 'index.html'}" in printed.out
+    assert printed.err == ""
     assert "<title>Mine</title>" in (out / "index.html").read_text(encoding="utf-8")
     assert main(["report", str(results), "--out", str(out), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -233,7 +247,7 @@ def test_the_command(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("problem", "message"),
     [
         ("nowhere", "no such folder"),
         ("empty", "holds no records; run `bmis compare"),
@@ -241,21 +255,21 @@ def test_the_command(tmp_path, capsys):
         ("disagree", "that disagree; delete the one that is wrong"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path, capsys, fault, said):
+def test_bad_input_is_one_line(tmp_path, capsys, problem, message):
     results = tmp_path / "results"
-    if fault != "nowhere":
+    if problem != "nowhere":
         results.mkdir()
-    if fault == "half":
+    if problem == "half":
         (results / "a.json").write_text('{"format": "bmis-re')
-    if fault == "disagree":
+    if problem == "disagree":
         write_record(results / "a", make_record())
         record = make_record()
         worse = {**record.cases, "iou": [0.1] * 12}
         write_record(results / "b", replace(record, cases=worse))
     assert main(["report", str(results), "--out", str(tmp_path / "report")]) == 2
-    heard = capsys.readouterr()
-    assert (heard.out, heard.err.count("\n")) == ("", 1)
-    assert said in heard.err
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert message in printed.err
     assert not (tmp_path / "report").exists()
 
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from bmis.data.palette import palette
 from bmis.errors import BmisError, DataError
 from bmis.records import Record
 from bmis.report.quantities import QUALITY
-from bmis.report.results import Entry, Panel, plain
+from bmis.report.results import DatasetResults, plain
 
 _CASES = 4  # of a data set
 _LARGEST_MASK = 512  # pixels; twice what a record may hold
@@ -28,16 +28,21 @@ _QUALITY = 80  # of the JPEG files
 _GROUND = np.array((236, 238, 241), np.uint8)  # behind masks whose image is not there
 
 Labels = NDArray[np.uint8]
+Scene = tuple[NDArray[np.uint8], Labels]  # image (H, W, 3) and truth (H, W)
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture.
+    """One picture of a case.
 
     Attributes:
-        caption: Under it.
-        detail: Under that, smaller.
+        caption: Under the picture.
+        detail: Under the caption, smaller.
         source: The picture as a data URI.
+
+    Example:
+        >>> Tile("unet", "IoU 0.812", "data:image/png;base64,").caption
+        'unet'
     """
 
     caption: str
@@ -45,46 +50,37 @@ class Tile:
     source: str
 
 
-@dataclass(frozen=True)
-class Strip:
-    """One case: its image and truth if they are there, then each method's mask."""
-
-    case: str
-    tiles: tuple[Tile, ...]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """All strips of a data set, and what is to be said of them."""
-
-    strips: tuple[Strip, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def draw_pictures(panel: Panel, names: Sequence[str]) -> Pictures:
+def draw_cases(dataset: DatasetResults) -> tuple[dict[str, list[Tile]], tuple[str, ...]]:
     """Draw the cases that most methods have kept a mask of.
 
-    What cannot be read is left out and told in the notes.
+    Returns:
+        The tiles by case: its image and truth if they are on this machine, then each method's
+        mask, the best method first. And sentences about what was left out.
 
-    Args:
-        panel: The data set.
-        names: Methods, in the order of the tiles.
+    Example:
+        >>> from bmis.records import Conditions, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> (polyps,) = read_results(write_record(Path("results"), failed).parent).datasets
+        >>> draw_cases(polyps)
+        ({}, ())
     """
-    entries = [panel.entries[name] for name in names]
-    told = Counter(case for e in entries for case in {c for r in e.records for c in r.masks})
-    chosen = sorted(told, key=lambda case: (-told[case], str(case)))[:_CASES]
+    by_method = {method: dataset.records_of(method) for method in dataset.methods["method"]}
+    kept = Counter(
+        case for records in by_method.values() for case in {c for r in records for c in r.masks}
+    )
+    chosen = sorted(kept, key=lambda case: (-kept[case], case))[:_CASES]
     if not chosen:
-        return Pictures()
-    records = [record for entry in entries for record in entry.records]
-    scenes, notes = _find_scenes(records, chosen)
-    side = 224 if len(entries) <= 12 else 176 if len(entries) <= 24 else 144
-    strips = []
+        return {}, ()
+    scenes, notes = _find_scenes(dataset.records, chosen)
+    side = 224 if len(by_method) <= 12 else 176 if len(by_method) <= 24 else 144
+    cases = {}
     for case in chosen:
-        masks, faults = _masks(entries, case)
-        notes += faults
+        masks, errors = _read_masks(by_method, case)
+        notes += errors
         if masks:
-            strips.append(Strip(plain(case), _strip(case, masks, scenes.get(case), side)))
-    return Pictures(tuple(strips), tuple(dict.fromkeys(notes)))
+            cases[plain(case)] = _tiles(case, masks, scenes.get(case), side)
+    return cases, tuple(dict.fromkeys(notes))
 
 
 def read_mask_text(text: str) -> Labels:
@@ -92,6 +88,12 @@ def read_mask_text(text: str) -> Labels:
 
     Raises:
         DataError: It is no PNG of labels, or larger than 512 pixels a side.
+
+    Example:
+        >>> stream = io.BytesIO()
+        >>> Pillow.new("L", (32, 24)).save(stream, "PNG")
+        >>> read_mask_text(base64.b64encode(stream.getvalue()).decode()).shape
+        (24, 32)
     """
     if not isinstance(text, str) or len(text) > _LARGEST_TEXT:
         raise DataError("a mask in a record is no text, or too long for one")
@@ -107,36 +109,27 @@ def read_mask_text(text: str) -> Labels:
         raise DataError(f"a mask in a record is no PNG ({' '.join(str(e).split())})") from e
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """Image (H, W, 3) and truth (H, W), at their own size."""
-
-    pixels: NDArray[np.uint8]
-    truth: Labels
-
-
-def _masks(
-    entries: Sequence[Entry], case: str
-) -> tuple[list[tuple[str, Record, Labels]], list[str]]:
-    """For each method the mask of its first seed that has one."""
-    masks, faults = [], []
-    for entry in entries:
-        for record in entry.records:
-            if case in record.masks:
-                try:
-                    masks.append((entry.method, record, read_mask_text(record.masks[case])))
-                except DataError as error:
-                    faults.append(f"Left out: {plain(case)} by {record.trial}: {error}.")
-                break
-    return masks, faults
+def _read_masks(
+    by_method: Mapping[str, Sequence[Record]], case: str
+) -> tuple[list[tuple[Record, Labels]], list[str]]:
+    """For each method the mask of its first seed that has one, and what could not be read."""
+    masks, errors = [], []
+    for records in by_method.values():
+        record = next((record for record in records if case in record.masks), None)
+        if record is not None:
+            try:
+                masks.append((record, read_mask_text(record.masks[case])))
+            except DataError as error:
+                errors.append(f"Left out: {plain(case)} by {record.trial}: {error}.")
+    return masks, errors
 
 
 def _find_scenes(
     records: Sequence[Record], chosen: Sequence[str]
-) -> tuple[dict[str, _Scene], list[str]]:
+) -> tuple[dict[str, Scene], list[str]]:
     """Images and truths of the cases, from the data set's folder if it is on this machine."""
-    told = next(record.data for record in records if record.masks)
-    path, classes = plain(told.get("path")), told.get("classes") or ("", "")
+    data = next(record.data for record in records if record.masks)
+    path, classes = plain(data.get("path")), data.get("classes") or ("", "")
     try:
         if not path or not Path(path).is_dir():
             raise DataError(f"{path or 'the data set'}: not on this machine")
@@ -148,44 +141,42 @@ def _find_scenes(
     for name in chosen:
         try:
             image, truth = load_case(cases[name], dataset)
-            scenes[name] = _Scene(image.pixels, truth)
+            scenes[name] = image.pixels, truth
         except (BmisError, KeyError) as error:
             notes.append(f"The masks of {plain(name)} are drawn alone, without the image: {error}.")
     return scenes, notes
 
 
-def _strip(
-    case: str,
-    masks: Sequence[tuple[str, Record, Labels]],
-    scene: _Scene | None,
-    side: int,
-) -> tuple[Tile, ...]:
+def _tiles(
+    case: str, masks: Sequence[tuple[Record, Labels]], scene: Scene | None, side: int
+) -> list[Tile]:
     tiles = []
     if scene is not None:
-        height, width = masks[0][2].shape
-        pixels, truth = _resized(scene, (height, width))
+        pixels, truth = _resized(scene, masks[0][1].shape)
         tiles.append(Tile("image", "", _jpeg(pixels, side)))
         tiles.append(Tile("truth", "", _jpeg(overlay(pixels, truth), side)))
-    for name, record, labels in masks:
-        value = dict(zip(record.cases["id"], record.cases[QUALITY], strict=True)).get(case)
-        detail = "" if value is None else f"IoU {value:.3f}"
+    for record, labels in masks:
+        iou = record.values(QUALITY).get(case)
+        detail = "" if iou is None else f"IoU {iou:.3f}"
         if scene is None:
             source = _png(labels, side)
         else:
             pixels, truth = _resized(scene, labels.shape)
             source = _jpeg(overlay(pixels, labels, truth=truth), side)
-        tiles.append(Tile(name, detail, source))
-    return tuple(tiles)
+        tiles.append(Tile(record.trial.method, detail, source))
+    return tiles
 
 
-def _resized(scene: _Scene, shape: Sequence[int]) -> tuple[NDArray[np.uint8], Labels]:
+def _resized(scene: Scene, shape: Sequence[int]) -> Scene:
+    """Image and truth at the size of a mask (H, W)."""
     size = (shape[1], shape[0])
-    pixels = Pillow.fromarray(scene.pixels).resize(size, Pillow.Resampling.LANCZOS)
-    truth = Pillow.fromarray(scene.truth).resize(size, Pillow.Resampling.NEAREST)
+    pixels = Pillow.fromarray(scene[0]).resize(size, Pillow.Resampling.LANCZOS)
+    truth = Pillow.fromarray(scene[1]).resize(size, Pillow.Resampling.NEAREST)
     return np.asarray(pixels), np.asarray(truth)
 
 
 def _jpeg(pixels: NDArray[np.uint8], side: int) -> str:
+    """An image as a data URI, its longer side ``side`` pixels at most."""
     picture = Pillow.fromarray(pixels)
     picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
     stream = io.BytesIO()
@@ -194,7 +185,7 @@ def _jpeg(pixels: NDArray[np.uint8], side: int) -> str:
 
 
 def _png(labels: Labels, side: int) -> str:
-    """Labels in their colours on a plain ground."""
+    """Labels in their colours on a plain ground, as a data URI."""
     colours = palette(int(labels.max()) + 1).copy()
     colours[0] = _GROUND
     picture = Pillow.fromarray(labels)

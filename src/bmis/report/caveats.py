@@ -1,87 +1,110 @@
 """What a reader must know beside the numbers: conditions, machines, and what does not compare."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from bmis.records import Record
-from bmis.report.results import Field, plain
+from bmis.report.results import DatasetResults, Results, plain
 
-_SHOWN = 6  # of a list in a note
+_SHOWN = 6  # items of a list in a sentence
 
 
-def warnings(field: Field) -> list[str]:
-    """What does not compare, in whole sentences; empty if all is well."""
-    found = []
-    lacks = field.lacks
-    if lacks:
-        failed = sum(lack.reason is not None for lack in lacks)
-        trials = sum(e.trials for panel in field.panels for e in panel.entries.values())
-        counts = ((failed, "failed"), (len(lacks) - failed, "not run"))
-        told = " and ".join(f"{count} {word}" for count, word in counts if count)
-        found.append(
-            f"{len(lacks)} of {trials} trials have no result: {told}. A method "
-            "marked † lacks some of its trials: it takes no part in best and second best, and has "
-            "no overall value."
-        )
-    measured = [record for record in field.records if record.costs]
-    machines = sorted({_machine(record) for record in measured})
-    if len(machines) > 1:
-        found.append(
-            f"Costs were measured on {len(machines)} different machines or settings "
-            f"({_some(machines)}): times, throughput and memory of different ones do not compare."
-        )
-    crowded = sorted({r.trial.method for r in measured if r.costs.get("alone") is False})
-    if crowded:
-        found.append(
-            "Other work ran beside the measurements of costs of "
-            f"{_some(crowded)}: their times are too long by an unknown amount."
-        )
-    batches = sorted({str(r.costs.get("batch")) for r in measured})
-    if len(batches) > 1:
-        found.append(
-            f"Throughput and training memory were measured at different batch sizes "
-            f"({_some(map(plain, batches))}) and do not compare."
-        )
-    ways = sorted({_way(record) for record in field.records if record.training})
+def warnings(results: Results) -> list[str]:
+    """What does not compare, in whole sentences; empty if all is well.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> results = read_results(write_record(Path("results"), failed).parent)
+        >>> warnings(results)[0][:41]
+        '1 of 1 trials have no result: 1 failed. A'
+    """
+    found = [*_incomplete(results), *_different_costs(results.records)]
+    ways = sorted({_way(record) for record in results.records if record.training})
     if len(ways) > 1:
         found.append(
             f"Networks were trained in different ways ({_some(ways)}): their training times do "
             "not compare, and scores may differ for that reason alone."
         )
-    units = {panel.unit for panel in field.panels}
-    if len(units) > 1:
+    if len({dataset.unit for dataset in results.datasets}) > 1:
         found.append("Distances have different units on the data sets; they have no overall mean.")
     return found
 
 
-def facts(field: Field) -> list[tuple[str, str]]:
-    """Conditions, data, machines and versions, as names and values."""
-    records = field.records
-    rows = [("Conditions", plain(records[0].conditions))]
-    for panel in field.panels:
-        done = [record for entry in panel.entries.values() for record in entry.records]
-        folds = "own split" if panel.folds == (None,) else f"{len(panel.folds)} folds"
-        seeds = ", ".join(map(str, panel.seeds))
-        counts = [f"{panel.images} test images", folds, f"seeds {seeds}"]
-        if done:
-            told = done[0].data
-            counts.insert(0, f"{plain(told.get('train'))} training images")
-            classes = told.get("classes")
-            if isinstance(classes, list | tuple):
-                counts.append(f"classes {', '.join(map(plain, classes))}")
-            if told.get("fields_of_view"):  # records of before there were any have no such entry
-                counts.append(f"{plain(told['fields_of_view'])} counted inside their field of view")
-        rows.append((f"Data set {panel.name}", ", ".join(counts)))
-    rows.append(("Costs measured on", _listed(_machine(r) for r in records if r.costs)))
-    rows.append(("Trained on", _listed(_host(r) for r in records if r.environment)))
-    versions = Counter(_versions(record) for record in records if record.environment)
-    rows.append(("Versions", "; ".join(versions)))
-    made = sorted(plain(record.created)[:10] for record in records if record.created)
-    if made:
-        rows.append(
-            ("Records from", made[0] if made[0] == made[-1] else f"{made[0]} to {made[-1]}")
+def _incomplete(results: Results) -> Iterator[str]:
+    failed, missing = results.count("failed"), results.count("missing")
+    if failed + missing:
+        counts = ((failed, "failed"), (missing, "not run"))
+        words = " and ".join(f"{count} {word}" for count, word in counts if count)
+        yield (
+            f"{failed + missing} of {len(results.trials)} trials have no result: {words}. A method "
+            "marked † lacks some of its trials: it takes no part in best and second best, and has "
+            "no overall value."
         )
+
+
+def _different_costs(records: Iterable[Record]) -> Iterator[str]:
+    measured = [record for record in records if record.costs]
+    machines = sorted({_machine(record) for record in measured})
+    if len(machines) > 1:
+        yield (
+            f"Costs were measured on {len(machines)} different machines or settings "
+            f"({_some(machines)}): times, throughput and memory of different ones do not compare."
+        )
+    crowded = sorted({r.trial.method for r in measured if r.costs.get("alone") is False})
+    if crowded:
+        yield (
+            "Other work ran beside the measurements of costs of "
+            f"{_some(crowded)}: their times are too long by an unknown amount."
+        )
+    batches = sorted({str(record.costs.get("batch")) for record in measured})
+    if len(batches) > 1:
+        yield (
+            f"Throughput and training memory were measured at different batch sizes "
+            f"({_some(map(plain, batches))}) and do not compare."
+        )
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """Conditions, data, machines and versions, as names and values.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> facts(read_results(write_record(Path("results"), failed).parent))[0]
+        ('Conditions', 'recipe default, 60 epochs, 224x224, squash')
+    """
+    records = results.records
+    days = sorted(plain(record.created)[:10] for record in records if record.created)
+    rows = [
+        ("Conditions", plain(records[0].conditions)),
+        *((f"Data set {dataset.name}", _about_data(dataset)) for dataset in results.datasets),
+        ("Costs measured on", _listed(_machine(record) for record in records if record.costs)),
+        ("Trained on", _listed(plain(record.environment.get("system")) for record in records)),
+        ("Versions", _listed(_versions(record) for record in records)),
+        ("Records from", " to ".join(dict.fromkeys((days[0], days[-1]))) if days else ""),
+    ]
     return [(name, value) for name, value in rows if value]
+
+
+def _about_data(dataset: DatasetResults) -> str:
+    """Numbers of images, folds and seeds, and the classes."""
+    folds = list(dataset.trials["fold"].unique())
+    seeds = ", ".join(str(seed) for seed in dataset.trials["seed"].unique())
+    split = "own split" if folds == [""] else f"{len(folds)} folds"
+    words = [f"{dataset.images} test images", split, f"seeds {seeds}"]
+    if dataset.records:
+        data = dataset.records[0].data
+        words.insert(0, f"{plain(data.get('train'))} training images")
+        classes = data.get("classes")
+        if isinstance(classes, list | tuple):
+            words.append(f"classes {', '.join(map(plain, classes))}")
+        if data.get("fields_of_view"):  # old records have no such entry
+            words.append(f"{plain(data['fields_of_view'])} counted inside their field of view")
+    return ", ".join(words)
 
 
 def _machine(record: Record) -> str:
@@ -95,18 +118,15 @@ def _machine(record: Record) -> str:
 
 
 def _way(record: Record) -> str:
-    told = record.training
-    return f"{plain(told.get('precision'))} in batches of {plain(told.get('batch_size'))}"
-
-
-def _host(record: Record) -> str:
-    return plain(record.environment.get("system"))
+    training = record.training
+    return f"{plain(training.get('precision'))} in batches of {plain(training.get('batch_size'))}"
 
 
 def _versions(record: Record) -> str:
-    skip = ("system", "threads")
-    told = record.environment
-    return ", ".join(f"{plain(key)} {plain(told[key])}" for key in told if key not in skip)
+    known = record.environment.items()
+    return ", ".join(
+        f"{plain(key)} {plain(value)}" for key, value in known if key not in ("system", "threads")
+    )
 
 
 def _listed(texts: Iterable[str]) -> str:

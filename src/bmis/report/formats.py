@@ -1,4 +1,4 @@
-"""Tables as HTML-free text: Markdown, LaTeX and CSV. Names come from records and are escaped."""
+"""Tables as Markdown and LaTeX. Names come from records, so they are escaped."""
 
 from bmis.report.tables import Table, Value
 
@@ -9,7 +9,7 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    "[": "{[}",  # after a line's end it would begin an argument
+    "[": "{[}",  # after the end of a line it would begin an argument
     "]": "{]}",
     "±": r"$\pm$",
     "†": r"$^\dagger$",
@@ -24,12 +24,18 @@ _MARKDOWN = {
 
 
 def to_markdown(table: Table) -> str:
-    """A table as GitHub and pandoc read it; best bold, second best underlined."""
+    r"""A table as GitHub and pandoc read it, the best bold, the second best underlined.
+
+    Example:
+        >>> table = Table("Costs", ["mk_unet"], {"MACs (G)": [Value("0.213", 2e8, (), "best")]})
+        >>> print(to_markdown(table).splitlines()[-1])
+        | mk\_unet | **0.213** |
+    """
     lines = [
         f"**{markdown(table.caption)}**",
         "",
         "| " + " | ".join(map(markdown, table.headings)) + " |",
-        "|---|" + "---:|" * (len(table.headings) - 1),
+        "|---|" + "---:|" * len(table.columns),
     ]
     for name, values in table.rows:
         lines.append("| " + " | ".join((markdown(name), *map(_markdown_value, values))) + " |")
@@ -38,15 +44,20 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A table for LaTeX with the packages booktabs and graphicx."""
-    columns = "l" + "r" * (len(table.headings) - 1)
+    r"""A table for LaTeX with the packages booktabs and graphicx.
+
+    Example:
+        >>> table = Table("Costs", ["mk_unet"], {"MACs (G)": [Value("0.213", 2e8, (), "best")]})
+        >>> print(to_latex(table).splitlines()[9])
+        mk\_unet & \textbf{0.213} \\
+    """
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table*}",
         r"\centering",
         rf"\caption{{{latex(table.caption)}}}",
         r"\resizebox{\textwidth}{!}{%",
-        rf"\begin{{tabular}}{{{columns}}}",
+        rf"\begin{{tabular}}{{{'l' + 'r' * len(table.columns)}}}",
         r"\toprule",
         " & ".join(map(latex, table.headings)) + r" \\",
         r"\midrule",
@@ -61,21 +72,29 @@ def to_latex(table: Table) -> str:
 
 
 def latex(text: str) -> str:
-    """Text that LaTeX sets as it is."""
+    r"""Text that LaTeX sets as it is.
+
+    Example:
+        >>> print(latex("mk_unet ±5%"))
+        mk\_unet $\pm$5\%
+    """
     return "".join(_LATEX.get(char, char) for char in text)
 
 
 def markdown(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    r"""Text that Markdown shows as it is.
+
+    Example:
+        >>> print(markdown("mk_unet <b>"))
+        mk\_unet &lt;b&gt;
+    """
     return "".join(_MARKDOWN.get(char, char) for char in text)
 
 
 def _markdown_value(value: Value) -> str:
     text = markdown(value.text)
-    text = {"best": f"**{text}**", "second": f"<u>{text}</u>", "absent": f"*{text}*"}.get(
-        value.mark, text
-    )
-    return " ".join((text, *map(markdown, value.spread)))
+    marked = {"best": f"**{text}**", "second": f"<u>{text}</u>", "absent": f"*{text}*"}
+    return " ".join((marked.get(value.mark, text), *map(markdown, value.spread)))
 
 
 def _latex_value(value: Value) -> str:

@@ -14,9 +14,9 @@ for (const table of document.querySelectorAll("table")) {
       heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
       const sign = descending ? -1 : 1;
       const key = (row) => {
-        const cell = row.cells[column];
-        if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
-        return cell.classList.contains("absent") ? null : cell.textContent;
+        const value = row.cells[column];
+        if (value.dataset.sort !== undefined) return Number(value.dataset.sort);
+        return value.classList.contains("absent") ? null : value.textContent;
       };
       const compare = (a, b) => {
         const [x, y] = [key(a), key(b)];

@@ -1,4 +1,4 @@
-"""What is reported of a method: its scores and its costs, how they are named, scaled and judged."""
+"""What is reported of a method: its scores and its costs, and how they are named and shown."""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +15,15 @@ class Quantity:
     Attributes:
         key: Its name in records and CSV files.
         title: Its name for people.
-        unit: Behind the title; "" where it has none.
+        unit: Shown behind the title; "" where it has none.
         rising: Whether more is better.
         scale: What a value is divided by before it is shown; CSV files hold it undivided.
-        digits: Behind the point; None gives three significant ones.
+        digits: Number of decimals; None gives three significant digits.
+
+    Example:
+        >>> macs = Quantity("macs", "MACs", "G", scale=1e9)
+        >>> macs.heading, macs.show(1_557_000_000)
+        ('MACs (G)', '1.56')
     """
 
     key: str
@@ -38,10 +43,6 @@ class Quantity:
         value /= self.scale
         return short(value) if self.digits is None else f"{value:.{self.digits}f}"
 
-    def better(self, one: float, other: float) -> bool:
-        """Whether ``one`` is strictly better than ``other``."""
-        return one > other if self.rising else one < other
-
 
 _TITLES = {
     "iou": "IoU",
@@ -54,23 +55,33 @@ _TITLES = {
     "assd": "ASSD",
     "nsd": "NSD",
 }
-SECONDS = "seconds_per_epoch"  # the one cost that depends on the number of images
+QUALITY = "iou"  # what methods are ranked, tested and plotted by
+SECONDS = Quantity("seconds_per_epoch", "Training", "s/epoch")  # grows with the number of images
 COSTS = (
     Quantity("parameters", "Parameters", "M", scale=1e6),
     Quantity("macs", "MACs", "G", scale=1e9),
-    Quantity(SECONDS, "Training", "s/epoch"),
+    SECONDS,
     Quantity("training_mb", "Training memory", "MB"),
     Quantity("inference_mb", "Inference memory", "MB"),
     Quantity("latency_p50_ms", "Latency p50", "ms"),
     Quantity("latency_p95_ms", "Latency p95", "ms"),
     Quantity("images_per_second", "Throughput", "images/s", rising=True),
 )
-PLOTTED = ("parameters", "macs", "inference_mb", "latency_p50_ms", SECONDS)
-QUALITY = "iou"  # what methods are ranked, tested and plotted by
+PLOTTED = tuple(
+    quantity
+    for quantity in COSTS
+    if quantity.key in {"parameters", "macs", SECONDS.key, "inference_mb", "latency_p50_ms"}
+)
+SCORE = Quantity("quality_cost_score", "Quality-cost score", rising=True)
 
 
 def metrics(unit: str) -> tuple[Quantity, ...]:
-    """The scores; distances are in ``unit``."""
+    """The scores, with distances in ``unit``.
+
+    Example:
+        >>> [quantity.heading for quantity in metrics("mm")][-3:]
+        ['HD95 (mm)', 'ASSD (mm)', 'NSD']
+    """
     return tuple(
         Quantity(
             key,
@@ -84,7 +95,12 @@ def metrics(unit: str) -> tuple[Quantity, ...]:
 
 
 def short(value: float) -> str:
-    """Three significant digits without an exponent; above 1000 all digits before the point."""
+    """Three significant digits without an exponent; from 1000 on, all digits before the point.
+
+    Example:
+        >>> short(0.0123456), short(34.527), short(1234.5)
+        ('0.0123', '34.5', '1,234')
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}"
     digits = 2 - math.floor(math.log10(abs(value)))
@@ -92,8 +108,15 @@ def short(value: float) -> str:
 
 
 def cost_of(record: Record, key: str) -> float | None:
-    """One cost as a record tells it; None where it does not, or tells no positive number."""
-    source: Any = record.training if key == SECONDS else record.costs
+    """One cost of a record; None where the record holds no positive number for it.
+
+    Example:
+        >>> from bmis.records import Conditions, Trial
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", costs={"macs": 1e9})
+        >>> cost_of(failed, "macs"), cost_of(failed, "parameters")
+        (1000000000.0, None)
+    """
+    source: Any = record.training if key == SECONDS.key else record.costs
     value = source.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

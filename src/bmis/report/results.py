@@ -1,260 +1,188 @@
-"""The field of methods: from single records to each method's values on each data set.
+"""From records to data frames: one row per trial, one row per image, one row per method.
 
-How seeds and folds are combined stands in ``docs/reference/report.md``: an image's value is its
-mean over the seeds; folds are pooled; nothing is said of a method that has not judged all images.
+``docs/reference/report.md`` says how seeds and folds are combined.
 """
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from statistics import fmean, median, stdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bmis.errors import DataError
-from bmis.metrics import METRICS, Summary, summarise
+from bmis.errors import DataError, require
+from bmis.metrics import METRICS
 from bmis.records import Record, Trial, read_records, record_path
+from bmis.report.methods import mean_over_seeds, method_table
 from bmis.report.quantities import COSTS, QUALITY, cost_of
 
-Values = Mapping[str, float | None]  # of the images, by id
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_KEYS = ("dataset", "method", "fold", "seed")
 
 
 @dataclass(frozen=True)
-class Lack:
-    """A trial that has no result.
+class DatasetResults:
+    """All methods on one data set.
 
     Attributes:
-        trial: Which one.
-        reason: Why it failed; None where it was not run.
-    """
+        name: Name of the data set.
+        trials: The rows of ``Results.trials`` that belong to it.
+        methods: One row per method, best first; see ``methods.method_table``.
+        quality: The images' IoU, a mean over the seeds: one row per image, one column per method
+            that has a mean over all images, best first. NaN where it is undefined.
+        records: Records of the trials that are done.
 
-    trial: Trial
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One method on one data set.
-
-    Attributes:
-        method: Its name.
-        records: Of its trials that are done.
-        lacks: Its trials that failed or were not run.
-        trials: How many there should be.
-        images: For each metric the images' values, means over the seeds. Empty unless each image
-            was judged at least once.
-        summary: For each metric its mean over the images; empty likewise.
-        seed_std: For each metric the standard deviation over the seeds of their means; None below
-            two whole seeds.
-        costs: Each cost's median over the records that tell it.
-    """
-
-    method: str
-    records: tuple[Record, ...]
-    lacks: tuple[Lack, ...]
-    trials: int
-    images: Mapping[str, Values]
-    summary: Mapping[str, Summary]
-    seed_std: Values
-    costs: Values
-
-    @property
-    def complete(self) -> bool:
-        """Whether all of its trials are done."""
-        return not self.lacks
-
-    @property
-    def scored(self) -> bool:
-        """Whether it has a mean over all images."""
-        return bool(self.summary)
-
-    @property
-    def state(self) -> str:
-        """In a few words what is lacking and the first reason; "" for nothing."""
-        if self.complete:
-            return ""
-        reasons = [lack.reason for lack in self.lacks if lack.reason is not None]
-        failed, missing = len(reasons), len(self.lacks) - len(reasons)
-        why = f" ({reasons[0]})" if reasons else ""
-        if self.trials in (failed, missing):
-            return f"failed{why}" if failed else "missing"
-        counts = ((failed, f"failed{why}"), (missing, "missing"))
-        words = [f"{count} of {self.trials} trials {word}" for count, word in counts if count]
-        return ", ".join(words)
-
-    def mean(self, metric: str = QUALITY) -> float | None:
-        """Of one metric; None where there is none."""
-        return self.summary[metric].mean if self.scored else None
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One data set.
-
-    Attributes:
-        name: Of the data set.
-        slug: The name as files can bear it.
-        entries: All methods of the comparison, by name.
-        folds: That were run by anybody.
-        seeds: Likewise.
-        images: How many were judged.
-        unit: Of distances, "px" or "mm".
+    Example:
+        >>> from bmis.records import Conditions, write_record
+        >>> cases = {"id": ["a", "b"], **dict.fromkeys(METRICS, [0.5, 0.75])}
+        >>> trial, summary = Trial("polyps", "unet"), {"cases": {}}
+        >>> record = Record(trial, Conditions(), "done", cases=cases, summary=summary)
+        >>> _ = write_record(Path("results"), record)
+        >>> (polyps,) = read_results(Path("results")).datasets
+        >>> polyps.methods[["method", "state", "iou", "iou_n"]].to_dict("records")
+        [{'method': 'unet', 'state': 'complete', 'iou': 0.625, 'iou_n': 2}]
     """
 
     name: str
-    slug: str
-    entries: Mapping[str, Entry]
-    folds: tuple[int | str | None, ...]
-    seeds: tuple[int, ...]
-    images: int
-    unit: str
-
-    @property
-    def scored(self) -> list[Entry]:
-        """Methods that have a mean over all images, best first."""
-        return ranked(self.entries.values())
-
-
-@dataclass(frozen=True)
-class Field:
-    """All that was compared.
-
-    Attributes:
-        methods: Names, sorted.
-        panels: One for each data set.
-        records: All of them, failed ones too.
-    """
-
-    methods: tuple[str, ...]
-    panels: tuple[Panel, ...]
+    trials: "DataFrame"
+    methods: "DataFrame"
+    quality: "DataFrame"
     records: tuple[Record, ...]
 
     @property
-    def lacks(self) -> list[Lack]:
-        """All trials without a result."""
-        return [k for panel in self.panels for e in panel.entries.values() for k in e.lacks]
+    def slug(self) -> str:
+        """The name of the data set as file names hold it."""
+        return record_path(Path(), Trial(self.name, "")).parent.name or "unnamed"
+
+    @property
+    def images(self) -> int:
+        """Number of test images that were scored."""
+        return len({case for record in self.records for case in map(plain, record.cases["id"])})
+
+    @property
+    def unit(self) -> str:
+        """Unit of distances, "px" or "mm"; "mm/px" if the records differ."""
+        return "/".join(sorted({plain(r.data.get("unit", "px")) for r in self.records}) or ["px"])
+
+    def records_of(self, method: str) -> list[Record]:
+        """The records of one method."""
+        return [record for record in self.records if record.trial.method == method]
 
 
-def ranked(entries: Iterable[Entry]) -> list[Entry]:
-    """Those with a mean, best first."""
-    scored = [entry for entry in entries if entry.mean() is not None]
-    return sorted(scored, key=lambda entry: (-(entry.mean() or 0.0), entry.method))
+@dataclass(frozen=True)
+class Results:
+    """All that was compared.
+
+    Attributes:
+        records: All records, also those of failed trials.
+        trials: One row per trial that there should be: ``dataset``, ``method``, ``fold`` ("" for
+            the data set's own split), ``seed``, ``status`` ("done", "failed" or "missing"),
+            ``reason`` and each cost (NaN where it is unknown).
+        images: One row per image of each trial that is done: ``dataset``, ``method``, ``fold``,
+            ``seed``, ``id`` and each metric (NaN where it is undefined).
+        datasets: The methods on each data set, sorted by name.
+
+    Example:
+        >>> from bmis.records import Conditions, write_record
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> _ = write_record(Path("results"), failed)
+        >>> results = read_results(Path("results"))
+        >>> results.trials[["method", "status", "reason"]].to_dict("records")
+        [{'method': 'unet', 'status': 'failed', 'reason': 'out of memory'}]
+    """
+
+    records: tuple[Record, ...]
+    trials: "DataFrame"
+    images: "DataFrame"
+    datasets: tuple[DatasetResults, ...]
+
+    @property
+    def methods(self) -> list[str]:
+        """Names of the methods, sorted."""
+        return sorted({record.trial.method for record in self.records})
+
+    def count(self, status: str) -> int:
+        """Number of trials that are "done", "failed" or "missing"."""
+        return int((self.trials["status"] == status).sum())
 
 
-def read_field(results: Path) -> Field:
+def read_results(folder: Path) -> Results:
     """Read all records of a folder and bring them together.
 
     Raises:
-        DataError: See ``read_records``; there is none; or one holds what is no value.
+        DataError: The folder holds no records, damaged ones or ones that cannot be compared; see
+            ``records.read_records``.
+        MissingExtraError: pandas is not installed.
+
+    Example:
+        >>> Path("results").mkdir()
+        >>> read_results(Path("results"))
+        Traceback (most recent call last):
+        bmis.errors.DataError: results: holds no records; run `bmis compare ... --out results`
     """
-    records = tuple(_tidy(record) for record in read_records(results))
+    pd = require("pandas", extra="train")
+    read = (_printable(record) for record in read_records(folder))
+    records = tuple({_key(record): record for record in read}.values())
     if not records:
-        raise DataError(f"{results}: holds no records; run `bmis compare ... --out {results}`")
-    methods = tuple(sorted({record.trial.method for record in records}))
-    names = sorted({record.trial.dataset for record in records})
-    panels = (_panel(n, methods, [r for r in records if r.trial.dataset == n]) for n in names)
-    return Field(methods, tuple(panels), records)
+        raise DataError(f"{folder}: holds no records; run `bmis compare ... --out {folder}`")
+    done = [record for record in records if record.status == "done"]
+    rows = [row for record in done for row in _image_rows(record)]
+    images = pd.DataFrame(rows, columns=[*_KEYS, "id", *METRICS])
+    images = images.astype(dict.fromkeys(METRICS, "float64"))
+    _check_same_images(done)
+    trials = pd.DataFrame(_trial_rows(records))
+    names = trials["dataset"].unique()
+    return Results(records, trials, images, tuple(_dataset(n, trials, images, done) for n in names))
 
 
 def plain(value: Any) -> str:
-    """Any value as one line of text that can be drawn: no control characters."""
+    r"""Any value as one line of text that can be drawn, without control characters.
+
+    Example:
+        >>> plain("two\nlines"), plain(None), plain(3)
+        ('two?lines', '', '3')
+    """
     text = "" if value is None else str(value)
     return "".join("?" if unicodedata.category(c)[0] == "C" else c for c in text)
 
 
-def _tidy(record: Record) -> Record:
-    """The same with names that can be drawn."""
+def _printable(record: Record) -> Record:
+    """The same record with names that can be drawn."""
     trial = record.trial
     trial = replace(trial, dataset=plain(trial.dataset), method=plain(trial.method))
-    reason = plain(record.reason or "no reason told") if record.status == "failed" else None
+    reason = plain(record.reason or "no reason recorded") if record.status == "failed" else None
     return replace(record, trial=trial, reason=reason)
 
 
-def _panel(name: str, methods: Sequence[str], records: Sequence[Record]) -> Panel:
-    folds = {str(record.trial.fold): record.trial.fold for record in records}
-    seeds = tuple(sorted({record.trial.seed for record in records}))
-    done = [record for record in records if record.status == "done"]
-    values = {record.trial: _values(record) for record in done}
-    ids = _check_images(done, values)
-    units = sorted({plain(record.data.get("unit", "px")) for record in done}) or ["px"]
-    grid = [(fold, seed) for _, fold in sorted(folds.items()) for seed in seeds]
-    by_trial = {record.trial: record for record in records}
-    entries = {}
-    for method in methods:
-        trials = [Trial(name, method, fold, seed) for fold, seed in grid]
-        entries[method] = _entry(method, trials, by_trial, values, ids)
-    slug = record_path(Path(), Trial(name, "")).parent.name or "unnamed"
-    order = tuple(fold for _, fold in sorted(folds.items()))
-    return Panel(name, slug, entries, order, seeds, len(ids), "/".join(units))
+def _key(record: Record) -> tuple[str, str, str, int]:
+    trial = record.trial
+    return trial.dataset, trial.method, plain(trial.fold), trial.seed
 
 
-def _entry(
-    method: str,
-    trials: Sequence[Trial],
-    records: Mapping[Trial, Record],
-    values: Mapping[Trial, Mapping[str, Values]],
-    ids: set[str],
-) -> Entry:
-    mine = [records[trial] for trial in trials if trial in records]
-    done = [record for record in mine if record.status == "done"]
-    lacks = tuple(
-        Lack(trial, records[trial].reason if trial in records else None)
-        for trial in trials
-        if trial not in values
-    )
-    tables = [values[record.trial] for record in done]
-    judged = {case for table in tables for case in table[QUALITY]}
-    whole = bool(judged) and judged == ids
-    images = {m: _mean_by_image([t[m] for t in tables]) for m in METRICS} if whole else {}
-    return Entry(
-        method=method,
-        records=tuple(done),
-        lacks=lacks,
-        trials=len(trials),
-        images=images,
-        summary={metric: summarise(images[metric].values()) for metric in images},
-        seed_std={metric: _seed_std(metric, trials, values) for metric in METRICS},
-        costs={quantity.key: cost_median(mine, quantity.key) for quantity in COSTS},
-    )
+def _trial_rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
+    """On each data set all methods times the folds and the seeds that it has."""
+    known = {_key(record): record for record in records}
+    methods = sorted({key[1] for key in known})
+    for dataset in sorted({key[0] for key in known}):
+        folds = sorted({fold for name, _, fold, _ in known if name == dataset})
+        seeds = sorted({seed for name, *_, seed in known if name == dataset})
+        for key in product([dataset], methods, folds, seeds):
+            record = known.get(key)
+            yield dict(zip(_KEYS, key, strict=True)) | {
+                "status": record.status if record else "missing",
+                "reason": (record and record.reason) or "",
+                **{q.key: (record and cost_of(record, q.key)) or math.nan for q in COSTS},
+            }
 
 
-def _mean_by_image(tables: Iterable[Values]) -> Values:
-    found: dict[str, list[float]] = {}
-    for table in tables:
-        for case, value in table.items():
-            known = found.setdefault(case, [])
-            if value is not None:
-                known.append(value)
-    return {case: fmean(known) if known else None for case, known in found.items()}
-
-
-def _seed_std(
-    metric: str, trials: Sequence[Trial], values: Mapping[Trial, Mapping[str, Values]]
-) -> float | None:
-    """Over the seeds that have all folds, of their means over the pooled images."""
-    means = []
-    for seed in sorted({trial.seed for trial in trials}):
-        mine = [trial for trial in trials if trial.seed == seed]
-        if all(trial in values for trial in mine):
-            images = _mean_by_image([values[trial][metric] for trial in mine])
-            mean = summarise(images.values()).mean
-            means += [] if mean is None else [mean]
-    return stdev(means) if len(means) > 1 else None
-
-
-def cost_median(records: Iterable[Record], key: str) -> float | None:
-    """Of one cost over the records that tell it; None if none does."""
-    told = [cost for record in records if (cost := cost_of(record, key)) is not None]
-    return median(told) if told else None
-
-
-def _values(record: Record) -> dict[str, dict[str, float | None]]:
-    """For each metric the values by id, all of them checked: records may come from anywhere."""
-    ids = record.cases.get("id", ())
-    if not ids or len(set(map(plain, ids))) != len(ids):
-        raise DataError(f"{record.trial}: its cases have no ids of their own; run the trial again")
-    table: dict[str, dict[str, float | None]] = {}
+def _image_rows(record: Record) -> Iterator[tuple[Any, ...]]:
+    """The images of one trial, all values checked, because records may come from anywhere."""
+    ids = [plain(case) for case in record.cases.get("id", ())]
+    if not ids or len(set(ids)) != len(ids):
+        raise DataError(f"{record.trial}: its cases have no unique ids; run the trial again")
     for metric in METRICS:
         column = record.cases.get(metric)
         if column is None or not all(_is_value(value) for value in column):
@@ -262,9 +190,8 @@ def _values(record: Record) -> dict[str, dict[str, float | None]]:
                 f"{record.trial}: {metric!r} of its cases is missing or no list of finite numbers; "
                 "delete the record, and `bmis compare` runs the trial again"
             )
-        named = zip(map(plain, ids), column, strict=True)
-        table[metric] = {case: None if v is None else float(v) for case, v in named}
-    return table
+    for row in zip(ids, *(record.cases[metric] for metric in METRICS), strict=True):
+        yield (*_key(record), *row)
 
 
 def _is_value(value: Any) -> bool:
@@ -274,18 +201,34 @@ def _is_value(value: Any) -> bool:
     return number and math.isfinite(value)
 
 
-def _check_images(
-    records: Sequence[Record], values: Mapping[Trial, Mapping[str, Values]]
-) -> set[str]:
-    """All images of a data set; within a fold all trials must have judged the same."""
-    first: dict[Any, tuple[Trial, set[str]]] = {}
+def _check_same_images(records: Iterable[Record]) -> None:
+    """Within a fold all trials must have been scored on the same images."""
+    first: dict[tuple[str, str], tuple[Trial, set[str]]] = {}
     for record in records:
-        judged = set(values[record.trial][QUALITY])
-        trial, ids = first.setdefault(record.trial.fold, (record.trial, judged))
-        if ids != judged:
-            odd = sorted(ids ^ judged)[0]
+        fold = record.trial.dataset, plain(record.trial.fold)
+        ids = set(map(plain, record.cases["id"]))
+        trial, expected = first.setdefault(fold, (record.trial, ids))
+        if ids != expected:
+            odd = min(ids ^ expected)
             raise DataError(
-                f"{trial} and {record.trial} judged different images, such as {odd!r}; "
+                f"{trial} and {record.trial} were scored on different images, such as {odd!r}; "
                 "run one of the trials again on the same images"
             )
-    return {case for _, ids in first.values() for case in ids}
+
+
+def _dataset(
+    name: str, trials: "DataFrame", images: "DataFrame", done: Sequence[Record]
+) -> DatasetResults:
+    trials, images = (frame[frame["dataset"] == name] for frame in (trials, images))
+    means = mean_over_seeds(images)
+    methods = method_table(trials, images, means)
+    records = tuple(record for record in done if record.trial.dataset == name)
+    scored = methods["method"][methods[QUALITY].notna()]
+    quality = {method: means.loc[method, QUALITY] for method in scored}
+    return DatasetResults(name, trials, methods, _side_by_side(quality), records)
+
+
+def _side_by_side(columns: Mapping[str, Any]) -> "DataFrame":
+    """Values of the images as columns, the images in the order of the first one."""
+    frame = require("pandas", extra="train").DataFrame(columns)
+    return frame.reindex(next(iter(columns.values())).index) if columns else frame  # type: ignore[no-any-return]

@@ -1,44 +1,22 @@
 """All that is worked out and drawn for one data set, or for all of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from bmis.errors import require
+from bmis.report.case_pictures import Tile, draw_cases
+from bmis.report.figures import matrices, scatter
+from bmis.report.figures.style import Drawing, render
+from bmis.report.methods import overall_table
+from bmis.report.quantities import PLOTTED, QUALITY
+from bmis.report.results import DatasetResults, Results
+from bmis.report.statistics import bootstrap_ranks, compare_pairs, rank_shares
+from bmis.report.tables import Table, main_table, marked_names, ranking_table
 
-from bmis.report.case_pictures import Pictures, draw_pictures
-from bmis.report.figures.matrices import draw_curves, draw_ranks, draw_significance
-from bmis.report.figures.scatter import Point, draw_scatter
-from bmis.report.figures.style import for_page
-from bmis.report.quantities import COSTS, PLOTTED, QUALITY
-from bmis.report.results import Field, Panel
-from bmis.report.rows import Line, overall_lines, panel_lines, score_lines
-from bmis.report.statistics import Pair, bootstrap_ranks, compare_pairs, rank_shares
-from bmis.report.tables import Table, main_table, ranking_table
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One figure.
-
-    Attributes:
-        name: Of its file, without the suffix.
-        title: Above it.
-        text: What it shows, for those who cannot see it.
-        svg: The file's content.
-        wide: Whether it needs the page's whole width.
-    """
-
-    name: str
-    title: str
-    text: str
-    svg: str
-    wide: bool = False
-
-    @property
-    def inline(self) -> str:
-        """The SVG as a part of a page."""
-        return for_page(self.svg, self.name)
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -47,134 +25,189 @@ class Section:
 
     Attributes:
         name: Heading.
-        stem: Of the files of its table, and its anchor on the page.
+        stem: Name of the files of its table, and its anchor on the page.
         table: Scores and costs.
+        frames: What its CSV files hold, by name; the first is that of ``table``.
         ranking: Ranks, wins and scores; None where nothing is ranked.
-        fronts: Cost against quality.
-        significance: The matrix, if two methods or more have been compared.
-        ranks: Of the bootstrap, likewise.
-        curves: Of the training, if any was told.
-        pictures: Of cases.
-        files: Name and rows of further CSV files.
+        fronts: Figures of cost against quality.
+        comparison: Figures of differences and of ranks, if two methods or more were compared.
+        curves: Figures of the training, if a record has its log.
+        cases: Pictures by case.
+        notes: Sentences about the pictures.
+
+    Example:
+        >>> from bmis.report.tables import Value
+        >>> table = Table("Costs", ["unet"], {"Parameters (M)": [Value("34.5", 34.5e6)]})
+        >>> Section("Polyps", "table-polyps", table, {}).drawings
+        []
     """
 
     name: str
     stem: str
     table: Table
+    frames: "Mapping[str, DataFrame]"
     ranking: Table | None = None
     fronts: tuple[Drawing, ...] = ()
-    significance: Drawing | None = None
-    ranks: Drawing | None = None
-    curves: Drawing | None = None
-    pictures: Pictures = field(default_factory=Pictures)
-    files: tuple[tuple[str, tuple[tuple[object, ...], ...]], ...] = ()
+    comparison: tuple[Drawing, ...] = ()
+    curves: tuple[Drawing, ...] = ()
+    cases: Mapping[str, list[Tile]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def drawings(self) -> list[Drawing]:
         """All figures."""
-        single = (self.significance, self.ranks, self.curves)
-        return [*self.fronts, *(drawing for drawing in single if drawing)]
+        return [*self.fronts, *self.comparison, *self.curves]
 
 
-def panel_section(panel: Panel) -> Section:
+def dataset_section(dataset: DatasetResults) -> Section:
     """Work out and draw one data set.
 
     Raises:
         DataError: Images that cannot be compared.
-        MissingExtraError: scipy, matplotlib or jinja2 is not installed.
+        MissingExtraError: scipy, matplotlib or adjustText is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> (polyps,) = read_results(write_record(Path("results"), failed).parent).datasets
+        >>> list(dataset_section(polyps).frames)
+        ['table-polyps', 'significance-polyps', 'ranks-polyps']
     """
-    lines = panel_lines(panel)
+    methods, slug = dataset.methods, dataset.slug
+    pairs = compare_pairs(dataset.quality)
+    ranks = bootstrap_ranks(dataset.quality)
+    shares = rank_shares(ranks).rename_axis("method").reset_index()
+    cases, notes = draw_cases(dataset)
     caption = (
-        f"{panel.name}: {panel.images} test images, mean ± standard deviation over images "
+        f"{dataset.name}: {dataset.images} test images, mean ± standard deviation over images "
         "[95 % interval of the mean]"
     )
-    table = main_table(lines, panel.unit, caption, seeds=len(panel.seeds) > 1)
-    values = {entry.method: entry.images[QUALITY] for entry in panel.scored}
-    pairs = compare_pairs(values)
-    ranks = bootstrap_ranks(values)
-    names, slug = list(values), panel.slug
-    shares = {name: rank_shares(ranks[name], len(ranks)) for name in ranks}
-    significance = curves = rank_drawing = None
-    if pairs:
-        significance = Drawing(
-            f"significance-{slug}", "Who is better than whom",
-            _describe(pairs), draw_significance(names, pairs, slug), len(names) > 20,
-        )  # fmt: skip
-        rank_drawing = Drawing(
-            f"ranks-{slug}", "How stable the ranks are",
-            "Share of the bootstrap samples in which each method has each rank; the numbers are "
-            "in the table of ranks.", draw_ranks(ranks, slug), len(names) > 20,
-        )  # fmt: skip
-    told = _curves(panel)
-    if told:
-        curves = Drawing(
-            f"curves-{slug}", "Validation IoU while training",
-            "One plot for each method.", draw_curves(told, slug), wide=True,
-        )  # fmt: skip
+    seeds = dataset.trials["seed"].nunique() > 1
     return Section(
-        name=panel.name,
+        name=dataset.name,
         stem=f"table-{slug}",
-        table=table,
-        ranking=ranking_table(lines, pairs, ranks, score_lines(lines)) if pairs else None,
-        fronts=_fronts(lines, f"-{slug}"),
-        significance=significance,
-        ranks=rank_drawing,
-        curves=curves,
-        pictures=draw_pictures(panel, [line.method for line in lines]),
-        files=(
-            (f"significance-{slug}", _pair_rows(pairs)),
-            (f"ranks-{slug}", _rank_rows(shares)),
+        table=main_table(methods, dataset.unit, caption, seeds=seeds),
+        frames={f"table-{slug}": methods, f"significance-{slug}": pairs, f"ranks-{slug}": shares},
+        ranking=None if pairs.empty else ranking_table(methods, pairs, ranks),
+        fronts=tuple(_fronts(methods, f"-{slug}")),
+        comparison=() if pairs.empty else _comparison(pairs, ranks, slug),
+        curves=tuple(_curves(dataset)),
+        cases=cases,
+        notes=notes,
+    )
+
+
+def overall_section(results: Results) -> Section:
+    """All data sets together, each with the same weight.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> results = read_results(write_record(Path("results"), failed).parent)
+        >>> overall_section(results).stem
+        'overall'
+    """
+    datasets = results.datasets
+    units = sorted({dataset.unit for dataset in datasets})
+    tables, names = [d.methods for d in datasets], [d.name for d in datasets]
+    methods = overall_table(tables, names, one_unit=len(units) == 1)
+    caption = (
+        f"All {len(datasets)} data sets: mean of their means ± standard deviation over "
+        "data sets [95 % interval of the mean]"
+    )
+    table = main_table(methods, "/".join(units), caption, seeds=False)
+    fronts = tuple(_fronts(methods, ""))
+    return Section("All data sets", "overall", table, {"overall": methods}, fronts=fronts)
+
+
+def _fronts(methods: "DataFrame", suffix: str) -> Iterator[Drawing]:
+    methods = methods.assign(method=marked_names(methods))
+    for quantity in PLOTTED:
+        known = methods.dropna(subset=[QUALITY, quantity.key])
+        if len(known):
+            yield render(
+                partial(
+                    scatter.draw_scatter,
+                    known.assign(**{quantity.key: known[quantity.key] / quantity.scale}),
+                    quantity.key,
+                    quantity.heading,
+                ),
+                f"pareto-{quantity.key.replace('_', '-')}{suffix}",
+                quantity.title,
+                f"{quantity.title} against IoU of {len(known)} methods; see the table above.",
+                wide=len(known) > scatter.MANY,
+            )
+
+
+def _comparison(pairs: "DataFrame", ranks: "DataFrame", slug: str) -> tuple[Drawing, Drawing]:
+    wide = ranks.shape[1] > matrices.MANY
+    differ = int((pairs["better"] != "").sum())
+    return (
+        render(
+            partial(matrices.draw_significance, pairs),
+            f"significance-{slug}",
+            "Who is better than whom",
+            f"{differ} of {len(pairs)} pairs of methods differ; the numbers are in the CSV file.",
+            wide=wide,
+        ),
+        render(
+            partial(matrices.draw_ranks, ranks),
+            f"ranks-{slug}",
+            "How stable the ranks are",
+            "Share of the bootstrap samples in which each method has each rank; the numbers are "
+            "in the table of ranks.",
+            wide=wide,
         ),
     )
 
 
-def overall_section(compared: Field) -> Section:
-    """All data sets together, each with the same weight."""
-    lines = overall_lines(compared)
-    units = {panel.unit for panel in compared.panels}
-    caption = (
-        f"All {len(compared.panels)} data sets: mean of their means ± standard deviation over "
-        "data sets [95 % interval of the mean]"
-    )
-    table = main_table(lines, "/".join(sorted(units)), caption, seeds=False)
-    return Section("All data sets", "overall", table, fronts=_fronts(lines, ""))
+def _curves(dataset: DatasetResults) -> Iterator[Drawing]:
+    curves = training_curves(dataset)
+    if not curves.empty:
+        yield render(
+            partial(matrices.draw_curves, curves),
+            f"curves-{dataset.slug}",
+            "Validation IoU while training",
+            "One plot for each method.",
+            wide=True,
+        )
 
 
-def _fronts(lines: Sequence[Line], suffix: str) -> tuple[Drawing, ...]:
-    drawings = []
-    for quantity in COSTS:
-        if quantity.key not in PLOTTED:
-            continue
-        points = []
-        for line in lines:
-            summary, cost = line.summary.get(QUALITY), line.costs[quantity.key]
-            if summary is not None and summary.mean is not None and cost is not None:
-                cost /= quantity.scale
-                points.append(Point(line.name, cost, summary.mean, summary.ci95))
-        if points:
-            name = f"pareto-{quantity.key.replace('_', '-')}{suffix}"
-            svg = draw_scatter(points, cost=quantity.heading, quality="IoU", id_prefix=name)
-            text = f"{quantity.title} against IoU of {len(points)} methods; see the table above."
-            drawings.append(Drawing(name, quantity.title, text, svg, len(points) > 12))
-    return tuple(drawings)
+def training_curves(dataset: DatasetResults) -> "DataFrame":
+    """Validation IoU while training: the mean over a method's trials, where all have the epoch.
 
+    Returns:
+        One row per epoch, one column per method that has a log, best first.
 
-def _curves(panel: Panel) -> dict[str, list[tuple[int, float]]]:
-    """Mean validation IoU of a method's seeds and folds at each epoch that all of them tell."""
+    Example:
+        >>> from bmis.metrics import METRICS
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> cases = {"id": ["a"], **dict.fromkeys(METRICS, [0.5])}
+        >>> log = [{"epoch": 1, "val_iou": 0.25}, {"epoch": 2, "val_iou": 0.5}]
+        >>> record = Record(Trial("polyps", "unet"), Conditions(), "done", cases=cases,
+        ...                 summary={"cases": {}}, training={"log": log})
+        >>> (polyps,) = read_results(write_record(Path("results"), record).parent).datasets
+        >>> training_curves(polyps)["unet"].to_dict()
+        {1: 0.25, 2: 0.5}
+    """
+    pd = require("pandas", extra="train")
     curves = {}
-    entries = [*panel.scored, *(e for e in panel.entries.values() if not e.scored)]
-    for entry in entries:
-        logs = [log for record in entry.records if (log := _log(record.training.get("log")))]
-        if logs:
-            epochs = sorted(set.intersection(*(set(log) for log in logs)))
-            points = [(e, sum(log[e] for log in logs) / len(logs)) for e in epochs]
-            if points:
-                curves[entry.method] = points
-    return curves
+    for method in dataset.methods["method"]:
+        logs = [_log(record.training.get("log")) for record in dataset.records_of(method)]
+        known = pd.DataFrame(dict(enumerate(filter(None, logs)))).dropna()
+        if not known.empty:
+            curves[method] = known.mean(axis=1)
+    return pd.DataFrame(curves).sort_index()  # type: ignore[no-any-return]
 
 
 def _log(rows: object) -> dict[int, float]:
-    """Validation IoU by epoch; rows that do not tell it are left out."""
+    """Validation IoU by epoch; rows without it are left out."""
     found: dict[int, float] = {}
     for row in rows if isinstance(rows, list | tuple) else ():
         epoch, value = (row.get("epoch"), row.get("val_iou")) if isinstance(row, dict) else (0, 0)
@@ -183,22 +216,3 @@ def _log(rows: object) -> dict[int, float]:
         if 0 < epoch < 10**7 and 0 <= value <= 1:
             found[epoch] = float(value)
     return found
-
-
-def _describe(pairs: Sequence[Pair]) -> str:
-    sure = sum(pair.significant for pair in pairs)
-    return f"{sure} of {len(pairs)} pairs of methods differ; the numbers are in the CSV file."
-
-
-def _pair_rows(pairs: Sequence[Pair]) -> tuple[tuple[object, ...], ...]:
-    head = ("first", "second", "images", "mean_difference", "p", "p_holm", "better")
-    rows: list[tuple[object, ...]] = [head]
-    for pair in pairs:
-        better = (pair.first if pair.mean > 0 else pair.second) if pair.significant else ""
-        rows.append((pair.first, pair.second, pair.n, pair.mean, pair.p, pair.adjusted, better))
-    return tuple(rows)
-
-
-def _rank_rows(shares: dict[str, NDArray[np.float64]]) -> tuple[tuple[object, ...], ...]:
-    head = ("method", *(f"rank_{rank + 1}" for rank in range(len(shares))))
-    return (head, *((name, *map(float, share)) for name, share in shares.items()))

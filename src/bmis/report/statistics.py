@@ -1,50 +1,33 @@
-"""Tests, ranks, fronts and scores; every formula stands in ``docs/reference/report.md``."""
+"""Tests, ranks, Pareto fronts and scores; ``docs/reference/report.md`` gives every formula."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import combinations
 from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import DataError
+from bmis.errors import DataError, require
 from bmis.metrics import Summary, paired_difference, student_quantile
-from bmis.report.results import Values
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 ALPHA = 0.05
 SAMPLES = 2000  # of the bootstrap: a share is then known to about 0.01
 _LOW, _HIGH, _FLOOR = 10, 90, 0.05  # percentiles and floor of the score's terms, as in U-Bench
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two methods on the same images.
-
-    Attributes:
-        first: One method.
-        second: The other.
-        n: How many images.
-        mean: Mean of first minus second.
-        p: Wilcoxon's signed-rank test, two-sided.
-        adjusted: ``p`` by Holm's correction over all pairs of the data set.
-    """
-
-    first: str
-    second: str
-    n: int
-    mean: float
-    p: float
-    adjusted: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the methods differ at the level 0.05, all pairs taken together."""
-        return self.adjusted < ALPHA and self.mean != 0
+_PAIR = ("first", "second", "images", "mean_difference", "p", "p_holm", "better")
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: adjusted p-values in the order of the given ones."""
+    """Holm's step-down correction (1979): adjusted p-values in the order of the given ones.
+
+    Example:
+        >>> holm([0.5, 0.01, 0.02])
+        [0.5, 0.03, 0.04]
+    """
     adjusted = [0.0] * len(p)
     highest = 0.0
     for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
@@ -53,65 +36,114 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare_pairs(values: Mapping[str, Values]) -> list[Pair]:
-    """All pairs of methods, in the order given.
+def compare_pairs(quality: "DataFrame") -> "DataFrame":
+    """Wilcoxon's signed-rank test of all pairs of methods, Holm-corrected.
 
     Args:
-        values: For each method the images' values, means over the seeds.
+        quality: One row per image, one column per method; NaN where a value is undefined.
+
+    Returns:
+        One row per pair, with the columns of ``significance-<data set>.csv``: ``first`` and
+        ``second`` (methods), ``images`` (their number), ``mean_difference`` (first minus second),
+        ``p`` (two-sided), ``p_holm`` (corrected over all rows) and ``better`` (the better method
+        at the level 0.05; "" where the two do not differ).
 
     Raises:
-        DataError: See ``metrics.paired_difference``.
+        DataError: A value that one method of a pair lacks; see ``metrics.paired_difference``.
+        MissingExtraError: scipy is not installed.
+
+    Example:
+        >>> from pandas import DataFrame
+        >>> iou = [0.5, 0.6, 0.7, 0.8, 0.9, 0.55, 0.65, 0.75]
+        >>> quality = DataFrame({"bmis": iou, "unet": [value - 0.1 for value in iou]})
+        >>> compare_pairs(quality)[["first", "second", "p_holm", "better"]].to_dict("records")
+        [{'first': 'bmis', 'second': 'unet', 'p_holm': 0.0078125, 'better': 'bmis'}]
     """
-    names = list(values)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    tests = []
-    for a, b in pairs:
+    values = {
+        str(name): {str(c): None if math.isnan(value) else value for c, value in column.items()}
+        for name, column in quality.items()
+    }
+    rows = []
+    for a, b in combinations(values, 2):
         try:
-            tests.append(paired_difference(values[a], values[b]))
+            test = paired_difference(values[a], values[b])
         except DataError as error:
             raise DataError(f"{a} and {b} cannot be compared: {error}") from error
-    adjusted = holm([test.p for test in tests])
-    return [
-        Pair(a, b, test.n, test.mean, test.p, corrected)
-        for (a, b), test, corrected in zip(pairs, tests, adjusted, strict=True)
+        rows.append((a, b, test.n, test.mean, test.p))
+    adjusted = holm([p for *_, p in rows])
+    found = [
+        (a, b, n, mean, p, corrected, _better(a, b, mean, corrected))
+        for (a, b, n, mean, p), corrected in zip(rows, adjusted, strict=True)
     ]
+    return require("pandas", extra="train").DataFrame(found, columns=_PAIR)  # type: ignore[no-any-return]
 
 
-def bootstrap_ranks(
-    values: Mapping[str, Values], *, samples: int = SAMPLES, seed: int = 0
-) -> dict[str, NDArray[np.int64]]:
+def _better(first: str, second: str, mean: float, p: float) -> str:
+    if p >= ALPHA or mean == 0:
+        return ""
+    return first if mean > 0 else second
+
+
+def bootstrap_ranks(quality: "DataFrame", *, samples: int = SAMPLES, seed: int = 0) -> "DataFrame":
     """Ranks by the mean over images drawn with replacement, the same images for all methods.
 
     Args:
-        values: As for ``compare_pairs``; images that lack a value are left out for all.
-        samples: How often is drawn.
-        seed: Of the drawing.
+        quality: As for ``compare_pairs``; images that lack a value are left out for all methods.
+        samples: Number of bootstrap samples.
+        seed: Seed of the bootstrap.
 
     Returns:
-        For each method (samples,) ranks; 1 is best, equal means share the better rank.
+        One row per sample, one column per method; 1 is best, equal means share the better rank.
+        No columns where no image has all values.
+
+    Example:
+        >>> from pandas import DataFrame
+        >>> quality = DataFrame({"bmis": [0.8, 0.9], "unet": [0.6, 0.7]})
+        >>> bootstrap_ranks(quality, samples=3).to_dict("list")
+        {'bmis': [1, 1, 1], 'unet': [2, 2, 2]}
     """
-    if not values:
-        return {}
-    first = next(iter(values.values()))
-    ids = [case for case in first if all(table.get(case) is not None for table in values.values())]
-    table = np.array([[column[case] for case in ids] for column in values.values()], np.float64)
-    if not ids:
-        return {}
-    draws = np.random.default_rng(seed).multinomial(
-        len(ids), np.full(len(ids), 1 / len(ids)), size=samples
-    )
-    means = np.round(draws @ table.T / len(ids), 12)  # (samples, methods); no order by rounding
+    frame = require("pandas", extra="train").DataFrame
+    table = quality.dropna()
+    count = len(table)
+    if table.empty:
+        return frame()  # type: ignore[no-any-return]
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(count, np.full(count, 1 / count), size=samples)
+    means = np.round(draws @ table.to_numpy() / count, 12)  # no order by rounding errors
     ranks = 1 + (means[:, None, :] > means[:, :, None]).sum(axis=2)
-    return dict(zip(values, ranks.T, strict=True))
+    return frame(ranks, columns=table.columns)  # type: ignore[no-any-return]
 
 
-def rank_shares(ranks: NDArray[np.int64], methods: int) -> NDArray[np.float64]:
-    """(methods,) share of the samples in which a method has rank 1, 2, ..."""
-    return np.bincount(ranks, minlength=methods + 1)[1:] / ranks.size
+def rank_shares(ranks: "DataFrame") -> "DataFrame":
+    """Share of the samples in which a method has each rank.
+
+    Args:
+        ranks: What ``bootstrap_ranks`` gives.
+
+    Returns:
+        One row per method, with the columns ``rank_1``, ``rank_2`` and so on up to
+        the number of methods.
+
+    Example:
+        >>> from pandas import DataFrame
+        >>> rank_shares(DataFrame({"bmis": [1, 1], "unet": [2, 2]})).loc["bmis"].to_dict()
+        {'rank_1': 1.0, 'rank_2': 0.0}
+    """
+    count = ranks.shape[1]
+    shares = {rank: (ranks == rank).sum() / len(ranks) for rank in range(1, count + 1)}
+    frame = require("pandas", extra="train").DataFrame(shares, index=ranks.columns)
+    return frame.add_prefix("rank_")  # type: ignore[no-any-return]
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Which (cost, quality) points no other is at least as good as in both and better in one."""
+    """Indices of the points (cost, quality) that no other point dominates, cheapest first.
+
+    A point dominates another if it is at least as good in both and better in one.
+
+    Example:
+        >>> pareto_front([(3.0, 0.9), (1.0, 0.8), (2.0, 0.7)])
+        [1, 0]
+    """
     order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
     front: list[int] = []
     for index in order:
@@ -121,70 +153,60 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-@dataclass(frozen=True)
-class Score:
-    """The quality-and-cost score of one method; all numbers from 0.05 to 1.
-
-    Attributes:
-        quality: Term of the IoU.
-        parameters: Term of the parameters.
-        macs: Term of the MACs.
-        speed: Term of the throughput.
-        cost: Harmonic mean of the last three.
-        score: Harmonic mean of ``quality`` and ``cost``.
-    """
-
-    quality: float
-    parameters: float
-    macs: float
-    speed: float
-    cost: float
-    score: float
-
-
-def quality_cost_scores(rows: Mapping[str, tuple[float, float, float, float]]) -> dict[str, Score]:
+def quality_cost_scores(methods: "DataFrame") -> "DataFrame":
     """The U-Score of U-Bench (arXiv:2510.07041), its percentiles taken over these methods.
 
     Args:
-        rows: For each method IoU, parameters, MACs and images per second.
+        methods: One row per method, with the columns ``iou``, ``parameters``, ``macs`` and
+            ``images_per_second``; rows that lack a value get no score.
 
     Returns:
-        Nothing below three methods, since a scale needs a field.
+        The columns ``quality``, ``parameters``, ``macs``, ``speed`` (the terms), ``cost``
+        (harmonic mean of the last three) and ``score`` (harmonic mean of ``quality`` and
+        ``cost``), all from 0.05 to 1. No rows below three methods: the scale needs a range.
+
+    Example:
+        >>> from pandas import DataFrame
+        >>> row = {"iou": 0.8, "parameters": 1e6, "macs": 1e9, "images_per_second": 50.0}
+        >>> quality_cost_scores(DataFrame([row] * 3))["score"].to_list()
+        [1.0, 1.0, 1.0]
     """
-    if len(rows) < 3:
-        return {}
-    quality, parameters, macs, speed = zip(*rows.values(), strict=True)
-    terms = (
-        _term(quality),
-        _term([-math.log(value) for value in parameters]),
-        _term([-math.log(value) for value in macs]),
-        _term(speed),
-    )
-    scores = {}
-    for name, (q, p, m, s) in zip(rows, zip(*terms, strict=True), strict=True):
-        cost = 3 / (1 / p + 1 / m + 1 / s)
-        scores[name] = Score(q, p, m, s, cost, 2 / (1 / q + 1 / cost))
-    return scores
+    pd = require("pandas", extra="train")
+    methods = methods.dropna()
+    names = ["quality", "parameters", "macs", "speed", "cost", "score"]
+    if len(methods) < 3:
+        return pd.DataFrame(columns=names, dtype="float64")  # type: ignore[no-any-return]
+    q = _term(methods["iou"].to_list())
+    p, m = (_term([-math.log(v) for v in methods[key]]) for key in ("parameters", "macs"))
+    s = _term(methods["images_per_second"].to_list())
+    cost = 3 / (1 / p + 1 / m + 1 / s)
+    columns = (q, p, m, s, cost, 2 / (1 / q + 1 / cost))
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=methods.index)  # type: ignore[no-any-return]
 
 
-def _term(values: Sequence[float]) -> list[float]:
+def _term(values: Sequence[float]) -> NDArray[np.float64]:
     """Scaled from the 10th percentile at 0 to the 90th at 1, cut off there, at least 0.05."""
-    low, high = np.percentile(values, (_LOW, _HIGH))
+    given = np.asarray(values, dtype=np.float64)
+    low, high = np.percentile(given, (_LOW, _HIGH))
     if high <= low:
-        return [1.0 if value >= high else _FLOOR for value in values]
-    return [float(max(_FLOOR, min(1.0, (v - low) / (high - low)))) for v in values]
+        return np.where(given >= high, 1.0, _FLOOR)
+    return np.clip((given - low) / (high - low), _FLOOR, 1.0)  # type: ignore[no-any-return]
 
 
-def overall(summaries: Sequence[Summary]) -> Summary:
-    """Over data sets, each with the same weight.
+def overall_summary(summaries: Sequence[Summary]) -> Summary:
+    """One metric over data sets, each with the same weight.
 
     Args:
-        summaries: One of each data set.
+        summaries: The metric on each data set.
 
     Returns:
         The mean of the means, their standard deviation over the data sets, and the mean's 95 %
         interval from the sampling of images (Welch and Satterthwaite). No mean where a data set
         has none.
+
+    Example:
+        >>> overall_summary([Summary(9, 0, mean, None, None) for mean in (0.5, 1.0)]).mean
+        0.75
     """
     means = [summary.mean for summary in summaries if summary.mean is not None]
     if not means or len(means) < len(summaries):
@@ -193,9 +215,7 @@ def overall(summaries: Sequence[Summary]) -> Summary:
     spread = stdev(means) if len(means) > 1 else None
     if any(summary.std is None for summary in summaries):
         return Summary(len(means), 0, mean, spread, None)
-    errors = [
-        ((s.std or 0.0) ** 2 / s.n, s.n - 1) for s in summaries
-    ]  # squared, degrees_of_freedom
+    errors = [((s.std or 0.0) ** 2 / s.n, s.n - 1) for s in summaries]  # squared, with n - 1
     squared = sum(error for error, _ in errors)
     reach = 0.0
     if squared > 0:

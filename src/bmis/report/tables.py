@@ -1,30 +1,46 @@
-"""The tables of a report, before they become HTML, Markdown, LaTeX or CSV."""
+"""The tables of a report as they are shown, before they become HTML, Markdown or LaTeX."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bmis.metrics import METRICS, Summary
-from bmis.records import Record
-from bmis.report.quantities import COSTS, QUALITY, SECONDS, Quantity, metrics
-from bmis.report.results import Field, cost_median, plain
-from bmis.report.rows import Line, score_lines
-from bmis.report.statistics import Pair, Score
+from bmis.errors import require
+from bmis.report.methods import COMPLETE
+from bmis.report.quantities import COSTS, QUALITY, SCORE, SECONDS, Quantity, metrics
+from bmis.report.results import Results, plain
+from bmis.report.statistics import quality_cost_scores
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MISSING = "missing"
+_ABOUT = {"group": "Group", "source": "Source", "licence": "Licence"}
+_TERMS = {
+    "quality": "Quality term",
+    "parameters": "Parameter term",
+    "macs": "MACs term",
+    "speed": "Speed term",
+    "cost": "Cost term",
+}
 
 
 @dataclass(frozen=True)
 class Value:
-    """One field of a table.
+    """One value of a table.
 
     Attributes:
-        text: As it is shown.
+        text: The value as it is shown.
         number: What it is sorted by; None sorts last.
         spread: Standard deviation and interval as text, shown smaller.
         mark: "best", "second", "absent" (no value), "text" (a word) or "".
+
+    Example:
+        >>> Value("0.812", 0.8123, ("±0.100", "[0.790, 0.834]"), "best").mark
+        'best'
     """
 
     text: str
@@ -39,198 +55,215 @@ class Table:
 
     Attributes:
         caption: What it shows.
-        headings: One for each column, that of the rows' names first.
-        rows: Name and values of each row.
-        raw: Headings and rows of the CSV file: the same numbers, not rounded and in full.
-        notes: Below it.
+        names: What each row begins with.
+        columns: The values under each heading, one per row.
+        notes: Sentences below it.
+
+    Example:
+        >>> table = Table("Costs", ["unet"], {"Parameters (M)": [Value("34.5", 34.5e6)]})
+        >>> table.headings
+        ['Method', 'Parameters (M)']
     """
 
     caption: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Value, ...]], ...]
-    raw: tuple[tuple[object, ...], ...] = ()
-    notes: tuple[str, ...] = ()
+    names: Sequence[str]
+    columns: Mapping[str, Sequence[Value]]
+    notes: Sequence[str] = ()
+
+    @property
+    def headings(self) -> list[str]:
+        """Headings of all columns, that of the names first."""
+        return ["Method", *self.columns]
+
+    @property
+    def rows(self) -> list[tuple[str, tuple[Value, ...]]]:
+        """Name and values of each row."""
+        return list(zip(self.names, zip(*self.columns.values(), strict=True), strict=True))
 
 
-def main_table(lines: Sequence[Line], unit: str, caption: str, *, seeds: bool = True) -> Table:
+def main_table(methods: "DataFrame", unit: str, caption: str, *, seeds: bool = True) -> Table:
     """Scores and costs side by side.
 
     Args:
-        lines: The methods, in order.
-        unit: Of distances.
-        caption: Of the table.
+        methods: One row per method, in order; see ``methods.method_table``.
+        unit: Unit of distances.
+        caption: Caption of the table.
         seeds: Whether the standard deviation over seeds is a column.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> (polyps,) = read_results(write_record(Path("results"), failed).parent).datasets
+        >>> main_table(polyps.methods, "px", "Polyps").notes
+        ['† unet: failed (out of memory)']
     """
-    scores = score_lines(lines)
-    scored = metrics(unit)
-    columns = [_metric_column(quantity, lines) for quantity in scored]
-    headings = [quantity.heading for quantity in scored]
+    rows = methods.to_dict("records")
+    complete = [row["state"] == COMPLETE for row in rows]
+    columns = {
+        quantity.heading: mark_best([_score(row, quantity) for row in rows], quantity, complete)
+        for quantity in metrics(unit)
+    }
     if seeds:
-        columns.append([_seed_value(line) for line in lines])
-        headings.append("Seed std (IoU)")
-    columns += [_cost_column(quantity, lines) for quantity in COSTS]
-    headings += [quantity.heading for quantity in COSTS]
-    columns.append(score_column(lines, scores))
-    headings.append("Quality-cost score")
-    rows = tuple(
-        (line.name, tuple(column[index] for column in columns)) for index, line in enumerate(lines)
-    )
-    notes = tuple(f"† {line.method}: {line.state}" for line in lines if line.state)
-    raw = _raw(lines, scores)
-    return Table(caption, ("Method", *headings), rows, raw, notes)
+        stds = (row[f"{QUALITY}_seed_std"] for row in rows)
+        columns["Seed std (IoU)"] = [_number(std, f"{std:.4f}") for std in stds]
+    for quantity in COSTS:
+        columns[quantity.heading] = _cost_column(methods[quantity.key], quantity, complete)
+    columns[SCORE.heading] = _hundredths(methods[SCORE.key])
+    notes = [f"† {row['method']}: {row['state']}" for row in rows if row["state"] != COMPLETE]
+    return Table(caption, marked_names(methods), columns, notes)
 
 
-def _metric_column(quantity: Quantity, lines: Sequence[Line]) -> list[Value]:
-    def value(line: Line) -> Value:
-        summary = line.summary.get(quantity.key)
-        if summary is None or summary.mean is None:
-            return absent(line.state if not line.summary else "")
-        parts = []
-        if summary.std is not None:
-            parts.append(f"±{quantity.show(summary.std)}")
-        if summary.ci95 is not None:
-            parts.append(f"[{', '.join(quantity.show(side) for side in summary.ci95)}]")
-        return Value(quantity.show(summary.mean), summary.mean, tuple(parts))
+def marked_names(methods: "DataFrame") -> list[str]:
+    """Names of the methods, those that lack a trial with a mark.
 
-    return mark_best([value(line) for line in lines], quantity, [line.complete for line in lines])
+    Example:
+        >>> from pandas import DataFrame
+        >>> marked_names(DataFrame({"method": ["a", "b"], "state": ["complete", "missing"]}))
+        ['a', 'b †']
+    """
+    states = zip(methods["method"], methods["state"], strict=True)
+    return [name if state == COMPLETE else f"{name} †" for name, state in states]
 
 
-def absent(state: str = "") -> Value:
-    """What stands where there is no value: "failed" if all that was run did, else "missing"."""
-    return Value("failed" if state.startswith("failed") else MISSING, mark="absent")
+def ranking_table(methods: "DataFrame", pairs: "DataFrame", ranks: "DataFrame") -> Table:
+    """Ranks, significant wins and losses, and the terms of the quality-and-cost score.
+
+    Args:
+        methods: One row per method, in order; see ``methods.method_table``.
+        pairs: What ``statistics.compare_pairs`` gives.
+        ranks: What ``statistics.bootstrap_ranks`` gives.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> from bmis.report.statistics import bootstrap_ranks, compare_pairs
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> (polyps,) = read_results(write_record(Path("results"), failed).parent).datasets
+        >>> pairs, ranks = compare_pairs(polyps.quality), bootstrap_ranks(polyps.quality)
+        >>> ranking_table(polyps.methods, pairs, ranks).names
+        []
+    """
+    shown = methods[methods["method"].isin(list(ranks))]
+    names = shown["method"]
+    differ = pairs[pairs["better"] != ""]
+    won = Counter(differ["better"])
+    decided = Counter([*differ["first"], *differ["second"]])
+    columns = {
+        "Rank": [_rank(ranks[name]) for name in names],
+        "First in": [_share(float((ranks[name] == 1).mean())) for name in names],
+        "Better than": [_count(won[name]) for name in names],
+        "Worse than": [_count(decided[name] - won[name]) for name in names],
+    }
+    complete = methods[methods["state"] == COMPLETE].set_index("method")
+    scores = quality_cost_scores(complete[["iou", "parameters", "macs", "images_per_second"]])
+    scores = scores.reindex(names)
+    for term, heading in _TERMS.items():
+        columns[heading] = [_number(value, f"{value:.2f}") for value in scores[term]]
+    columns["Score"] = [_number(value, f"{100 * value:.1f}") for value in scores["score"]]
+    caption = "Ranks by IoU, significant differences, quality-cost score"
+    return Table(caption, marked_names(shown), columns)
 
 
-def _seed_value(line: Line) -> Value:
-    std = line.seed_std.get(QUALITY)
-    return absent() if std is None else Value(f"{std:.4f}", std)
+def costs_frame(results: Results) -> "DataFrame":
+    """What each network is and costs: medians over all trials, training time per data set.
+
+    Returns:
+        One row per method, with the columns of ``costs.csv``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> from bmis.report.results import read_results
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", costs={"macs": 1e9})
+        >>> costs = costs_frame(read_results(write_record(Path("results"), failed).parent))
+        >>> costs[["method", "macs"]].to_dict("records")
+        [{'method': 'unet', 'macs': 1000000000.0}]
+    """
+    about = [_about(results, method) for method in results.methods]
+    frame = require("pandas", extra="train").DataFrame(about, index=results.methods)
+    keys = [quantity.key for quantity in COSTS if quantity is not SECONDS]
+    frame = frame.join(results.trials.groupby("method")[keys].median())
+    for dataset in results.datasets:
+        seconds = dataset.methods.set_index("method")[SECONDS.key]
+        frame[f"{SECONDS.key}:{dataset.name}"] = seconds
+    return frame.rename_axis("method").reset_index()  # type: ignore[no-any-return]
 
 
-def _cost_column(quantity: Quantity, lines: Sequence[Line]) -> list[Value]:
-    values = []
-    for line in lines:
-        cost = line.costs[quantity.key]
-        values.append(absent() if cost is None else Value(quantity.show(cost), cost))
-    return mark_best(values, quantity, [line.complete for line in lines])
+def costs_table(costs: "DataFrame") -> Table:
+    """The networks and their costs.
 
+    Args:
+        costs: What ``costs_frame`` gives.
 
-def score_column(lines: Sequence[Line], scores: Mapping[str, Score]) -> list[Value]:
-    """The quality-and-cost scores in hundredths, as U-Bench gives them."""
-    found = (scores.get(line.method) for line in lines)
-    values = [absent() if score is None else _score_value(score) for score in found]
-    rising = Quantity("score", "", rising=True)
-    return mark_best(values, rising, [True] * len(lines))
-
-
-def _score_value(score: Score) -> Value:
-    return Value(f"{100 * score.score:.1f}", score.score)
-
-
-def ranking_table(
-    lines: Sequence[Line],
-    pairs: Sequence[Pair],
-    ranks: Mapping[str, NDArray[np.int64]],
-    scores: Mapping[str, Score],
-) -> Table:
-    """Ranks, significant wins and losses, and the terms of the quality-and-cost score."""
-    rows = []
-    for line in lines:
-        if line.method not in ranks:
-            continue
-        mine = ranks[line.method]
-        low, high = np.percentile(mine, (2.5, 97.5))
-        beats, beaten = _wins(line.method, pairs)
-        first = float((mine == 1).mean())
-        middle = float(np.median(mine))
-        rank = Value(f"{middle:g}", middle, (f"[{low:.0f}, {high:.0f}]",))
-        values = [rank, Value(f"{100 * first:.0f} %", first)]
-        values += [Value(str(beats), beats), Value(str(beaten), beaten)]
-        score = scores.get(line.method)
-        for term in ("quality", "parameters", "macs", "speed", "cost"):
-            number = None if score is None else getattr(score, term)
-            values.append(absent() if number is None else Value(f"{number:.2f}", number))
-        values.append(absent() if score is None else _score_value(score))
-        rows.append((line.name, tuple(values)))
-    headings = ("Method", "Rank", "First in", "Better than", "Worse than", "Quality term",
-                "Parameter term", "MACs term", "Speed term", "Cost term", "Score")  # fmt: skip
-    return Table("Ranks by IoU, significant differences, quality-cost score", headings, tuple(rows))
-
-
-def _wins(method: str, pairs: Sequence[Pair]) -> tuple[int, int]:
-    """How many methods one is significantly better and worse than."""
-    won = lost = 0
-    for pair in pairs:
-        if pair.significant and method in (pair.first, pair.second):
-            better = pair.first if pair.mean > 0 else pair.second
-            won, lost = won + (better == method), lost + (better != method)
-    return won, lost
-
-
-def costs_table(field: Field) -> Table:
-    """What each network is and costs, over all its trials; training time for each data set."""
-    quantities = [quantity for quantity in COSTS if quantity.key != SECONDS]
-    columns = []
-    for quantity in quantities:
-        costs = [cost_median(_records(field, m), quantity.key) for m in field.methods]
-        columns.append(_marked(costs, quantity))
-    (seconds,) = (quantity for quantity in COSTS if quantity.key == SECONDS)
-    for panel in field.panels:
-        columns.append(_marked([panel.entries[m].costs[SECONDS] for m in field.methods], seconds))
-    rows, raw = [], []
-    for index, method in enumerate(field.methods):
-        values = tuple(column[index] for column in columns)
-        about = _about(_records(field, method))
-        rows.append((method, (*(Value(text, mark="text") for text in about), *values)))
-        raw.append((method, *about, *(value.number for value in values)))
-    headings = ["Method", "Group", "Source", "Licence"]
-    headings += [quantity.heading for quantity in quantities]
-    headings += [f"Training on {panel.name} (s/epoch)" for panel in field.panels]
-    keys = ["method", "group", "source", "licence", *(q.key for q in quantities)]
-    keys += [f"{SECONDS}:{panel.name}" for panel in field.panels]
+    Example:
+        >>> from pandas import DataFrame
+        >>> costs = DataFrame({"method": ["unet"], "group": ["classic"], "macs": [5e10]})
+        >>> [column[0].text for column in costs_table(costs).columns.values()]
+        ['classic', '50.0']
+    """
+    known = {quantity.key: quantity for quantity in COSTS}
+    columns: dict[str, list[Value]] = {}
+    for key in costs.columns[1:]:
+        name, _, dataset = key.partition(":")
+        if name in _ABOUT:
+            columns[_ABOUT[name]] = [Value(text, mark="text") for text in costs[key]]
+        else:
+            heading = f"Training on {dataset} (s/epoch)" if dataset else known[name].heading
+            columns[heading] = _cost_column(costs[key], known[name], [True] * len(costs))
     caption = "Networks and their costs, medians over all trials"
-    return Table(caption, tuple(headings), tuple(rows), (tuple(keys), *raw))
+    return Table(caption, list(costs["method"]), columns)
 
 
-def _records(field: Field, method: str) -> list[Record]:
-    return [record for record in field.records if record.trial.method == method]
+def missing_table(trials: "DataFrame") -> Table:
+    """All trials without a result, and why.
 
+    Args:
+        trials: See ``results.Results``.
 
-def _marked(costs: Sequence[float | None], quantity: Quantity) -> list[Value]:
-    values = [absent() if c is None else Value(quantity.show(c), c) for c in costs]
-    return mark_best(values, quantity, [True] * len(values))
-
-
-def _about(records: Sequence[Record]) -> list[str]:
-    told = next((record.model for record in records if record.model), {})
-    return [plain(told.get(key)) for key in ("group", "source", "licence")]
-
-
-def lacks_table(field: Field) -> Table:
-    """All trials without a result, and why."""
-    rows = []
-    for lack in field.lacks:
-        trial = lack.trial
-        fold = "" if trial.fold is None else plain(trial.fold)
-        why = "was not run" if lack.reason is None else f"failed: {lack.reason}"
-        texts = (trial.dataset, fold, str(trial.seed), why)
-        rows.append((trial.method, tuple(Value(text, mark="text") for text in texts)))
-    headings = ("Method", "Data set", "Fold", "Seed", "Why there is no result")
-    return Table("Trials without a result; nothing is put in their place", headings, tuple(rows))
+    Example:
+        >>> from pandas import DataFrame
+        >>> row = {"dataset": "polyps", "method": "unet", "fold": "", "seed": 1}
+        >>> table = missing_table(DataFrame([{**row, "status": "missing", "reason": ""}]))
+        >>> table.columns["Why there is no result"][0].text
+        'was not run'
+    """
+    lacking = trials[trials["status"] != "done"]
+    rows = lacking.to_dict("records")
+    texts = {
+        "Data set": [row["dataset"] for row in rows],
+        "Fold": [row["fold"] for row in rows],
+        "Seed": [str(row["seed"]) for row in rows],
+        "Why there is no result": [
+            f"failed: {row['reason']}" if row["status"] == "failed" else "was not run"
+            for row in rows
+        ],
+    }
+    columns = {
+        head: [Value(text, mark="text") for text in column] for head, column in texts.items()
+    }
+    caption = "Trials without a result; nothing is put in their place"
+    return Table(caption, list(lacking["method"]), columns)
 
 
 def mark_best(values: Sequence[Value], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
     """Mark the best value and the second best; equal ones share their place.
 
     Args:
-        values: A column.
-        quantity: Tells which way is better.
+        values: One column.
+        quantity: What the values are; it knows which way is better.
         counts: Whether each value takes part.
+
+    Example:
+        >>> values = [Value("2", 2.0), Value("1", 1.0), Value("3", 3.0)]
+        >>> [value.mark for value in mark_best(values, Quantity("mb", "Memory"), [True] * 3)]
+        ['second', 'best', '']
     """
     takes_part = list(counts)
-    numbers = {
-        value.number
-        for value, counted in zip(values, takes_part, strict=True)
-        if value.number is not None and counted
-    }
+    pairs = list(zip(values, takes_part, strict=True))
+    numbers = {value.number for value, counted in pairs if counted and value.number is not None}
     order = sorted(numbers, reverse=quantity.rising)
     if len(order) < 2:  # all are equal, or there is but one
         return list(values)
@@ -239,32 +272,58 @@ def mark_best(values: Sequence[Value], quantity: Quantity, counts: Iterable[bool
         replace(value, mark=marks[value.number])
         if counted and value.number is not None and value.number in marks
         else value
-        for value, counted in zip(values, takes_part, strict=True)
+        for value, counted in pairs
     ]
 
 
-def _raw(lines: Sequence[Line], scores: Mapping[str, Score]) -> tuple[tuple[object, ...], ...]:
-    """All numbers in full; an empty field where there is none."""
-    parts: tuple[tuple[str, Callable[[Summary], object]], ...] = (
-        ("", lambda s: s.mean),
-        ("_std", lambda s: s.std),
-        ("_ci95_low", lambda s: s.ci95 and s.ci95[0]),
-        ("_ci95_high", lambda s: s.ci95 and s.ci95[1]),
-        ("_n", lambda s: s.n),
+def _absent(state: str = "") -> Value:
+    """What stands where there is no value: "failed" if all that was run did, else "missing"."""
+    return Value("failed" if state.startswith("failed") else MISSING, mark="absent")
+
+
+def _number(value: float, text: str) -> Value:
+    return _absent() if math.isnan(value) else Value(text, float(value))
+
+
+def _score(row: Mapping[Any, Any], quantity: Quantity) -> Value:
+    mean, std, low, high = (
+        row[f"{quantity.key}{suffix}"] for suffix in ("", "_std", "_ci95_low", "_ci95_high")
     )
-    headings = ["method", "state"]
-    for metric in METRICS:
-        headings += [f"{metric}{suffix}" for suffix, _ in parts] + [f"{metric}_seed_std"]
-    headings += [quantity.key for quantity in COSTS] + ["quality_cost_score"]
-    table: list[tuple[object, ...]] = [tuple(headings)]
-    for line in lines:
-        row: list[object] = [line.method, line.state or "complete"]
-        for metric in METRICS:
-            summary = line.summary.get(metric)
-            row += [None if summary is None else get(summary) for _, get in parts]
-            row.append(line.seed_std.get(metric))
-        row += [line.costs[quantity.key] for quantity in COSTS]
-        score = scores.get(line.method)
-        row.append(None if score is None else score.score)
-        table.append(tuple(row))
-    return tuple(table)
+    if math.isnan(mean):
+        return _absent(row["state"])
+    spread = [] if math.isnan(std) else [f"±{quantity.show(std)}"]
+    if not math.isnan(low):
+        spread.append(f"[{quantity.show(low)}, {quantity.show(high)}]")
+    return Value(quantity.show(mean), mean, tuple(spread))
+
+
+def _cost_column(costs: Iterable[float], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
+    values = [_number(cost, quantity.show(cost)) for cost in costs]
+    return mark_best(values, quantity, counts)
+
+
+def _hundredths(scores: Iterable[float]) -> list[Value]:
+    """The quality-and-cost scores as U-Bench gives them."""
+    values = [_number(score, f"{100 * score:.1f}") for score in scores]
+    return mark_best(values, SCORE, [True] * len(values))
+
+
+def _rank(ranks: Any) -> Value:
+    low, high = np.percentile(ranks, (2.5, 97.5))
+    middle = float(np.median(ranks))
+    return Value(f"{middle:g}", middle, (f"[{low:.0f}, {high:.0f}]",))
+
+
+def _share(share: float) -> Value:
+    return Value(f"{100 * share:.0f} %", share)
+
+
+def _count(number: int) -> Value:
+    return Value(str(number), number)
+
+
+def _about(results: Results, method: str) -> dict[str, str]:
+    """What the first record that knows it says of a network."""
+    models = (r.model for r in results.records if r.trial.method == method and r.model)
+    model = next(models, {})
+    return {key: plain(model.get(key)) for key in _ABOUT}

@@ -1,21 +1,23 @@
-"""The verb ``report``: the records of a comparison in, a web page, tables and figures out.
+"""The command ``report``: the records of a comparison in, a web page, tables and figures out.
 
-What the numbers mean stands in ``docs/reference/report.md``.
+``docs/reference/report.md`` says what the numbers mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bmis.metrics import METRICS
 from bmis.report.caveats import facts, warnings
 from bmis.report.formats import to_latex, to_markdown
 from bmis.report.page import render_page
-from bmis.report.results import Field, read_field
-from bmis.report.sections import Section, overall_section, panel_section
-from bmis.report.tables import Table, costs_table, lacks_table
-from bmis.system.files import output_folder, to_csv, write_text
+from bmis.report.results import Results, read_results
+from bmis.report.sections import Section, dataset_section, overall_section
+from bmis.report.tables import costs_frame, costs_table, missing_table
+from bmis.system.files import output_folder, write_text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 PAGE = "index.html"
 
@@ -27,12 +29,17 @@ class Report:
     Attributes:
         page: The web page.
         files: All files, the page included.
-        methods: How many were compared.
-        datasets: On how many data sets.
-        done: Trials with a result.
-        failed: Trials that failed.
-        missing: Trials that were not run.
+        methods: Number of methods that were compared.
+        datasets: Number of data sets.
+        done: Number of trials with a result.
+        failed: Number of trials that failed.
+        missing: Number of trials that were not run.
         warnings: What does not compare, in whole sentences.
+
+    Example:
+        >>> report = Report(Path("index.html"), (Path("index.html"),), 4, 1, 7, 1, 0, ())
+        >>> report.to_dict()["trials"]
+        {'done': 7, 'failed': 1, 'missing': 0}
     """
 
     page: Path
@@ -61,66 +68,73 @@ def write_report(results: Path | str, *, out: Path | str, title: str | None = No
 
     Writes ``index.html``, which needs no other file, and into the same folder the tables as
     Markdown, LaTeX and CSV, all values of single images (``cases.csv``) and ``figures/*.svg``.
-    Each file is written whole or not at all; files of an earlier report are replaced.
+    Each file is written whole or not at all; files of an earlier report are replaced. The same
+    records give the same files.
 
     Args:
         results: Folder of ``bmis compare``; records in subfolders count too.
         out: Folder to write into.
-        title: Of the page; by default it tells what was compared.
+        title: Title of the page; by default it says what was compared.
 
     Raises:
         DataError: There are no records, some are damaged or disagree, or ``out`` cannot be
             written to.
-        MissingExtraError: scipy, matplotlib or jinja2 is not installed.
+        MissingExtraError: pandas, scipy, matplotlib, adjustText or jinja2 is not installed.
+
+    Example:
+        >>> from bmis.records import Conditions, Record, Trial, write_record
+        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
+        >>> _ = write_record(Path("results"), failed)
+        >>> report = write_report("results", out="report")
+        >>> report.page.name, report.failed
+        ('index.html', 1)
     """
-    field = read_field(Path(results))
+    found = read_results(Path(results))
     folder = output_folder(Path(out))
-    sections = [panel_section(panel) for panel in field.panels]
-    if len(field.panels) > 1:
-        sections.insert(0, overall_section(field))
-    lacks = lacks_table(field) if field.lacks else None
-    found = tuple(warnings(field))
+    sections = [dataset_section(dataset) for dataset in found.datasets]
+    if len(sections) > 1:
+        sections.insert(0, overall_section(found))
+    caveats = warnings(found)
+    costs = costs_frame(found)
+    incomplete = found.count("done") < len(found.trials)
     page = render_page(
-        title or _title(field),
-        lead=_lead(field),
-        warnings=found,
+        title or _title(found),
+        lead=_lead(found),
+        warnings=caveats,
         sections=sections,
-        costs=costs_table(field),
-        lacks=lacks,
-        facts=facts(field),
+        costs=costs_table(costs),
+        missing=missing_table(found.trials) if incomplete else None,
+        facts=facts(found),
     )
-    files = [folder / PAGE]
-    write_text(files[0], page)
     output_folder(folder / "figures")
-    for name, text in _texts(field, sections):
+    files = []
+    for name, text in ((PAGE, page), *_texts(found, sections, costs)):
         files.append(folder / name)
         write_text(files[-1], text)
-    failed = sum(lack.reason is not None for lack in field.lacks)
     return Report(
-        page=files[0],
+        page=folder / PAGE,
         files=tuple(files),
-        methods=len(field.methods),
-        datasets=len(field.panels),
-        done=sum(record.status == "done" for record in field.records),
-        failed=failed,
-        missing=len(field.lacks) - failed,
-        warnings=found,
+        methods=len(found.methods),
+        datasets=len(found.datasets),
+        done=found.count("done"),
+        failed=found.count("failed"),
+        missing=found.count("missing"),
+        warnings=tuple(caveats),
     )
 
 
-def _title(field: Field) -> str:
-    names = ", ".join(panel.name for panel in field.panels)
-    return f"{_count(len(field.methods), 'method')} on {names}"
+def _title(results: Results) -> str:
+    names = ", ".join(dataset.name for dataset in results.datasets)
+    return f"{_count(len(results.methods), 'method')} on {names}"
 
 
-def _lead(field: Field) -> str:
-    images = sum(panel.images for panel in field.panels)
-    done = sum(record.status == "done" for record in field.records)
+def _lead(results: Results) -> str:
+    images = sum(dataset.images for dataset in results.datasets)
     return (
-        f"Accuracy and cost of {_count(len(field.methods), 'network')} for segmentation on "
-        f"{_count(len(field.panels), 'data set')} ({_count(images, 'test image')}, "
-        f"{_count(done, 'training')}), all under the same conditions: "
-        f"{field.records[0].conditions}."
+        f"Accuracy and cost of {_count(len(results.methods), 'network')} for segmentation on "
+        f"{_count(len(results.datasets), 'data set')} ({_count(images, 'test image')}, "
+        f"{_count(results.count('done'), 'training')}), all under the same conditions: "
+        f"{results.records[0].conditions}."
     )
 
 
@@ -128,28 +142,18 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _texts(field: Field, sections: list[Section]) -> Iterator[tuple[str, str]]:
+def _texts(
+    results: Results, sections: Sequence[Section], costs: "DataFrame"
+) -> Iterator[tuple[str, str]]:
     """Name and content of all files but the page."""
-    tables: list[tuple[str, Table]] = [("costs", costs_table(field))]
-    for section in sections:
-        tables.append((section.stem, section.table))
-        for name, rows in section.files:
-            yield f"{name}.csv", to_csv(rows)
-        for drawing in section.drawings:
-            yield f"figures/{drawing.name}.svg", drawing.svg
-    for name, table in tables:
+    tables = {"costs": costs_table(costs)} | {section.stem: section.table for section in sections}
+    for name, table in tables.items():
         yield f"{name}.md", to_markdown(table)
         yield f"{name}.tex", to_latex(table)
-        yield f"{name}.csv", to_csv(table.raw)
-    yield "cases.csv", to_csv(_cases(field))
-
-
-def _cases(field: Field) -> Iterator[tuple[object, ...]]:
-    """Each image of each trial with its values."""
-    yield ("dataset", "method", "fold", "seed", "id", *METRICS)
-    for record in field.records:
-        if record.status == "done":
-            trial = record.trial
-            columns = (record.cases["id"], *(record.cases[metric] for metric in METRICS))
-            for row in zip(*columns, strict=True):
-                yield (trial.dataset, trial.method, trial.fold, trial.seed, *row)
+    frames = {"costs": costs, "cases": results.images}
+    for section in sections:
+        frames |= section.frames
+        for drawing in section.drawings:
+            yield f"figures/{drawing.name}.svg", drawing.light
+    for name, frame in frames.items():
+        yield f"{name}.csv", frame.to_csv(index=False, lineterminator="\n")

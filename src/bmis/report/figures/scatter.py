@@ -1,198 +1,147 @@
 """Cost against quality with the Pareto front, each point named."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bmis.report.figures.style import ACCENT, GRID, INK, MUTED, figure, shorten, to_svg
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.errors import require
+from bmis.report.figures.style import ACCENT, GRID, INK, MUTED, new_figure, shorten
+from bmis.report.quantities import QUALITY
 from bmis.report.statistics import pareto_front
 
-Box = tuple[float, float, float, float]  # left, bottom, right, top in points of print
-_LETTER, _LINE, _RADIUS = 0.56, 1.15, 4.0  # width and height of a letter in sizes; of a point
-_MARGINS = (0.66, 0.52, 0.18, 0.1)  # inches: fixed, since labels are placed before the drawing
-_MANY = 12  # methods from which on a figure is larger and its letters smaller
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+Point = tuple[float, float]
+
+MANY = 8  # methods from which on a figure is larger and its letters smaller
+_ROUNDS = 200  # of moving the names apart; most figures need fewer than 20
+_RADIUS = 4.0  # of a point on the figure, in pixels
 
 
-@dataclass(frozen=True)
-class Point:
-    """One method: what it costs, how good it is, and the interval of that."""
-
-    name: str
-    cost: float
-    quality: float
-    interval: tuple[float, float] | None = None
-
-
-def draw_scatter(points: Sequence[Point], *, cost: str, quality: str, id_prefix: str) -> str:
-    """An SVG of all points, the costs on a logarithmic axis, the Pareto front as a line.
+def draw_scatter(methods: "DataFrame", cost: str, label: str) -> "Figure":
+    """All methods, their costs on a logarithmic axis, the Pareto front as a line.
 
     Args:
-        points: At least one; costs above zero.
-        cost: Name of the horizontal axis.
-        quality: Name of the vertical axis.
-        id_prefix: See ``drawing.to_svg``.
+        methods: One row per method, at least one, with the columns ``method``, ``iou``,
+            ``iou_ci95_low``, ``iou_ci95_high`` (NaN where there is no interval) and ``cost``.
+        cost: The column of the horizontal axis; all values above zero.
+        label: Name of the horizontal axis.
+
+    Raises:
+        MissingExtraError: matplotlib or adjustText is not installed.
+
+    Example:
+        >>> from pandas import DataFrame
+        >>> row = {"iou": 0.8, "iou_ci95_low": 0.7, "iou_ci95_high": 0.9, "macs": 1.5}
+        >>> figure = draw_scatter(DataFrame([{"method": "bmis", **row}]), "macs", "MACs (G)")
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['bmis']
     """
-    many = len(points) > _MANY
-    size = (8.4, 5.6) if many else (4.3, 3.2)
-    with figure(*size, fitted=False) as (drawn, axes):
-        left, bottom, right, top = _MARGINS
-        drawn.subplots_adjust(
-            left / size[0], bottom / size[1], 1 - right / size[0], 1 - top / size[1]
-        )
-        ax = axes[0, 0]
-        front = pareto_front([(p.cost, p.quality) for p in points])
-        _draw_front(ax, [points[index] for index in front])
-        for index, point in enumerate(points):
-            on_front = index in front
-            if point.interval and not many:
-                ax.vlines(point.cost, *point.interval, color=GRID, linewidth=1.2, zorder=1)
-            face = ACCENT if on_front else "none"
-            edge = ACCENT if on_front else MUTED
-            ax.plot(point.cost, point.quality, "o", markersize=6, zorder=3,
-                    markerfacecolor=face, markeredgecolor=edge)  # fmt: skip
-        ax.set_xscale("log")
-        ax.set_xlabel(f"{cost}, log scale")
-        ax.set_ylabel(quality)
-        ax.grid(visible=True, axis="y")
-        _limits(ax, points, show_intervals=not many)
-        name_points(ax, points, front, 7.5 if many else 8.5)
-        return to_svg(drawn, id_prefix)
+    many = len(methods) > MANY
+    figure, axes = new_figure(*((8.4, 5.6) if many else (4.3, 3.2)))
+    ax = axes[0, 0]
+    points = list(zip(methods[cost], methods[QUALITY], strict=True))
+    front = pareto_front(points)
+    if not many:
+        low, high = (methods[f"{QUALITY}_ci95_{side}"] for side in ("low", "high"))
+        ax.vlines(methods[cost], low, high, color=GRID, linewidth=1.2, zorder=1)
+    # between two points of the front nothing better is known for the cost: a staircase
+    steps = require("matplotlib.cbook", extra="train").pts_to_poststep
+    line = steps(*zip(*(points[index] for index in front), strict=True))
+    ax.plot(*line, color=ACCENT, linewidth=1.3, zorder=2)
+    for index, point in enumerate(points):
+        face, edge = (ACCENT, ACCENT) if index in front else ("none", MUTED)
+        ax.plot(*point, "o", markersize=6, zorder=3, markerfacecolor=face, markeredgecolor=edge)
+    ax.set(xscale="log", xlabel=f"{label}, log scale", ylabel="IoU")
+    ax.margins(x=0.15, y=0.1)
+    ax.grid(visible=True, axis="y")
+    set_log_ticks(ax)
+    names = methods["method"].to_list()
+    label_points(ax, names, points, front, 7.5 if many else 8.5, line=line.T)
+    return figure
 
 
-def _draw_front(ax: Any, front: Sequence[Point]) -> None:
-    """Steps: between two points of the front nothing better is known for the money."""
-    xs = [point.cost for point in front]
-    ys = [point.quality for point in front]
-    ax.step(xs, ys, where="post", color=ACCENT, linewidth=1.3, zorder=2)
+def set_log_ticks(ax: Any) -> None:
+    """A few round numbers on the logarithmic horizontal axis, written without exponents.
 
-
-def _limits(ax: Any, points: Sequence[Point], *, show_intervals: bool) -> None:
-    low, high = min(p.cost for p in points), max(p.cost for p in points)
-    spread = (high / low) ** 0.08 if high > low else 1.5
-    ax.set_xlim(low / spread / 1.1, high * spread * 1.25)
-    sides = [p.quality for p in points]
-    if show_intervals:
-        sides += [side for p in points if p.interval for side in p.interval]
-    room = 0.08 * (max(sides) - min(sides)) or 0.02
-    ax.set_ylim(min(sides) - room, max(sides) + room)
-    ticks = log_ticks(*ax.get_xlim())
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_xticks([], minor=True)
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """A few round numbers from ``low`` to ``high``, for a logarithmic axis, none too close."""
-    start, end = math.floor(math.log10(low)) - 1, math.ceil(math.log10(high))
-    tenths = [n / 10 for n in range(10, 100)]
-    for step in (
-        (1.0,),
-        (1.0, 3.0),
-        (1.0, 2.0, 5.0),
-        (1.0, 1.5, 2.0, 3.0, 5.0, 7.0),
-        tenths[::5],
-        tenths[::2],
-        tenths,
-    ):
-        ticks = [n * 10.0**power for power in range(start, end + 1) for n in step]
-        found = [tick for tick in ticks if low <= tick <= high]
-        if len(found) > 3:
-            break
-    apart = (high / low) ** 0.11
-    ticks = found[:1]
-    for tick in found[1:]:
-        ticks += [tick] if tick >= apart * ticks[-1] else []
-    return ticks
-
-
-def name_points(ax: Any, points: Sequence[Point], front: Sequence[int], size: float) -> None:
-    """Write each name where it covers the least; a thin line leads back from far away.
-
-    Args:
-        ax: Axes of matplotlib whose limits and place in the figure will not change any more.
-        points: What is drawn there.
-        front: Indices of those to stand out.
-        size: Of the letters, in points.
+    Example:
+        >>> from bmis.report.figures.style import new_figure
+        >>> ax = new_figure(4, 3)[1][0, 0]
+        >>> _ = ax.set(xscale="log", xlim=(0.4, 10))
+        >>> set_log_ticks(ax)
+        >>> [f"{tick:g}" for tick in ax.get_xticks() if 0.4 <= tick <= 10]
+        ['0.5', '1', '2', '5', '10']
     """
-    scale = 72.0 / ax.figure.dpi
-    spots = [tuple(scale * ax.transData.transform((p.cost, p.quality))) for p in points]
-    frame = ax.get_window_extent()
-    room = (scale * frame.x0, scale * frame.y0, scale * frame.x1, scale * frame.y1)
-    names = [shorten(point.name) for point in points]
-    lines = _steps([spots[index] for index in front])
-    boxes = place_labels(spots, names, room, size, lines)
-    for index, (spot, box) in enumerate(zip(spots, boxes, strict=True)):
-        across, up = box[0] - spot[0], box[1] - spot[1]
-        middle = (box[0] + box[2]) / 2 - spot[0], (box[1] + box[3]) / 2 - spot[1]
-        far = abs(middle[1]) > 2.2 * size or abs(middle[0]) > (box[2] - box[0]) / 2 + 3 * _RADIUS
-        arrow = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.4, "shrinkB": 3} if far else None
-        ax.annotate(
-            names[index], (points[index].cost, points[index].quality), (across, up + 0.2 * size),
-            textcoords="offset points", fontsize=size, arrowprops=arrow, annotation_clip=False,
-            color=INK if index in front else MUTED, ha="left", va="baseline", zorder=4,
-        )  # fmt: skip
+    ticker = require("matplotlib.ticker", extra="train")
+    low, high = ax.get_xlim()
+    decades = math.log10(high / low)
+    steps = (1, 2, 5) if decades < 2 else (1, 3) if decades < 4 else (1,)
+    ax.xaxis.set_major_locator(
+        ticker.LogLocator(subs=steps) if decades > 1 else ticker.MaxNLocator(5)
+    )
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
 
 
-def _steps(corners: Sequence[tuple[float, float]]) -> list[Box]:
-    """Boxes round the line of the front."""
-    boxes = []
-    for (x0, y0), (x1, y1) in pairwise(corners):
-        boxes += [(x0, y0 - 1, x1, y0 + 1), (x1 - 1, y0, x1 + 1, y1)]
-    return boxes
-
-
-def place_labels(
-    spots: Sequence[tuple[float, float]],
+def label_points(
+    ax: Any,
     names: Sequence[str],
-    room: Box,
+    points: Sequence[Point],
+    highlighted: Collection[int],
     size: float,
-    lines: Sequence[Box] = (),
-) -> list[Box]:
-    """Boxes for names beside their spots, one after another where the least is covered.
+    *,
+    line: Iterable[Point] = (),
+) -> None:
+    """Write each name beside its point where it covers nothing; a thin line leads back from afar.
 
     Args:
-        spots: Points (x, y), y upwards.
-        names: One for each.
-        room: What the boxes should stay inside of.
-        size: Of the letters.
-        lines: What else should not be written on.
+        ax: Axes of matplotlib whose limits will not change any more.
+        names: One name per point; long ones are shortened.
+        points: Where the points are, in the units of the axes.
+        highlighted: Indices of the names that stand out.
+        size: Size of the letters in points.
+        line: Corners of a line that no name should cover.
+
+    Raises:
+        MissingExtraError: adjustText is not installed.
+
+    Example:
+        >>> from bmis.report.figures.style import new_figure
+        >>> figure, axes = new_figure(4, 3)
+        >>> label_points(axes[0, 0], ["bmis", "unet"], [(0.5, 0.5)] * 2, [0], 8)
+        >>> len({text.get_position() for text in axes[0, 0].texts})
+        2
     """
-    taken = [(x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS) for x, y in spots]
-    boxes: list[Box] = []
-    for (x, y), name in zip(spots, names, strict=True):
-        width, height = _LETTER * size * len(name), _LINE * size
-        best, least = taken[0], float("inf")
-        for box, price in _candidates(x, y, width, height):
-            covered = sum(_overlap(box, other) for other in (*taken, *boxes))
-            covered += sum(_overlap(box, line) for line in lines)
-            outside = width * height - _overlap(box, room)
-            cost = price + covered + 3 * outside
-            if cost < least:
-                best, least = box, cost
-        boxes.append(best)
-    return boxes
+    figure = ax.get_figure()
+    figure.draw_without_rendering()  # the axes get their final place before names are placed
+    figure.set_layout_engine("none")
+    texts = []
+    for index, (name, point) in enumerate(zip(names, points, strict=True)):
+        # a staircase leaves room above and to the left of its points, the others sit below it
+        style = {"color": INK, "ha": "right", "va": "bottom"}
+        if index not in highlighted:
+            style = {"color": MUTED, "ha": "left", "va": "top"}
+        texts.append(ax.text(*point, shorten(name), fontsize=size, zorder=4, **style))
+    x, y = _obstacles(ax, points, line).T
+    require("adjustText", extra="train").adjust_text(
+        texts, x=x, y=y, ax=ax, iter_lim=_ROUNDS, expand=(1.05, 1.2), force_text=(0.2, 0.4),
+        force_static=(0.2, 0.4), min_arrow_len=10,
+        arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.4},
+    )  # fmt: skip
 
 
-def _candidates(x: float, y: float, width: float, height: float) -> list[tuple[Box, float]]:
-    """Places round a spot, each with what it costs to be there: near and to the right is best."""
-    found = []
-    for ring in range(7):
-        gap = _RADIUS + 1.5 + ring * 0.8 * height
-        lifts = (0.0,) if ring == 0 else (0.0, gap, -gap)
-        sides = [(x + min(gap, 3 * _RADIUS), 0.0), (x - width / 2, 2.0)]
-        sides.append((x - width - min(gap, 3 * _RADIUS), 1.0))
-        for lift in (*lifts, gap, -gap):
-            for left, price in sides:
-                if lift == 0 and left == x - width / 2:
-                    continue  # on the point itself
-                bottom = y + lift - (height / 2 if lift == 0 else 0 if lift > 0 else height)
-                box = (left, bottom, left + width, bottom + height)
-                found.append((box, price + 4.0 * ring))
-    return found
-
-
-def _overlap(one: Box, other: Box) -> float:
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    return across * down if across > 0 and down > 0 else 0.0
+def _obstacles(ax: Any, points: Iterable[Point], line: Iterable[Point]) -> NDArray[np.float64]:
+    """(N, 2) spots that no name should cover: round each point and along the line."""
+    spots, corners = (
+        ax.transData.transform(np.reshape([*given], (-1, 2))) for given in (points, line)
+    )
+    found = [spots + np.multiply(_RADIUS, side) for side in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    for start, end in pairwise(corners):
+        found.append(np.linspace(start, end, 1 + int(np.hypot(*(end - start)) // _RADIUS)))
+    return ax.transData.inverted().transform(np.vstack(found))  # type: ignore[no-any-return]
