@@ -5,10 +5,31 @@ its images; and ``run``, a network trained on them for one epoch.
 """
 
 import shutil
+from importlib.util import find_spec
 
 import pytest
 
+import bmis.models  # noqa: F401  (so that no example of one network registers it twice)
+
 SIZE = (64, 64)
+SLOW = (  # examples that take seconds
+    "bmis.export.onnx.to_onnx",
+    "bmis.export.run.Exported",
+    "bmis.export.run.export_run",
+)
+NEEDED = {"bmis.export.executorch": "executorch", "bmis.export.litert": "litert_torch"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the examples that are slow, and those that need a library that is not installed."""
+    for item in items:
+        if not isinstance(item, pytest.DoctestItem):
+            continue
+        if item.name in SLOW:
+            item.add_marker(pytest.mark.slow)
+        package = NEEDED.get(item.name.rpartition(".")[0])
+        if package and find_spec(package) is None:
+            item.add_marker(pytest.mark.skip(reason=f"{package} is not installed"))
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +53,4 @@ def _folder_of_an_example(request, tmp_path, monkeypatch):
     files = request.getfixturevalue("example_files")
     shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

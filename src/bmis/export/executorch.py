@@ -29,7 +29,7 @@ def to_executorch(model: SegmentationModel, size: tuple[int, int]) -> bytes:
 
     Example:
         >>> import bmis
-        >>> graph = to_executorch(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
+        >>> graph = to_executorch(bmis.load_model("run")[0], (64, 64))
     """
     plain = rewrite(model).to(memory_format=torch.contiguous_format)
     image = torch.zeros(1, model.in_channels, *size)
@@ -58,9 +58,9 @@ class ExecutorchRuntime:
 
     Example:
         >>> import bmis
-        >>> graph = to_executorch(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
-        >>> runtime = ExecutorchRuntime(graph, (64, 64), 4)  # doctest: +SKIP
-        >>> runtime(np.zeros((1, 3, 64, 64), np.float32)).shape  # doctest: +SKIP
+        >>> graph = to_executorch(bmis.load_model("run")[0], (64, 64))
+        >>> runtime = ExecutorchRuntime(graph, (64, 64), 4)
+        >>> runtime(np.zeros((1, 3, 64, 64), np.float32)).shape
         (1, 2, 64, 64)
     """
 

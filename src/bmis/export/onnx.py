@@ -37,8 +37,8 @@ def to_onnx(
 
     Example:
         >>> import bmis
-        >>> graph = to_onnx(bmis.load_model("run")[0], (64, 64))  # doctest: +SKIP
-        >>> [value.name for value in (*graph.graph.input, *graph.graph.output)]  # doctest: +SKIP
+        >>> graph = to_onnx(bmis.load_model("run")[0], (64, 64))
+        >>> [value.name for value in (*graph.graph.input, *graph.graph.output)]
         ['image', 'logits']
     """
     require("onnx", extra="export")

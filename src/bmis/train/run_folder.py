@@ -87,7 +87,12 @@ def write_settings(run: Path, config: TrainConfig) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware, for people to read."""
+    """Versions and hardware, for people to read.
+
+    Example:
+        >>> list(environment())
+        ['python', 'system', 'bmis', 'torch', 'lightning', 'numpy', 'device', 'threads']
+    """
     return {
         **software_versions(("bmis", "torch", "lightning", "numpy")),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
