@@ -21,6 +21,7 @@ Point = tuple[float, float]
 
 MANY = 8  # methods from which on a figure is larger and its letters smaller
 _ROUNDS = 200  # of moving the names apart; most figures need fewer than 20
+_RIGHT = 0.75  # part of the axes from which on names stand to the left of their points
 _RADIUS = 4.0  # of a point on the figure, in pixels
 
 
@@ -121,12 +122,14 @@ def label_points(
     figure = ax.get_figure()
     figure.draw_without_rendering()  # the axes get their final place before names are placed
     figure.set_layout_engine("none")
+    across = (ax.transScale + ax.transLimits).transform(points)[:, 0]  # 0 to 1, left to right
     texts = []
     for index, (name, point) in enumerate(zip(names, points, strict=True)):
         # a staircase leaves room above and to the left of its points, the others sit below it
         style = {"color": INK, "ha": "right", "va": "bottom"}
         if index not in highlighted:
-            style = {"color": MUTED, "ha": "left", "va": "top"}
+            side = "left" if across[index] < _RIGHT else "right"
+            style = {"color": MUTED, "ha": side, "va": "top"}
         texts.append(ax.text(*point, shorten(name), fontsize=size, zorder=4, **style))
     x, y = _obstacles(ax, points, line).T
     require("adjustText", extra="train").adjust_text(
