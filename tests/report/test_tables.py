@@ -12,14 +12,13 @@ from bmis.report.sections import overall_section
 from bmis.report.statistics import bootstrap_ranks, compare_pairs
 from bmis.report.tables import (
     Table,
-    Value,
     costs_frame,
     costs_table,
     main_table,
-    mark_best,
     missing_table,
     ranking_table,
 )
+from bmis.report.values import Value, mark_best
 from helpers.records import write_comparison
 
 NASTY = "a|b_<i>&\\ %$[x]"

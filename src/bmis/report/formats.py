@@ -1,6 +1,7 @@
 """Tables as Markdown and LaTeX. Names come from records, so they are escaped."""
 
-from bmis.report.tables import Table, Value
+from bmis.report.tables import Table
+from bmis.report.values import Value
 
 _LATEX = {
     **{char: f"\\{char}" for char in "&%$#_{}"},

@@ -36,7 +36,7 @@ class Section:
         notes: Sentences about the pictures.
 
     Example:
-        >>> from bmis.report.tables import Value
+        >>> from bmis.report.values import Value
         >>> table = Table("Costs", ["unet"], {"Parameters (M)": [Value("34.5", 34.5e6)]})
         >>> Section("Polyps", "table-polyps", table, {}).drawings
         []

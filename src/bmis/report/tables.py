@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from bmis.report.methods import COMPLETE
 from bmis.report.quantities import COSTS, QUALITY, SCORE, SECONDS, Quantity, metrics
 from bmis.report.results import Results, plain
 from bmis.report.statistics import quality_cost_scores
+from bmis.report.values import Value, absent_value, mark_best, number_value
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MISSING = "missing"
 _ABOUT = {"group": "Group", "source": "Source", "licence": "Licence"}
 _TERMS = {
     "quality": "Quality term",
@@ -26,27 +26,6 @@ _TERMS = {
     "speed": "Speed term",
     "cost": "Cost term",
 }
-
-
-@dataclass(frozen=True)
-class Value:
-    """One value of a table.
-
-    Attributes:
-        text: The value as it is shown.
-        number: What it is sorted by; None sorts last.
-        spread: Standard deviation and interval as text, shown smaller.
-        mark: "best", "second", "absent" (no value), "text" (a word) or "".
-
-    Example:
-        >>> Value("0.812", 0.8123, ("±0.100", "[0.790, 0.834]"), "best").mark
-        'best'
-    """
-
-    text: str
-    number: float | None = None
-    spread: tuple[str, ...] = ()
-    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +86,7 @@ def main_table(methods: "DataFrame", unit: str, caption: str, *, seeds: bool = T
     }
     if seeds:
         stds = (row[f"{QUALITY}_seed_std"] for row in rows)
-        columns["Seed std (IoU)"] = [_number(std, f"{std:.4f}") for std in stds]
+        columns["Seed std (IoU)"] = [number_value(std, f"{std:.4f}") for std in stds]
     for quantity in COSTS:
         columns[quantity.heading] = _cost_column(methods[quantity.key], quantity, complete)
     columns[SCORE.heading] = _hundredths(methods[SCORE.key])
@@ -161,8 +140,8 @@ def ranking_table(methods: "DataFrame", pairs: "DataFrame", ranks: "DataFrame") 
     scores = quality_cost_scores(complete[["iou", "parameters", "macs", "images_per_second"]])
     scores = scores.reindex(names)
     for term, heading in _TERMS.items():
-        columns[heading] = [_number(value, f"{value:.2f}") for value in scores[term]]
-    columns["Score"] = [_number(value, f"{100 * value:.1f}") for value in scores["score"]]
+        columns[heading] = [number_value(value, f"{value:.2f}") for value in scores[term]]
+    columns["Score"] = [number_value(value, f"{100 * value:.1f}") for value in scores["score"]]
     caption = "Ranks by IoU, significant differences, quality-cost score"
     return Table(caption, marked_names(shown), columns)
 
@@ -248,49 +227,12 @@ def missing_table(trials: "DataFrame") -> Table:
     return Table(caption, list(lacking["method"]), columns)
 
 
-def mark_best(values: Sequence[Value], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
-    """Mark the best value and the second best; equal ones share their place.
-
-    Args:
-        values: One column.
-        quantity: What the values are; it knows which way is better.
-        counts: Whether each value takes part.
-
-    Example:
-        >>> values = [Value("2", 2.0), Value("1", 1.0), Value("3", 3.0)]
-        >>> [value.mark for value in mark_best(values, Quantity("mb", "Memory"), [True] * 3)]
-        ['second', 'best', '']
-    """
-    takes_part = list(counts)
-    pairs = list(zip(values, takes_part, strict=True))
-    numbers = {value.number for value, counted in pairs if counted and value.number is not None}
-    order = sorted(numbers, reverse=quantity.rising)
-    if len(order) < 2:  # all are equal, or there is but one
-        return list(values)
-    marks = {order[0]: "best", order[1]: "second"}
-    return [
-        replace(value, mark=marks[value.number])
-        if counted and value.number is not None and value.number in marks
-        else value
-        for value, counted in pairs
-    ]
-
-
-def _absent(state: str = "") -> Value:
-    """What stands where there is no value: "failed" if all that was run did, else "missing"."""
-    return Value("failed" if state.startswith("failed") else MISSING, mark="absent")
-
-
-def _number(value: float, text: str) -> Value:
-    return _absent() if math.isnan(value) else Value(text, float(value))
-
-
 def _score(row: Mapping[Any, Any], quantity: Quantity) -> Value:
     mean, std, low, high = (
         row[f"{quantity.key}{suffix}"] for suffix in ("", "_std", "_ci95_low", "_ci95_high")
     )
     if math.isnan(mean):
-        return _absent(row["state"])
+        return absent_value(row["state"])
     spread = [] if math.isnan(std) else [f"±{quantity.show(std)}"]
     if not math.isnan(low):
         spread.append(f"[{quantity.show(low)}, {quantity.show(high)}]")
@@ -298,13 +240,13 @@ def _score(row: Mapping[Any, Any], quantity: Quantity) -> Value:
 
 
 def _cost_column(costs: Iterable[float], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
-    values = [_number(cost, quantity.show(cost)) for cost in costs]
+    values = [number_value(cost, quantity.show(cost)) for cost in costs]
     return mark_best(values, quantity, counts)
 
 
 def _hundredths(scores: Iterable[float]) -> list[Value]:
     """The quality-and-cost scores as U-Bench gives them."""
-    values = [_number(score, f"{100 * score:.1f}") for score in scores]
+    values = [number_value(score, f"{100 * score:.1f}") for score in scores]
     return mark_best(values, SCORE, [True] * len(values))
 
 
