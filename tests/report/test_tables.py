@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from bmis.report.costs import costs_frame, costs_table
 from bmis.report.formats import to_latex, to_markdown
 from bmis.report.quantities import Quantity, metrics, short
 from bmis.report.results import read_results
@@ -13,8 +14,6 @@ from bmis.report.statistics import bootstrap_ranks, compare_pairs
 from bmis.report.tables import (
     Table,
     Value,
-    costs_frame,
-    costs_table,
     main_table,
     mark_best,
     missing_table,
