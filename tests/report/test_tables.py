@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from bmis.report.costs import costs_frame, costs_table
 from bmis.report.formats import to_latex, to_markdown
 from bmis.report.quantities import Quantity, metrics, short
 from bmis.report.results import read_results
@@ -12,8 +13,6 @@ from bmis.report.sections import overall_section
 from bmis.report.statistics import bootstrap_ranks, compare_pairs
 from bmis.report.tables import (
     Table,
-    costs_frame,
-    costs_table,
     main_table,
     missing_table,
     ranking_table,

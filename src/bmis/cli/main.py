@@ -22,7 +22,10 @@ from bmis.cli import (
 from bmis.cli.console import say, set_up_messages, warn
 from bmis.errors import BmisError, ConfigError, TrainingInterrupted, is_out_of_memory
 
-_TRAINING_SIDE = ("torch", "lightning", "scipy", "jinja2", "matplotlib")  # of the extra "train"
+_TRAINING_SIDE = (  # what the extra "train" brings
+    *("torch", "lightning", "safetensors", "scipy"),
+    *("jinja2", "matplotlib", "pandas", "adjustText"),
+)
 _INTERRUPTED = 130  # what shells say after Ctrl-C
 
 

@@ -171,7 +171,7 @@ def _seed_stds(trials: "DataFrame", images: "DataFrame") -> dict[str, float]:
 
 
 def _overall_costs(rows: Sequence["Series[Any]"]) -> dict[str, float]:
-    """Of the network: the median over data sets. Of an epoch: the mean, if all of them have it."""
+    """The median over data sets; of the seconds per epoch the mean, if all data sets have them."""
     costs = require("pandas", extra="train").DataFrame([row[_COSTS] for row in rows], dtype=float)
     seconds = costs[SECONDS.key]
     mean = fmean(seconds) if seconds.notna().all() else math.nan
@@ -186,8 +186,7 @@ def _finished(rows: Sequence[dict[str, Any]]) -> "DataFrame":
     table = table.astype(dict.fromkeys(numbers, "float64"))
     table = table.astype({f"{metric}_n": "Int64" for metric in METRICS})
     complete = table[table["state"] == COMPLETE].set_index("method")
-    scores = quality_cost_scores(complete[[QUALITY, "parameters", "macs", "images_per_second"]])
-    table[SCORE.key] = table["method"].map(scores["score"])
+    table[SCORE.key] = table["method"].map(quality_cost_scores(complete)["score"])
     return table.sort_values(  # type: ignore[no-any-return]
         [QUALITY, "method"], ascending=[False, True], ignore_index=True
     )

@@ -172,7 +172,7 @@ def quality_cost_scores(methods: "DataFrame") -> "DataFrame":
         [1.0, 1.0, 1.0]
     """
     pd = require("pandas", extra="train")
-    methods = methods.dropna()
+    methods = methods[["iou", "parameters", "macs", "images_per_second"]].dropna()
     names = ["quality", "parameters", "macs", "speed", "cost", "score"]
     if len(methods) < 3:
         return pd.DataFrame(columns=names, dtype="float64")  # type: ignore[no-any-return]

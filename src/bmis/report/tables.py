@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bmis.errors import require
 from bmis.report.methods import COMPLETE
-from bmis.report.quantities import COSTS, QUALITY, SCORE, SECONDS, Quantity, metrics
-from bmis.report.results import Results, plain
+from bmis.report.quantities import COSTS, QUALITY, SCORE, Quantity, metrics
 from bmis.report.statistics import quality_cost_scores
-from bmis.report.values import Value, absent_value, mark_best, number_value
+from bmis.report.values import Value, absent_value, cost_column, mark_best, number_value
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_ABOUT = {"group": "Group", "source": "Source", "licence": "Licence"}
 _TERMS = {
     "quality": "Quality term",
     "parameters": "Parameter term",
@@ -88,7 +85,7 @@ def main_table(methods: "DataFrame", unit: str, caption: str, *, seeds: bool = T
         stds = (row[f"{QUALITY}_seed_std"] for row in rows)
         columns["Seed std (IoU)"] = [number_value(std, f"{std:.4f}") for std in stds]
     for quantity in COSTS:
-        columns[quantity.heading] = _cost_column(methods[quantity.key], quantity, complete)
+        columns[quantity.heading] = cost_column(methods[quantity.key], quantity, complete)
     columns[SCORE.heading] = _hundredths(methods[SCORE.key])
     notes = [f"† {row['method']}: {row['state']}" for row in rows if row["state"] != COMPLETE]
     return Table(caption, marked_names(methods), columns, notes)
@@ -137,63 +134,12 @@ def ranking_table(methods: "DataFrame", pairs: "DataFrame", ranks: "DataFrame") 
         "Worse than": [_count(decided[name] - won[name]) for name in names],
     }
     complete = methods[methods["state"] == COMPLETE].set_index("method")
-    scores = quality_cost_scores(complete[["iou", "parameters", "macs", "images_per_second"]])
-    scores = scores.reindex(names)
+    scores = quality_cost_scores(complete).reindex(names)
     for term, heading in _TERMS.items():
         columns[heading] = [number_value(value, f"{value:.2f}") for value in scores[term]]
     columns["Score"] = [number_value(value, f"{100 * value:.1f}") for value in scores["score"]]
     caption = "Ranks by IoU, significant differences, quality-cost score"
     return Table(caption, marked_names(shown), columns)
-
-
-def costs_frame(results: Results) -> "DataFrame":
-    """What each network is and costs: medians over all trials, training time per data set.
-
-    Returns:
-        One row per method, with the columns of ``costs.csv``.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from bmis.records import Conditions, Record, Trial, write_record
-        >>> from bmis.report.results import read_results
-        >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", costs={"macs": 1e9})
-        >>> costs = costs_frame(read_results(write_record(Path("results"), failed).parent))
-        >>> costs[["method", "macs"]].to_dict("records")
-        [{'method': 'unet', 'macs': 1000000000.0}]
-    """
-    about = [_about(results, method) for method in results.methods]
-    frame = require("pandas", extra="train").DataFrame(about, index=results.methods)
-    keys = [quantity.key for quantity in COSTS if quantity is not SECONDS]
-    frame = frame.join(results.trials.groupby("method")[keys].median())
-    for dataset in results.datasets:
-        seconds = dataset.methods.set_index("method")[SECONDS.key]
-        frame[f"{SECONDS.key}:{dataset.name}"] = seconds
-    return frame.rename_axis("method").reset_index()  # type: ignore[no-any-return]
-
-
-def costs_table(costs: "DataFrame") -> Table:
-    """The networks and their costs.
-
-    Args:
-        costs: What ``costs_frame`` gives.
-
-    Example:
-        >>> from pandas import DataFrame
-        >>> costs = DataFrame({"method": ["unet"], "group": ["classic"], "macs": [5e10]})
-        >>> [column[0].text for column in costs_table(costs).columns.values()]
-        ['classic', '50.0']
-    """
-    known = {quantity.key: quantity for quantity in COSTS}
-    columns: dict[str, list[Value]] = {}
-    for key in costs.columns[1:]:
-        name, _, dataset = key.partition(":")
-        if name in _ABOUT:
-            columns[_ABOUT[name]] = [Value(text, mark="text") for text in costs[key]]
-        else:
-            heading = f"Training on {dataset} (s/epoch)" if dataset else known[name].heading
-            columns[heading] = _cost_column(costs[key], known[name], [True] * len(costs))
-    caption = "Networks and their costs, medians over all trials"
-    return Table(caption, list(costs["method"]), columns)
 
 
 def missing_table(trials: "DataFrame") -> Table:
@@ -239,11 +185,6 @@ def _score(row: Mapping[Any, Any], quantity: Quantity) -> Value:
     return Value(quantity.show(mean), mean, tuple(spread))
 
 
-def _cost_column(costs: Iterable[float], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
-    values = [number_value(cost, quantity.show(cost)) for cost in costs]
-    return mark_best(values, quantity, counts)
-
-
 def _hundredths(scores: Iterable[float]) -> list[Value]:
     """The quality-and-cost scores as U-Bench gives them."""
     values = [number_value(score, f"{100 * score:.1f}") for score in scores]
@@ -262,10 +203,3 @@ def _share(share: float) -> Value:
 
 def _count(number: int) -> Value:
     return Value(str(number), number)
-
-
-def _about(results: Results, method: str) -> dict[str, str]:
-    """What the first record that knows it says of a network."""
-    models = (r.model for r in results.records if r.trial.method == method and r.model)
-    model = next(models, {})
-    return {key: plain(model.get(key)) for key in _ABOUT}

@@ -76,3 +76,19 @@ def number_value(number: float, text: str) -> Value:
         ('0.812', 'missing')
     """
     return absent_value() if math.isnan(number) else Value(text, float(number))
+
+
+def cost_column(costs: Iterable[float], quantity: Quantity, counts: Iterable[bool]) -> list[Value]:
+    """One cost of all methods; NaN is shown as "missing".
+
+    Args:
+        costs: The values, undivided.
+        quantity: Which cost it is.
+        counts: Whether each value takes part in best and second best.
+
+    Example:
+        >>> macs = Quantity("macs", "MACs", "G", scale=1e9)
+        >>> [value.text for value in cost_column([2e9, math.nan], macs, [True, True])]
+        ['2.00', 'missing']
+    """
+    return mark_best([number_value(cost, quantity.show(cost)) for cost in costs], quantity, counts)

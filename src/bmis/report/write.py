@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.report.caveats import facts, warnings
+from bmis.report.costs import costs_frame, costs_table
 from bmis.report.formats import to_latex, to_markdown
 from bmis.report.page import render_page
 from bmis.report.results import Results, read_results
 from bmis.report.sections import Section, dataset_section, overall_section
-from bmis.report.tables import costs_frame, costs_table, missing_table
+from bmis.report.tables import missing_table
 from bmis.system.files import output_folder, write_text
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 
 MANY = 8  # methods from which on a figure is larger and its letters smaller
-_ROUNDS = 200  # of moving the names apart; most figures need fewer than 20
+_ROUNDS = 60  # of moving the names apart; most figures need fewer than 20
 _RIGHT = 0.75  # part of the axes from which on names stand to the left of their points
-_RADIUS = 4.0  # of a point on the figure, in pixels
+_RADIUS = 4.0  # pixels from the centre of a point that names keep clear
 
 
 def draw_scatter(methods: "DataFrame", cost: str, label: str) -> "Figure":

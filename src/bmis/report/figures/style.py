@@ -14,7 +14,7 @@ from bmis.errors import require
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Blue and orange: told apart by all eyes. The same colours as in page.css.
+# Blue and orange, which colour-blind readers can tell apart. The same colours as in page.css.
 INK, MUTED, GRID, ACCENT, OTHER = "#1f2328", "#6b7077", "#d5d8dc", "#0b62a8", "#c4550a"
 _DARK = {INK: "#e4e7ea", MUTED: "#a0a7af", GRID: "#3a4047", ACCENT: "#68b3f2", OTHER: "#f09a55"}
 _STYLE = {
