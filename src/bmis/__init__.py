@@ -57,10 +57,8 @@ _HOMES = {
         "RuntimeOptions",
         "TrainConfig",
     ),
-    "data.folder": (
-        "find_images",
-        "open_dataset",
-    ),
+    "data.folder": ("open_dataset",),
+    "data.image_files": ("find_images",),
     "data.images": ("read_image",),
     "data.phantoms.write": (
         "draw_phantom",

@@ -22,6 +22,7 @@ def test_a_group_stands_for_its_networks():
     assert all(find_method(name).group == "classic" for name in classic)
 
 
+@pytest.mark.slow
 def test_all_stands_for_every_network():
     assert names("all") == list_models()
 

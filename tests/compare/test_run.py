@@ -74,6 +74,7 @@ def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
     assert record.model["family"] == "bmis"
 
 
+@pytest.mark.slow
 def test_trials_with_a_record_are_not_run_again_and_more_can_be_added(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)
@@ -88,6 +89,7 @@ def test_trials_with_a_record_are_not_run_again_and_more_can_be_added(data, tmp_
     assert compare_methods(settings(data, TINY, OTHER, seeds=2), out=out).ran == 0
 
 
+@pytest.mark.slow
 def test_seeds_share_a_split_that_bmis_makes(tmp_path):
     data = tiny.write_dataset(tmp_path / "squares", splits=("train",) * 20)
     (data / "splits.csv").unlink()
@@ -108,6 +110,7 @@ def test_five_folds_test_each_image_once(tmp_path):
     assert len(tested) == 20
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_recorded_and_the_others_run(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     train_model = trial_module.train_model
@@ -129,6 +132,7 @@ def test_a_failed_trial_is_recorded_and_the_others_run(data, tmp_path, monkeypat
     assert second.failed == ()
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_goes_on_where_it_was(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     given = settings(data, conditions=Conditions("fast", 3, (32, 32)))
@@ -219,6 +223,7 @@ def test_records_under_other_conditions_are_not_added_to(data, tmp_path):
     assert files(out) == before
 
 
+@pytest.mark.slow
 def test_scores_inside_fields_of_view_are_recorded_and_not_mixed_with_others(data, tmp_path):
     out = tmp_path / "out"
     before = compare_methods(settings(data), out=out).records[0].data
@@ -230,6 +235,7 @@ def test_scores_inside_fields_of_view_are_recorded_and_not_mixed_with_others(dat
     assert inside.cases["specificity"] == [None]  # there is no background in the field of view
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_of_one_line_and_loses_nothing(data, tmp_path, monkeypatch):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)

@@ -14,6 +14,8 @@ from bmis.export.onnx import serialised, to_onnx
 from bmis.models import SegmentationModel, build_model
 from helpers.tiny import NETWORK
 
+pytestmark = pytest.mark.slow  # torch writes a graph in each
+
 
 def trained(name="bmis", **options):
     """A network whose norms and gains are not those of the start."""

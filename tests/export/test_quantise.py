@@ -10,6 +10,8 @@ from bmis.export.quantise import quantise
 from bmis.models import build_model
 from helpers.tiny import NETWORK
 
+pytestmark = pytest.mark.slow  # torch writes a graph in each
+
 
 @pytest.fixture(scope="module")
 def graph():

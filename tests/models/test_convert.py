@@ -63,6 +63,7 @@ def test_a_checkpoint_becomes_the_same_network(tmp_path, write):
     assert info.provenance["converted_from"] == source.name
 
 
+@pytest.mark.slow
 def test_dsu_net_is_converted_with_its_one_class(tmp_path):
     weights = DSU_NET["weights"]()
     wrapped(tmp_path / "DSU_Net.pth.tar", weights)

@@ -88,6 +88,7 @@ def test_its_scores_on_own_images_go_to_a_folder_of_its_name(tmp_path):
     assert main(["evaluate", "spots", str(data), "--split", "all"]) == 0  # the folder is no run
 
 
+@pytest.mark.slow
 def test_it_is_profiled_by_its_name(capsys):
     assert main(["profile", "spots", "--batch", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["parameters"] == manifest().parameters

@@ -255,6 +255,7 @@ def test_what_cannot_be_measured_is_refused(model, how, kind, problem):
 
 
 @pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
+@pytest.mark.slow
 def test_a_device_is_measured(device):
     found = profile_model("bmis_tiny", size=32, batches=(2,), device=device, seconds=0.1)
     (cost,) = found.batches

@@ -165,6 +165,7 @@ def test_rank_shares_add_up(report):
         assert sum(float(row[f"rank_{i}"]) for i in range(1, 5)) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_report_of_the_same_records_is_the_same(report, tmp_path):
     again = write_report(report.page.parents[1] / "results", out=tmp_path)
     for one, other in zip(report.files, again.files, strict=True):

@@ -28,7 +28,7 @@ FILES = {
 }
 _DEPTH, _DIGITS = 16, 18  # of what JSON may hold here: nesting, and digits of whole numbers
 _MAX = 1.7976931348623157e308  # the largest finite number
-_Finite = Annotated[float, Meta(ge=-_MAX, le=_MAX)]
+_Finite = int | Annotated[float, Meta(ge=-_MAX, le=_MAX)]  # counts stay whole numbers
 _Checks = Annotated[dict[str, _Finite], Meta(title="names with finite numbers")]
 _Byte = Annotated[int, Meta(ge=0, le=255)]
 _Colours = Annotated[
