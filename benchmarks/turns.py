@@ -7,7 +7,7 @@ from typing import Any
 
 
 def alternate(name: str, ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
-    """Seconds of each way's turns, and how many times as quick the second is, by medians: told."""
+    """Time two ways in turns, and print how many times faster the second is, by medians."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for number in range(rounds + 1):
         for way, work in ways.items():
@@ -17,5 +17,5 @@ def alternate(name: str, ways: Mapping[str, Callable[[], object]], rounds: int) 
                 seconds[way].append(time.perf_counter() - start)
     medians = {way: statistics.median(values) for way, values in seconds.items()}
     slow, quick = medians.values()
-    print(f"{name}: {slow / quick:.2f} times as quick", flush=True)
+    print(f"{name}: {slow / quick:.2f}x faster", flush=True)
     return {"seconds": seconds, "medians": medians, "times_as_quick": slow / quick}

@@ -110,6 +110,16 @@ _NO_MEMORY = (  # in the messages of Python, torch, CUDA, ONNX Runtime and OpenV
 )
 
 
+def printable(text: str) -> str:
+    r"""The text in one line that can be shown: control characters become question marks.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a?[2Jb'
+    """
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of any library means that memory ran out.
 

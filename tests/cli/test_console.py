@@ -8,7 +8,8 @@ import warnings
 import pytest
 
 from bmis.cli import console
-from bmis.cli.console import printable, say, set_up_messages, table, terminal_width, warn
+from bmis.cli.console import say, set_up_messages, table, terminal_width, warn
+from bmis.errors import printable
 from bmis.system import progress
 from bmis.system.progress import progress_bar
 

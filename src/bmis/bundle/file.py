@@ -24,7 +24,7 @@ from bmis.bundle.manifest import (
     dump_manifest,
     parse_manifest,
 )
-from bmis.errors import BundleError
+from bmis.errors import BundleError, printable
 from bmis.system.files import atomic
 
 SUFFIX = ".bmis"
@@ -142,8 +142,7 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except BundleError as error:
         text = " ".join(str(error).split())[:400]  # a foreign file's words may be in it
-        safe = "".join(c if c.isprintable() else "?" for c in text)
-        raise BundleError(f"{path}: {safe}") from error
+        raise BundleError(f"{path}: {printable(text)}") from error
 
 
 def _check(stream: BinaryIO, path: Path) -> Bundle:

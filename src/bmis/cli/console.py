@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bmis.errors import printable
+
 _NAMED = 10  # images that a warning names
 _WIDE = 140  # columns, where nobody says how many there are
 _NARROW = 12  # characters that a wrapped column keeps on a small terminal
@@ -61,16 +63,6 @@ def answer(args: Namespace, plain: Any, text: str) -> None:
         say_json(plain)
     else:
         say(text)
-
-
-def printable(text: str) -> str:
-    r"""The text in one line that can be shown: control characters become question marks.
-
-    Example:
-        >>> printable("a\x1b[2Jb")
-        'a?[2Jb'
-    """
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _printable_lines(text: str) -> str:

@@ -4,14 +4,13 @@
 """
 
 import math
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmis.errors import DataError, require
+from bmis.errors import DataError, printable, require
 from bmis.metrics import METRICS
 from bmis.records import Record, Trial, read_records, record_path
 from bmis.report.methods import mean_over_seeds, method_table
@@ -145,8 +144,7 @@ def plain(value: Any) -> str:
         >>> plain("two\nlines"), plain(None), plain(3)
         ('two?lines', '', '3')
     """
-    text = "" if value is None else str(value)
-    return "".join("?" if unicodedata.category(c)[0] == "C" else c for c in text)
+    return "" if value is None else printable(str(value))
 
 
 def _printable(record: Record) -> Record:
