@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from bmis.models import registry
 from helpers.tiny import write_dataset
 
 
@@ -10,6 +11,12 @@ from helpers.tiny import write_dataset
 def dataset(tmp_path):
     """Four images to train on, one to validate, one to test, 32 x 32, RGB, two classes."""
     return write_dataset(tmp_path / "data")
+
+
+@pytest.fixture(autouse=True)
+def _networks(monkeypatch):
+    """What a test registers, the next test must not find."""
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from bmis.models import (
     find_method,
     list_models,
     register,
-    registry,
     takes_size,
 )
 
@@ -53,13 +52,6 @@ class Without:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-@pytest.fixture
-def names(monkeypatch):
-    """A table of names that is forgotten after the test."""
-    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
-
-
-@pytest.mark.usefixtures("names")
 def test_what_is_registered_is_found():
     facts = {"source": "arXiv:1234.56789", "licence": "MIT", "extra": "zoo"}
     assert register("net_8", group="light", **facts, smallest=8)(Network) is Network
@@ -73,7 +65,6 @@ def test_what_is_registered_is_found():
     assert build_model("net_16", smallest=24).smallest == 24  # what is given goes over the preset
 
 
-@pytest.mark.usefixtures("names")
 def test_a_network_of_a_user_needs_no_more_than_a_name():
     register("mine")(Network)
     assert (find_method("mine").group, find_method("mine").extra) == ("own", None)
@@ -92,7 +83,6 @@ def test_a_group_that_does_not_exist_is_refused():
         register("net", group="heavy")
 
 
-@pytest.mark.usefixtures("names")
 def test_only_some_networks_take_a_size():
     register("net")(Network)
     register("sized")(Sized)

@@ -32,9 +32,8 @@ class Lacking(Network):
 
 
 @pytest.fixture
-def mine(monkeypatch):
-    """Two networks of a user, forgotten after the test."""
-    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+def mine():
+    """Two networks of a user."""
     register("mine")(Network)
     register("lacking", extra="zoo")(Lacking)
 

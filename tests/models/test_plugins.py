@@ -4,7 +4,6 @@ import pytest
 
 from bmis.errors import ConfigError
 from bmis.models import build_model, find_method
-from bmis.models import registry as base
 from bmis.models.plugins import load_plugins
 
 PLUGIN = """
@@ -28,9 +27,8 @@ class Dot(SegmentationModel):
 
 
 @pytest.fixture
-def forget(monkeypatch):
-    """Networks registered in a test are unknown in the next."""
-    monkeypatch.setattr(base, "_METHODS", dict(base._METHODS))
+def forget():
+    """Plugins loaded in a test are unknown in the next."""
     yield
     for name in [name for name in sys.modules if name.startswith("bmis_plugin_")]:
         del sys.modules[name]
