@@ -1,12 +1,11 @@
 """Variants of the training, each against the recipe without it: same images, split and seeds.
 
     python benchmarks/training_ablations.py DATA --variants "twice the epochs" [--seeds 3]
-    python benchmarks/training_ablations.py            # the table of what has been run so far
 
 Trained at 96 x 96 pixels unless the variant is about the size, so that many trainings fit into an
 hour of two cores. Scored on the validation images, which may choose between variants; the test
 images are not used. Writes ``results/training_ablations/<data>.json`` after each training, and
-goes on from there when it is stopped.
+goes on from there when it is stopped. ``results_pages.py`` makes the table of them.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from typing import Any
 
 from machine import describe
 
-from bmis import TrainConfig, evaluate_model, paired_difference, train_model
+from bmis import TrainConfig, evaluate_model, train_model
 from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results" / "training_ablations"
@@ -93,47 +92,16 @@ def add(data: Path, variant: str, seed: int, runs: Path) -> None:
         write_json(target, done)
 
 
-def render(name: str, done: dict[str, Any]) -> list[str]:
-    """A row for each variant: means over the seeds that it shares with the other training."""
-    rows = []
-    for variant, seeds in done["values"].items():
-        against = VARIANTS[variant].against
-        other = done["values"][against]
-        shared = sorted(set(seeds) & set(other))
-        ours, theirs = (_means(group, shared) for group in (seeds, other))
-        mean = sum(ours.values()) / len(ours)
-        gain = "" if variant == against else _gain(ours, theirs)
-        rows.append(f"| {name} | {variant} | {len(shared)} | {mean:.3f} | {gain} |")
-    return rows
-
-
-def _means(group: dict[str, dict[str, float]], seeds: list[str]) -> dict[str, float]:
-    """The IoU of each image, mean over the seeds; images without one for a seed are left out."""
-    images = set.intersection(*(set(group[seed]) for seed in seeds))
-    return {case: sum(group[seed][case] for seed in seeds) / len(seeds) for case in images}
-
-
-def _gain(ours: dict[str, float], theirs: dict[str, float]) -> str:
-    found = paired_difference(ours, theirs)
-    low, high = found.ci95 or (float("nan"),) * 2
-    return f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}], p {found.p:.2g}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", nargs="*", type=Path)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[])
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/training_ablations"))
     args = parser.parse_args()
     wanted = [name for one in args.variants for name in (VARIANTS[one].against, one)]
     for data, seed, variant in product(args.data, range(args.seeds), wanted):
         add(data, variant, seed, args.runs)
-    print("| data | variant | seeds | validation IoU | difference [95 %] |")
-    print("|---|---|--:|--:|---|")
-    for file in sorted(RESULTS.glob("*.json")):
-        for row in render(file.stem, json.loads(file.read_text(encoding="utf-8"))):
-            print(row)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,6 @@ def alternate(name: str, ways: Mapping[str, Callable[[], object]], rounds: int) 
             if number:  # the first one allocates
                 seconds[way].append(time.perf_counter() - start)
     medians = {way: statistics.median(values) for way, values in seconds.items()}
-    slow, quick = medians.values()
-    print(f"{name}: {slow / quick:.2f}x faster", flush=True)
-    return {"seconds": seconds, "medians": medians, "times_as_quick": slow / quick}
+    first, second = medians.values()
+    print(f"{name}: {first / second:.2f}x faster", flush=True)
+    return {"seconds": seconds, "medians": medians, "speedup": first / second}

@@ -41,7 +41,6 @@ LAYERS = (  # of the depthwise record: those that stand for all
 AGAINST = {"crops at native scale": "squashed to 224 x 224"}  # otherwise the default recipe
 DESCRIPTIONS = {
     "from dermoscopy": "start from the dermoscopy network",
-    "inner supervision": "deep supervision",
     "taught by bmis": "distillation from a BMIS trained before",
     "taught by smp_unet": "distillation from `smp_unet` (24 M parameters)",
 }
