@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers of one thread each: what the tests compute is too small for more threads to help.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test unit check docs help clean
+.PHONY: demo test unit coverage check docs help clean
 demo: $(VENV)/.train  ## everything once, on phantoms, in minutes
 	$(BIN)/bmis demo --out demo
 
@@ -14,6 +14,9 @@ test: check  ## all that is checked: style, types, tests
 
 unit: $(VENV)/.dev  ## the fast tests alone
 	$(PYTEST) -m "not slow"
+
+coverage: $(VENV)/.dev  ## how much of the package the fast tests run, at least 95 % (half an hour)
+	$(PYTEST) -m "not slow" --cov=bmis --cov-report=term-missing --cov-fail-under=95
 
 check: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
