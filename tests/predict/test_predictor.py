@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from bmis.data.images import Image, read_mask, write_image
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.folder import predict_masks
-from bmis.predict.predictor import FrameLogits, Mask, Predictor, load
+from bmis.predict.mask import Mask
+from bmis.predict.predictor import FrameLogits, Predictor, load
 from helpers.bundles import write_tiny
 from helpers.fakes import Brightness, info
 
@@ -198,6 +200,7 @@ def test_every_way_to_give_an_image_gives_the_same_mask(tmp_path, channels):
     predictor = Predictor(Brightness(3), info(3, size=(32, 32), channels=channels))
     ways = [image, image.pixels, tmp_path / "a.png", str(tmp_path / "a.png")]
     ways += [image.pixels[..., 0]]  # all channels are equal
+    ways += [image.pixels.transpose(2, 0, 1) / 255, torch.from_numpy(image.pixels)]
     for way in ways:
         np.testing.assert_array_equal(predictor(way).labels, predictor(image).labels)
 
@@ -205,7 +208,7 @@ def test_every_way_to_give_an_image_gives_the_same_mask(tmp_path, channels):
 @pytest.mark.parametrize(
     "pixels",
     [
-        np.zeros((8, 8, 3)),
+        np.full((8, 8, 3), 255.0),
         np.zeros((8, 8, 2), np.uint8),
         np.zeros(8, np.uint8),
         np.zeros((1, 8, 8, 3), np.uint8),

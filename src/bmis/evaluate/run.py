@@ -18,7 +18,8 @@ from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
-from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
+from bmis.predict.mask import Mask
+from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.pretrained.lookup import find_model_file
 from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, remove_if_empty

@@ -16,8 +16,9 @@ from bmis.config import RuntimeOptions
 from bmis.data.drawing import overlay as draw_overlay
 from bmis.data.images import read_image, write_image, write_mask
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
+from bmis.predict.mask import Mask
 from bmis.predict.measurements import Measurement, measure
-from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
+from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.runtime.load import load_runtime
 from bmis.system.files import atomic, output_folder, to_csv, write_text
 from bmis.system.pipeline import stream

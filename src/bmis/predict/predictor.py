@@ -4,15 +4,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import ModelInfo, RuntimeOptions
-from bmis.data.images import Image, read_image, to_channels
+from bmis.data.images import Image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.decisions import arg_max, class_probabilities
+from bmis.predict.mask import Mask, to_image
 from bmis.predict.ood import OodDetector, describe
 from bmis.predict.tiling import round_up, tile_size, tiled
 from bmis.runtime.load import Runtime, load_runtime
@@ -20,31 +22,6 @@ from bmis.runtime.load import Runtime, load_runtime
 _LEAST_TILE = 64  # pixels; a smaller tile shows a network too little around each pixel
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """The segmentation of one image, at the image's own size.
-
-    Attributes:
-        labels: Class of each pixel, (H, W) uint8; 0 is the background.
-        probabilities: Class probabilities (K, H, W) float32 in 0..1, where they were asked for.
-            They add up to 1, except for a network with one class, where K is 1.
-        spacing: Millimetres per pixel (down, across), where known.
-        ood_score: How far the image is from the training images, where the network knows them;
-            above 1 it is out of distribution. See ``bmis.predict.ood``.
-
-    Example:
-        >>> import bmis
-        >>> mask = bmis.load("run")("photo.png")
-        >>> mask.labels.shape, mask.labels.dtype
-        ((64, 64), dtype('uint8'))
-    """
-
-    labels: NDArray[np.uint8]
-    probabilities: NDArray[np.float32] | None = None
-    spacing: tuple[float, float] | None = None
-    ood_score: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +35,7 @@ class Frame:
         ood_score: The image's score, see ``Mask``.
 
     Example:
-        >>> frame = load("run").prepare(read_image(Path("photo.png")))
+        >>> frame = load("run").prepare(to_image("photo.png"))
         >>> frame.pixels.shape, frame.placement.size
         ((64, 64, 3), (64, 64))
     """
@@ -79,7 +56,7 @@ class FrameLogits:
 
     Example:
         >>> predictor = load("run")
-        >>> (found,) = predictor.infer([predictor.prepare(read_image(Path("photo.png")))])
+        >>> (found,) = predictor.infer([predictor.prepare(to_image("photo.png"))])
         >>> found.logits.shape
         (2, 64, 64)
     """
@@ -146,12 +123,17 @@ class Predictor:
         self.frames_are_alike = self._tile is None
         self.batch = runtime.batch if self._tile is None else 1
 
-    def __call__(self, image: Image | Path | str | NDArray[np.uint8]) -> Mask:
+    def __repr__(self) -> str:
+        size, classes = self.info.input.size, ", ".join(self.info.classes)
+        return "<Predictor {}, {}x{} pixels: {}>".format(self.info.model.name, *size, classes)
+
+    def __call__(self, image: Any) -> Mask:
         """Segment one image of any size, grey or RGB.
 
         Args:
-            image: An image, the path of an image file, or pixels (H, W), (H, W, 1) or (H, W, 3)
-                uint8, RGB where in colour.
+            image: An image, the path of an image file, or an array or tensor (H, W), (H, W, C) or
+                (C, H, W) with C = 1 or 3, uint8 or floats in 0..1, RGB where in colour; see
+                ``bmis.data.arrays``.
 
         Raises:
             DataError: The file or the pixels are not an image, or the network's answer is not
@@ -159,7 +141,7 @@ class Predictor:
             BundleError: The network cannot be run.
             NoMemoryError: There is not enough memory.
         """
-        (found,) = self.infer([self.prepare(_as_image(image))])
+        (found,) = self.infer([self.prepare(to_image(image))])
         return self.finish(found)
 
     def prepare(self, image: Image) -> Frame:
@@ -277,21 +259,3 @@ def load(
     options = RuntimeOptions(device, engine, precision, threads)
     runtime, info = load_runtime(Path(model), options)
     return Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
-
-
-def _as_image(image: Image | Path | str | NDArray[np.uint8]) -> Image:
-    if isinstance(image, Image):
-        return image
-    if isinstance(image, Path | str):
-        return read_image(Path(image))
-    pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-        raise DataError(
-            f"expected pixels (H, W), (H, W, 1) or (H, W, 3) uint8, got {pixels.shape} "
-            f"{pixels.dtype}; read the file with bmis.read_image, which converts"
-        )
-    if not pixels.size:
-        raise DataError(f"expected an image, got {pixels.shape} without a pixel")
-    return Image(pixels)

@@ -1,0 +1,84 @@
+"""The segmentation of one image, and how it is shown."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from bmis.data.arrays import image_from_array
+from bmis.data.drawing import overlay
+from bmis.data.images import Image, read_image
+from bmis.data.palette import palette
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """The segmentation of one image, at the image's own size.
+
+    A notebook shows it as a picture, each class in its colour.
+
+    Attributes:
+        labels: Class of each pixel, (H, W) uint8; 0 is the background.
+        probabilities: Class probabilities (K, H, W) float32 in 0..1, where they were asked for.
+            They add up to 1, except for a network with one class, where K is 1.
+        spacing: Millimetres per pixel (down, across), where known.
+        ood_score: How far the image is from the training images, where the network knows them;
+            above 1 it is out of distribution. See ``bmis.predict.ood``.
+
+    Example:
+        >>> import bmis
+        >>> mask = bmis.load("run")("photo.png")
+        >>> mask.labels.shape, mask.labels.dtype
+        ((64, 64), dtype('uint8'))
+        >>> mask.overlay("photo.png").shape
+        (64, 64, 3)
+    """
+
+    labels: NDArray[np.uint8]
+    probabilities: NDArray[np.float32] | None = None
+    spacing: tuple[float, float] | None = None
+    ood_score: float | None = None
+
+    def overlay(self, image: Any) -> NDArray[np.uint8]:
+        """Draw the mask on its image: each class tinted and outlined in its colour.
+
+        Args:
+            image: The image that the mask is of: whatever ``Predictor`` takes.
+
+        Returns:
+            (H, W, 3) uint8, RGB.
+
+        Raises:
+            DataError: The image cannot be read, or has another size.
+        """
+        return overlay(to_image(image).pixels, self.labels)
+
+    def _repr_png_(self) -> bytes:
+        """The picture that a notebook shows."""
+        stream = io.BytesIO()
+        Pillow.fromarray(palette(int(self.labels.max()) + 1)[self.labels]).save(stream, "PNG")
+        return stream.getvalue()
+
+
+def to_image(image: Any) -> Image:
+    """Read an image from whatever a user may give.
+
+    Args:
+        image: An ``Image``, the path of a file, or an array of ``image_from_array``.
+
+    Raises:
+        DataError: The file or the array is not an image.
+
+    Example:
+        >>> to_image("photo.png").pixels.shape, to_image(np.zeros((8, 9))).pixels.shape
+        ((64, 64, 3), (8, 9, 1))
+    """
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, Path | str):
+        return read_image(Path(image))
+    return image_from_array(image)
