@@ -45,6 +45,25 @@ def test_the_training_side_is_absent(device, package):
     assert "ModuleNotFoundError" in device("-c", f"import {package}").stderr
 
 
+def test_public_names_without_torch(device):
+    """``help(bmis)`` shows what is there; what is not there names the install line."""
+    help_page = device("-c", "import bmis; help(bmis)")
+    assert (help_page.returncode, help_page.stderr) == (0, "")
+    assert "read_image" in help_page.stdout
+    assert "    build_model(" not in help_page.stdout
+    code = """
+import bmis
+for name in bmis.__all__:
+    try:
+        assert getattr(bmis, name) and name in dir(bmis), name
+    except bmis.BmisError as error:
+        assert 'torch is needed for this; install it with: pip install "bmis[train]"' in str(error)
+        assert name not in dir(bmis), name
+"""
+    run = device("-c", code)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_no_library_marks_the_machine_or_keeps_anything_to_report(tmp_path):
     """As ONNX Runtime does by itself: an identifier and events under the user's cache."""
     write_tiny(tmp_path / "lesion.bmis")

@@ -5,6 +5,7 @@ is fast and needs no torch.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 __version__: str
@@ -101,6 +102,14 @@ _HOMES = {
     "train.run": ("train_model",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
+_TORCH_HOMES = (
+    "compare.run",
+    "export.run",
+    "models",
+    "models.checkpoint",
+    "profile.network",
+    "train.run",
+)
 
 __all__ = [  # noqa: PLE0604  (one list, above)
     "__version__",
@@ -115,8 +124,14 @@ def __getattr__(name: str) -> Any:
         return version("bmis")
     if name not in _HOME:
         raise AttributeError(f"module 'bmis' has no attribute {name!r}")
+    if _HOME[name] in _TORCH_HOMES:
+        from bmis.errors import require
+
+        require("torch", extra="train")
     return getattr(import_module(f"bmis.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    """The names that can be loaded on this machine; ``help(bmis)`` loads them all."""
+    absent = () if find_spec("torch") else _TORCH_HOMES
+    return sorted(name for name in __all__ if _HOME.get(name) not in absent)
