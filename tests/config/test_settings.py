@@ -49,7 +49,8 @@ def test_the_papers_scaling_is_the_default():
         (InputSpec, {"size": (224,)}, r"size must be \(height, width\)"),
         (InputSpec, {"size": (224, 7)}, "each from 8 to 16384"),
         (InputSpec, {"size": (224, 20000)}, "each from 8 to 16384"),
-        (InputSpec, {"size": 224}, r"got 224"),
+        (InputSpec, {"size": 7}, r"got \(7, 7\)"),
+        (InputSpec, {"size": True}, r"got True"),
         (InputSpec, {"size": (224.5, 224)}, "size must be"),
         (InputSpec, {"channels": 4}, r"channels must be 1 \(grey\) or 3 \(RGB\), got 4"),
         (InputSpec, {"mean": (0.5,)}, r"mean needs 3 finite numbers, got \(0.5,\)"),
@@ -61,7 +62,7 @@ def test_the_papers_scaling_is_the_default():
         (TrainConfig, {"data": "d", "devices": 0}, "devices must be 1 or more"),
         (TrainConfig, {"data": "d", "nodes": -1}, "nodes must be 1 or more"),
         (TrainConfig, {"data": "d", "seed": -1}, "seed must be 0 or more, got -1"),
-        (TrainConfig, {"data": "d", "size": 224}, r"size must be \(height, width\)"),
+        (TrainConfig, {"data": "d", "size": 224.0}, r"size must be \(height, width\)"),
         (TrainConfig, {"data": "d", "device": "gpu"}, "unknown device 'gpu' .*; available: auto"),
         (TrainConfig, {"data": "d", "precision": "16"}, "unknown precision '16'"),
         (TrainConfig, {"data": "d", "resize": "crop"}, "unknown resize 'crop'"),
@@ -90,3 +91,7 @@ def test_a_path_is_as_good_as_its_text():
     config = TrainConfig(Path("a") / "b", fold=Path("folds/fold1.csv"))
     assert (config.data, config.fold) == ("a/b", "folds/fold1.csv")
     assert yaml.safe_load(yaml.safe_dump(config.to_dict()))["data"] == "a/b"
+
+
+def test_one_number_is_the_side_of_a_square():
+    assert InputSpec(size=96).size == TrainConfig("data", size=96).size == (96, 96)

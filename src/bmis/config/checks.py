@@ -11,7 +11,8 @@ from msgspec import Meta
 from bmis.errors import ConfigError, did_you_mean
 
 _Side = Annotated[int, Meta(ge=8, le=16384)]
-Size = Annotated[tuple[_Side, _Side], Meta(title="(height, width), each from 8 to 16384")]
+_Sides = tuple[_Side, _Side]
+Size = Annotated[_Sides, Meta(title="(height, width), each from 8 to 16384")]
 
 
 def one_of(*choices: str) -> Meta:
@@ -59,6 +60,16 @@ def check_size(size: object) -> None:
         bmis.errors.ConfigError: size must be (height, width), each from 8 to 16384, got (224, 4)
     """
     check_value("size", size, Size)
+
+
+def expand_side(value: Any, kind: Any) -> Any:
+    """Make (height, width) of a whole number where the type is a ``Size``: the side of a square.
+
+    Example:
+        >>> expand_side(96, Size), expand_side(96, int)
+        ((96, 96), 96)
+    """
+    return (value, value) if type(value) is int and _Sides in parts_of(kind) else value
 
 
 def check_value(name: str, value: Any, kind: Any) -> Any:

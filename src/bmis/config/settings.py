@@ -12,7 +12,7 @@ from typing import Any, Self, get_type_hints
 
 from msgspec import Meta
 
-from bmis.config.checks import check_value, parts_of
+from bmis.config.checks import check_value, expand_side, parts_of
 from bmis.errors import ConfigError, did_you_mean
 
 
@@ -77,7 +77,7 @@ class Settings:
     def __post_init__(self) -> None:
         """Check every value, and make nested settings of nested dictionaries."""
         for name, kind in field_types(type(self)).items():
-            value = _parse(getattr(self, name), settings_in(kind))
+            value = expand_side(_parse(getattr(self, name), settings_in(kind)), kind)
             object.__setattr__(self, name, check_value(name, value, kind))
 
     def to_dict(self) -> dict[str, Any]:
