@@ -46,7 +46,12 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.records import read_records as read_records
     from bmis.report.write import write_report as write_report
     from bmis.runtime.load import load_runtime as load_runtime
+    from bmis.train.losses import ce_dice as ce_dice
+    from bmis.train.losses import distillation_loss as distillation_loss
+    from bmis.train.losses import paper_loss as paper_loss
+    from bmis.train.losses import soft_dice as soft_dice
     from bmis.train.run import train_model as train_model
+    from bmis.train.torch_dataset import SegmentationDataset as SegmentationDataset
 
 _HOMES = {
     "compare.run": ("compare_methods",),
@@ -99,7 +104,14 @@ _HOMES = {
     ),
     "report.write": ("write_report",),
     "runtime.load": ("load_runtime",),
+    "train.losses": (
+        "ce_dice",
+        "distillation_loss",
+        "paper_loss",
+        "soft_dice",
+    ),
     "train.run": ("train_model",),
+    "train.torch_dataset": ("SegmentationDataset",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _TORCH_HOMES = (
@@ -108,7 +120,9 @@ _TORCH_HOMES = (
     "models",
     "models.checkpoint",
     "profile.network",
+    "train.losses",
     "train.run",
+    "train.torch_dataset",
 )
 
 __all__ = [  # noqa: PLE0604  (one list, above)

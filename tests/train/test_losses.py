@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.train.losses import LOSSES, ce_dice, distillation_loss, one_hot, published, soft_dice
+from bmis.train.losses import LOSSES, ce_dice, distillation_loss, one_hot, paper_loss, soft_dice
 
 
 def case(classes=2, seed=0):
@@ -36,7 +36,7 @@ def test_published_is_the_papers_recipe_by_hand(classes):
             tp, fp, fn = (p * t).sum(), (p * (1 - t)).sum(), ((1 - p) * t).sum()
             dices.append((2 * tp + 1) / (2 * tp + fp + fn + 1))
     expected = np.mean(crosses) - np.mean(dices)
-    assert float(published(logits, labels)) == pytest.approx(expected, abs=1e-6)
+    assert float(paper_loss(logits, labels)) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -72,4 +72,5 @@ def _as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
             f"expected floats in 0..1, got {values.min():g} to {values.max():g}; divide by the "
             "largest value that a pixel can have"
         )
-    return np.rint(values * 255).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.rint(values * 255).astype(np.uint8)
+    return scaled

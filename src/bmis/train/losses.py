@@ -64,7 +64,7 @@ def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
     return _cross_entropy(log_probabilities, targets) + 1 - dice.mean()
 
 
-def published(logits: Tensor, labels: Tensor) -> Tensor:
+def paper_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """The loss of the BMIS authors: cross-entropy of sigmoids taken for logits, minus soft Dice.
 
     Args:
@@ -76,7 +76,7 @@ def published(logits: Tensor, labels: Tensor) -> Tensor:
 
     Example:
         >>> labels = torch.tensor([[[0, 1]]])
-        >>> round(float(published(torch.zeros(1, 2, 1, 2), labels)), 4)
+        >>> round(float(paper_loss(torch.zeros(1, 2, 1, 2), labels)), 4)
         0.0265
     """
     probabilities = logits.float().sigmoid()
@@ -114,4 +114,4 @@ def _cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
     return -(log_probabilities * targets).sum(1).mean()
 
 
-LOSSES: Mapping[str, Loss] = {"ce_dice": ce_dice, "published": published}
+LOSSES: Mapping[str, Loss] = {"ce_dice": ce_dice, "published": paper_loss}
