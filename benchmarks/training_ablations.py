@@ -116,7 +116,8 @@ def _means(group: dict[str, dict[str, float]], seeds: list[str]) -> dict[str, fl
 def _gain(ours: dict[str, float], theirs: dict[str, float]) -> str:
     found = paired_difference(ours, theirs)
     low, high = found.ci95 or (float("nan"),) * 2
-    return f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}], p {found.p:.2g}"
+    p = f"{found.p:.2g}" if found.agrees else "left out: ranks disagree"
+    return f"{found.mean:+.3f} [{low:+.3f}, {high:+.3f}], p {p}"
 
 
 def main() -> None:
