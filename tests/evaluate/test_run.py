@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -302,6 +303,40 @@ def test_other_classes_than_the_networks_are_refused(run, monkeypatch):
     use(monkeypatch, Brightness(3), info(3, resize="native", size=(64, 64)))
     with pytest.raises(ConfigError, match=r"has 2 classes \(background, cup\), the network 3"):
         evaluate_model(run)
+
+
+CUP, DISC = square(4, 4), square(20, 30, label=2)
+
+
+def eyes(root, names, *, swapped):
+    """Cups and discs, 1 and 2 as the network shows them; the masks may number them otherwise."""
+    seen = np.maximum(CUP, DISC)
+    truth = np.array([0, 2, 1], np.uint8)[seen] if swapped else seen
+    write_data(root, {"a": (seen, truth)}, classes=3)
+    (root / "dataset.yaml").write_text(yaml.safe_dump({"classes": names, "channels": 3}))
+    return root
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_classes_in_another_order_are_matched_by_name(tmp_path, run, monkeypatch, caplog, swapped):
+    names = ("background", "cup", "disc")
+    three = replace(info(3, resize="native", size=(64, 64)), classes=names)
+    use(monkeypatch, Brightness(3), three)
+    order = ["background", "Disc", "cup"] if swapped else list(names)
+    scores = evaluate_model(run, data=eyes(tmp_path / "eyes", order, swapped=swapped))
+    assert scores.classes == names
+    assert [scores.summary["classes"][name]["dice"]["mean"] for name in names[1:]] == [1.0, 1.0]
+    assert ("matched by name" in caplog.text) == swapped
+
+
+def test_other_class_names_than_the_networks_are_refused(tmp_path, run, monkeypatch):
+    names = ("background", "cup", "disc")
+    three = replace(info(3, resize="native", size=(64, 64)), classes=names)
+    use(monkeypatch, Brightness(3), three)
+    data = eyes(tmp_path / "eyes", ["background", "cup", "vessel"], swapped=False)
+    message = "classes are background, cup, vessel, the network's are background, cup, disc;"
+    with pytest.raises(ConfigError, match=message):
+        evaluate_model(run, data=data)
 
 
 def test_classes_are_counted_in_the_masks_where_nobody_names_them(tmp_path, run):

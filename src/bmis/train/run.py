@@ -112,6 +112,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     config = resolve_config(config)
     start = read_warm_start(config)
     dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
+    if start:
+        start.check_classes(dataset.classes)
     teacher = read_teacher(config, dataset)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
