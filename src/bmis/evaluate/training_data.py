@@ -17,8 +17,8 @@ from bmis.config import ModelInfo
 from bmis.data.cases import Case, Dataset
 from bmis.data.class_order import class_order
 from bmis.data.folder import find_cases
-from bmis.data.images import read_mask
-from bmis.data.labels import class_names, count_classes, value_counts
+from bmis.data.labels import class_names, count_classes
+from bmis.data.scan import mask_values
 from bmis.errors import ConfigError, DataError
 from bmis.pretrained.lookup import is_shipped
 from bmis.system.pipeline import each
@@ -198,7 +198,7 @@ def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
         try:
-            return path, tuple(value_counts(read_mask(path)))
+            return path, mask_values(path)
         except DataError:
             return None
 
