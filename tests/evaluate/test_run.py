@@ -163,7 +163,7 @@ def test_the_json_records_what_was_scored_and_how(run, data):
     assert found == scores.to_dict()
     assert found["summary"]["cases"]["iou"]["n"] == found["images"] == 6
     expected = {"data": str(data), "split": "test", "fold": None, "seed": 4, "unit": "px"}
-    expected |= {"tolerance": 3, "rules_version": 2, "failed": [], "fields_of_view": 0}
+    expected |= {"tolerance": 3, "rules_version": 3, "failed": [], "fields_of_view": 0}
     assert {name: found[name] for name in expected} == expected
     assert found["environment"]["numpy"] == np.__version__
 
@@ -448,7 +448,7 @@ def in_one_line(text):
 def test_the_terminal_table_shows_numbers_intervals_and_units(run):
     text = render(evaluate_model(run))
     assert "bmis on data, test: 6 images" in text
-    outcomes = "3 present, 1 missed, 1 false alarm, 1 correctly empty"
+    outcomes = "3 present, 1 missed, 1 false alarm; empty, rightly: 1"
     assert f"{outcomes} hd95 and assd in px, nsd within 2 px" in in_one_line(text)
     line = next(line for line in text.splitlines() if line.startswith("dice "))
     assert "0.4583" in line
@@ -484,3 +484,27 @@ def test_a_saved_network_is_evaluated_from_its_file(tmp_path, data):
     assert scores.checkpoint == file
     with pytest.raises(BundleError, match="no such file"):
         evaluate_model(tmp_path / "missing", data=data)
+
+
+def test_empty_images_are_counted_apart_in_the_terminal_table(run):
+    scores = evaluate_model(run)
+    text = render(scores)
+    assert "with foreground" in text.splitlines()[1]
+    assert "empty, rightly: 1" in text
+    assert f"{scores.summary['cases_with_foreground']['dice']['mean']:.4f}" in text
+
+
+def test_nothing_found_in_images_that_show_nothing_is_no_perfect_score(tmp_path, run, caplog):
+    data = write_data(tmp_path / "empty", {"a": (EMPTY, EMPTY), "b": (EMPTY, EMPTY)})
+    scores = evaluate_model(run, data=data)
+    assert scores.summary["cases"]["dice"]["mean"] is None
+    text = render(scores)
+    assert "1.0000" not in text
+    assert "foreground none; empty, rightly: 2" in text
+    assert "none of the 2 images of split 'test' shows any foreground" in caplog.text
+
+
+def test_a_network_that_finds_nothing_has_collapsed(tmp_path, run, caplog):
+    data = write_data(tmp_path / "missed", {c: (EMPTY, square(4, 4)) for c in "ab"})
+    evaluate_model(run, data=data)
+    assert "bmis collapsed: in every image nothing is cup; its means say nothing" in caplog.text

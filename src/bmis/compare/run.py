@@ -16,7 +16,9 @@ from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.compare.trial import run_trial
 from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fingerprint
 from bmis.data.folder import find_cases, open_dataset
+from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError
+from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.files import output_folder
@@ -133,8 +135,11 @@ def describe(record: Record) -> str:
     """
     if record.status == "failed":
         return f"failed: {record.reason}"
-    iou, dice = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
-    return f"IoU {iou:.3f}, Dice {dice:.3f}, trained in {record.training['seconds']:.0f} s"
+    means = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
+    iou, dice = ("-" if mean is None else f"{mean:.3f}" for mean in means)
+    done = f"IoU {iou}, Dice {dice}, trained in {record.training['seconds']:.0f} s"
+    collapse = describe_collapse(record.summary)
+    return f"{done}, {collapse}" if collapse else done
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,7 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
                     f"{path}: has no {' and no '.join(sorted(missing))} images; a comparison needs "
                     "train, val and test: name them in splits.csv, or use --folds 5"
                 )
+            warn_of_splits(Path(path), cases)
             content = content_fingerprints(replace(dataset, cases=cases))
             found.append(_Split(name, path, fold, split_fingerprint(cases), content))
     return found

@@ -12,6 +12,7 @@ from bmis.metrics.case import (
     CaseScore,
     score_case,
 )
+from bmis.metrics.collapse import collapsed_classes, describe_collapse
 from bmis.metrics.intervals import keep_in_range
 from bmis.metrics.paired import PairedDifference, paired_difference
 from bmis.metrics.summary import Summary, highest_value, summarise, summarise_cases
@@ -25,6 +26,8 @@ __all__ = [
     "CaseScore",
     "PairedDifference",
     "Summary",
+    "collapsed_classes",
+    "describe_collapse",
     "highest_value",
     "keep_in_range",
     "paired_difference",

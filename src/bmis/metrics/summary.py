@@ -12,6 +12,8 @@ from bmis.errors import DataError
 from bmis.metrics.case import DISTANCES, METRICS, CaseScore
 from bmis.metrics.intervals import keep_in_range, student_interval
 
+_UNDEFINED: Mapping[str, float | None] = dict.fromkeys(METRICS)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -86,7 +88,8 @@ def summarise_cases(cases: Sequence[CaseScore], classes: Sequence[str]) -> dict[
 
     Returns:
         ``cases`` summarises the means of the images for each metric, and ``cases_with_foreground``
-        those of the images whose truth has foreground. ``classes`` summarises each foreground class
+        those of the images whose truth has foreground. Where every image is correctly empty there
+        is no mean: nothing was measured. ``classes`` summarises each foreground class
         over the images. ``outcomes`` and ``class_states`` count states of images and classes.
 
     Example:
@@ -98,9 +101,10 @@ def summarise_cases(cases: Sequence[CaseScore], classes: Sequence[str]) -> dict[
         (0.5, 1)
     """
     with_foreground = [case for case in cases if case.outcome in ("present", "missed")]
+    measured = any(case.outcome != "correctly_empty" for case in cases)
     names = dict(enumerate(classes[1:], start=1))
     return {
-        "cases": _table(case.mean for case in cases),
+        "cases": _table(case.mean if measured else _UNDEFINED for case in cases),
         "cases_with_foreground": _table(case.mean for case in with_foreground),
         "classes": {
             name: _table(case.classes[index] for case in cases) for index, name in names.items()

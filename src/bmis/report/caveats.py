@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from bmis.data.fingerprint import PARTS
+from bmis.metrics import describe_collapse
 from bmis.records import Record
 from bmis.report.results import DatasetResults, Results, plain
 
@@ -21,7 +22,13 @@ def warnings(results: Results) -> list[str]:
         >>> warnings(results)[0][:41]
         '1 of 1 trials have no result: 1 failed. A'
     """
-    found = [*_incomplete(results), *_different_data(results), *_different_costs(results.records)]
+    found = [
+        *_incomplete(results),
+        *_different_data(results),
+        *_collapsed(results),
+        *_empty_images(results),
+        *_different_costs(results.records),
+    ]
     ways = sorted({_way(record) for record in results.records if record.training})
     if len(ways) > 1:
         found.append(
@@ -66,6 +73,34 @@ def _different_data(results: Results) -> Iterator[str]:
             yield (
                 f"Some records of {dataset.name} are of an earlier bmis and do not say what its "
                 "images and masks held: whether all trials saw the same is not known."
+            )
+
+
+def _collapsed(results: Results) -> Iterator[str]:
+    """Name the networks that answer the same whatever they are shown."""
+    for dataset in results.datasets:
+        for record in dataset.records:
+            if collapse := describe_collapse(record.summary):
+                yield (
+                    f"{record.trial} {plain(collapse)}. Its means, intervals and tests describe "
+                    "the images and not what it has learnt."
+                )
+
+
+def _empty_images(results: Results) -> Iterator[str]:
+    """Count the images that score 1 because nothing is there and nothing was found."""
+    for dataset in results.datasets:
+        empty: dict[str, int] = {}
+        for record in dataset.records:
+            outcomes = record.summary.get("outcomes")
+            count = outcomes.get("correctly_empty") if isinstance(outcomes, dict) else 0
+            if isinstance(count, int) and count:
+                empty[record.trial.method] = max(count, empty.get(record.trial.method, 0))
+        if empty:
+            counts = _some(f"{method} {count}" for method, count in empty.items())
+            yield (
+                f"On {dataset.name} images that show nothing, and where nothing was found, count "
+                f"as 1 in the means (empty, rightly: {counts} at most in a trial)."
             )
 
 

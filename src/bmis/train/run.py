@@ -12,6 +12,7 @@ from lightning.fabric import Fabric
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import open_dataset
+from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
@@ -115,6 +116,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if start:
         start.check_classes(dataset.classes)
     teacher = read_teacher(config, dataset)
+    warn_of_splits(dataset.root, dataset.cases)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
     check_run_folder(run, config)
