@@ -116,7 +116,7 @@ def test_measurements_are_those_of_the_mask(images, predictor, tmp_path):
 def test_each_object_has_a_row_of_its_own(tmp_path):
     pixels = np.zeros((24, 40, 3), np.uint8)
     pixels[2:6, 3:6], pixels[10:22, 30:39] = 255, 255
-    Image.fromarray(pixels).save(tmp_path / "cells.png")
+    write_image(tmp_path / "cells.png", pixels)
     predictor = Predictor(Brightness(), info(resize="native"))
     out = tmp_path / "out"
     prediction = write_masks(predictor, [tmp_path / "cells.png"], out, spacing=(0.5, 2.0))
