@@ -15,6 +15,7 @@ from PIL import Image
 import bmis.evaluate.run
 from bmis.cli.evaluate import render
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
+from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
 from bmis.data.images import read_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError
@@ -508,3 +509,14 @@ def test_a_network_that_finds_nothing_has_collapsed(tmp_path, run, caplog):
     data = write_data(tmp_path / "missed", {c: (EMPTY, square(4, 4)) for c in "ab"})
     evaluate_model(run, data=data)
     assert "bmis collapsed: in every image nothing is cup; its means say nothing" in caplog.text
+
+
+def test_another_split_than_that_of_the_training_is_warned_of(data, run, monkeypatch, caplog):
+    cases = open_dataset(data).cases
+    trained = {"data": "data", "fold": None, "split_fingerprint": split_fingerprint(cases)}
+    use(monkeypatch, Brightness(), replace(OWN_SIZE, provenance=trained))
+    evaluate_model(run)
+    assert not caplog.messages
+    (data / "splits.csv").write_text((data / "splits.csv").read_text().replace("b,test", "b,train"))
+    evaluate_model(run)
+    assert "training images may be among those of the test split" in caplog.text

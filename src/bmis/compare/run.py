@@ -217,15 +217,15 @@ def _read_known(
 
 def _check_same_data(path: Path, record: Record, split: _Split) -> None:
     """Refuse to go on beside a record of other images, masks or splits."""
-    if record.data.get("fingerprint") != split.fingerprint:
-        raise DataError(
-            f"{path}: {split.dataset} was divided otherwise then, or had other images or fields of "
-            "view; choose another --out"
-        )
     if changed := changed_parts(record.data.get("content"), split.content):
         raise DataError(
             f"{path}: {split.path} has changed since: other {', '.join(changed)}; "
             "restore the data set, or choose another --out"
+        )
+    if record.data.get("fingerprint") != split.fingerprint:
+        raise DataError(
+            f"{path}: {split.dataset} was divided otherwise then, or had other images or fields of "
+            "view; choose another --out"
         )
 
 

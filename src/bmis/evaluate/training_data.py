@@ -16,6 +16,7 @@ from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo
 from bmis.data.cases import Case, Dataset
 from bmis.data.class_order import class_order
+from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import find_cases
 from bmis.data.labels import class_names, count_classes
 from bmis.data.scan import mask_values
@@ -164,9 +165,11 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         )
     classes = classes or class_names(expected)
     order = _class_order(source.root, classes, info.classes)
+    name = description.name or source.root.resolve().name
+    _check_split(source, name, found.cases, info)
     return Dataset(
         source.root,
-        description.name or source.root.resolve().name,
+        name,
         found.cases,
         info.classes if order else classes,
         info.input.channels,
@@ -175,6 +178,19 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         description.licence,
         order,
     )
+
+
+def _check_split(source: TrainingData, name: str, cases: Sequence[Case], info: ModelInfo) -> None:
+    """Warn where the data set of the training is divided otherwise now."""
+    known = info.provenance
+    same = (known.get("data"), known.get("fold")) == (name, source.fold)
+    trained_on = known.get("split_fingerprint")  # bundles of earlier versions have none
+    if same and trained_on and trained_on != split_fingerprint(cases):
+        _log.warning(
+            "%s: is divided into other splits than in the training (other images, masks or "
+            "splits.csv), so training images may be among those of the test split",
+            source.root,
+        )
 
 
 def _class_order(root: Path, ours: Sequence[str], theirs: Sequence[str]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from lightning.fabric import Fabric
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.cases import Case, Dataset
+from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
@@ -243,6 +244,7 @@ def _model_info(session: _Session, recipe: Recipe) -> ModelInfo:
             "fold": config.fold,
             "seed": config.seed,
             "split_seed": split_seed(config),
+            "split_fingerprint": split_fingerprint(dataset.cases),
             "init": start.provenance if start else None,
             "teacher": teacher.provenance if teacher else None,
             "precision": str(session.fabric.strategy.precision.precision),
