@@ -68,7 +68,8 @@ def main() -> None:
     gain = paired_difference(values["published"], values["honest"])
     result["published minus honest, IoU"] = asdict(gain)
     write_json(output_folder(RESULTS) / f"{name}.json", {**result, "machine": describe()})
-    print(f"published - honest: {gain.mean:+.4f} {gain.ci95}, p {gain.p:.2g}")
+    odd = "" if gain.agrees else " of the ranks, which disagree with the mean"
+    print(f"published - honest: {gain.mean:+.4f} {gain.ci95}, p {gain.p:.2g}{odd}")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def compared(found: dict[float, dict[str, float]]) -> dict[str, object]:
         "gain": gain.mean,
         "ci95": gain.ci95,
         "p": gain.p,
+        "agrees": gain.agrees,
     }
 
 

@@ -57,7 +57,7 @@ def recipes() -> Section:
         gain = found["default_minus_paper"]
         values = [difference(gain[metric]["mean"], gain[metric]["ci95"]) for metric in gain]
         gains.append(gain["iou"]["mean"])
-        p = p_value(gain["iou"]["p"])
+        p = p_value(gain["iou"]["p"], agrees=gain["iou"].get("agrees", True))
         rows.append([DATASETS[data], "difference", f"{values[0]}, p {p}", values[1], ""])
     return Section(
         "The default recipe beats the paper's at 30 epochs",
@@ -159,7 +159,7 @@ def rivals() -> Section:
             gain, p = "", ""
             if record is not ours:
                 found = paired_difference(known(ours, "iou"), known(record, "iou"))
-                gain, p = difference(found.mean, found.ci95), p_value(found.p)
+                gain, p = difference(found.mean, found.ci95), p_value(found.p, agrees=found.agrees)
             rows.append(
                 [
                     name,
@@ -211,7 +211,7 @@ def thresholds() -> Section:
                 f"{entry['iou']['0.5']:.4f}",
                 f"{entry['best']}",
                 f"{entry['gain']:+.4f} [{entry['ci95'][0]:+.4f}, {entry['ci95'][1]:+.4f}]",
-                p_value(entry["p"]),
+                p_value(entry["p"], agrees=entry.get("agrees", True)),
             ]
         )
     return Section(

@@ -80,7 +80,7 @@ def variants(data: str, records: dict[tuple[str, str], Record]) -> list[list[str
                 f"{record.costs['macs'] / 1e9:.3f}",
                 f"{sum(values.values()) / len(values):.3f}",
                 difference(gain.mean, gain.ci95) if gain else "",
-                p_value(adjusted[method]) if gain else "",
+                p_value(adjusted[method], agrees=gain.agrees) if gain else "",
             ]
         )
     return rows
@@ -94,7 +94,8 @@ def against_dsu_net() -> Section:
         low, high = (100 * side for side in gain["ci95"])
         measured = f"{100 * gain['mean']:+.2f} [{low:+.2f}, {high:+.2f}] points"
         what = f"IoU, {DATASETS[gain['dataset']]}, {gain['n']} images"
-        rows.append([what, PAPER_IOU, f"{measured}, p {p_value(gain['p'])}", "", ""])
+        p = p_value(gain["p"], agrees=gain.get("agrees", True))
+        rows.append([what, PAPER_IOU, f"{measured}, p {p}", "", ""])
     return Section(
         "BMIS is far cheaper than DSU-Net, as the paper says",
         "Parameters fall as claimed, multiplications, memory and time by more. IoU is higher too.",

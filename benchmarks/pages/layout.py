@@ -76,8 +76,10 @@ def difference(mean: float, ci95: Sequence[float] | None) -> str:
     return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def p_value(p: float) -> str:
-    """Two digits, and a short exponent."""
+def p_value(p: float, *, agrees: bool = True) -> str:
+    """Two digits, and a short exponent; none below 0.05 where mean and ranks disagree."""
+    if p < 0.05 and not agrees:
+        return "ranks disagree"
     return f"{p:.2g}".replace("e-0", "e-")
 
 

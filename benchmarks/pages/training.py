@@ -208,7 +208,7 @@ def ablation_rows(data: str, values: dict[str, Any]) -> Iterable[list[str]]:
         gain, p = "", ""
         if name != reference:
             found = paired_difference(ours, theirs)
-            gain, p = difference(found.mean, found.ci95), p_value(found.p)
+            gain, p = difference(found.mean, found.ci95), p_value(found.p, agrees=found.agrees)
         iou = sum(ours.values()) / len(ours)
         yield [data, DESCRIPTIONS.get(name, name), str(len(shared)), f"{iou:.3f}", gain, p]
 

@@ -79,6 +79,8 @@ class Record(Settings):
         status: "done" or "failed".
         reason: Why it failed, in one line; None if it did not.
         data: ``path``, ``fingerprint`` (of the ids, their splits and which have a field of view),
+            ``content`` (a fingerprint of the files of images, masks and fields of view, and of
+            classes, channels and spacing; records of earlier versions have none),
             ``train``, ``val``, ``test`` (numbers of images), ``classes`` (names, background
             first), ``unit`` ("px" or "mm"), ``fields_of_view`` (number of test images that are
             scored inside one).

@@ -17,7 +17,7 @@ from bmis.compare import trial as trial_module
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
-from bmis.records import Conditions, Trial, read_records
+from bmis.records import Conditions, Trial, read_records, write_record
 from bmis.train.trainer import Trainer
 from helpers import tiny
 
@@ -200,6 +200,49 @@ def test_a_data_set_that_cannot_be_used_is_refused_before_any_trial(tmp_path, ma
     with pytest.raises(DataError, match=message):
         compare_methods(settings(make(tmp_path)), out=out)
     assert files(out) == []
+
+
+def test_changed_masks_are_refused_and_records_without_content_are_warned_of(
+    data, tmp_path, caplog, monkeypatch
+):
+    out = tmp_path / "out"
+    (record,) = compare_methods(settings(data), out=out).records
+    mask = data / "masks" / "case0.png"
+    content = mask.read_bytes()
+    mask.write_bytes((data / "masks" / "case1.png").read_bytes())
+    with pytest.raises(DataError, match="squares has changed since: other masks; restore"):
+        compare_methods(settings(data), out=out)
+    mask.write_bytes(content)
+    monkeypatch.setattr("bmis.compare.run.run_trial", None)  # would fail
+    assert compare_methods(settings(data), out=out).ran == 0
+    assert "earlier bmis" not in caplog.text
+    old = {key: value for key, value in record.data.items() if key != "content"}
+    write_record(out, replace(record, data=old))
+    assert compare_methods(settings(data), out=out).ran == 0
+    assert "an earlier bmis that do not say what the images and masks of squares" in caplog.text
+
+
+def test_a_training_that_was_begun_on_other_masks_starts_over(data, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise TrainingInterrupted("stopped")
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(trial_module, "evaluate_model", stop)  # the training itself is whole
+        with pytest.raises(TrainingInterrupted):
+            compare_methods(settings(data), out=out)
+    assert len(list(out.rglob("last.ckpt"))) == 1
+    shutil.copy(data / "masks" / "case1.png", data / "masks" / "case0.png")
+    again = []
+    train_model = trial_module.train_model
+
+    def train(config, out):
+        again.append(not (out / "last.ckpt").exists())
+        return train_model(config, out=out)
+
+    monkeypatch.setattr(trial_module, "train_model", train)
+    assert compare_methods(settings(data), out=out).ran == 1
+    assert again == [True]
 
 
 def test_two_data_sets_of_one_name_are_refused(data, tmp_path):

@@ -91,3 +91,58 @@ def test_there_are_five_folds(fold):
 def test_only_two_of_the_parts():
     counts = Counter(make_split(cases(80), parts=("train", "val")).values())
     assert counts == {"train": 70, "val": 10}
+
+
+def parts_with(index, splits, shown):
+    """How many cases of each part show a class."""
+    return Counter(split for name, split in splits.items() if index in shown[name])
+
+
+def show(many, every, index=1):
+    """Every n-th case shows a class, the others nothing."""
+    return {c.id: frozenset([index] if i % every == 0 else []) for i, c in enumerate(many)}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_six_images_with_a_lesion_of_thirty_are_spread_over_all_parts(seed):
+    many = cases(30)
+    shown = show(many, 5)
+    splits = make_split(many, seed=seed, shown=shown)
+    assert Counter(splits.values()) == {"train": 21, "val": 3, "test": 6}
+    found = parts_with(1, splits, shown)
+    assert found["train"] in (3, 4)
+    assert min(found["val"], found["test"]) >= 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_fold_tests_and_validates_on_a_lesion(seed):
+    many = cases(60)
+    shown = show(many, 6)
+    for fold in range(1, 6):
+        found = parts_with(1, make_fold(many, fold, seed=seed, shown=shown), shown)
+        assert found["test"] == 2
+        assert found["val"] >= 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rare_classes_are_spread_too_and_groups_stay_whole(seed):
+    many = cases(60, group=lambda i: f"g{i // 3}")
+    shown = {c.id: frozenset([1, 2] if i // 3 in (2, 9, 15) else [1]) for i, c in enumerate(many)}
+    splits = make_split(many, seed=seed, shown=shown)
+    assert set(parts_with(2, splits, shown).values()) == {3}
+    assert set(parts_with(1, splits, shown)) == {"train", "val", "test"}
+    sides = {case.group: {splits[c.id] for c in many if c.group == case.group} for case in many}
+    assert all(len(side) == 1 for side in sides.values())
+
+
+def test_classes_that_all_images_show_change_nothing():
+    many = cases(50, stratum=lambda i: f"s{i % 3}", group=lambda i: f"g{i // 2}")
+    shown = dict.fromkeys((case.id for case in many), frozenset([1, 2]))
+    assert make_split(many, shown=shown) == make_split(many)
+    assert make_fold(many, 2, shown=shown) == make_fold(many, 2)
+
+
+def test_classes_that_are_the_same_within_a_stratum_change_nothing():
+    many = cases(50, stratum=lambda i: "normal" if i % 4 == 0 else "lesion")
+    shown = {c.id: frozenset([] if c.stratum == "normal" else [1]) for c in many}
+    assert make_split(many, shown=shown) == make_split(many)

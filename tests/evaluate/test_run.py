@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 import bmis.evaluate.run
 from bmis.cli.evaluate import render
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
+from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
 from bmis.data.images import read_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError
@@ -162,7 +164,7 @@ def test_the_json_records_what_was_scored_and_how(run, data):
     assert found == scores.to_dict()
     assert found["summary"]["cases"]["iou"]["n"] == found["images"] == 6
     expected = {"data": str(data), "split": "test", "fold": None, "seed": 4, "unit": "px"}
-    expected |= {"tolerance": 3, "rules_version": 2, "failed": [], "fields_of_view": 0}
+    expected |= {"tolerance": 3, "rules_version": 3, "failed": [], "fields_of_view": 0}
     assert {name: found[name] for name in expected} == expected
     assert found["environment"]["numpy"] == np.__version__
 
@@ -304,6 +306,40 @@ def test_other_classes_than_the_networks_are_refused(run, monkeypatch):
         evaluate_model(run)
 
 
+CUP, DISC = square(4, 4), square(20, 30, label=2)
+
+
+def eyes(root, names, *, swapped):
+    """Cups and discs, 1 and 2 as the network shows them; the masks may number them otherwise."""
+    seen = np.maximum(CUP, DISC)
+    truth = np.array([0, 2, 1], np.uint8)[seen] if swapped else seen
+    write_data(root, {"a": (seen, truth)}, classes=3)
+    (root / "dataset.yaml").write_text(yaml.safe_dump({"classes": names, "channels": 3}))
+    return root
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_classes_in_another_order_are_matched_by_name(tmp_path, run, monkeypatch, caplog, swapped):
+    names = ("background", "cup", "disc")
+    three = replace(info(3, resize="native", size=(64, 64)), classes=names)
+    use(monkeypatch, Brightness(3), three)
+    order = ["background", "Disc", "cup"] if swapped else list(names)
+    scores = evaluate_model(run, data=eyes(tmp_path / "eyes", order, swapped=swapped))
+    assert scores.classes == names
+    assert [scores.summary["classes"][name]["dice"]["mean"] for name in names[1:]] == [1.0, 1.0]
+    assert ("matched by name" in caplog.text) == swapped
+
+
+def test_other_class_names_than_the_networks_are_refused(tmp_path, run, monkeypatch):
+    names = ("background", "cup", "disc")
+    three = replace(info(3, resize="native", size=(64, 64)), classes=names)
+    use(monkeypatch, Brightness(3), three)
+    data = eyes(tmp_path / "eyes", ["background", "cup", "vessel"], swapped=False)
+    message = "classes are background, cup, vessel, the network's are background, cup, disc;"
+    with pytest.raises(ConfigError, match=message):
+        evaluate_model(run, data=data)
+
+
 def test_classes_are_counted_in_the_masks_where_nobody_names_them(tmp_path, run):
     both = np.maximum(square(4, 4), square(4, 30, label=2))
     data = write_data(tmp_path / "three", {"a": (square(4, 4), square(4, 4)), "b": (both, both)})
@@ -413,12 +449,12 @@ def in_one_line(text):
 def test_the_terminal_table_shows_numbers_intervals_and_units(run):
     text = render(evaluate_model(run))
     assert "bmis on data, test: 6 images" in text
-    outcomes = "3 present, 1 missed, 1 false alarm, 1 correctly empty"
+    outcomes = "3 present, 1 missed, 1 false alarm; empty, rightly: 1"
     assert f"{outcomes} hd95 and assd in px, nsd within 2 px" in in_one_line(text)
     line = next(line for line in text.splitlines() if line.startswith("dice "))
     assert "0.4583" in line
     assert "0.5103" in line
-    assert "-0.0772 to 0.9939" in line
+    assert "0.0891 to 0.8798" in line  # Student's would begin below 0
 
 
 def test_the_terminal_table_shows_each_class_where_there_are_several(tmp_path, run, monkeypatch):
@@ -449,3 +485,38 @@ def test_a_saved_network_is_evaluated_from_its_file(tmp_path, data):
     assert scores.checkpoint == file
     with pytest.raises(BundleError, match="no such file"):
         evaluate_model(tmp_path / "missing", data=data)
+
+
+def test_empty_images_are_counted_apart_in_the_terminal_table(run):
+    scores = evaluate_model(run)
+    text = render(scores)
+    assert "with foreground" in text.splitlines()[1]
+    assert "empty, rightly: 1" in text
+    assert f"{scores.summary['cases_with_foreground']['dice']['mean']:.4f}" in text
+
+
+def test_nothing_found_in_images_that_show_nothing_is_no_perfect_score(tmp_path, run, caplog):
+    data = write_data(tmp_path / "empty", {"a": (EMPTY, EMPTY), "b": (EMPTY, EMPTY)})
+    scores = evaluate_model(run, data=data)
+    assert scores.summary["cases"]["dice"]["mean"] is None
+    text = render(scores)
+    assert "1.0000" not in text
+    assert "foreground none; empty, rightly: 2" in text
+    assert "none of the 2 images of split 'test' shows any foreground" in caplog.text
+
+
+def test_a_network_that_finds_nothing_has_collapsed(tmp_path, run, caplog):
+    data = write_data(tmp_path / "missed", {c: (EMPTY, square(4, 4)) for c in "ab"})
+    evaluate_model(run, data=data)
+    assert "bmis collapsed: in every image nothing is cup; its means say nothing" in caplog.text
+
+
+def test_another_split_than_that_of_the_training_is_warned_of(data, run, monkeypatch, caplog):
+    cases = open_dataset(data).cases
+    trained = {"data": "data", "fold": None, "split_fingerprint": split_fingerprint(cases)}
+    use(monkeypatch, Brightness(), replace(OWN_SIZE, provenance=trained))
+    evaluate_model(run)
+    assert not caplog.messages
+    (data / "splits.csv").write_text((data / "splits.csv").read_text().replace("b,test", "b,train"))
+    evaluate_model(run)
+    assert "training images may be among those of the test split" in caplog.text

@@ -66,7 +66,7 @@ def test_masks_have_the_size_and_name_of_their_images(images, predictor, tmp_pat
     for path, size in zip(prediction.written, SIZES, strict=True):
         np.testing.assert_array_equal(read_mask(path), 255 * (picture(*size)[..., 0] > 127))
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        ["measurements.csv", *(path.name for path in images)]
+        ["measurements.csv", "objects.csv", *(path.name for path in images)]
     )
     assert nothing_is_left(out)
 
@@ -109,7 +109,38 @@ def test_measurements_are_those_of_the_mask(images, predictor, tmp_path):
         "diameter_px": "20.8806",
         "diameter_mm": "40.1123",
         "ood_score": "",
+        "objects": "1",
     }
+
+
+def test_each_object_has_a_row_of_its_own(tmp_path):
+    pixels = np.zeros((24, 40, 3), np.uint8)
+    pixels[2:6, 3:6], pixels[10:22, 30:39] = 255, 255
+    write_image(tmp_path / "cells.png", pixels)
+    predictor = Predictor(Brightness(), info(resize="native"))
+    out = tmp_path / "out"
+    prediction = write_masks(predictor, [tmp_path / "cells.png"], out, spacing=(0.5, 2.0))
+    (row,) = table(prediction)
+    assert (row["objects"], row["area_px"]) == ("2", "120")
+    first, second = table(Prediction([], [], out / "objects.csv"))
+    assert first == {
+        "id": "cells",
+        "file": str(tmp_path / "cells.png"),
+        "class": "class 1",
+        "object": "1",
+        "area_px": "12",
+        "area_mm2": "12",
+        "fraction": "0.0125",
+        "top": "2",
+        "left": "3",
+        "height": "4",
+        "width": "3",
+        "row": "4",
+        "column": "4.5",
+        "diameter_px": "5",
+        "diameter_mm": "6.32456",
+    }
+    assert (second["object"], second["area_px"], second["diameter_px"]) == ("2", "108", "15")
 
 
 def test_every_foreground_class_has_its_row_even_when_absent(images, tmp_path):
@@ -174,7 +205,7 @@ def test_bad_images_are_listed_and_the_others_done(images, predictor, tmp_path):
         assert str(path) in line
         assert "\n" not in line
     assert [row["id"] for row in table(prediction)] == [path.stem for path in good]
-    assert len(list((tmp_path / "out").iterdir())) == len(good) + 1
+    assert len(list((tmp_path / "out").iterdir())) == len(good) + 2
 
 
 @pytest.mark.parametrize("error", [ConfigError("not enough memory for this"), MemoryError()])

@@ -109,6 +109,14 @@ def test_a_small_matrix_spells_its_numbers():
     assert sum(text.startswith("−") for text in found) == 3
 
 
+def test_a_matrix_shows_no_p_value_where_the_ranks_disagree_with_the_mean():
+    first = [0.51] * 90 + [0.3] * 10
+    pairs = compare_pairs(pd.DataFrame({"a": first, "b": [0.5] * 100}))
+    found = texts(lambda: draw_significance(pairs))
+    assert {"−0.011", "ranks disagree"} <= set(found)
+    assert not any("p <" in text or "p =" in text for text in found)
+
+
 def test_a_large_matrix_has_a_sign_for_each_significant_difference():
     pairs = compare_pairs(quality(12))
     found = texts(lambda: draw_significance(pairs))

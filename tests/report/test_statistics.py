@@ -56,6 +56,19 @@ def test_equal_methods_do_not_differ():
     assert pairs[["mean_difference", "p", "better"]].to_numpy().tolist() == [[0.0, 1.0, ""]]
 
 
+def test_nothing_is_said_where_mean_and_ranks_point_in_different_directions():
+    better = 0.5 + np.array([0.01] * 90 + [-0.2] * 10)
+    pairs = compare_pairs(table(better, np.full(100, 0.5)))
+    assert pairs["p_holm"][0] < 1e-6
+    assert pairs[["agrees", "better"]].to_numpy().tolist() == [[False, ""]]
+
+
+def test_the_overall_interval_stays_inside_the_range():
+    good = summarise([1.0, 1.0, 0.9])
+    low, high = overall_summary([good, good]).ci95
+    assert 0 < low < good.mean < high < 1
+
+
 def test_a_value_that_one_method_lacks_is_named():
     values = table([0.1, 0.5], [0.2, 0.4])
     values.loc["case1", "b"] = None

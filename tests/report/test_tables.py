@@ -3,6 +3,7 @@
 import csv
 import io
 
+import pandas as pd
 import pytest
 
 from bmis.report.costs import costs_frame, costs_table
@@ -146,6 +147,16 @@ def test_three_digits(value, text):
 def test_distances_are_better_small():
     assert {q.key for q in metrics("mm") if not q.rising} == {"hd95", "assd"}
     assert [q.heading for q in metrics("mm") if q.key == "hd95"] == ["HD95 (mm)"]
+
+
+def test_a_pair_whose_ranks_disagree_with_its_mean_is_named_and_counts_for_neither(polyps):
+    better = pd.DataFrame({"bmis": [0.51] * 90 + [0.3] * 10, "unet": [0.5] * 100})
+    pairs, ranks = compare_pairs(better), bootstrap_ranks(better)
+    table = ranking_table(polyps.methods, pairs, ranks)
+    assert [row["Better than"].text for row in rows(table).values()] == ["0", "0"]
+    (note,) = table.notes
+    assert note.startswith("bmis and unet: p ")
+    assert "the ranks point the other way than the mean difference (-0.011)" in note
 
 
 def test_ranks_count_wins_and_losses(polyps):

@@ -1,6 +1,7 @@
 """Distillation: what the teacher sees, what is learnt from it, and which are refused."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from bmis.data.folder import open_dataset
 from bmis.errors import BundleError, ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
+from bmis.train import distillation
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.run import train_model
 from helpers.tiny import config, write_dataset
@@ -85,3 +87,19 @@ def test_a_missing_teacher_is_refused(dataset, tmp_path):
     with pytest.raises(BundleError, match="no such file"):
         train_model(config(dataset, teacher=tmp_path / "none"), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["bg", "disc", "cup"], "in the same order"), (["bg", "cup", "polyp"], "same names in")],
+)
+def test_a_teacher_of_other_classes_is_refused(source, tmp_path, monkeypatch, names, message):
+    model, info = load_model(source)
+    three = SimpleNamespace(
+        model=info.model, input=info.input, classes=("bg", "cup", "disc"), provenance={}
+    )
+    monkeypatch.setattr(distillation, "load_model", lambda path: (model, three))
+    data = write_dataset(tmp_path / "data", classes=3)
+    (data / "dataset.yaml").write_text(yaml.safe_dump({"classes": names}))
+    with pytest.raises(ConfigError, match=message):
+        read_teacher(config(data, teacher=source), open_dataset(data))

@@ -24,14 +24,32 @@ def paint(root, number, found, truth, size=(32, 32)):
 
 @pytest.mark.parametrize("resize", ["squash", "native"])
 def test_validation_in_closed_form(tmp_path, resize):
-    """By image, not by pixel; an empty image that is predicted empty counts as 1."""
+    """By image, not by pixel; an empty image that is predicted empty is left out."""
     size = (32, 64) if resize == "native" else (32, 32)
     root = write_dataset(tmp_path / "d", splits=("val",) * 4, size=size)
     for number, (found, truth) in enumerate([(16, 8), (4, 8), (0, 0), (3, 0)]):
         paint(root, number, found, truth, size)
     row = make_trainer(Threshold()).validate(cache_split(root, "val", resize=resize))
-    assert row["val_iou"] == pytest.approx((8 / 16 + 4 / 8 + 1 + 0) / 4)
-    assert row["val_dice"] == pytest.approx((16 / 24 + 8 / 12 + 1 + 0) / 4)
+    assert row["val_iou"] == pytest.approx((8 / 16 + 4 / 8 + 0) / 3)
+    assert row["val_dice"] == pytest.approx((16 / 24 + 8 / 12 + 0) / 3)
+
+
+def test_validation_of_nothing_found_where_nothing_is_gives_no_score(tmp_path):
+    root = write_dataset(tmp_path / "d", splits=("val",) * 2)
+    for number in range(2):
+        paint(root, number, 0, 0)
+    row = make_trainer(Threshold()).validate(cache_split(root, "val"))
+    assert row == {"val_iou": 0.0, "val_dice": 0.0}
+
+
+def test_the_best_epoch_is_never_an_early_one_that_finds_nothing():
+    trainer = make_trainer(Threshold())
+    better = [trainer.record({"val_iou": s, "val_dice": s}) for s in (0, 0, 0.2, 0, 0.1)]
+    assert (better, trainer.progress.best_epoch) == ([True, True, True, False, False], 3)
+    trainer = make_trainer(Threshold())
+    for _ in range(3):
+        trainer.record({"val_iou": 0.0, "val_dice": 0.0})
+    assert trainer.progress.best_epoch == 3  # nothing chooses, so the last one counts
 
 
 def test_validation_leaves_out_a_class_that_is_in_neither_mask(tmp_path):

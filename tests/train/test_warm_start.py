@@ -243,3 +243,11 @@ def test_a_source_without_a_weight_that_fits_is_refused():
     model = OneLayer(1, 2)
     start.apply(model)
     torch.testing.assert_close(model.head.weight, start.model.head.weight.sum(1, keepdim=True))
+
+
+def test_weights_of_the_same_classes_in_another_order_are_refused():
+    start = WarmStart("runs/old", OneLayer(3, 3), {}, ("bg", "cup", "disc"))
+    start.check_classes(("bg", "cup", "disc"))
+    start.check_classes(("bg", "polyp", "snare"))  # others start from what was learnt, as ever
+    with pytest.raises(ConfigError, match="its classes are bg, cup, disc, those of the data bg, d"):
+        start.check_classes(("bg", "disc", "cup"))

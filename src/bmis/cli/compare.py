@@ -113,9 +113,8 @@ def _columns(records: "Sequence[Record]") -> list[str]:
     if not done:
         return [*counts, *["-"] * 4]
     costs = done[0].costs
-    means = [
-        mean(record.summary["cases"][metric]["mean"] for record in done)
-        for metric in ("iou", "dice")
+    values = [
+        [record.summary["cases"][metric]["mean"] for record in done] for metric in ("iou", "dice")
     ]
-    scores = [f"{value:.4f}" for value in means]
+    scores = ["-" if None in means else f"{mean(means):.4f}" for means in values]
     return [*counts, *scores, f"{costs['parameters']:,}", f"{costs['latency_p50_ms']:.1f}"]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bmis.evaluate.scores import Scores
 
 HELP = "score a trained network"
+_SHOWING = "with foreground"  # the mean over the images that show some
 EXAMPLE = "runs/polyps-bmis-default-seed0"
 
 
@@ -95,29 +96,43 @@ def render(scores: "Scores") -> str:
     from bmis.metrics import METRICS
 
     summary, foreground = scores.summary, scores.classes[1:]
-    counts = [f"{n} {word.replace('_', ' ')}" for word, n in summary["outcomes"].items() if n]
+    outcomes = dict(summary["outcomes"])
+    empty = outcomes.pop("correctly_empty")
+    counts = [f"{n} {word.replace('_', ' ')}" for word, n in outcomes.items() if n] or ["none"]
+    apart = f"; empty, rightly: {empty}" if empty else ""
     known = f"{scores.fields_of_view} of {len(scores.cases)} images"
     inside = f"\n{known} counted inside their field of view"
     several = foreground if len(foreground) > 1 else ()
     return table(
-        [_row(summary, metric, several) for metric in METRICS],
-        "l" + "r" * (4 + len(several)),
-        headers=("metric", "mean", "std", "95 % interval", "n", *several),
+        [_row(summary, metric, several, empty=empty > 0) for metric in METRICS],
+        "l" + "r" * (4 + (empty > 0) + len(several)),
+        headers=(
+            "metric",
+            "mean",
+            "std",
+            "95 % interval",
+            "n",
+            *(_SHOWING,) * (empty > 0),
+            *several,
+        ),
         title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
-        caption=f"foreground {', '.join(counts)}\nhd95 and assd in {scores.unit}, "
+        caption=f"foreground {', '.join(counts)}{apart}\nhd95 and assd in {scores.unit}, "
         f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
     )
 
 
-def _row(summary: Mapping[str, Any], metric: str, classes: Sequence[str]) -> list[str]:
+def _row(
+    summary: Mapping[str, Any], metric: str, classes: Sequence[str], *, empty: bool
+) -> list[str]:
     from bmis.metrics import DISTANCES
 
     row = summary["cases"][metric]
     digits = 2 if metric in DISTANCES else 4
     low_high = row["ci95"] and " to ".join(f"{side:.{digits}f}" for side in row["ci95"])
+    shown = (summary["cases_with_foreground"][metric]["mean"],) * empty
     of_classes = [summary["classes"][name][metric]["mean"] for name in classes]
     numbers = [
         "-" if value is None else f"{value:.{digits}f}"
-        for value in (row["mean"], row["std"], *of_classes)
+        for value in (row["mean"], row["std"], *shown, *of_classes)
     ]
     return [metric, *numbers[:2], low_high or "-", str(row["n"]), *numbers[2:]]

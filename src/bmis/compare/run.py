@@ -2,19 +2,23 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.costs import measure_costs
 from bmis.compare.methods import Variant, find_methods
 from bmis.compare.settings import CompareConfig
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
-from bmis.compare.trial import fingerprint, run_trial
+from bmis.compare.trial import run_trial
+from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fingerprint
 from bmis.data.folder import find_cases, open_dataset
+from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError
+from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.files import output_folder
@@ -131,8 +135,11 @@ def describe(record: Record) -> str:
     """
     if record.status == "failed":
         return f"failed: {record.reason}"
-    iou, dice = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
-    return f"IoU {iou:.3f}, Dice {dice:.3f}, trained in {record.training['seconds']:.0f} s"
+    means = (record.summary["cases"][metric]["mean"] for metric in ("iou", "dice"))
+    iou, dice = ("-" if mean is None else f"{mean:.3f}" for mean in means)
+    done = f"IoU {iou}, Dice {dice}, trained in {record.training['seconds']:.0f} s"
+    collapse = describe_collapse(record.summary)
+    return f"{done}, {collapse}" if collapse else done
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ class _Split:
     path: str
     fold: int | str | None
     fingerprint: str
+    content: dict[str, str]
 
 
 def _make_spec(
@@ -167,7 +175,8 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
     folds = range(1, config.folds + 1) if config.folds else (None,)
     found: list[_Split] = []
     for path in config.data:
-        name = open_dataset(path, fold=folds[0], seed=SPLIT_SEED).name
+        dataset = open_dataset(path, fold=folds[0], seed=SPLIT_SEED)
+        name = dataset.name
         if any(split.dataset == name for split in found):
             raise ConfigError(
                 f"{path}: a data set named {name!r} is there already; give it another name in its "
@@ -181,7 +190,9 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
                     f"{path}: has no {' and no '.join(sorted(missing))} images; a comparison needs "
                     "train, val and test: name them in splits.csv, or use --folds 5"
                 )
-            found.append(_Split(name, path, fold, fingerprint(cases)))
+            warn_of_splits(Path(path), cases)
+            content = content_fingerprints(replace(dataset, cases=cases))
+            found.append(_Split(name, path, fold, split_fingerprint(cases), content))
     return found
 
 
@@ -190,20 +201,52 @@ def _read_known(
 ) -> dict[Trial, Record]:
     """The records that are in the folder, if they belong to this comparison."""
     known = {record.trial: record for record in read_records(folder)}
-    fingerprints = {(split.dataset, split.fold): split.fingerprint for split in splits}
+    now = {(split.dataset, split.fold): split for split in splits}
     for trial, record in known.items():
         if record.conditions != conditions:
             raise ConfigError(
                 f"{folder}: holds records of {record.conditions}, now {conditions}; "
                 "choose another --out"
             )
-        wanted = fingerprints.get((trial.dataset, trial.fold))
-        if record.status == "done" and wanted not in (None, record.data["fingerprint"]):
-            raise DataError(
-                f"{record_path(folder, trial)}: {trial.dataset} was divided otherwise then, or had "
-                "other images or fields of view; choose another --out"
-            )
+        split = now.get((trial.dataset, trial.fold))
+        if record.status == "done" and split:
+            _check_same_data(record_path(folder, trial), record, split)
+    _warn_of_unknown_content(folder, known.values(), now)
     return known
+
+
+def _check_same_data(path: Path, record: Record, split: _Split) -> None:
+    """Refuse to go on beside a record of other images, masks or splits."""
+    if changed := changed_parts(record.data.get("content"), split.content):
+        raise DataError(
+            f"{path}: {split.path} has changed since: other {', '.join(changed)}; "
+            "restore the data set, or choose another --out"
+        )
+    if record.data.get("fingerprint") != split.fingerprint:
+        raise DataError(
+            f"{path}: {split.dataset} was divided otherwise then, or had other images or fields of "
+            "view; choose another --out"
+        )
+
+
+def _warn_of_unknown_content(
+    folder: Path, records: Iterable[Record], now: Mapping[tuple[str, Any], _Split]
+) -> None:
+    """Say that records of an earlier bmis do not tell what their files held."""
+    unknown = {
+        record.trial.dataset
+        for record in records
+        if record.status == "done"
+        and (record.trial.dataset, record.trial.fold) in now
+        and not record.data.get("content")
+    }
+    if unknown:
+        _log.warning(
+            "%s: holds records of an earlier bmis that do not say what the images and masks of %s "
+            "held; that they are the same now cannot be checked",
+            folder,
+            ", ".join(sorted(unknown)),
+        )
 
 
 def _run(specs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:

@@ -1,10 +1,10 @@
 """One trial of a comparison: train, score and measure one network on one split of one data set."""
 
+import json
 import logging
 import shutil
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from hashlib import sha256
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,7 +12,8 @@ from bmis.compare.costs import measure_costs
 from bmis.compare.pictures import predict_pictures
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.config import ModelInfo, RuntimeOptions, TrainConfig
-from bmis.data.cases import Case, Dataset
+from bmis.data.cases import Dataset
+from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fingerprint
 from bmis.data.folder import open_dataset
 from bmis.errors import BmisError, DataError, TrainingInterrupted
 from bmis.evaluate.run import Scores, evaluate_model
@@ -22,6 +23,7 @@ from bmis.models.plugins import load_plugins
 from bmis.predict.predictor import Predictor
 from bmis.records import Record
 from bmis.runtime.load import load_runtime
+from bmis.system.files import output_folder, write_json
 from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run import train_model
 from bmis.train.run_folder import environment
@@ -62,25 +64,10 @@ def run_trial(spec: TrialSpec) -> Record:
     return record
 
 
-def fingerprint(cases: Iterable[Case]) -> str:
-    """A short text that is the same for the same images, splits and fields of view.
-
-    Example:
-        >>> cases = open_dataset("polyps").cases
-        >>> fingerprint(cases) == fingerprint(reversed(cases))
-        True
-        >>> fingerprint(cases) == fingerprint(cases[1:])
-        False
-    """
-    lines = sorted(
-        f"{case.id}\t{case.split}" + ("" if case.field_of_view is None else "\tfov")
-        for case in cases
-    )
-    return sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
 def _run(spec: TrialSpec) -> Record:
     dataset = open_dataset(spec.data, fold=spec.trial.fold, seed=SPLIT_SEED)
+    content = content_fingerprints(dataset)  # before the training, which may take days
+    state = _start_over_if_changed(spec, content)
     costs = measure_costs(spec, dataset)
     train_model(_train_config(spec), out=spec.work)
     options = RuntimeOptions(device=spec.device)
@@ -88,16 +75,34 @@ def _run(spec: TrialSpec) -> Record:
     if scores.failed:  # the other methods would be scored on other images
         raise DataError(f"{len(scores.failed)} bad test images, the first: {scores.failed[0][1]}")
     predictor = Predictor(*load_runtime(spec.work, options))
+    state.unlink(missing_ok=True)
     return _make_record(
         spec,
         status="done",
-        data=_describe_data(spec, dataset, scores),
+        data=_describe_data(spec, dataset, scores) | {"content": content},
         training=_describe_training(predictor.info, read_progress(spec.work / LAST_CHECKPOINT)),
         costs=costs,
         summary=dict(scores.summary),
         cases=_case_columns(scores),
         masks=predict_pictures(predictor, dataset.split("test")),
     )
+
+
+def _start_over_if_changed(spec: TrialSpec, content: dict[str, str]) -> Path:
+    """Remove a training that was begun on other files; the file that tells them from these."""
+    state = spec.work.with_name(f".{spec.work.name}.data")
+    if changed := changed_parts(_read(state), content):
+        _log.warning("%s: other %s than before; starting over", spec.trial, ", ".join(changed))
+        shutil.rmtree(spec.work, ignore_errors=True)
+    write_json(output_folder(state.parent) / state.name, content)
+    return state
+
+
+def _read(state: Path) -> object:
+    try:
+        return json.loads(state.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # no training was begun
 
 
 def _train_config(spec: TrialSpec) -> TrainConfig:
@@ -137,7 +142,7 @@ def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
 def _describe_data(spec: TrialSpec, dataset: Dataset, scores: Scores) -> dict[str, Any]:
     return {
         "path": spec.data,
-        "fingerprint": fingerprint(dataset.cases),
+        "fingerprint": split_fingerprint(dataset.cases),
         **{split: len(dataset.split(split)) for split in ("train", "val", "test")},
         "classes": list(dataset.classes),
         "unit": scores.unit,

@@ -1,14 +1,17 @@
 """The split of each image: by a fold, by ``splits.csv``, by the layout of the folder, or made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bmis.data.on_error import OnError, raise_error
 from bmis.data.pairs import Pair
+from bmis.data.scan import foreground_values
 from bmis.data.splits import SPLITS, make_fold, make_split
 from bmis.data.tables import Row, check_ids, read_table
 from bmis.errors import ConfigError, DataError
+from bmis.system.pipeline import each
+from bmis.system.progress import track
 
 
 def assign_splits(
@@ -55,7 +58,7 @@ def assign_splits(
     if number is None and any(row.split is not None for row in listed.values()):
         return rows
     try:
-        made = _make(rows, number, seed)
+        made = _make(rows, number, seed, _foreground(pairs))
     except DataError as error:
         on_error(DataError(f"{root}: {error}"))
         return rows
@@ -80,14 +83,23 @@ def _row(pair: Pair, row: Row | None) -> Row:
     return Row(pair.id, split, row.group, row.stratum or pair.folder)
 
 
-def _make(rows: Sequence[Row], fold: int | None, seed: int) -> dict[str, str]:
+def _foreground(pairs: Sequence[Pair]) -> dict[str, frozenset[int]]:
+    """The classes that each image shows, by id; all masks are read for it."""
+    found = each(foreground_values, [pair.masks for pair in pairs])
+    found = track(found, "reading masks", total=len(pairs))
+    return {pair.id: classes for pair, classes in zip(pairs, found, strict=True)}
+
+
+def _make(
+    rows: Sequence[Row], fold: int | None, seed: int, shown: Mapping[str, frozenset[int]]
+) -> dict[str, str]:
     """Splits of the images that are free to go into any, by id."""
     if fold is not None:
-        return make_fold([row for row in rows if row.split != ""], fold, seed=seed)
+        return make_fold([row for row in rows if row.split != ""], fold, seed=seed, shown=shown)
     free = [row for row in rows if row.split is None]
     # where the layout decides on the test split, only val is still to be made
     parts = SPLITS if len(free) == len(rows) else ("train", "val")
-    return make_split(free, seed=seed, parts=parts)
+    return make_split(free, seed=seed, parts=parts, shown=shown)
 
 
 def _find_fold(root: Path, fold: int | str | Path | None) -> tuple[int | None, Path | None]:

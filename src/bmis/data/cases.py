@@ -54,6 +54,7 @@ class Dataset:
         spacing: Millimetres per pixel along rows and columns, where known.
         modality: Kind of images, such as "ultrasound", where declared.
         licence: Licence of the images, where declared.
+        order: The class of each value 0 to K-1 in the masks; () where they are the same.
 
     Example:
         >>> import bmis
@@ -70,6 +71,7 @@ class Dataset:
     spacing: tuple[float, float] | None = None
     modality: str | None = None
     licence: str | None = None
+    order: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -119,6 +121,8 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
         if raw.shape != size:
             raise wrong_size(path, raw.shape, size)
         np.maximum(labels, to_labels(raw, dataset.num_classes, path), out=labels)
+    if dataset.order:
+        labels = np.array(dataset.order, np.uint8)[labels]
     return replace(image, spacing=dataset.spacing), labels
 
 

@@ -1,6 +1,7 @@
 """What can only be found by reading all files: the numbers of classes and channels."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from bmis.data.formats.raster import read_header
 from bmis.data.images import read_image, read_mask
 from bmis.data.labels import count_classes, value_counts
+from bmis.errors import DataError
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 
@@ -28,9 +30,46 @@ def scan_classes(masks: Sequence[Path]) -> int:
     """
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]]:
-        return path, tuple(value_counts(read_mask(path)))
+        return path, mask_values(path)
 
     return count_classes(track(each(values, masks), "reading masks", total=len(masks)))
+
+
+def mask_values(path: Path) -> tuple[int, ...]:
+    """The values of a mask, rising; a file that did not change since is not read again.
+
+    Raises:
+        DataError: It cannot be read.
+
+    Example:
+        >>> mask_values(Path("polyps/masks/endoscopy_0001.png"))
+        (0, 255)
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return tuple(value_counts(read_mask(path)))  # which says what is wrong
+    return _mask_values(path.absolute(), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=200_000)
+def _mask_values(path: Path, size: int, modified: int) -> tuple[int, ...]:
+    del size, modified  # of the key only
+    return tuple(value_counts(read_mask(path)))
+
+
+def foreground_values(masks: Sequence[Path]) -> frozenset[int]:
+    """The values above 0 of the masks of one image; 255 is 1. None where a mask is unreadable.
+
+    Example:
+        >>> sorted(foreground_values([Path("polyps/masks/endoscopy_0001.png")]))
+        [1]
+    """
+    try:
+        values = [value for path in masks for value in mask_values(path)]
+    except DataError:  # named by whoever needs the mask itself
+        return frozenset()
+    return frozenset(1 if value == 255 else value for value in values if value)
 
 
 def scan_channels(images: Sequence[Path]) -> int:

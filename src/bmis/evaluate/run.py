@@ -3,6 +3,7 @@
 ``docs/reference/metrics.md`` says what the numbers mean.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +18,13 @@ from bmis.errors import DataError
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
-from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
+from bmis.metrics import (
+    DEFAULT_TOLERANCE,
+    CaseScore,
+    describe_collapse,
+    score_case,
+    summarise_cases,
+)
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.pretrained.lookup import find_model_file
@@ -25,6 +32,8 @@ from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
+
+_log = logging.getLogger("bmis")
 
 __all__ = ["Scores", "evaluate_model", "read_case_values"]
 
@@ -100,7 +109,23 @@ def evaluate_model(
         overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
     )
     write_scores(scores)
+    _warn_of(scores)
     return scores
+
+
+def _warn_of(scores: Scores) -> None:
+    """Say what the means do not: no foreground at all, or a network that answers always alike."""
+    outcomes = scores.summary["outcomes"]
+    if not outcomes["present"] + outcomes["missed"]:
+        _log.warning(
+            "%s: none of the %d images of split %r shows any foreground; the scores do not say "
+            "whether the network finds anything",
+            scores.data,
+            len(scores.cases),
+            scores.split,
+        )
+    if collapse := describe_collapse(scores.summary):
+        _log.warning("%s %s; its means say nothing of what it has learnt", scores.model, collapse)
 
 
 _ScoreLabels = Callable[[NDArray[np.uint8]], CaseScore]

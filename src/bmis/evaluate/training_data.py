@@ -4,6 +4,7 @@ Fold and seed are those of the training, also where the data set was moved. Othe
 images could get among the test images.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,17 @@ import yaml
 from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo
 from bmis.data.cases import Case, Dataset
+from bmis.data.class_order import class_order
+from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import find_cases
-from bmis.data.images import read_mask
-from bmis.data.labels import class_names, count_classes, value_counts
+from bmis.data.labels import class_names, count_classes
+from bmis.data.scan import mask_values
 from bmis.errors import ConfigError, DataError
 from bmis.pretrained.lookup import is_shipped
 from bmis.system.pipeline import each
 from bmis.system.progress import track
+
+_log = logging.getLogger("bmis")
 
 
 @dataclass(frozen=True)
@@ -130,14 +135,15 @@ def _root(run: Path, recorded: str | None, data: Path | str | None) -> Path:
 def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
     """Open a data set for a network. Files that cannot be read are left for later.
 
-    Unlike ``open_dataset`` this takes the number of channels from the network.
+    Unlike ``open_dataset`` this takes the number of channels from the network, and the order of
+    the classes where both name the same ones in different orders.
 
     Args:
         source: Where the images are and how they are split.
         info: What was saved with the network.
 
     Raises:
-        ConfigError: The data set has other classes than the network.
+        ConfigError: The data set has other classes than the network, by number or by name.
         DataError: See ``data.folder.find_cases``.
 
     Example:
@@ -157,16 +163,50 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
             f"{expected} ({', '.join(info.classes)}); choose other data, or name its classes in "
             "dataset.yaml if some do not occur in it"
         )
+    classes = classes or class_names(expected)
+    order = _class_order(source.root, classes, info.classes)
+    name = description.name or source.root.resolve().name
+    _check_split(source, name, found.cases, info)
     return Dataset(
         source.root,
-        description.name or source.root.resolve().name,
+        name,
         found.cases,
-        classes or class_names(expected),
+        info.classes if order else classes,
         info.input.channels,
         description.spacing,
         description.modality,
         description.licence,
+        order,
     )
+
+
+def _check_split(source: TrainingData, name: str, cases: Sequence[Case], info: ModelInfo) -> None:
+    """Warn where the data set of the training is divided otherwise now."""
+    known = info.provenance
+    same = (known.get("data"), known.get("fold")) == (name, source.fold)
+    trained_on = known.get("split_fingerprint")  # bundles of earlier versions have none
+    if same and trained_on and trained_on != split_fingerprint(cases):
+        _log.warning(
+            "%s: is divided into other splits than in the training (other images, masks or "
+            "splits.csv), so training images may be among those of the test split",
+            source.root,
+        )
+
+
+def _class_order(root: Path, ours: Sequence[str], theirs: Sequence[str]) -> tuple[int, ...]:
+    """The network's number of each class, and a message; () where the two number them alike."""
+    if len(ours) != len(theirs):  # names of a network that came without them
+        return ()
+    order = class_order(ours, theirs, where=str(root))
+    if order == tuple(range(len(ours))):
+        return ()
+    _log.warning(
+        "%s: its classes are %s, the network's are %s: matched by name",
+        root,
+        ", ".join(ours),
+        ", ".join(theirs),
+    )
+    return order
 
 
 def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
@@ -174,7 +214,7 @@ def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
         try:
-            return path, tuple(value_counts(read_mask(path)))
+            return path, mask_values(path)
         except DataError:
             return None
 

@@ -1,7 +1,7 @@
 """Check a whole data set before training on it, and report everything that is wrong with it."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import find_cases
+from bmis.data.split_checks import split_problems
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.inspect.classes import ClassCount, agree_on_classes, class_counts
@@ -136,7 +137,7 @@ def inspect_dataset(
     names, wrong = agree_on_classes(inspections, found.description.classes)
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     errors += [error for case in inspections for error in case.errors] + wrong
-    errors += _divided_groups(root, found.cases)
+    errors += map(DataError, split_problems(root, found.cases))
     declared = found.description
     sizes = sorted((k.size for k in inspections if k.size), key=math.prod)
     inspection = Inspection(
@@ -160,23 +161,6 @@ def inspect_dataset(
         return inspection
     dataset = Dataset(root, inspection.name, found.cases, names, inspection.channels)
     return _write(folder, inspection, dataset, inspections)
-
-
-def _divided_groups(root: Path, cases: Sequence[Case]) -> list[DataError]:
-    splits: dict[str, set[str]] = defaultdict(set)
-    for case in cases:
-        if case.group and case.split:
-            splits[case.group].add(case.split)
-    divided = {group: sorted(sides) for group, sides in splits.items() if len(sides) > 1}
-    if not divided:
-        return []
-    group, sides = next(iter(divided.items()))
-    return [
-        DataError(
-            f"{root}: {len(divided)} groups are divided between splits, such as {group!r} between "
-            f"{' and '.join(sides)}; keep a group in one split, or scores come out too good"
-        )
-    ]
 
 
 def _split_counts(cases: Sequence[Case]) -> dict[str, int]:

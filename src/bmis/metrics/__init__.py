@@ -12,13 +12,10 @@ from bmis.metrics.case import (
     CaseScore,
     score_case,
 )
-from bmis.metrics.summary import (
-    PairedDifference,
-    Summary,
-    paired_difference,
-    summarise,
-    summarise_cases,
-)
+from bmis.metrics.collapse import collapsed_classes, describe_collapse
+from bmis.metrics.intervals import keep_in_range
+from bmis.metrics.paired import PairedDifference, paired_difference
+from bmis.metrics.summary import Summary, highest_value, summarise, summarise_cases
 from bmis.metrics.t_quantile import student_quantile
 
 __all__ = [
@@ -29,6 +26,10 @@ __all__ = [
     "CaseScore",
     "PairedDifference",
     "Summary",
+    "collapsed_classes",
+    "describe_collapse",
+    "highest_value",
+    "keep_in_range",
     "paired_difference",
     "score_case",
     "student_quantile",

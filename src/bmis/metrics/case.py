@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bmis.errors import ConfigError, DataError
 from bmis.metrics.boundary import BoolArray, boundary_metrics
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 OVERLAPS = ("iou", "dice", "accuracy", "sensitivity", "specificity", "precision")
 DISTANCES = ("hd95", "assd")
 METRICS = (*OVERLAPS, *DISTANCES, "nsd")

@@ -18,6 +18,7 @@ from bmis.data.images import read_image, write_image, write_mask
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.mask import Mask
 from bmis.predict.measurements import Measurement, measure
+from bmis.predict.objects import measure_objects
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.runtime.load import load_runtime
 from bmis.system.files import atomic, output_folder, to_csv, write_text
@@ -28,8 +29,9 @@ __all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
 
 COLUMNS = (  # of measurements.csv; one row per mask and class, no value where there is none
     "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
-    "row", "column", "diameter_px", "diameter_mm", "ood_score",
+    "row", "column", "diameter_px", "diameter_mm", "ood_score", "objects",
 )  # fmt: skip
+OBJECT_COLUMNS = (*COLUMNS[:3], "object", *COLUMNS[3:-2])  # of objects.csv; one row per object
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Prediction:
     Attributes:
         written: Paths of the masks.
         failed: Images that gave no mask, each with one line that says why.
-        measurements: A CSV table with ``COLUMNS``: the numbers of ``measure`` and the
-            ``ood_score`` of the mask.
+        measurements: A CSV table with ``COLUMNS``: the numbers of ``measure`` for each class, the
+            ``ood_score`` of the mask and the number of objects. Beside it lies ``objects.csv``
+            with ``OBJECT_COLUMNS``: the numbers of ``measure_objects``.
         out_of_distribution: Images that are out of distribution, with their ``ood_score``.
 
     Example:
@@ -71,8 +74,8 @@ def predict_masks(
 ) -> Prediction:
     """Write a mask for every image, and a table of what was measured.
 
-    The folder ``out`` gets ``<name>.png`` for each image (see ``write_mask``) and
-    ``measurements.csv``. On request it also gets ``overlays/<name>.png`` and
+    The folder ``out`` gets ``<name>.png`` for each image (see ``write_mask``),
+    ``measurements.csv`` and ``objects.csv``. On request it also gets ``overlays/<name>.png`` and
     ``probabilities/<name>.npy`` ((K, H, W) float16). Files of the same names are replaced. Bad
     images do not stop the others.
 
@@ -168,6 +171,7 @@ class _Job:
     failed: list[tuple[Path, str]] = field(default_factory=list)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
     rows: list[list[object]] = field(default_factory=list)
+    objects: list[list[object]] = field(default_factory=list)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """First stage, in the reader's thread; None where the image is bad."""
@@ -225,8 +229,11 @@ class _Job:
         foreground = list(enumerate(classes))[1:] or [(1, classes[0])]
         for index, name in foreground:
             found = measure(mask.labels, index, mask.spacing or self.spacing)
-            values = (path.stem, path, name, *_columns(found), mask.ood_score)
-            self.rows.append([f"{v:.6g}" if isinstance(v, float) else v for v in values])
+            objects = list(measure_objects(mask.labels, index, mask.spacing or self.spacing))
+            values = (path.stem, path, name, *_columns(found), mask.ood_score, len(objects))
+            self.rows.append(_digits(values))
+            for number, one in enumerate(objects, start=1):
+                self.objects.append(_digits((path.stem, path, name, number, *_columns(one))))
         if mask.ood_score is not None and mask.ood_score > 1:
             self.out_of_distribution.append((path, mask.ood_score))
 
@@ -237,9 +244,10 @@ class _Job:
         self.advance()
 
     def write_measurements(self) -> Path:
-        """Write the table of all masks so far."""
+        """Write the tables of all masks so far, and of all objects in them."""
         target = self.out / "measurements.csv"
         write_text(target, to_csv([COLUMNS, *self.rows]))
+        write_text(self.out / "objects.csv", to_csv([OBJECT_COLUMNS, *self.objects]))
         return target
 
 
@@ -268,6 +276,10 @@ def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
                 "rename one, or predict them into different folders"
             )
         names[name] = path
+
+
+def _digits(values: Iterable[object]) -> list[object]:
+    return [f"{value:.6g}" if isinstance(value, float) else value for value in values]
 
 
 def _columns(found: Measurement) -> tuple[object, ...]:

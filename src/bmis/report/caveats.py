@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from bmis.data.fingerprint import PARTS
+from bmis.metrics import describe_collapse
 from bmis.records import Record
 from bmis.report.results import DatasetResults, Results, plain
 
@@ -20,7 +22,13 @@ def warnings(results: Results) -> list[str]:
         >>> warnings(results)[0][:41]
         '1 of 1 trials have no result: 1 failed. A'
     """
-    found = [*_incomplete(results), *_different_costs(results.records)]
+    found = [
+        *_incomplete(results),
+        *_different_data(results),
+        *_collapsed(results),
+        *_empty_images(results),
+        *_different_costs(results.records),
+    ]
     ways = sorted({_way(record) for record in results.records if record.training})
     if len(ways) > 1:
         found.append(
@@ -42,6 +50,58 @@ def _incomplete(results: Results) -> Iterator[str]:
             "marked † lacks some of its trials: it takes no part in best and second best, and has "
             "no overall value."
         )
+
+
+def _different_data(results: Results) -> Iterator[str]:
+    """Say where trials of one data set did not see the same files, or cannot be known to."""
+    for dataset in results.datasets:
+        states: dict[str, set[str]] = {}
+        for record in dataset.records:
+            content = record.data.get("content")
+            parts = content if isinstance(content, dict) else {}
+            for part in PARTS:
+                key = f"{plain(record.trial.fold)} {part}"
+                states.setdefault(key, set()).add(plain(parts.get(part)))
+        changed = sorted({key.partition(" ")[2] for key, known in states.items()
+                          if len(known - {""}) > 1})  # fmt: skip
+        if changed:
+            yield (
+                f"Trials on {dataset.name} saw different {', '.join(changed)}: their scores do not "
+                "compare."
+            )
+        if any("" in known and len(known) > 1 for known in states.values()):
+            yield (
+                f"Some records of {dataset.name} are of an earlier bmis and do not say what its "
+                "images and masks held: whether all trials saw the same is not known."
+            )
+
+
+def _collapsed(results: Results) -> Iterator[str]:
+    """Name the networks that answer the same whatever they are shown."""
+    for dataset in results.datasets:
+        for record in dataset.records:
+            if collapse := describe_collapse(record.summary):
+                yield (
+                    f"{record.trial} {plain(collapse)}. Its means, intervals and tests describe "
+                    "the images and not what it has learnt."
+                )
+
+
+def _empty_images(results: Results) -> Iterator[str]:
+    """Count the images that score 1 because nothing is there and nothing was found."""
+    for dataset in results.datasets:
+        empty: dict[str, int] = {}
+        for record in dataset.records:
+            outcomes = record.summary.get("outcomes")
+            count = outcomes.get("correctly_empty") if isinstance(outcomes, dict) else 0
+            if isinstance(count, int) and count:
+                empty[record.trial.method] = max(count, empty.get(record.trial.method, 0))
+        if empty:
+            counts = _some(f"{method} {count}" for method, count in empty.items())
+            yield (
+                f"On {dataset.name} images that show nothing, and where nothing was found, count "
+                f"as 1 in the means (empty, rightly: {counts} at most in a trial)."
+            )
 
 
 def _different_costs(records: Iterable[Record]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmis.errors import require
-from bmis.metrics import DISTANCES, METRICS, Summary, summarise
+from bmis.metrics import DISTANCES, METRICS, Summary, highest_value, summarise
 from bmis.report.quantities import COSTS, QUALITY, SCORE, SECONDS
 from bmis.report.statistics import overall_summary, quality_cost_scores
 
@@ -77,7 +77,7 @@ def method_table(trials: "DataFrame", images: "DataFrame", means: "DataFrame") -
         row: dict[str, Any] = {"method": method, "state": _state(mine)}
         for metric in METRICS:
             if everything and set(own["id"]) == everything:
-                row |= _columns(metric, _summarise(means.loc[method, metric]))
+                row |= _columns(metric, _summarise(metric, means.loc[method, metric]))
         rows.append({**row, **_seed_stds(mine, own), **costs.loc[method]})
     return _finished(rows)
 
@@ -108,7 +108,8 @@ def overall_table(
                    if m["state"] != COMPLETE]  # fmt: skip
         row = {"method": method, "state": "; ".join(lacking) or COMPLETE, **_overall_costs(mine)}
         for metric in METRICS if not lacking else ():
-            summary = overall_summary([_summary(m, metric) for m in mine])
+            parts = [_summary(m, metric) for m in mine]
+            summary = overall_summary(parts, highest=highest_value(metric))
             if metric in DISTANCES and not one_unit:
                 summary = Summary(0, len(mine), None, None, None)
             row |= _columns(metric, summary)
@@ -130,9 +131,10 @@ def _state(trials: "DataFrame") -> str:
     return ", ".join(words)
 
 
-def _summarise(values: "Series[float]") -> Summary:
+def _summarise(metric: str, values: "Series[float]") -> Summary:
     known = values.dropna().to_list()
-    return summarise([*known, *[None] * (len(values) - len(known))])
+    unknown = [None] * (len(values) - len(known))
+    return summarise([*known, *unknown], highest=highest_value(metric))
 
 
 def _columns(metric: str, summary: Summary) -> dict[str, float | None]:
@@ -164,7 +166,7 @@ def _seed_stds(trials: "DataFrame", images: "DataFrame") -> dict[str, float]:
     tables = [mean_over_seeds(images[images["seed"] == seed]) for seed in whole]
     found = {}
     for metric in METRICS:
-        means = [_summarise(table[metric]).mean for table in tables]
+        means = [_summarise(metric, table[metric]).mean for table in tables]
         known = [mean for mean in means if mean is not None]
         found[f"{metric}_seed_std"] = stdev(known) if len(known) > 1 else math.nan
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.errors import DataError, printable, require
-from bmis.metrics import METRICS
+from bmis.metrics import METRICS, highest_value
 from bmis.records import Record, Trial, read_records, record_path
 from bmis.report.methods import mean_over_seeds, method_table
 from bmis.report.quantities import COSTS, QUALITY, cost_of
@@ -183,20 +183,21 @@ def _image_rows(record: Record) -> Iterator[tuple[Any, ...]]:
         raise DataError(f"{record.trial}: its cases have no unique ids; run the trial again")
     for metric in METRICS:
         column = record.cases.get(metric)
-        if column is None or not all(_is_value(value) for value in column):
+        highest = highest_value(metric)
+        if column is None or not all(_is_value(value, highest) for value in column):
             raise DataError(
-                f"{record.trial}: {metric!r} of its cases is missing or no list of finite numbers; "
-                "delete the record, and `bmis compare` runs the trial again"
+                f"{record.trial}: {metric!r} of its cases is missing or no list of numbers from 0 "
+                f"to {highest:g}; delete the record, and `bmis compare` runs the trial again"
             )
     for row in zip(ids, *(record.cases[metric] for metric in METRICS), strict=True):
         yield (*_key(record), *row)
 
 
-def _is_value(value: Any) -> bool:
+def _is_value(value: Any, highest: float) -> bool:
     if value is None:
         return True
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+    return number and math.isfinite(value) and 0 <= value <= highest
 
 
 def _check_same_images(records: Iterable[Record]) -> None:

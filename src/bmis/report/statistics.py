@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.errors import DataError, require
-from bmis.metrics import Summary, paired_difference, student_quantile
+from bmis.metrics import (
+    PairedDifference,
+    Summary,
+    keep_in_range,
+    paired_difference,
+    student_quantile,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 SAMPLES = 2000  # of the bootstrap: a share is then known to about 0.01
 _LOW, _HIGH, _FLOOR = 10, 90, 0.05  # percentiles and floor of the score's terms, as in U-Bench
-_PAIR = ("first", "second", "images", "mean_difference", "p", "p_holm", "better")
+_PAIR = ("first", "second", "images", "mean_difference", "p", "p_holm", "agrees", "better")
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -45,8 +51,10 @@ def compare_pairs(quality: "DataFrame") -> "DataFrame":
     Returns:
         One row per pair, with the columns of ``significance-<data set>.csv``: ``first`` and
         ``second`` (methods), ``images`` (their number), ``mean_difference`` (first minus second),
-        ``p`` (two-sided), ``p_holm`` (corrected over all rows) and ``better`` (the better method
-        at the level 0.05; "" where the two do not differ).
+        ``p`` (two-sided), ``p_holm`` (corrected over all rows), ``agrees`` (whether the ranks
+        point the same way as the mean; if not, the p-values say nothing of it) and ``better``
+        (the better method at the level 0.05; "" where the two do not differ, or mean and ranks do
+        not agree).
 
     Raises:
         DataError: A value that one method of a pair lacks; see ``metrics.paired_difference``.
@@ -69,19 +77,19 @@ def compare_pairs(quality: "DataFrame") -> "DataFrame":
             test = paired_difference(values[a], values[b])
         except DataError as error:
             raise DataError(f"{a} and {b} cannot be compared: {error}") from error
-        rows.append((a, b, test.n, test.mean, test.p))
-    adjusted = holm([p for *_, p in rows])
+        rows.append((a, b, test))
+    adjusted = holm([test.p for *_, test in rows])
     found = [
-        (a, b, n, mean, p, corrected, _better(a, b, mean, corrected))
-        for (a, b, n, mean, p), corrected in zip(rows, adjusted, strict=True)
+        (a, b, test.n, test.mean, test.p, p, test.agrees, _better(a, b, test, p))
+        for (a, b, test), p in zip(rows, adjusted, strict=True)
     ]
     return require("pandas", extra="train").DataFrame(found, columns=_PAIR)  # type: ignore[no-any-return]
 
 
-def _better(first: str, second: str, mean: float, p: float) -> str:
-    if p >= ALPHA or mean == 0:
+def _better(first: str, second: str, test: PairedDifference, p: float) -> str:
+    if p >= ALPHA or not test.agrees:
         return ""
-    return first if mean > 0 else second
+    return first if test.mean > 0 else second
 
 
 def bootstrap_ranks(quality: "DataFrame", *, samples: int = SAMPLES, seed: int = 0) -> "DataFrame":
@@ -193,16 +201,17 @@ def _term(values: Sequence[float]) -> NDArray[np.float64]:
     return np.clip((given - low) / (high - low), _FLOOR, 1.0)  # type: ignore[no-any-return]
 
 
-def overall_summary(summaries: Sequence[Summary]) -> Summary:
+def overall_summary(summaries: Sequence[Summary], *, highest: float = 1.0) -> Summary:
     """One metric over data sets, each with the same weight.
 
     Args:
         summaries: The metric on each data set.
+        highest: Highest possible value of the metric.
 
     Returns:
         The mean of the means, their standard deviation over the data sets, and the mean's 95 %
-        interval from the sampling of images (Welch and Satterthwaite). No mean where a data set
-        has none.
+        interval from the sampling of images (Welch and Satterthwaite, ``keep_in_range``). No mean
+        where a data set has none.
 
     Example:
         >>> overall_summary([Summary(9, 0, mean, None, None) for mean in (0.5, 1.0)]).mean
@@ -221,4 +230,5 @@ def overall_summary(summaries: Sequence[Summary]) -> Summary:
     if squared > 0:
         degrees_of_freedom = squared**2 / sum(error**2 / degrees for error, degrees in errors)
         reach = student_quantile(degrees_of_freedom) * math.sqrt(squared) / len(means)
-    return Summary(len(means), 0, mean, spread, (mean - reach, mean + reach))
+    interval = keep_in_range(mean, (mean - reach, mean + reach), highest)
+    return Summary(len(means), 0, mean, spread, interval)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bmis.report.methods import COMPLETE
 from bmis.report.quantities import COSTS, QUALITY, SCORE, Quantity, metrics
-from bmis.report.statistics import quality_cost_scores
+from bmis.report.statistics import ALPHA, quality_cost_scores
 from bmis.report.values import Value, absent_value, cost_column, mark_best, number_value
 
 if TYPE_CHECKING:
@@ -139,7 +139,18 @@ def ranking_table(methods: "DataFrame", pairs: "DataFrame", ranks: "DataFrame") 
         columns[heading] = [number_value(value, f"{value:.2f}") for value in scores[term]]
     columns["Score"] = [number_value(value, f"{100 * value:.1f}") for value in scores["score"]]
     caption = "Ranks by IoU, significant differences, quality-cost score"
-    return Table(caption, marked_names(shown), columns)
+    return Table(caption, marked_names(shown), columns, _disagreements(pairs))
+
+
+def _disagreements(pairs: "DataFrame") -> list[str]:
+    """Why nothing is said of pairs that the corrected test calls different."""
+    odd = pairs[(pairs["p_holm"] < ALPHA) & ~pairs["agrees"].astype(bool)]
+    return [
+        f"{pair['first']} and {pair['second']}: p {pair['p_holm']:.2g}, but the ranks point the "
+        f"other way than the mean difference ({pair['mean_difference']:+.3f}): one is better on "
+        "more images, the other by more on fewer. Neither is called better."
+        for pair in odd.to_dict("records")
+    ]
 
 
 def missing_table(trials: "DataFrame") -> Table:

@@ -4,6 +4,7 @@ G. Hinton et al., arXiv:1503.02531. The loss is ``losses.distillation_loss``.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from bmis.config import InputSpec, TrainConfig
 from bmis.data.cases import Dataset
+from bmis.data.class_order import class_order
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
@@ -77,6 +79,7 @@ def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
             f"{_describe_input(*ours)}; "
             "train the teacher on the same data with the same --size and --resize"
         )
+    _check_names(config.teacher, dataset, info.classes)
     provenance = {
         "source": Path(config.teacher).name,
         "model": info.model.name,
@@ -85,6 +88,15 @@ def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
     _log.info("learning from %s (%s) too", provenance["source"], provenance["model"])
     model = model.to(memory_format=torch.channels_last).requires_grad_(False)
     return Teacher(model, info.input, provenance)
+
+
+def _check_names(teacher: str, dataset: Dataset, classes: Sequence[str]) -> None:
+    order = class_order(dataset.classes, classes, where=str(dataset.root))
+    if order != tuple(range(len(order))):
+        raise ConfigError(
+            f"--teacher {teacher}: its classes are {', '.join(classes)}, those of {dataset.root} "
+            f"{', '.join(dataset.classes)}; number the classes of both in the same order"
+        )
 
 
 def _describe_input(channels: int, classes: int, size: tuple[int, int], resize: str) -> str:

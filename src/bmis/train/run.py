@@ -11,7 +11,9 @@ from lightning.fabric import Fabric
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.cases import Case, Dataset
+from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
+from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
@@ -112,7 +114,10 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     config = resolve_config(config)
     start = read_warm_start(config)
     dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
+    if start:
+        start.check_classes(dataset.classes)
     teacher = read_teacher(config, dataset)
+    warn_of_splits(dataset.root, dataset.cases)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
     check_run_folder(run, config)
@@ -239,6 +244,7 @@ def _model_info(session: _Session, recipe: Recipe) -> ModelInfo:
             "fold": config.fold,
             "seed": config.seed,
             "split_seed": split_seed(config),
+            "split_fingerprint": split_fingerprint(dataset.cases),
             "init": start.provenance if start else None,
             "teacher": teacher.provenance if teacher else None,
             "precision": str(session.fabric.strategy.precision.precision),

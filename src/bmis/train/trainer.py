@@ -184,11 +184,12 @@ class Trainer:
     def validate(self, dataset: CachedDataset) -> dict[str, float]:
         """Mean IoU and Dice over images, of the averaged weights, at the network's size.
 
-        Every image counts the same, and so does every foreground class within it. These scores
-        choose the epoch; the scores to report come from ``evaluate_model``.
+        Every image with foreground in mask or prediction counts the same, and so does every
+        foreground class within it. These scores choose the epoch; the scores to report come from
+        ``evaluate_model``.
 
         Returns:
-            ``val_iou`` and ``val_dice``, 0..1.
+            ``val_iou`` and ``val_dice``, 0..1; 0 if no image counts.
         """
         model = self.averaged.eval()
         if self.fabric.world_size > 1:  # norm statistics differ; those of the first are kept
@@ -214,11 +215,11 @@ class Trainer:
             row: What the epoch gave, ``val_iou`` and ``val_dice`` among it.
 
         Returns:
-            Whether it is the best so far.
+            Whether it is the best so far. As long as nothing was found, that is the latest.
         """
         score = row["val_iou"] + row["val_dice"]
         self.progress.epoch += 1
-        better = score > self.progress.best
+        better = score > self.progress.best or score == self.progress.best == 0
         if better:
             self.progress.best, self.progress.best_epoch = score, self.progress.epoch
         self.progress.log.append({"epoch": self.progress.epoch, **row})

@@ -9,8 +9,8 @@ from bmis.train.losses import one_hot
 def score_image(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """IoU and Dice of one image, mean over its foreground classes.
 
-    A class that is absent from mask and prediction is left out; an image that has no foreground in
-    either scores 1.
+    A class that is absent from mask and prediction is left out, and so is an image that has no
+    foreground in either: it must not make an epoch that finds nothing look good.
 
     Args:
         predicted: (W, h, w), the W windows that cover the image, values 0..K-1.
@@ -18,7 +18,8 @@ def score_image(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         num_classes: K, background included.
 
     Returns:
-        float64 (IoU, Dice, 1): the sum of these over images holds their number too.
+        float64 (IoU, Dice, 1): the sum of these over images holds their number too. Zeros for an
+        image that is left out.
 
     Example:
         >>> mask = torch.tensor([[[0, 1, 1, 0]]])
@@ -30,7 +31,7 @@ def score_image(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     both = (one_hot(predicted, num_classes) * one_hot(labels, num_classes))[:, 1:].sum((0, 2, 3))
     present = (ours + theirs) > 0
     if not present.any():
-        return torch.ones(3, dtype=torch.float64)
+        return torch.zeros(3, dtype=torch.float64)
     both, total = both[present].double().cpu(), (ours + theirs)[present].double().cpu()
     iou, dice = (both / (total - both)).mean(), (2 * both / total).mean()
     return torch.stack([iou, dice, torch.ones((), dtype=torch.float64)])

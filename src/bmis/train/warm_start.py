@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class WarmStart:
         source: Where they come from; see ``canonical_source``.
         model: The trained network, on the CPU.
         provenance: What the checkpoint says of it: ``source`` and ``data``, its data set.
+        classes: Names of its classes; () where it has none.
 
     Example:
         >>> from bmis import load_model
@@ -47,6 +48,19 @@ class WarmStart:
     source: str
     model: SegmentationModel
     provenance: dict[str, Any]
+    classes: tuple[str, ...] = ()
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Refuse classes in another order: their logits would start as those of one another.
+
+        Raises:
+            ConfigError: The names are the same, and their order is not.
+        """
+        if sorted(classes) == sorted(self.classes) and tuple(classes) != self.classes:
+            raise ConfigError(
+                f"--init {self.source}: its classes are {', '.join(self.classes)}, those of the "
+                f"data {', '.join(classes)}; number them in the same order, or leave --init out"
+            )
 
     def apply(self, model: SegmentationModel) -> None:
         """Copy the weights into a network of the same name and options, in place.
@@ -91,7 +105,7 @@ def read_warm_start(config: TrainConfig) -> WarmStart | None:
             f"give {theirs}, or leave --init out"
         )
     provenance = {"source": Path(config.init).name, "data": info.provenance.get("data")}
-    return WarmStart(config.init, model, provenance)
+    return WarmStart(config.init, model, provenance, info.classes)
 
 
 def command_line(name: str, options: Mapping[str, Any]) -> str:

@@ -1,12 +1,13 @@
 """Figures of methods by methods, methods by ranks, and of training curves."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bmis.errors import require
 from bmis.report.figures.style import ACCENT, INK, MUTED, OTHER, new_figure, shorten
-from bmis.report.statistics import rank_shares
+from bmis.report.statistics import ALPHA, rank_shares
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +19,8 @@ MANY = 20  # methods from which on letters are smaller
 
 def draw_significance(pairs: "DataFrame") -> "Figure":
     r"""Who is better than whom: "+" where the row is better than the column, "−" where worse.
+
+    No p-value below 0.05 stands where its ranks do not point the way of the mean difference.
 
     Args:
         pairs: What ``statistics.compare_pairs`` gives, of at least one pair.
@@ -48,7 +51,7 @@ def draw_significance(pairs: "DataFrame") -> "Figure":
         for at, signed in (((row, column), mean), ((column, row), -mean)):
             _shade(ax, at, signed, strength)
             if spelt:
-                _spell(ax, at, signed, pair["p_holm"], bool(strength), letters - 0.5)
+                _spell(ax, at, _words(signed, pair), bool(strength), letters - 0.5)
             elif strength:
                 ax.text(*at[::-1], _sign(signed), ha="center", va="center", fontsize=letters)
     _label_axes(ax, names, letters)
@@ -69,12 +72,16 @@ def _shade(ax: Any, at: tuple[int, int], mean: float, strength: float) -> None:
         ax.add_patch(box).set(facecolor=ACCENT if mean > 0 else OTHER, alpha=strength, linewidth=0)
 
 
-def _spell(
-    ax: Any, at: tuple[int, int], mean: float, p: float, differ: bool, letters: float
-) -> None:
-    ax.text(at[1], at[0], f"{_sign(mean)}{abs(mean):.3f}\np {_p(p)}", ha="center", va="center",
+def _spell(ax: Any, at: tuple[int, int], words: str, differ: bool, letters: float) -> None:
+    ax.text(at[1], at[0], words, ha="center", va="center",
             fontsize=letters, color=INK if differ else MUTED,
             weight="bold" if differ else "normal")  # fmt: skip
+
+
+def _words(mean: float, pair: Mapping[Any, Any]) -> str:
+    unsaid = pair["p_holm"] < ALPHA and not pair["agrees"]
+    p = "ranks disagree" if unsaid else f"p {_p(pair['p_holm'])}"
+    return f"{_sign(mean)}{abs(mean):.3f}\n{p}"
 
 
 def _p(value: float) -> str:

@@ -1,0 +1,78 @@
+"""What is wrong with a division into splits: groups that are divided, splits that show nothing."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from bmis.data.cases import Case
+from bmis.data.scan import foreground_values
+from bmis.data.splits import SPLITS
+
+_log = logging.getLogger("bmis")
+_CONSEQUENCES = {
+    "train": "a network learns to find nothing",
+    "val": "it cannot choose the best epoch, and the last one is kept",
+    "test": "its scores do not say whether a network finds anything",
+}
+
+
+def split_problems(root: Path, cases: Sequence[Case]) -> list[str]:
+    """What makes scores of these splits misleading, a sentence for each.
+
+    Masks are read up to the first of each split that shows foreground.
+
+    Args:
+        root: Folder of the data set, for the messages.
+        cases: All cases with their splits.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> split_problems(Path("polyps"), open_dataset("polyps").cases)
+        []
+    """
+    return [*_divided_groups(root, cases), *_empty_splits(root, cases)]
+
+
+def warn_of_splits(root: Path, cases: Sequence[Case]) -> None:
+    """Log each of ``split_problems`` as a warning, once in a process: trials share a data set.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> warn_of_splits(Path("polyps"), open_dataset("polyps").cases)
+    """
+    for problem in split_problems(root, cases):
+        _warn(problem)
+
+
+@cache
+def _warn(problem: str) -> None:
+    _log.warning("%s", problem)
+
+
+def _divided_groups(root: Path, cases: Sequence[Case]) -> list[str]:
+    splits: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        if case.group and case.split:
+            splits[case.group].add(case.split)
+    divided = {group: sorted(sides) for group, sides in splits.items() if len(sides) > 1}
+    if not divided:
+        return []
+    group, sides = next(iter(divided.items()))
+    return [
+        f"{root}: {len(divided)} groups are divided between splits, such as {group!r} between "
+        f"{' and '.join(sides)}; keep a group in one split, or scores come out too good"
+    ]
+
+
+def _empty_splits(root: Path, cases: Sequence[Case]) -> list[str]:
+    problems = []
+    for split in SPLITS:
+        chosen = [case for case in cases if case.split == split]
+        if chosen and not any(foreground_values(case.masks) for case in chosen):
+            problems.append(
+                f"{root}: none of the {len(chosen)} images of split {split!r} shows any "
+                f"foreground, so {_CONSEQUENCES[split]}; divide the images otherwise"
+            )
+    return problems

@@ -1,0 +1,55 @@
+"""Splits that cannot give honest scores are named."""
+
+import pytest
+
+from bmis.data.folder import open_dataset
+from bmis.data.split_checks import split_problems, warn_of_splits
+from helpers.folders import blob, make_folder, save
+
+SPLITS = ("train",) * 6 + ("val",) * 2 + ("test",) * 2
+
+
+def write(root, *, empty=(), groups=None):
+    """Ten images; those in ``empty`` show nothing."""
+    make_folder(root)
+    groups = groups or range(10)
+    rows = zip(SPLITS, groups, strict=True)
+    lines = [f"c{i:02},{split},g{group}" for i, (split, group) in enumerate(rows)]
+    (root / "splits.csv").write_text("\n".join(["id,split,group", *lines]))
+    for index in empty:
+        save(root / "masks" / f"c{index:02}.png", 0 * blob(0))
+    return root
+
+
+def problems(root):
+    return split_problems(root, open_dataset(root).cases)
+
+
+def test_one_image_with_foreground_in_each_split_is_enough(tmp_path):
+    assert problems(write(tmp_path / "data", empty=(0, 1, 2, 6, 8))) == []
+
+
+@pytest.mark.parametrize(
+    ("empty", "message"),
+    [
+        (range(6), "6 images of split 'train' shows any foreground, so a network learns to"),
+        ((6, 7), "2 images of split 'val' shows any foreground, so it cannot choose"),
+        ((8, 9), "2 images of split 'test' shows any foreground, so its scores do not say"),
+    ],
+)
+def test_a_split_without_foreground_is_named(tmp_path, empty, message):
+    (problem,) = problems(write(tmp_path / "data", empty=empty))
+    assert message in problem
+
+
+def test_a_divided_group_is_named(tmp_path):
+    root = write(tmp_path / "data", groups=[0, 1, 2, 3, 4, 5, 5, 7, 8, 9])
+    (problem,) = problems(root)
+    assert "1 groups are divided between splits, such as 'g5' between train and val" in problem
+
+
+def test_a_problem_is_logged_once(tmp_path, caplog):
+    root = write(tmp_path / "data", empty=(8, 9))
+    for _ in range(2):
+        warn_of_splits(root, open_dataset(root).cases)
+    assert len(caplog.messages) == 1
