@@ -9,11 +9,12 @@ from random import Random
 
 import numpy as np
 import yaml
+from PIL import Image
+
 from fuzzing.edits import TEXTS, edit_bytes, edit_values
 from fuzzing.material import BUNDLE, DATA
 from fuzzing.mutant import Mutant
 from fuzzing.pictures import damaged_mask
-from PIL import Image
 
 _CASES = 5
 
@@ -60,7 +61,7 @@ def _values(random: Random, root: Path) -> None:
     """A mask of an odd type, size or range."""
     file = random.choice(sorted((root / "masks").iterdir()))
     shape = random.choice([(48, 40), (40, 48), (1, 1), (48, 40, 3), (48, 40, 4), (0, 40), (48,)])
-    kind = random.choice("u1 u2 u4 i1 i8 f4 f8 f2 b1 c8 u8".split())
+    kind = random.choice(["u1", "u2", "u4", "i1", "i8", "f4", "f8", "f2", "b1", "c8", "u8"])
     array = np.random.default_rng(random.randrange(99)).integers(0, 3, shape).astype(kind)
     file.unlink()
     np.save(file.with_suffix(".npy"), array * random.choice((1, 1, 100)))
@@ -105,7 +106,7 @@ _YAML = (
     "classes: [a, a]\n",
     "classes: {a, b}\n",
     "classes: [a, !!binary x]\n",
-    "classes: [\"\\e[31m\", b]\n",
+    'classes: ["\\e[31m", b]\n',
     "? [a]\n: b\n",
     "? {a: b}\n: b\n",
     "<<: [a]\n",

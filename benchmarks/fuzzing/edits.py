@@ -77,7 +77,7 @@ def _cut(random: Random, out: bytearray, start: int) -> None:
 
 
 def _integer(random: Random, out: bytearray, start: int) -> None:
-    at, kind = _at(random, out, start), random.choice("<I >I <H >H <Q >Q".split())
+    at, kind = _at(random, out, start), random.choice(["<I", ">I", "<H", ">H", "<Q", ">Q"])
     number = random.choice(NUMBERS[:18])
     wide = struct.calcsize(kind)
     out[at : at + wide] = struct.pack(kind, int(number) % 256**wide)

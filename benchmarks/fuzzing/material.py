@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from bmis import TrainConfig, train_model, write_phantoms
-from bmis.export.settings import ExportOptions
 from bmis.export.run import export_run
+from bmis.export.settings import ExportOptions
 from bmis.metrics import METRICS, CaseScore, summarise_cases
 from bmis.records import Conditions, Record, Trial, write_record
 

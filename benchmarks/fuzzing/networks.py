@@ -14,10 +14,11 @@ from typing import Any
 
 import onnx
 import torch
+from onnx import numpy_helper
+
 from fuzzing.edits import NUMBERS, edit_bytes, edit_values
 from fuzzing.material import BUNDLE, DATA, RUN
 from fuzzing.mutant import Mutant
-from onnx import numpy_helper
 
 _XML, _BIN = "openvino/model.xml", "openvino/model.bin"
 _OPERATORS = (
@@ -148,7 +149,9 @@ def _layers(random: Random, members: dict[str, bytes]) -> None:
     """Numbers, words and layers of an OpenVINO graph changed."""
     text = members[_XML].decode()
     for _ in range(random.randint(1, 2)):
-        pattern = random.choice((r'"-?\d+"', r">-?\d+<", r'type="\w+"', r'"[\d, ]+"', r"<edge .*?>"))
+        pattern = random.choice(
+            (r'"-?\d+"', r">-?\d+<", r'type="\w+"', r'"[\d, ]+"', r"<edge .*?>")
+        )
         found = list(re.finditer(pattern, text))
         if not found:
             continue

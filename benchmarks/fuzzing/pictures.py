@@ -7,13 +7,15 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import tifffile
+from PIL import Image
+
 from fuzzing.edits import NUMBERS, edit_bytes
 from fuzzing.material import BUNDLE, DATA
 from fuzzing.mutant import Mutant
-from PIL import Image
 
 _SIDE = (24, 20)
 
@@ -104,7 +106,7 @@ def _pictures() -> tuple[tuple[str, bytes], ...]:
 _COMPRESSIONS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
 
 
-def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -116,7 +118,7 @@ def _array(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _tiff(array: np.ndarray, **options: object) -> bytes:
+def _tiff(array: np.ndarray, **options: Any) -> bytes:
     stream = io.BytesIO()
     tifffile.imwrite(stream, array, **options)
     return stream.getvalue()
@@ -136,7 +138,9 @@ def _png(random: Random, data: bytes) -> bytes:
         chunks.insert(index, chunks[random.randrange(len(chunks))])
     elif how == 2 and chunks[index][0] == b"IDAT":
         raw = zlib.decompress(chunks[index][1])
-        chunks[index][1] = zlib.compress(raw * 9999 if random.random() < 0.1 else raw[: len(raw) // 2])
+        chunks[index][1] = zlib.compress(
+            raw * 9999 if random.random() < 0.1 else raw[: len(raw) // 2]
+        )
     else:
         index = 0 if random.random() < 0.5 else index
         chunks[index][1] = edit_bytes(random, chunks[index][1], most=2)
@@ -176,7 +180,10 @@ def _npy(random: Random, data: bytes) -> bytes:
     header = data[10 : 10 + length].decode("latin1")
     old, new = random.choice(
         [
-            *(("(24, 20", shape) for shape in ("(-1, 20", "(2**31, 9**9", "(0, 20", "(10**6, 10**6")),
+            *(
+                ("(24, 20", shape)
+                for shape in ("(-1, 20", "(2**31, 9**9", "(0, 20", "(10**6, 10**6")
+            ),
             *(("'|u1'", kind) for kind in ("'|O'", "'<c16'", "'<M8[s]'", "'<U9'", "[('a','<i4')]")),
             *(("'<f4'", kind) for kind in ("'>f2'", "'<f8'", "'<i8'", "'|b1'", "'<f16'")),
             *(("False", value) for value in ("True", "[[[[]]]]" * 9, "__import__('os')")),

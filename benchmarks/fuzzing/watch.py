@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from fuzzing.worker import FINE, REFUSED, kind_of, work
 
 MOST_SECONDS, MOST_MB = 30, 2048

@@ -10,14 +10,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from bmis.cli.main import main
+from bmis.system.memory import peak_resident
 from fuzzing.datasets import dataset
 from fuzzing.mutant import Make, Mutant
 from fuzzing.networks import bundle, checkpoint
 from fuzzing.pictures import picture
 from fuzzing.records import records
-
-from bmis.cli.main import main
-from bmis.system.memory import peak_resident
 
 KINDS: dict[str, tuple[Make, int]] = {  # with their shares of all mutants
     "pictures": (picture, 40),
@@ -44,6 +43,7 @@ def work(pipe: Connection, seed: int, material: Path, place: Path) -> None:
     """Run the mutants whose numbers come through the pipe, until it is closed."""
     place.mkdir(parents=True, exist_ok=True)
     texts = _redirect(place)
+    os.chdir(place)
     while True:
         try:
             number = pipe.recv()
@@ -51,7 +51,6 @@ def work(pipe: Connection, seed: int, material: Path, place: Path) -> None:
             return
         folder = place / str(number)
         folder.mkdir()
-        os.chdir(folder)
         pipe.send(_outcome(number, seed, material, folder, texts))
 
 
@@ -97,7 +96,9 @@ def _judge(codes: set[int], mutant: Mutant, out: bytes, err: bytes) -> tuple[str
     """What the exit codes, the printed lines and the written files say together."""
     text = err.decode(errors="backslashreplace")
     stray = [line for line in text.splitlines() if not _OURS.match(line)]
-    if any(not char.isprintable() for char in (out + err).decode(errors="replace").replace("\n", "")):
+    if any(
+        not char.isprintable() for char in (out + err).decode(errors="replace").replace("\n", "")
+    ):
         return "control characters", repr(text + out.decode(errors="replace"))
     if stray:
         return "stray line", text

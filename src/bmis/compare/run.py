@@ -14,7 +14,7 @@ from bmis.compare.settings import CompareConfig
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.compare.trial import fingerprint, run_trial
 from bmis.data.folder import find_cases, open_dataset
-from bmis.errors import ConfigError, DataError
+from bmis.errors import ConfigError, DataError, printable
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.files import output_folder
@@ -213,7 +213,7 @@ def _run(specs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
         for record in records:
             yield record
             bar.update()
-            bar.set_description(f"trials  last: {record.trial}")
+            bar.set_description(printable(f"trials  last: {record.trial}"))
 
 
 def _one_by_one(specs: Sequence[TrialSpec]) -> Iterator[Record]:

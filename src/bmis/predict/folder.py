@@ -5,6 +5,7 @@ thread writes. Only a few images are in memory at any time, whatever their numbe
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,14 @@ import numpy as np
 from bmis.config import RuntimeOptions
 from bmis.data.drawing import overlay as draw_overlay
 from bmis.data.images import read_image, write_image, write_mask
-from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
+from bmis.errors import (
+    BmisError,
+    BundleError,
+    ConfigError,
+    DataError,
+    NoMemoryError,
+    one_line_about,
+)
 from bmis.predict.measurements import Measurement, measure
 from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
 from bmis.runtime.load import load_runtime
@@ -25,6 +33,7 @@ from bmis.system.progress import progress_bar
 
 __all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
 
+_LONGEST_NAME = 255  # bytes
 COLUMNS = (  # of measurements.csv; one row per mask and class, no value where there is none
     "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
     "row", "column", "diameter_px", "diameter_mm", "ood_score",
@@ -171,8 +180,10 @@ class _Job:
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """First stage, in the reader's thread; None where the image is bad."""
         try:
-            return path, self.predictor.prepare(read_image(path))
-        except (BmisError, MemoryError) as error:
+            with one_line_about(path):
+                _check_length(path)
+                return path, self.predictor.prepare(read_image(path))
+        except BmisError as error:
             self.fail(path, error)
             return path, None
 
@@ -184,10 +195,11 @@ class _Job:
         if not good:
             return []
         try:
-            found = self.predictor.infer([frame for _, frame in good])
+            with one_line_about(good[0][0]):
+                found = self.predictor.infer([frame for _, frame in good])
         except BundleError:  # an error of the network itself, which other images would meet too
             raise
-        except (BmisError, MemoryError) as error:
+        except BmisError as error:
             if len(good) > 1:
                 return [result for one in good for result in self.infer([one])]
             if isinstance(error, NoMemoryError) and self.predictor.frames_are_alike:
@@ -200,10 +212,11 @@ class _Job:
         """Third stage, in the writer's thread; a result that cannot be written stops the run."""
         path, found = inferred
         try:
-            mask = self.predictor.finish(found)
-            # read again, in its own colours: keeping all images in the queue would fill memory
-            pixels = read_image(path).pixels if self.overlay else None
-        except (BmisError, MemoryError) as error:
+            with one_line_about(path):
+                mask = self.predictor.finish(found)
+                # read again, in its own colours: images in the queue would fill memory
+                pixels = read_image(path).pixels if self.overlay else None
+        except BmisError as error:
             self.fail(path, error)
             return
         target = self.out / f"{path.stem}.png"
@@ -229,10 +242,9 @@ class _Job:
         if mask.ood_score is not None and mask.ood_score > 1:
             self.out_of_distribution.append((path, mask.ood_score))
 
-    def fail(self, path: Path, error: BmisError | MemoryError) -> None:
+    def fail(self, path: Path, error: BmisError) -> None:
         """List an image as failed."""
-        no_memory = f"{path}: not enough memory; use a smaller image or a larger machine"
-        self.failed.append((path, no_memory if isinstance(error, MemoryError) else str(error)))
+        self.failed.append((path, str(error)))
         self.advance()
 
     def write_measurements(self) -> Path:
@@ -267,6 +279,12 @@ def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
                 "rename one, or predict them into different folders"
             )
         names[name] = path
+
+
+def _check_length(path: Path) -> None:
+    """Refuse an image whose mask would have a name that is too long, before any work."""
+    if len(os.fsencode(f"{path.stem}.png")) > _LONGEST_NAME:
+        raise DataError(f"{path}: the name is too long for that of a mask; shorten it")
 
 
 def _columns(found: Measurement) -> tuple[object, ...]:
