@@ -265,10 +265,10 @@ def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
     """Refuse to overwrite an image, or one result by another."""
     if not images:
         raise DataError("no images to predict; name image files or folders that hold some")
-    targets = {folder.resolve() for folder in folders}
+    targets = {os.path.realpath(folder) for folder in folders}  # links in a circle do no harm
     names: dict[str, Path] = {}
     for path in images:
-        if targets & {path.parent.resolve(), path.resolve().parent}:
+        if targets & {os.path.realpath(path.parent), str(Path(os.path.realpath(path)).parent)}:
             raise ConfigError(
                 f"{path} lies in a folder that would be written to; choose another output folder"
             )

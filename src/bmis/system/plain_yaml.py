@@ -61,7 +61,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            name = self.peek_event().anchor
+            name = self.peek_event().anchor  # type: ignore[no-untyped-call]
             raise ValueError(f"aliases such as *{name} are not read; write the values out")
         return super().compose_node(parent, index)
 

@@ -42,9 +42,12 @@ _PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
 _WIDTH, _HEIGHT, _BITS = 256, 257, 258  # tags of TIFF
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_LARGE = 2**24  # pixels
 _WIDE_MODES = ("I", "F")  # four bytes a value
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # its words are for its developers
 _MAY_TURN = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # notes in a file
+
+for _name in ("PIL", "tifffile"):  # whose words about a file are for whoever sets up logging
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ def read_header(path: Path) -> Header:
     """
     with one_line_about(path), open_file(path) as stream:
         plugin = _plugin(path, stream)
-        image = plugin and _open(path, plugin, stream)
+        image = _open(path, plugin, stream) if plugin else None
         if image:
             return _header(path, image)
         array = read_tiff(path, stream, header=True) if plugin else map_npy(path)
@@ -113,10 +116,11 @@ def decode(path: Path) -> DecodedImage:
     with one_line_about(path), open_file(path) as stream:
         plugin = _plugin(path, stream)
         data = BytesIO(without_end(stream.read())) if plugin is JpegImageFile else stream
-        image = plugin and _open(path, plugin, data)
-        if image:
+        image = _open(path, plugin, data) if plugin else None
+        if isinstance(image, PngImageFile):
+            decoded = _decode_png(path, image, stream)
+        elif image:
             decoded = _pixels(_load_upright(image))
-            _check_rows(path, image, decoded.array, stream)
         else:
             array = read_tiff(path, stream) if plugin else map_npy(path)
             decoded = DecodedImage(np.array(array[..., :3] if array.ndim == 3 else array))
@@ -214,15 +218,25 @@ def _load_upright(image: ImageFile) -> ImageFile:
     return image
 
 
-def _check_rows(path: Path, image: ImageFile, array: NDArray[Any], stream: BinaryIO) -> None:
-    """Refuse a PNG that ends before its last row; Pillow leaves such rows at 0."""
-    if not isinstance(image, PngImageFile):
-        return
+def _decode_png(path: Path, image: PngImageFile, stream: BinaryIO) -> DecodedImage:
+    """Decode a PNG if it holds all of its rows; Pillow leaves missing rows at 0."""
+    large = image.width * image.height > _LARGE
+    if large:  # asked first, so that nobody gets memory in vain
+        _check_rows(path, stream)
+    decoded = _pixels(_load_upright(image))
+    array = decoded.array
     edges = (array[0], array[-1], array[:, 0], array[:, -1])  # one is the last row, if turned too
-    if not image.info.get("interlace") and all(edge.any() for edge in edges):
-        return
+    if not large and (image.info.get("interlace") or not all(edge.any() for edge in edges)):
+        _check_rows(path, stream)
+    return decoded
+
+
+def _check_rows(path: Path, stream: BinaryIO) -> None:
+    place = stream.tell()
     stream.seek(0)
-    if png_lacks_rows(stream.read()):
+    lacking = png_lacks_rows(stream.read())
+    stream.seek(place)
+    if lacking:
         raise DataError(f"{path}: truncated or damaged (rows are missing); copy it again")
 
 

@@ -1,6 +1,5 @@
 """TIFF that Pillow cannot read whole: several channels of more than eight bits, and odd numbers."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -54,14 +53,12 @@ def read_tiff(path: Path, stream: BinaryIO, *, header: bool = False) -> NDArray[
     """
     import tifffile  # rarely needed, and it takes a tenth of the start of a command
 
-    # its warnings about a file are for its developers; a user who sets up logging still gets them
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     with tifffile.TiffFile(stream) as file:
         check_pages(path, len(file.pages))
         page = cast("TiffPage", file.pages[0])
         _check_colours(path, page)
         shape = _shape(page)
-        check_array(path, shape, page.dtype)
+        check_array(path, shape, page.dtype or object)
         if header:
             array = np.broadcast_to(np.zeros((), page.dtype), shape)
         else:
