@@ -86,7 +86,7 @@ def test_a_half_written_record_says_how_to_get_it_back(tmp_path, content):
 def test_a_huge_file_is_not_read(tmp_path):
     with (tmp_path / "huge.json").open("wb") as stream:
         stream.truncate(2**27)
-    with pytest.raises(DataError, match="too large"):
+    with pytest.raises(DataError, match="has more than 67108864 bytes"):
         read_records(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """All errors that ``bmis`` raises on purpose, and the one way to ask for an optional package."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
@@ -8,6 +9,9 @@ from types import ModuleType
 
 class BmisError(Exception):
     """Base of all errors that say in one line what came, what is wanted and how to fix it.
+
+    Each argument is a line; few errors have more than one. Names and contents of files are part of
+    many, so whatever could steer a terminal, a new line included, becomes a question mark.
 
     Example:
         >>> import bmis
@@ -17,6 +21,9 @@ class BmisError(Exception):
         ...     print(str(error)[:39])
         no-such-network: no such file or folder
     """
+
+    def __str__(self) -> str:
+        return "\n".join(printable(str(line)) for line in self.args)
 
 
 class ConfigError(BmisError):
@@ -132,6 +139,41 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(
         words in str(error).lower() for words in _NO_MEMORY
     )
+
+
+@contextmanager
+def one_line_about(path: object, fix: str = "copy it again or remove it") -> Iterator[None]:
+    """The last line of defence around one file: whatever the block raises names the file.
+
+    Errors of ``bmis`` pass unchanged. All others become a ``DataError``, so that the other files
+    of a folder go on.
+
+    Args:
+        path: The file.
+        fix: What can be done where the file itself is wrong.
+
+    Raises:
+        DataError: The block raised an error of another kind.
+
+    Example:
+        >>> with one_line_about("a.tif"):
+        ...     {}["dimensions"]
+        Traceback (most recent call last):
+        bmis.errors.DataError: a.tif: truncated or damaged (KeyError: 'dimensions'); copy it ...
+    """
+    try:
+        yield
+    except BmisError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise DataError(
+                f"{path}: not enough memory; use a smaller image or a larger machine"
+            ) from error
+        words = str(error).split()
+        words = words if len(words) > 1 else [f"{type(error).__name__}:", *words]
+        reason = " ".join(words)[:200].rstrip(":")
+        raise DataError(f"{path}: truncated or damaged ({reason}); {fix}") from error
 
 
 def require(module: str, *, extra: str) -> ModuleType:

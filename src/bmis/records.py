@@ -17,6 +17,7 @@ import msgspec
 from bmis.config import Epochs, InputSize, RecipeName, Resize, Settings, check_choice
 from bmis.errors import ConfigError, DataError
 from bmis.system.files import output_folder, write_json
+from bmis.system.reading import read_bytes
 
 FORMAT = "bmis-record"
 VERSION = 1
@@ -180,10 +181,8 @@ def read_record(path: Path) -> Record:
     """
     fix = "delete it, and `bmis compare` runs its trial again"
     try:
-        if path.stat().st_size > _LARGEST:
-            raise DataError(f"{path}: too large for a record ({path.stat().st_size} bytes)")
-        values = msgspec.json.decode(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        values = msgspec.json.decode(read_bytes(path, limit=_LARGEST))
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: half-written or no record ({error}); {fix}") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise DataError(f"{path}: no record of `bmis compare`; move it out of the results folder")

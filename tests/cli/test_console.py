@@ -9,7 +9,7 @@ import pytest
 
 from bmis.cli import console
 from bmis.cli.console import say, set_up_messages, table, terminal_width, warn
-from bmis.errors import printable
+from bmis.errors import BmisError, printable
 from bmis.system import progress
 from bmis.system.progress import progress_bar
 
@@ -118,3 +118,18 @@ def test_messages_and_warnings_appear_above_the_bar(monkeypatch):
     assert "\repoch 1/2\n" in written
     assert "\rbmis: smaller batches?\n" in written
     assert sys.stderr is terminal
+
+
+def test_errors_are_printable_line_by_line():
+    error = BmisError("a\nb\x1b[2J", "\u202ec")
+    assert str(error) == "a?b?[2J\n?c"
+    assert str(BmisError()) == ""
+
+
+def test_names_in_warnings_and_logs_make_no_lines_of_their_own(capsys):
+    set_up_messages(verbose=True)
+    warn("a\nbmis: all is well")
+    logging.getLogger("bmis").warning("%s", "b\n\x1b[31m\u202e")
+    sys.stderr.write(warnings.formatwarning("c\nd\x07", UserWarning, "", 1))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["bmis: a?bmis: all is well", "b??[31m?", "bmis: c d?"]

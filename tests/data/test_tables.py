@@ -21,5 +21,5 @@ def test_no_split_column_is_not_an_empty_split(tmp_path):
 def test_other_encodings_are_refused(tmp_path):
     path = tmp_path / "splits.csv"
     path.write_bytes("id,split\nä,train\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"splits.csv: cannot be read as CSV .*; save it as UTF-8"):
+    with pytest.raises(DataError, match=r"splits.csv: is not UTF-8 text; save it as UTF-8"):
         read_table(path)

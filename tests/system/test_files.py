@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bmis.errors import DataError
-from bmis.system.files import atomic, output_folder, read_text, write_json, write_text
+from bmis.system.files import atomic, output_folder, write_json, write_text
 
 
 def test_the_name_appears_only_when_the_block_has_ended(tmp_path):
@@ -67,24 +67,3 @@ def test_a_folder_that_is_there_but_read_only_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # root may write anywhere
     with pytest.raises(DataError, match=r"cannot write here \(Permission denied\)"):
         output_folder(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, r"cannot be read \(No such file"),
-        (b"\xff\xfe", "is not UTF-8 text"),
-        (b"x" * 17, "has more than 16 bytes"),
-    ],
-)
-def test_a_text_that_cannot_be_used_is_refused_in_one_line(tmp_path, content, message):
-    file = tmp_path / "notes.md"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(DataError, match=rf"notes.md: {message}.*; name a text file"):
-        read_text(file, limit=16)
-
-
-def test_a_text_is_read_as_it_was_written(tmp_path):
-    write_text(tmp_path / "a.txt", "Größe\n5 µm")
-    assert read_text(tmp_path / "a.txt") == "Größe\n5 µm"

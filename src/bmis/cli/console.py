@@ -38,13 +38,13 @@ def say_json(value: Any) -> None:
     say(json.dumps(value, indent=2, allow_nan=False))
 
 
-def warn(text: str) -> None:
-    """Write one line to stderr that begins with the name of the program.
+def warn(*lines: str) -> None:
+    """Write lines to stderr; each begins with the name of the program.
 
     Example:
         >>> warn("stopped")
     """
-    sys.stderr.write(f"bmis: {_printable_lines(text)}\n")
+    sys.stderr.write("".join(f"bmis: {printable(line)}\n" for line in lines))
 
 
 def answer(args: Namespace, plain: Any, text: str) -> None:
@@ -155,8 +155,7 @@ def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
         >>> say_failures([(Path("a.png"), "a.png: cannot be read")])
         2
     """
-    for _, reason in failed:
-        warn(reason)
+    warn(*(reason for _, reason in failed))
     if failed:
         warn(f"{len(failed)} files were left out, the others are done")
     return 2 if failed else 0
@@ -198,10 +197,18 @@ def set_up_messages(*, verbose: bool) -> None:
     import logging
     import warnings
 
-    warnings.formatwarning = lambda message, *_, **__: f"bmis: {_printable_lines(str(message))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"bmis: {_one_line(message)}\n"
+    # what readers of images say about a file is said by the errors and warnings of bmis
+    warnings.filterwarnings("ignore", module=r"PIL\.|tifffile")
     logger = logging.getLogger("bmis")
-    logger.handlers = [logging.StreamHandler(_Stderr())]  # one, however often this is called
+    handler = logging.StreamHandler(_Stderr())
+    handler.format = lambda record: printable(record.getMessage())  # type: ignore[method-assign]
+    logger.handlers = [handler]  # one, however often this is called
     logger.setLevel(logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING)
+
+
+def _one_line(message: object) -> str:
+    return printable(" ".join(str(message).split()))
 
 
 class _Stderr:

@@ -25,7 +25,7 @@ def add_options(parser: ArgumentParser) -> None:
     """
     from bmis.cli.flags import add_flags
     from bmis.export.settings import ExportOptions
-    from bmis.system.files import read_text
+    from bmis.system.reading import read_text
 
     add_json(parser)
     parser.add_argument("run", metavar="RUN", help="run folder or .safetensors file")

@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             load_plugins(args.plugins)
         return int(args.command.run(args))
     except BmisError as error:
-        warn(str(error))
+        warn(*str(error).split("\n"))
         return _INTERRUPTED if isinstance(error, TrainingInterrupted) else 2
     except KeyboardInterrupt:
         warn("stopped")
@@ -163,6 +163,9 @@ def _hint(error: Exception) -> str | None:
     """What to do about an error of a library, where that is known."""
     if is_out_of_memory(error):  # every library says it in its own way
         return "not enough memory; use smaller images, a larger machine or a larger --memory-limit"
+    if isinstance(error, OSError) and error.strerror:  # of a path that no file can have, say
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}; check the path, its permissions and the room on the disk"
     package = (getattr(error, "name", None) or "").split(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in _TRAINING_SIDE:
         return f'{package} is needed for this; install it with: pip install "bmis[train]"'

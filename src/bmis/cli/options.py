@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bmis.config import RuntimeOptions
 
 MODEL = "bundle, run folder, .safetensors file, or name (`bmis models --pretrained`)"
+_DIGITS = 12  # of the largest amount of memory in megabytes
 SIZE = "SIDE|H,W"
 
 
@@ -65,6 +66,19 @@ def read_batches(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
+def read_megabytes(text: str) -> int:
+    """Read an amount of memory in units of 2**20 bytes, at least 1 and no more than can exist.
+
+    Example:
+        >>> read_megabytes("2000")
+        2000
+    """
+    number = int(text) if text.isdecimal() and len(text) <= _DIGITS else 0
+    if number < 1:
+        raise ArgumentTypeError(f"{text!r}: give megabytes, such as 2000")
+    return number
+
+
 def read_words(text: str) -> tuple[str, ...]:
     """Read words that are separated by commas.
 
@@ -92,15 +106,15 @@ def read_assignment(text: str) -> tuple[str, Any]:
         >>> read_assignment("attention=false"), read_assignment("widths=[8, 32, 48]")
         (('attention', False), ('widths', [8, 32, 48]))
     """
-    import yaml
+    from bmis.system.plain_yaml import parse_yaml
 
     name, found, value = text.partition("=")
     if not found:
         raise ArgumentTypeError(f"{text!r}: give NAME=VALUE, such as attention=false")
     try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ArgumentTypeError(f"{text!r}: the value cannot be read as YAML") from error
+        return name, parse_yaml(value)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r}: the value cannot be read as YAML ({error})") from error
 
 
 def add_json(parser: ArgumentParser) -> None:
@@ -148,7 +162,10 @@ def add_runtime(parser: ArgumentParser) -> None:
 
     add_flags(parser, RuntimeOptions)
     parser.add_argument(
-        "--memory-limit", type=int, metavar="MB", help="take no more memory for data (Linux)"
+        "--memory-limit",
+        type=read_megabytes,
+        metavar="MB",
+        help="take no more memory for data (Linux)",
     )
     add_plugins(parser)
 

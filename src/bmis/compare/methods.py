@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import yaml
 
 from bmis.errors import ConfigError, did_you_mean
 from bmis.models import build_model, find_method, list_models
 from bmis.models.registry import GROUPS
+from bmis.system.plain_yaml import parse_yaml
 
 _OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
 
@@ -93,7 +93,7 @@ def _option(text: str, part: str) -> tuple[str, Any]:
     key, found, value = part.partition("=")
     try:
         if found and key.strip().isidentifier():
-            return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
+            return key.strip(), parse_yaml(value)
+    except ValueError:
         pass
     raise ConfigError(f"{text!r}: options are NAME:OPTION=VALUE, such as bmis:eca=false")

@@ -17,7 +17,7 @@ from bmis.compare.trial import run_trial
 from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fingerprint
 from bmis.data.folder import find_cases, open_dataset
 from bmis.data.split_checks import warn_of_splits
-from bmis.errors import ConfigError, DataError
+from bmis.errors import ConfigError, DataError, printable
 from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
@@ -256,7 +256,7 @@ def _run(specs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
         for record in records:
             yield record
             bar.update()
-            bar.set_description(f"trials  last: {record.trial}")
+            bar.set_description(printable(f"trials  last: {record.trial}"))
 
 
 def _one_by_one(specs: Sequence[TrialSpec]) -> Iterator[Record]:

@@ -107,7 +107,7 @@ def _find_fold(root: Path, fold: int | str | Path | None) -> tuple[int | None, P
     if fold is None:
         return None, None
     text = str(fold)
-    if not text.isdigit():
+    if not text.isdecimal():
         if not Path(text).is_file():
             raise ConfigError(f"fold must be a number or a CSV file; there is no file {text}")
         return None, Path(text)

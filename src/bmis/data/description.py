@@ -1,17 +1,36 @@
 """``dataset.yaml``: what the authors of a data set declare about it."""
 
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short
+from typing import Annotated, Any, Literal
 
-import yaml
+from msgspec import Meta
 
+from bmis.config.checks import check_value
 from bmis.data.labels import MAX_CLASSES
-from bmis.errors import DataError, did_you_mean
+from bmis.errors import ConfigError, DataError, did_you_mean
+from bmis.system.plain_yaml import read_yaml
 
 _FILE = "dataset.yaml"
-_KEYS = ("name", "modality", "licence", "classes", "channels", "spacing")
+_Text = str | int | float | bool | None
+_Side = Annotated[float, Meta(gt=0, le=sys.float_info.max)]
+_KINDS: dict[str, Any] = {
+    "name": Annotated[_Text, Meta(title="text")],
+    "modality": Annotated[_Text, Meta(title="text")],
+    "licence": Annotated[_Text, Meta(title="text")],
+    "classes": Annotated[
+        Annotated[list[str | int | float | bool], Meta(min_length=2, max_length=MAX_CLASSES)]
+        | None,
+        Meta(title=f"a list of 2 to {MAX_CLASSES} different names, background first"),
+    ],
+    "channels": Annotated[Literal[1, 3] | None, Meta(title="1 (grey) or 3 (RGB)")],
+    "spacing": Annotated[
+        tuple[_Side, _Side] | None,
+        Meta(title="[row, column] in mm per pixel, such as [0.1, 0.1]"),
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -50,52 +69,28 @@ def read_description(root: Path) -> Description:
         ('background', 'polyp')
     """
     path = root / _FILE
-    if not path.is_file():
+    if not path.exists():
         return Description()
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read as YAML ({reason}); fix or remove it") from error
+    entries = read_yaml(path) or {}
     if not isinstance(entries, dict):
-        raise DataError(f"{path}: must have lines like 'name: my data', got {entries!r}")
+        raise DataError(f"{path}: must have lines like 'name: my data', got {short(entries)}")
     for key in entries:
-        if key not in _KEYS:
-            raise DataError(f"{path}: unknown entry {key!r}{did_you_mean(str(key), _KEYS)}")
-    channels = entries.get("channels")
-    if channels not in (None, 1, 3):
-        raise DataError(f"{path}: channels must be 1 (grey) or 3 (RGB), got {channels!r}")
-    texts = {k: None if entries.get(k) is None else str(entries[k]) for k in _KEYS[:3]}
-    return Description(
-        **texts,
-        classes=_classes(entries.get("classes"), path),
-        channels=channels,
-        spacing=_spacing(entries.get("spacing"), path),
-    )
-
-
-def _classes(value: Any, path: Path) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    names = [str(name) for name in value] if isinstance(value, list) else []
-    if not 2 <= len(names) <= MAX_CLASSES or len(set(names)) < len(names):
-        raise DataError(
-            f"{path}: classes must be a list of 2 to {MAX_CLASSES} different names, background "
-            f"first, got {value!r}"
-        )
-    return tuple(names)
-
-
-def _spacing(value: Any, path: Path) -> tuple[float, float] | None:
-    if value is None:
-        return None
+        if key not in _KINDS:
+            raise DataError(f"{path}: unknown entry {short(key)}{did_you_mean(str(key), _KINDS)}")
     try:
-        row, column = (float(side) for side in value)
-    except (TypeError, ValueError):
-        row = column = math.nan
-    if not (0 < row < math.inf and 0 < column < math.inf):
-        raise DataError(
-            f"{path}: spacing must be [row, column] in mm per pixel, such as [0.1, 0.1], "
-            f"got {value!r}"
-        )
-    return row, column
+        return Description(**{key: _read(key, value) for key, value in entries.items()})
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _read(key: str, value: Any) -> Any:
+    """The value of an entry, checked; numbers may stand where names do."""
+    value = check_value(key, value, _KINDS[key])
+    if key in ("name", "modality", "licence"):
+        return None if value is None else str(value)
+    if key != "classes":
+        return value
+    names = tuple(map(str, value or ()))
+    if len(set(names)) < len(names):
+        raise ConfigError(f"classes must be different names, got {short(value)}")
+    return names

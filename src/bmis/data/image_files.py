@@ -11,6 +11,8 @@ _SUPERPIXELS = "_superpixels"  # ISIC puts these beside its images; they are no 
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     """List the image files of a folder by their suffix, sorted, without hidden ones.
 
+    What has such a name counts, even if it cannot be read: nothing drops out silently.
+
     Args:
         folder: Folder to look into.
         recursive: Whether to look into the folders below it too.
@@ -26,7 +28,7 @@ def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
         if path.suffix.lower() in IMAGE_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and not path.stem.endswith(_SUPERPIXELS)
-        and path.is_file()
+        and not path.is_dir()
     )
 
 
@@ -46,11 +48,15 @@ def find_images(path: Path | str) -> list[Path]:
         ['photo.png']
     """
     path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise DataError(f"{path}: there is no such file or folder; check the path")
-    files = image_files(path)
+    try:
+        if not path.is_dir():
+            path.lstat()
+            return [path]
+        files = image_files(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: there is no such file or folder; check the path") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if not files:
         raise DataError(f"{path}: holds no images ({' '.join(IMAGE_SUFFIXES)}); check the path")
     return files

@@ -1,15 +1,18 @@
 """Raw folders of nnU-Net: ``imagesTr/``, ``labelsTr/``, ``dataset.json`` and their test split."""
 
-import json
 import re
 from pathlib import Path
+
+import msgspec
 
 from bmis.data.image_files import image_files
 from bmis.data.on_error import OnError
 from bmis.data.pairs import Layout, Pair, same_id
 from bmis.errors import DataError
+from bmis.system.reading import read_bytes
 
 _CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
+_LARGEST = 2**20  # bytes of dataset.json
 _VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
@@ -93,19 +96,26 @@ def _single_channel(files: list[Path], on_error: OnError) -> dict[str, Path]:
 
 
 def _classes(path: Path) -> tuple[str, ...]:
-    if not path.is_file():
+    if not path.exists():
         return ()
+    content = read_bytes(path, limit=_LARGEST)
     try:
-        labels = json.loads(path.read_text(encoding="utf-8")).get("labels", {})
+        labels = msgspec.json.decode(content, type=_DatasetJson).labels
         # version 2 maps name to number, version 1 number to name
         numbers = {
-            int(key if str(key).isdigit() else value): str(value if str(key).isdigit() else key)
+            int(key if key.isdecimal() else value): str(value if key.isdecimal() else key)
             for key, value in labels.items()
         }
-    except (ValueError, AttributeError, TypeError, OSError) as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: cannot be read ({error}); 'labels' must give one number per class name"
         ) from error
     if sorted(numbers) != list(range(len(numbers))):
         raise DataError(f"{path}: 'labels' must number the classes 0, 1, 2 ..., got {labels}")
     return tuple(numbers[index] for index in range(len(numbers)))
+
+
+class _DatasetJson(msgspec.Struct):
+    """What is read of ``dataset.json``."""
+
+    labels: dict[str, str | int] = {}

@@ -1,6 +1,7 @@
 """The tables that assign cases to splits: ``splits.csv`` and the files of folds."""
 
 import csv
+import io
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from bmis.data.on_error import OnError
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError, did_you_mean
+from bmis.system.reading import read_text
+
+_LARGEST = 2**26  # bytes; a million images have less
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,14 @@ def read_table(path: Path) -> dict[str, Row]:
         >>> len(rows), rows["endoscopy_0001"].split
         (12, 'val')
     """
+    text = read_text(path, limit=_LARGEST)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            lines = [(reader.line_num, line) for line in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}); save it as UTF-8") from error
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        lines = [(reader.line_num, line) for line in reader]
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error}); export it again") from error
     if "id" not in columns:
         raise DataError(
             f"{path}: the first line must name the columns, such as 'id,split'; got "

@@ -17,6 +17,7 @@ from bmis.system.files import output_folder
 _EACH = 3  # pictures of each kind
 _LONGEST = 1024  # pixels along a side of a picture; of larger images rows and columns are left out
 _GAP = 6  # white pixels between the two halves
+_LONGEST_NAME = 50  # characters of an id; a file's name has 255 bytes at most
 _PICTURE = re.compile(r"(best|median|worst)_\d_.*_dice\d\.\d{3}\.png")
 
 
@@ -60,7 +61,7 @@ def draw_examples(
     for label, case in sorted(_choose(cases)):
         image, truth = load_case(by_id[case], dataset)
         picture = _side_by_side(image.pixels, predictor(image).labels, truth)
-        name = re.sub(r"[^\w.-]", "_", case)
+        name = re.sub(r"[^\w.-]", "_", case)[:_LONGEST_NAME]
         path = out / f"{label}_{name}_dice{cases[case].mean['dice']:.3f}.png"
         write_image(path, picture)
         paths.append(path)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
 from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
-from bmis.errors import DataError
+from bmis.errors import DataError, one_line_about
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
@@ -145,19 +145,19 @@ class _Evaluation:
     def read(self, case: Case) -> tuple[Case, Frame, _ScoreLabels] | None:
         """First stage, in the reader's thread; None where a file is bad."""
         try:
-            image, truth = load_case(case, self.dataset)
-            score = partial(
-                score_case,
-                truth=truth,
-                num_classes=self.dataset.num_classes,
-                spacing=self.dataset.spacing,
-                tolerance=self.tolerance,
-                field_of_view=load_field_of_view(case, truth.shape),
-            )
-            return case, self.predictor.prepare(image), score
-        except (DataError, MemoryError) as error:
-            why = str(error) or f"{case.image}: not enough memory; use a larger machine"
-            self.failed.append((case.image, why))
+            with one_line_about(case.image):
+                image, truth = load_case(case, self.dataset)
+                score = partial(
+                    score_case,
+                    truth=truth,
+                    num_classes=self.dataset.num_classes,
+                    spacing=self.dataset.spacing,
+                    tolerance=self.tolerance,
+                    field_of_view=load_field_of_view(case, truth.shape),
+                )
+                return case, self.predictor.prepare(image), score
+        except DataError as error:
+            self.failed.append((case.image, str(error)))
             self.advance()
             return None
 

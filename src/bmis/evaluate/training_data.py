@@ -8,12 +8,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+from msgspec import Meta
 
 from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo
+from bmis.config.checks import check_value
 from bmis.data.cases import Case, Dataset
 from bmis.data.class_order import class_order
 from bmis.data.fingerprint import split_fingerprint
@@ -23,9 +24,16 @@ from bmis.data.scan import mask_values
 from bmis.errors import ConfigError, DataError
 from bmis.pretrained.lookup import is_shipped
 from bmis.system.pipeline import each
+from bmis.system.plain_yaml import read_yaml
 from bmis.system.progress import track
 
 _log = logging.getLogger("bmis")
+_Seed = Annotated[
+    Annotated[int, Meta(ge=0, lt=2**32)] | None, Meta(title="a number from 0 to 2**32 - 1")
+]
+_RECORDED: dict[str, Any] = {"data": str | None, "fold": int | str | None} | dict.fromkeys(
+    ("seed", "split_seed"), _Seed
+)
 
 
 @dataclass(frozen=True)
@@ -104,19 +112,16 @@ def _recorded(run: Path, info: ModelInfo) -> dict[str, Any]:
     try:
         if run.suffix.lower() != SUFFIX and file.is_file():  # beside a bundle it may be any run's
             source = file
-            config = yaml.safe_load(file.read_text(encoding="utf-8"))
+            config = read_yaml(file)
+            if not isinstance(config, dict):
+                raise ConfigError("it must have lines like 'seed: 0'")
             recorded |= {name: config[name] for name in names if name in config}
-        chosen = recorded["seed"] if recorded["split_seed"] is None else recorded["split_seed"]
-        seed = int(chosen or 0)
-    except (OSError, ArithmeticError, ValueError, TypeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source}: cannot be read ({reason}); restore it, or remove it") from error
-    if not 0 <= seed < 2**32 or not isinstance(recorded["fold"], int | str | None):
-        raise DataError(
-            f"{source}: seed {seed} and fold {recorded['fold']!r} must be a number from 0 to "
-            "2**32 - 1 and a number or a file; restore it"
-        )
-    return recorded | {"seed": seed}
+        for name, kind in _RECORDED.items():
+            recorded[name] = check_value(name, recorded[name], kind)
+    except ConfigError as error:
+        raise DataError(f"{source}: {error}; restore it, or remove it") from error
+    chosen = recorded["seed"] if recorded["split_seed"] is None else recorded["split_seed"]
+    return recorded | {"seed": chosen or 0}
 
 
 def _root(run: Path, recorded: str | None, data: Path | str | None) -> Path:

@@ -12,7 +12,7 @@ from bmis.data.cases import Case, load_field_of_view
 from bmis.data.images import Image, read_image, read_mask
 from bmis.data.labels import value_counts, wrong_size
 from bmis.data.scan import is_grey
-from bmis.errors import DataError
+from bmis.errors import DataError, one_line_about
 from bmis.inspect.similarity import thumbnail
 from bmis.system.pipeline import each
 from bmis.system.progress import track
@@ -78,7 +78,8 @@ def inspect_case(case: Case) -> CaseInspection:
     """
     found = CaseInspection(case)
     try:
-        _note_image(found, read_image(case.image))
+        with one_line_about(case.image):
+            _note_image(found, read_image(case.image))
     except DataError as error:
         found.errors.append(error)
     _note_masks(found)
@@ -104,7 +105,8 @@ def _note_masks(found: CaseInspection) -> None:
     merged: NDArray[np.uint16] | None = None
     for path in found.case.masks:
         try:
-            raw = read_mask(path)
+            with one_line_about(path):
+                raw = read_mask(path)
         except DataError as error:
             found.errors.append(error)
             continue

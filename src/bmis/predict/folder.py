@@ -5,6 +5,7 @@ thread writes. Only a few images are in memory at any time, whatever their numbe
 """
 
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,23 +16,25 @@ import numpy as np
 from bmis.config import RuntimeOptions
 from bmis.data.drawing import overlay as draw_overlay
 from bmis.data.images import read_image, write_image, write_mask
-from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
+from bmis.errors import (
+    BmisError,
+    BundleError,
+    ConfigError,
+    DataError,
+    NoMemoryError,
+    one_line_about,
+)
 from bmis.predict.mask import Mask
-from bmis.predict.measurements import Measurement, measure
-from bmis.predict.objects import measure_objects
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
+from bmis.predict.tables import Tables
 from bmis.runtime.load import load_runtime
-from bmis.system.files import atomic, output_folder, to_csv, write_text
+from bmis.system.files import atomic, output_folder
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 
 __all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
 
-COLUMNS = (  # of measurements.csv; one row per mask and class, no value where there is none
-    "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
-    "row", "column", "diameter_px", "diameter_mm", "ood_score", "objects",
-)  # fmt: skip
-OBJECT_COLUMNS = (*COLUMNS[:3], "object", *COLUMNS[3:-2])  # of objects.csv; one row per object
+_LONGEST_NAME = 255  # bytes
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class Prediction:
     Attributes:
         written: Paths of the masks.
         failed: Images that gave no mask, each with one line that says why.
-        measurements: A CSV table with ``COLUMNS``: the numbers of ``measure`` for each class, the
+        measurements: A CSV table with the numbers of ``measure`` for each class, the
             ``ood_score`` of the mask and the number of objects. Beside it lies ``objects.csv``
-            with ``OBJECT_COLUMNS``: the numbers of ``measure_objects``.
+            with the numbers of ``measure_objects``. See ``bmis.predict.tables``.
         out_of_distribution: Images that are out of distribution, with their ``ood_score``.
 
     Example:
@@ -145,17 +148,18 @@ def write_masks(
     for folder in folders.values():
         output_folder(folder)
     with progress_bar("predict", total=len(images)) as bar:
-        job = _Job(predictor, out, overlay, spacing, bar.update)
+        tables = Tables(predictor.info.classes, spacing)
+        job = _Job(predictor, out, overlay, tables, bar.update)
         try:
             stream(images, job.read, job.infer, job.write, batch=batch or predictor.batch)
         except BaseException:  # the masks written so far keep their measurements
             with suppress(DataError):
-                job.write_measurements()
+                tables.write(out)
             raise
     order = {path: index for index, path in enumerate(images)}
     for listed in (job.failed, job.out_of_distribution):
         listed.sort(key=lambda found: order[found[0]])
-    return Prediction(job.written, job.failed, job.write_measurements(), job.out_of_distribution)
+    return Prediction(job.written, job.failed, tables.write(out), job.out_of_distribution)
 
 
 @dataclass
@@ -165,19 +169,19 @@ class _Job:
     predictor: Predictor
     out: Path
     overlay: bool
-    spacing: tuple[float, float] | None
+    tables: Tables
     advance: Callable[[], None]
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
-    rows: list[list[object]] = field(default_factory=list)
-    objects: list[list[object]] = field(default_factory=list)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """First stage, in the reader's thread; None where the image is bad."""
         try:
-            return path, self.predictor.prepare(read_image(path))
-        except (BmisError, MemoryError) as error:
+            with one_line_about(path):
+                _check_length(path)
+                return path, self.predictor.prepare(read_image(path))
+        except BmisError as error:
             self.fail(path, error)
             return path, None
 
@@ -189,10 +193,11 @@ class _Job:
         if not good:
             return []
         try:
-            found = self.predictor.infer([frame for _, frame in good])
+            with one_line_about(good[0][0]):
+                found = self.predictor.infer([frame for _, frame in good])
         except BundleError:  # an error of the network itself, which other images would meet too
             raise
-        except (BmisError, MemoryError) as error:
+        except BmisError as error:
             if len(good) > 1:
                 return [result for one in good for result in self.infer([one])]
             if isinstance(error, NoMemoryError) and self.predictor.frames_are_alike:
@@ -205,10 +210,11 @@ class _Job:
         """Third stage, in the writer's thread; a result that cannot be written stops the run."""
         path, found = inferred
         try:
-            mask = self.predictor.finish(found)
-            # read again, in its own colours: keeping all images in the queue would fill memory
-            pixels = read_image(path).pixels if self.overlay else None
-        except (BmisError, MemoryError) as error:
+            with one_line_about(path):
+                mask = self.predictor.finish(found)
+                # read again, in its own colours: images in the queue would fill memory
+                pixels = read_image(path).pixels if self.overlay else None
+        except BmisError as error:
             self.fail(path, error)
             return
         target = self.out / f"{path.stem}.png"
@@ -219,36 +225,16 @@ class _Job:
             picture = draw_overlay(pixels, mask.labels)
             write_image(self.out / "overlays" / target.name, picture)
         write_mask(target, mask.labels, max(2, len(self.predictor.info.classes)))
-        self.measure(path, mask)
+        self.tables.add(path, mask)
+        if mask.ood_score is not None and mask.ood_score > 1:
+            self.out_of_distribution.append((path, mask.ood_score))
         self.written.append(target)
         self.advance()
 
-    def measure(self, path: Path, mask: Mask) -> None:
-        """Add the rows of one mask to the table."""
-        classes = self.predictor.info.classes
-        foreground = list(enumerate(classes))[1:] or [(1, classes[0])]
-        for index, name in foreground:
-            found = measure(mask.labels, index, mask.spacing or self.spacing)
-            objects = list(measure_objects(mask.labels, index, mask.spacing or self.spacing))
-            values = (path.stem, path, name, *_columns(found), mask.ood_score, len(objects))
-            self.rows.append(_digits(values))
-            for number, one in enumerate(objects, start=1):
-                self.objects.append(_digits((path.stem, path, name, number, *_columns(one))))
-        if mask.ood_score is not None and mask.ood_score > 1:
-            self.out_of_distribution.append((path, mask.ood_score))
-
-    def fail(self, path: Path, error: BmisError | MemoryError) -> None:
+    def fail(self, path: Path, error: BmisError) -> None:
         """List an image as failed."""
-        no_memory = f"{path}: not enough memory; use a smaller image or a larger machine"
-        self.failed.append((path, no_memory if isinstance(error, MemoryError) else str(error)))
+        self.failed.append((path, str(error)))
         self.advance()
-
-    def write_measurements(self) -> Path:
-        """Write the tables of all masks so far, and of all objects in them."""
-        target = self.out / "measurements.csv"
-        write_text(target, to_csv([COLUMNS, *self.rows]))
-        write_text(self.out / "objects.csv", to_csv([OBJECT_COLUMNS, *self.objects]))
-        return target
 
 
 def _check_spacing(spacing: tuple[float, float] | None) -> None:
@@ -262,10 +248,10 @@ def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
     """Refuse to overwrite an image, or one result by another."""
     if not images:
         raise DataError("no images to predict; name image files or folders that hold some")
-    targets = {folder.resolve() for folder in folders}
+    targets = {os.path.realpath(folder) for folder in folders}  # links in a circle do no harm
     names: dict[str, Path] = {}
     for path in images:
-        if targets & {path.parent.resolve(), path.resolve().parent}:
+        if targets & {os.path.realpath(path.parent), str(Path(os.path.realpath(path)).parent)}:
             raise ConfigError(
                 f"{path} lies in a folder that would be written to; choose another output folder"
             )
@@ -278,18 +264,7 @@ def _check_names(images: Sequence[Path], folders: Iterable[Path]) -> None:
         names[name] = path
 
 
-def _digits(values: Iterable[object]) -> list[object]:
-    return [f"{value:.6g}" if isinstance(value, float) else value for value in values]
-
-
-def _columns(found: Measurement) -> tuple[object, ...]:
-    box, centroid = found.box or ("",) * 4, found.centroid or ("",) * 2
-    return (
-        found.area_px,
-        found.area_mm2,
-        found.fraction,
-        *box,
-        *centroid,
-        found.diameter_px,
-        found.diameter_mm,
-    )
+def _check_length(path: Path) -> None:
+    """Refuse an image whose mask would have a name that is too long, before any work."""
+    if len(os.fsencode(f"{path.stem}.png")) > _LONGEST_NAME:
+        raise DataError(f"{path}: the name is too long for that of a mask; shorten it")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bmis.errors import DataError
+from bmis.system.temporary import remove_remains, temporary_name
 
 
 def output_folder(path: Path) -> Path:
@@ -69,7 +70,8 @@ def atomic(path: Path) -> Iterator[Path]:
         >>> Path("mask.txt").read_text()
         '0 1 1 0'
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    remove_remains(path.parent.resolve())
+    temporary = path.with_name(temporary_name(path.suffix))
     try:
         yield temporary
         with temporary.open("rb+") as stream:
@@ -79,27 +81,6 @@ def atomic(path: Path) -> Iterator[Path]:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def read_text(path: Path, *, limit: int = 2**20) -> str:
-    """A text file in UTF-8 that somebody wrote by hand.
-
-    Raises:
-        DataError: It cannot be read, is no text, or has more than ``limit`` bytes.
-
-    Example:
-        >>> write_text(Path("notes.md"), "two readers")
-        >>> read_text(Path("notes.md"))
-        'two readers'
-    """
-    try:
-        if path.stat().st_size > limit:
-            raise DataError(f"{path}: has more than {limit} bytes; name a text file")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a text file") from error
-    except UnicodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text; name a text file") from error
 
 
 def read_system_file(path: Path) -> str:
@@ -116,7 +97,9 @@ def read_system_file(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all.
+    r"""Write a text file in UTF-8, whole or not at all.
+
+    Bytes of a file's name that are no text are written as escapes, such as ``\udcff``.
 
     Example:
         >>> write_text(Path("notes.md"), "5 µm")
@@ -124,7 +107,7 @@ def write_text(path: Path, text: str) -> None:
         5
     """
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

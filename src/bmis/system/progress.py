@@ -6,6 +6,8 @@ from contextlib import contextmanager, redirect_stderr
 from operator import length_hint
 from typing import Any, TextIO, TypeVar
 
+from bmis.errors import printable
+
 _T = TypeVar("_T")
 _DELAY = 1.0  # seconds; work that is done by then needs no bar
 
@@ -58,7 +60,7 @@ def progress_bar(
     terminal = stderr.terminal if isinstance(stderr, _LinesAboveBars) else stderr
     lines: Any = _LinesAboveBars(terminal)
     bar = tqdm(
-        desc=description,
+        desc=printable(description),
         total=total,
         initial=initial,
         file=terminal,

@@ -17,7 +17,7 @@ from bmis.config import InputSpec
 from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.images import image_size
 from bmis.data.preprocess import fit, fit_labels
-from bmis.errors import DataError
+from bmis.errors import DataError, one_line_about
 from bmis.system.memory import free_memory
 from bmis.system.progress import track
 
@@ -91,7 +91,8 @@ class CachedDataset:
 
         def read(number: int) -> str | None:
             try:
-                image, mask = load_case(cases[number], dataset)
+                with one_line_about(cases[number].image):
+                    image, mask = load_case(cases[number], dataset)
             except DataError as error:
                 return str(error)
             span = slice(*self._starts[number : number + 2])
@@ -104,10 +105,12 @@ class CachedDataset:
             results = track(pool.map(read, range(len(cases))), "reading images", total=len(cases))
             errors = [error for error in results if error]
         if errors:
-            more = f"\nand {len(errors) - _LISTED} more" if len(errors) > _LISTED else ""
+            left = len(errors) - _LISTED
             raise DataError(
-                "\n".join(errors[:_LISTED]) + more + f"\n{len(errors)} of {len(cases)} cases "
-                "cannot be used; fix or remove them (`bmis inspect` lists all)"
+                *errors[:_LISTED],
+                *([f"and {left} more"] if left > 0 else []),
+                f"{len(errors)} of {len(cases)} cases cannot be used; fix or remove them "
+                "(`bmis inspect` lists all)",
             )
 
     def crops_per_image(self) -> int:

@@ -9,10 +9,11 @@ import torch
 import yaml
 
 from bmis.config import ModelInfo, TrainConfig
-from bmis.errors import ConfigError
+from bmis.errors import ConfigError, DataError
 from bmis.models.checkpoint import MODEL_FILE, save_model
 from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
+from bmis.system.plain_yaml import read_yaml
 from bmis.train.resume import LAST_CHECKPOINT
 from bmis.train.trainer import Trainer
 
@@ -55,13 +56,13 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
     if not any((run / name).exists() for name in (LAST_CHECKPOINT, MODEL_FILE)):
         return  # there is nothing that could be lost
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = read_yaml(file)
         other = [
             f"{key} {found.get(key)!r}, now {value!r}"
             for key, value in config.to_dict().items()
             if found.get(key) != value
         ]
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (DataError, AttributeError) as error:
         raise ConfigError(
             f"{run}: holds a run whose {_SETTINGS} cannot be read; choose another --out"
         ) from error

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image as Pillow
+from PIL.PngImagePlugin import PngInfo
 
 from bmis.data.formats.raster import decode, read_header
 from bmis.data.images import image_size, read_image, read_mask
@@ -176,6 +177,38 @@ def with_orientation(orientation):
     exif = Pillow.Exif()
     exif[0x112] = orientation
     return exif
+
+
+def with_xmp(orientation):
+    text = f'<rdf:Description tiff:Orientation="{orientation}"/>'
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/">{text}</x:xmpmeta>'.encode()
+
+
+def save_with_notes(path, **notes):
+    if path.suffix == ".png" and "xmp" in notes:
+        more = PngInfo()
+        more.add_itxt("XML:com.adobe.xmp", notes.pop("xmp").decode())
+        notes["pnginfo"] = more
+    Pillow.fromarray(NOISE).save(path, **notes)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("exif", [False, True])
+def test_the_orientation_in_xmp_counts_with_and_without_exif(tmp_path, suffix, exif):
+    notes = {"exif": Pillow.Exif()} if exif else {}
+    if exif:
+        notes["exif"][0x131] = "a camera"
+        notes["exif"] = notes["exif"].tobytes()
+    path = save_with_notes(tmp_path / f"a.{suffix}", xmp=with_xmp(6), **notes)
+    assert image_size(path) == read_image(path).pixels.shape[:2] == (120, 90)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_exif_counts_more_than_xmp(tmp_path, suffix):
+    notes = {"exif": with_orientation(1).tobytes(), "xmp": with_xmp(6)}
+    path = save_with_notes(tmp_path / f"a.{suffix}", **notes)
+    assert image_size(path) == read_image(path).pixels.shape[:2] == (90, 120)
 
 
 @pytest.mark.parametrize("form", ["jpg", "png"])

@@ -4,41 +4,50 @@ A format is recognised by the first bytes of a file, not by its name, and no oth
 opened. The header is checked before a pixel is decoded. ``bmis.data.images`` interprets the values.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import ctypes
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
+from PIL import Image as Pillow
+from PIL import ImageOps, _imaging
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from bmis.errors import DataError
-
-MAX_PIXELS = 2**28
-"""Images with more pixels than 16,384 x 16,384 (268 million) are refused by their header."""
+from bmis.data.formats.arrays import MAGIC, check_finite, map_npy
+from bmis.data.formats.limits import check_pages, check_size
+from bmis.data.formats.missing_rows import png_lacks_rows, without_end
+from bmis.data.formats.tiff import ORIENTATION, QUARTER_TURNS, read_tiff, valid_orientation
+from bmis.errors import DataError, one_line_about
+from bmis.system.reading import open_file
 
 # The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
 # own limit is a global that other libraries set.
-_OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+_PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"\xff\xd8\xff", JpegImageFile),
     (b"BM", BmpImageFile),
     (b"II*\0", TiffImageFile),
     (b"MM\0*", TiffImageFile),
 )
-_NPY = b"\x93NUMPY"
-_WIDTH, _HEIGHT, _BITS, _ORIENTATION = 256, 257, 258, 274  # tags of TIFF, the last of EXIF too
-_QUARTER_TURNS = 5  # orientations from this one on swap height and width
-_PLANAR = 2  # value of a TIFF tag: channels are stored one after the other
+_WIDTH, _HEIGHT, _BITS = 256, 257, 258  # tags of TIFF
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
+_LARGE = 2**24  # pixels
+_WIDE_MODES = ("I", "F")  # four bytes a value
+_MAY_TURN = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # notes in a file
+
+for _name in ("PIL", "tifffile"):  # whose words about a file are for whoever sets up logging
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,10 +94,13 @@ def read_header(path: Path) -> Header:
         >>> read_header(Path("photo.png")).size
         (64, 64)
     """
-    if _magic(path).startswith(_NPY):
-        return _array_header(_npy(path), path)
-    with _opened(path) as image:
-        return _tiff(path)[0] if image is None else _header(image, path)
+    with one_line_about(path), open_file(path) as stream:
+        plugin = _plugin(path, stream)
+        image = _open(path, plugin, stream) if plugin else None
+        if image:
+            return _header(path, image)
+        array = read_tiff(path, stream, header=True) if plugin else map_npy(path)
+        return Header(array.shape[:2], array.ndim == 2 or array.shape[2] == 1)
 
 
 def decode(path: Path) -> DecodedImage:
@@ -101,108 +113,101 @@ def decode(path: Path) -> DecodedImage:
         >>> decode(Path("photo.png")).array.shape
         (64, 64, 3)
     """
-    if _magic(path).startswith(_NPY):
-        array = _npy(path)
-        _array_header(array, path)
-        return DecodedImage(_finite(np.array(array[..., :3] if array.ndim == 3 else array), path))
-    with _opened(path) as image:
-        if image is None:
-            return DecodedImage(_finite(_tiff(path)[1], path))
-        try:
-            _load_upright(image)
-            decoded = _pixels(image)
-        except Exception as error:  # damaged bytes make decoders raise anything
-            raise _damaged(path, error) from error
-    return DecodedImage(_finite(decoded.array, path), decoded.palette)
+    with one_line_about(path), open_file(path) as stream:
+        plugin = _plugin(path, stream)
+        data = BytesIO(without_end(stream.read())) if plugin is JpegImageFile else stream
+        image = _open(path, plugin, data) if plugin else None
+        if isinstance(image, PngImageFile):
+            decoded = _decode_png(path, image, stream)
+        elif image:
+            decoded = _pixels(_load_upright(image))
+        else:
+            array = read_tiff(path, stream) if plugin else map_npy(path)
+            decoded = DecodedImage(np.array(array[..., :3] if array.ndim == 3 else array))
+        check_finite(path, decoded.array)
+        return decoded
 
 
-def _magic(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(8)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
+    """What of Pillow reads a file; None for NPY."""
+    start = stream.read(8)
+    stream.seek(0)
     if not start:
         raise DataError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
-    return start
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[ImageFile | None]:
-    """An image with a checked header, not decoded; None for TIFF that ``_tiff`` must read."""
-    start = _magic(path)
-    opener = next((plugin for magic, plugin in _OPENERS if start.startswith(magic)), None)
-    if opener is None:
+    plugin = next((plugin for magic, plugin in _PLUGINS if start.startswith(magic)), None)
+    if plugin is None and not start.startswith(MAGIC):
         raise DataError(
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
             "convert it to PNG, JPEG, BMP, TIFF or NPY"
         )
-    # a stream, because Pillow maps a named file into memory and then garbles TIFF that it turns
-    with path.open("rb") as stream:
-        try:
-            image = opener(stream)
-        except Exception as error:
-            if opener is not TiffImageFile:
-                raise _damaged(path, error) from error
-            yield None
-            return
-        with image:
-            _header(image, path)
-            if isinstance(image, TiffImageFile):
-                _check_pages(path, getattr(image, "n_frames", 1))
-                if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
-                    yield None  # Pillow would keep the upper eight bits only
-                    return
-            yield image
+    return plugin
 
 
-def _header(image: ImageFile, path: Path) -> Header:
+def _open(path: Path, plugin: type[ImageFile], stream: BinaryIO) -> ImageFile | None:
+    """An image with a checked header, not decoded; None for TIFF that ``read_tiff`` must read.
+
+    Pillow gets a stream, because it maps a named file into memory and then garbles TIFF that it
+    turns.
+    """
+    silence_libtiff()
+    try:
+        image = plugin(stream)
+        _header(path, image)
+    except DataError:
+        raise
+    except Exception:
+        if plugin is not TiffImageFile:
+            raise
+        stream.seek(0)
+        return None
+    if isinstance(image, TiffImageFile):
+        check_pages(path, getattr(image, "n_frames", 1))
+        if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
+            stream.seek(0)  # Pillow would keep the upper eight bits only
+            return None
+    return image
+
+
+@cache
+def silence_libtiff() -> None:
+    """Keep libtiff from writing to stderr; what is wrong comes as an error of Pillow anyway.
+
+    Example:
+        >>> silence_libtiff()
+    """
+    nobody = ctypes.c_void_p(None)
+    with suppress(OSError, AttributeError):  # a Pillow with libtiff inside, or without
+        library = ctypes.CDLL(_imaging.__file__)
+        library.TIFFSetWarningHandler(nobody)
+        library.TIFFSetErrorHandler(nobody)
+
+
+def _header(path: Path, image: ImageFile) -> Header:
     width, height = image.size
     if isinstance(image, TiffImageFile):  # whether Pillow swaps them depends on its version
         width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
-    if _orientation(image) >= _QUARTER_TURNS:
+    if _orientation(image) >= QUARTER_TURNS:
         width, height = height, width
-    _check_size(path, height, width)
-    return Header((height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16"))
-
-
-def _check_pages(path: Path, pages: int) -> None:
-    if pages > 1:
-        raise DataError(f"{path}: has {pages} pages; save each as an image of its own")
-
-
-def _check_size(path: Path, height: int, width: int) -> None:
-    if height < 1 or width < 1:
-        raise DataError(f"{path}: has no pixels ({height} x {width}); remove it")
-    if height * width > MAX_PIXELS:
-        raise DataError(
-            f"{path}: {height} x {width} pixels are more than the limit of "
-            f"{MAX_PIXELS // 10**6} million; cut or shrink it first"
-        )
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return DataError(f"{path}: truncated or damaged ({reason}); copy it again or remove it")
+    deep = image.mode.startswith("I;16")
+    value_bytes = 4 if image.mode in _WIDE_MODES else 2 if deep else 1
+    check_size(path, height, width, len(image.getbands()) * value_bytes)
+    return Header((height, width), image.mode in _GREY_MODES or deep)
 
 
 def _orientation(image: ImageFile) -> int:
-    """Orientation by the tag of a TIFF or the EXIF of other formats, 1 to 8."""
+    """Orientation by the tag of a TIFF, or by the EXIF or XMP of other formats, 1 to 8."""
     if isinstance(image, TiffImageFile):
-        return _valid_orientation(image.tag_v2.get(_ORIENTATION))
-    if "exif" not in image.info:
+        return valid_orientation(image.tag_v2.get(ORIENTATION))
+    if image.info.keys().isdisjoint(_MAY_TURN):
         return 1
     try:
-        return _valid_orientation(image.getexif().get(_ORIENTATION))
+        # not the method of PNG, which would decode the pixels to look for EXIF behind them
+        return valid_orientation(Pillow.Image.getexif(image).get(ORIENTATION))
     except Exception:  # broken EXIF does not spoil the pixels
         return 1
 
 
-def _valid_orientation(value: object) -> int:
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _load_upright(image: ImageFile) -> None:
+def _load_upright(image: ImageFile) -> ImageFile:
     """Decode the pixels and turn them as their orientation says."""
     # asked before decoding, as in read_header: a PNG may bring more EXIF behind its pixels
     turned = _orientation(image) != 1
@@ -210,6 +215,29 @@ def _load_upright(image: ImageFile) -> None:
     if turned:
         with suppress(Exception):  # Pillow turns the pixels first, then trips over broken EXIF
             ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _decode_png(path: Path, image: PngImageFile, stream: BinaryIO) -> DecodedImage:
+    """Decode a PNG if it holds all of its rows; Pillow leaves missing rows at 0."""
+    large = image.width * image.height > _LARGE
+    if large:  # asked first, so that nobody gets memory in vain
+        _check_rows(path, stream)
+    decoded = _pixels(_load_upright(image))
+    array = decoded.array
+    edges = (array[0], array[-1], array[:, 0], array[:, -1])  # one is the last row, if turned too
+    if not large and (image.info.get("interlace") or not all(edge.any() for edge in edges)):
+        _check_rows(path, stream)
+    return decoded
+
+
+def _check_rows(path: Path, stream: BinaryIO) -> None:
+    place = stream.tell()
+    stream.seek(0)
+    lacking = png_lacks_rows(stream.read())
+    stream.seek(place)
+    if lacking:
+        raise DataError(f"{path}: truncated or damaged (rows are missing); copy it again")
 
 
 def _pixels(image: ImageFile) -> DecodedImage:
@@ -225,69 +253,3 @@ def _pixels(image: ImageFile) -> DecodedImage:
     if image.mode in _COLOUR_MODES:
         return DecodedImage(np.array(image)[..., :3])
     return DecodedImage(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA
-
-
-def _tiff(path: Path) -> tuple[Header, NDArray[Any]]:
-    """Read TIFF that Pillow cannot read whole: several channels of more than eight bits."""
-    import tifffile  # rarely needed, and it takes a tenth of the start of a command
-
-    try:
-        with tifffile.TiffFile(path) as file:
-            _check_pages(path, len(file.pages))
-            page = cast(tifffile.TiffPage, file.pages[0])
-            _check_size(path, page.imagelength, page.imagewidth)
-            orientation = _valid_orientation(page.tags.valueof(_ORIENTATION))
-            array = np.asarray(page.asarray())
-            if page.planarconfig == _PLANAR and array.ndim == 3:
-                array = np.moveaxis(array, 0, -1)
-    except DataError:
-        raise
-    except Exception as error:
-        raise _damaged(path, error) from error
-    array = _upright(array, orientation)
-    return _array_header(array, path), array[..., :3] if array.ndim == 3 else array
-
-
-def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """What ``exif_transpose`` does, for arrays that no Pillow image can hold."""
-    if orientation >= _QUARTER_TURNS:
-        array = array.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    return np.ascontiguousarray(array)
-
-
-def _finite(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int(array.size - np.isfinite(array).sum())
-        raise DataError(f"{path}: {bad} values are NaN or infinite; replace them before saving")
-    return array
-
-
-def _npy(path: Path) -> NDArray[Any]:
-    try:
-        return cast(NDArray[Any], np.load(path, mmap_mode="r", allow_pickle=False))
-    except ValueError as error:
-        if "allow_pickle" in str(error) or "object" in str(error).lower():
-            raise DataError(
-                f"{path}: holds Python objects, which are not read because they can run code; "
-                "save a plain array with numpy.save"
-            ) from error
-        raise _damaged(path, error) from error
-    except Exception as error:
-        raise _damaged(path, error) from error
-
-
-def _array_header(array: NDArray[Any], path: Path) -> Header:
-    if array.dtype.kind not in "buif":
-        raise DataError(f"{path}: holds {array.dtype}; save integers, floats or bool")
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise DataError(
-            f"{path}: array of shape {array.shape}; save it as (H, W), (H, W, 1), (H, W, 3) "
-            "or (H, W, 4)"
-        )
-    _check_size(path, array.shape[0], array.shape[1])
-    return Header((array.shape[0], array.shape[1]), channels == 1)

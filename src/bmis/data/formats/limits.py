@@ -1,0 +1,56 @@
+"""What is checked before a pixel is decoded, so that a small file cannot ask for all memory."""
+
+from pathlib import Path
+
+from bmis.errors import DataError
+
+MAX_PIXELS = 2**28
+"""Images with more pixels than 16,384 x 16,384 (268 million) are refused by their header."""
+
+MAX_BYTES = 2**30
+"""So are images of more than 1 GiB, which RGBA of that many pixels has with 8 bits a channel."""
+
+
+def check_size(path: Path, height: int, width: int, pixel_bytes: int = 1) -> None:
+    """Refuse an image without pixels, or with more than fit into memory.
+
+    Args:
+        path: File of the image, for the message.
+        height: Height in pixels.
+        width: Width in pixels.
+        pixel_bytes: Bytes of one pixel, all channels together.
+
+    Raises:
+        DataError: The image has no pixels or too many.
+
+    Example:
+        >>> check_size(Path("a.png"), 480, 640)
+        >>> check_size(Path("a.tif"), 16000, 16000, pixel_bytes=6)
+        Traceback (most recent call last):
+        bmis.errors.DataError: a.tif: 16000 x 16000 pixels of 6 bytes are more than 1 GiB; ...
+    """
+    if height < 1 or width < 1:
+        raise DataError(f"{path}: has no pixels ({height} x {width}); remove it")
+    if height * width > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {height} x {width} pixels are more than the limit of "
+            f"{MAX_PIXELS // 10**6} million; cut or shrink it first"
+        )
+    if height * width * pixel_bytes > MAX_BYTES:
+        raise DataError(
+            f"{path}: {height} x {width} pixels of {pixel_bytes} bytes are more than "
+            f"{MAX_BYTES // 2**30} GiB; cut or shrink it, or save it with 8 bits"
+        )
+
+
+def check_pages(path: Path, pages: int) -> None:
+    """Refuse a file that holds several images.
+
+    Raises:
+        DataError: There is more than one.
+
+    Example:
+        >>> check_pages(Path("a.tif"), 1)
+    """
+    if pages > 1:
+        raise DataError(f"{path}: has {pages} pages; save each as an image of its own")

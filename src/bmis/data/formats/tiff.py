@@ -1,0 +1,105 @@
+"""TIFF that Pillow cannot read whole: several channels of more than eight bits, and odd numbers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.data.formats.arrays import check_array
+from bmis.data.formats.limits import check_pages
+from bmis.errors import DataError
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+ORIENTATION = 274  # a tag of TIFF and of EXIF
+QUARTER_TURNS = 5  # orientations from this one on swap height and width
+_PLANAR = 2  # value of a tag: channels are stored one after the other
+_GREY_OR_RGB = (0, 1, 2)  # values of a tag; others are CIELAB, YCbCr, palettes and more
+
+
+def valid_orientation(value: object) -> int:
+    """An orientation from 1 to 8; 1 for anything else.
+
+    Example:
+        >>> valid_orientation(6), valid_orientation("6")
+        (6, 1)
+    """
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def read_tiff(path: Path, stream: BinaryIO, *, header: bool = False) -> NDArray[Any]:
+    """Read a TIFF file, upright and without alpha.
+
+    Args:
+        path: The file, for messages.
+        stream: Its content.
+        header: Whether the shape is enough; the values are then all zero and need no memory.
+
+    Returns:
+        (H, W) or (H, W, C) of the type that is stored.
+
+    Raises:
+        DataError: It has several pages, is too large, has colours that are not read, or needs a
+            package that is not installed.
+
+    Example:
+        >>> import tifffile
+        >>> tifffile.imwrite("a.tif", np.zeros((48, 64), np.float64))
+        >>> with Path("a.tif").open("rb") as stream:
+        ...     read_tiff(Path("a.tif"), stream).shape
+        (48, 64)
+    """
+    import tifffile  # rarely needed, and it takes a tenth of the start of a command
+
+    with tifffile.TiffFile(stream) as file:
+        check_pages(path, len(file.pages))
+        page = cast("TiffPage", file.pages[0])
+        _check_colours(path, page)
+        shape = _shape(page)
+        check_array(path, shape, page.dtype or object)
+        if header:
+            array = np.broadcast_to(np.zeros((), page.dtype), shape)
+        else:
+            array = _values(path, page).reshape(page.shape)
+            array = np.moveaxis(array, 0, -1) if shape != page.shape else array
+        array = _upright(array, valid_orientation(page.tags.valueof(ORIENTATION)))
+    return array[..., :3] if array.ndim == 3 else array
+
+
+def _check_colours(path: Path, page: "TiffPage") -> None:
+    if page.photometric not in _GREY_OR_RGB:
+        name = str(getattr(page.photometric, "name", page.photometric))
+        raise DataError(f"{path}: colours of the kind {name} are not read; save it as RGB or grey")
+
+
+def _shape(page: "TiffPage") -> tuple[int, ...]:
+    """Shape of the array, channels last."""
+    shape = tuple(page.shape)
+    planar = page.planarconfig == _PLANAR and len(shape) == 3
+    return (*shape[1:], shape[0]) if planar else shape
+
+
+def _values(path: Path, page: "TiffPage") -> NDArray[Any]:
+    try:
+        return np.asarray(page.asarray())
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        kind = str(getattr(page.compression, "name", page.compression))
+        raise DataError(
+            f"{path}: {kind} compression of this kind of TIFF needs another package; install it "
+            'with: pip install "bmis[tiff]", or save the file without compression'
+        ) from error
+
+
+def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """What ``exif_transpose`` does, for arrays that no Pillow image can hold."""
+    if orientation >= QUARTER_TURNS:
+        array = array.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array

@@ -1,0 +1,73 @@
+"""The tables beside the masks: a row for each mask and class, and one for each object."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bmis.predict.mask import Mask
+from bmis.predict.measurements import Measurement, measure
+from bmis.predict.objects import measure_objects
+from bmis.system.files import to_csv, write_text
+
+COLUMNS = (  # of measurements.csv; one row per mask and class, no value where there is none
+    "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
+    "row", "column", "diameter_px", "diameter_mm", "ood_score", "objects",
+)  # fmt: skip
+OBJECT_COLUMNS = (*COLUMNS[:3], "object", *COLUMNS[3:-2])  # of objects.csv; one row per object
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The rows of ``measurements.csv`` and ``objects.csv`` so far.
+
+    Attributes:
+        classes: Names of the classes, background first.
+        spacing: Millimetres per pixel (down, across) of masks that do not know their own.
+
+    Example:
+        >>> import bmis
+        >>> tables = Tables(("background", "polyp"))
+        >>> tables.add(Path("photo.png"), bmis.load("run")("photo.png"))
+        >>> tables.write(Path())
+        PosixPath('measurements.csv')
+    """
+
+    classes: Sequence[str]
+    spacing: tuple[float, float] | None = None
+    _masks: list[list[object]] = field(default_factory=list)
+    _objects: list[list[object]] = field(default_factory=list)
+
+    def add(self, path: Path, mask: Mask) -> None:
+        """Measure the mask of an image, and all objects in it."""
+        spacing = mask.spacing or self.spacing
+        for index, name in list(enumerate(self.classes))[1:] or [(1, self.classes[0])]:
+            found = _columns(measure(mask.labels, index, spacing))
+            objects = list(measure_objects(mask.labels, index, spacing))
+            row = (path.stem, path, name, *found, mask.ood_score, len(objects))
+            self._masks.append(_digits(row))
+            for number, one in enumerate(objects, start=1):
+                self._objects.append(_digits((path.stem, path, name, number, *_columns(one))))
+
+    def write(self, folder: Path) -> Path:
+        """Write both tables; the path of ``measurements.csv``."""
+        target = folder / "measurements.csv"
+        write_text(target, to_csv([COLUMNS, *self._masks]))
+        write_text(folder / "objects.csv", to_csv([OBJECT_COLUMNS, *self._objects]))
+        return target
+
+
+def _digits(values: Iterable[object]) -> list[object]:
+    return [f"{value:.6g}" if isinstance(value, float) else value for value in values]
+
+
+def _columns(found: Measurement) -> tuple[object, ...]:
+    box, centroid = found.box or ("",) * 4, found.centroid or ("",) * 2
+    return (
+        found.area_px,
+        found.area_mm2,
+        found.fraction,
+        *box,
+        *centroid,
+        found.diameter_px,
+        found.diameter_mm,
+    )

@@ -1,0 +1,68 @@
+"""How files that users name are opened: ordinary files alone, and no more of them than is wanted.
+
+A pipe would wait for ever and a device never ends, whatever they are called.
+"""
+
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from bmis.errors import DataError
+
+_TEXT = 2**20  # bytes of a text that somebody wrote by hand
+
+
+def open_file(path: Path) -> BinaryIO:
+    r"""Open an ordinary file to read its bytes.
+
+    Raises:
+        DataError: There is no such file, it cannot be read, or it is a folder, pipe or device.
+
+    Example:
+        >>> with open_file(Path("photo.png")) as stream:
+        ...     stream.read(4)
+        b'\x89PNG'
+    """
+    try:
+        if not S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path}: cannot be read (a folder, pipe or device); name a file")
+        return path.open("rb")
+    except (OSError, ValueError) as error:  # of a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read ({reason}); check the path") from error
+
+
+def read_bytes(path: Path, *, limit: int) -> bytes:
+    """All bytes of an ordinary file.
+
+    Raises:
+        DataError: See ``open_file``; or the file has more than ``limit`` bytes.
+
+    Example:
+        >>> read_bytes(Path("polyps/splits.csv"), limit=1000)[:8]
+        b'id,split'
+    """
+    with open_file(path) as stream:
+        try:
+            content = stream.read(limit + 1)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); copy it again") from error
+    if len(content) > limit:
+        raise DataError(f"{path}: has more than {limit} bytes; name the right file, or shorten it")
+    return content
+
+
+def read_text(path: Path, *, limit: int = _TEXT) -> str:
+    """The text of an ordinary file in UTF-8.
+
+    Raises:
+        DataError: See ``read_bytes``; or the file is no text.
+
+    Example:
+        >>> read_text(Path("polyps/splits.csv"))[:8]
+        'id,split'
+    """
+    try:
+        return read_bytes(path, limit=limit).decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8") from error

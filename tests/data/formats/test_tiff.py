@@ -1,0 +1,106 @@
+"""TIFF of odd kinds: read right, or refused in one line; libraries say nothing by themselves."""
+
+import io
+import struct
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image as Pillow
+
+from bmis.data.images import image_size, read_image, read_mask
+from bmis.errors import DataError
+
+READERS = [image_size, read_image, read_mask]
+DEEP = np.random.default_rng(0).integers(0, 65536, (20, 24, 3), np.uint16)
+
+
+def tiff(tags, data=b"\0" * 64):
+    """A little-endian TIFF of one page with these tags: (number, type, count, value)."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + b"\0" * 4 + data
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    "tags",
+    [
+        [(262, 3, 1, 1)],  # neither width nor height
+        [(256, 3, 1, 8), (262, 3, 1, 1)],
+        [(256, 2, 1, 8), (257, 2, 1, 8), (258, 2, 1, 8), (277, 2, 1, 3), (262, 3, 1, 2)],
+        [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (277, 3, 1, 9999), (262, 3, 1, 2)],
+    ],
+)
+def test_missing_and_odd_tags_are_refused_in_one_line(tmp_path, read, tags, capfd):
+    (tmp_path / "a.tif").write_bytes(tiff(tags))
+    with pytest.raises(DataError, match=r"a\.tif: ") as caught:
+        read(tmp_path / "a.tif")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("tag", [256, 257, 277])
+def test_a_second_page_without_dimensions_is_refused_in_one_line(tmp_path, read, tag, capfd):
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, np.zeros((2, 20, 24), np.uint8), photometric="minisblack")
+    data = bytearray(file.read_bytes())
+    at = data.rindex(struct.pack("<HHI", tag, 3 if tag == 277 else 4, 1))
+    data[at : at + 2] = struct.pack("<H", 65000)
+    if tag == 277:
+        data[at : at + 2], data[at + 8] = struct.pack("<H", tag), 0
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.tif: ") as caught:
+        read(file)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("colours", [8, 5])
+def test_deep_colours_that_are_not_rgb_are_refused(tmp_path, read, colours):
+    """Before, L, a and b of CIELAB were taken for red, green and blue."""
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, DEEP, photometric="rgb")
+    data = bytearray(file.read_bytes())
+    at = data.index(struct.pack("<HHI", 262, 3, 1))
+    data[at + 8] = colours
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"(CIELAB|SEPARATED) are not read; save it as RGB or grey"):
+        read(file)
+
+
+@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs reads it")
+def test_compression_that_needs_another_package_is_named(tmp_path):
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, DEEP, photometric="rgb", compression="zlib")
+    data = bytearray(file.read_bytes())
+    at = data.index(struct.pack("<HHI", 259, 3, 1))
+    data[at + 8 : at + 10] = struct.pack("<H", 5)  # LZW
+    file.write_bytes(data)
+    with pytest.raises(DataError, match=r"LZW compression .* pip install \"bmis\[tiff\]\""):
+        read_image(file)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_channels_and_bits_count_in_the_limit(tmp_path, read):
+    tags = [
+        *((256, 4, 1, 16000), (257, 4, 1, 16000), (258, 3, 1, 64), (259, 3, 1, 1)),
+        *((262, 3, 1, 1), (273, 4, 1, 200), (277, 3, 1, 1), (279, 4, 1, 64), (339, 3, 1, 3)),
+    ]
+    (tmp_path / "a.tif").write_bytes(tiff(tags))
+    with pytest.raises(DataError, match="16000 x 16000 pixels of 8 bytes are more than 1 GiB"):
+        read(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg"])
+def test_libtiff_does_not_speak(tmp_path, compression, capfd):
+    stream = io.BytesIO()
+    Pillow.fromarray((DEEP >> 8).astype(np.uint8)).save(stream, "TIFF", compression=compression)
+    data = bytearray(stream.getvalue())
+    data[8:60] = b"\xa5" * 52  # pixels come first
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(DataError, match="truncated or damaged"):
+        read_image(tmp_path / "a.tif")
+    assert capfd.readouterr() == ("", "")
