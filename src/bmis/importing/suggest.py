@@ -1,0 +1,56 @@
+"""What ``bmis inspect`` says where ``bmis import`` can read what lies in a folder."""
+
+from pathlib import Path
+from shlex import quote
+
+from bmis.data.layouts import find_layout
+from bmis.errors import DataError
+from bmis.importing.formats import find_format, recognise
+from bmis.importing.mask_rules import choose_rule
+from bmis.importing.mask_values import survey_masks
+from bmis.importing.settings import ImportOptions
+from bmis.importing.tree import read_tree
+
+_ENOUGH = 40  # masks that show how all of them are stored
+
+
+def suggest_import(root: Path) -> str | None:
+    """What to do with a folder that bmis does not read as it should as it is.
+
+    Returns:
+        What it holds, and the command that makes a data set of it. None where bmis reads the folder
+        as it is, or where nothing in it is recognised.
+
+    Example:
+        >>> suggest_import(Path("polyps")) is None
+        True
+    """
+    out = f"{root.resolve().name}-imported"
+    command = f"`bmis import {quote(str(root))} {quote(out)}` makes a data set of it"
+    try:
+        layout = find_layout(root, on_error=lambda _: None)
+    except DataError:
+        layout = None
+    if layout is not None and any(pair.masks for pair in layout.pairs):
+        reason = _reason([mask for pair in layout.pairs for mask in pair.masks])
+        return f"{reason}; {command}" if reason else None
+    try:
+        name = recognise(read_tree(root))
+    except DataError:
+        return None
+    return f"holds {find_format(name).title}; {command}" if name else None
+
+
+def _reason(masks: list[Path]) -> str | None:
+    """Why some of these masks do not mean what bmis takes them for."""
+    found, _ = survey_masks(masks[:: max(1, len(masks) // _ENOUGH)])
+    if not found.per_mask:
+        return None
+    try:
+        rule = choose_rule(found, ImportOptions())
+    except DataError as error:
+        return str(error)
+    if rule.note is None and not found.alpha:
+        stored = next(iter(found.per_mask))
+        return found.read(stored).note
+    return rule.note
