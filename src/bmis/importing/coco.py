@@ -12,7 +12,7 @@ from bmis.errors import DataError
 from bmis.importing.json_file import read_json
 from bmis.importing.run_lengths import decode_runs, unpack_counts
 from bmis.importing.settings import ImportOptions
-from bmis.importing.shapes import Fill, Mask, Shape, Size, coco_polygons, painter
+from bmis.importing.shapes import Fill, Mask, Shape, Size, outlines, painter
 from bmis.importing.source import Draw, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
 
@@ -76,7 +76,7 @@ def read_coco(tree: Tree, options: ImportOptions) -> Source:
 
     Example:
         >>> import json
-        >>> square = [[1, 1, 5, 1, 5, 5, 1, 5]]
+        >>> square = [[1, 1, 4, 1, 4, 4, 1, 4]]
         >>> image = {"id": 1, "file_name": "photo.png", "height": 64, "width": 64}
         >>> one = {"image_id": 1, "category_id": 1, "segmentation": square}
         >>> classes = [{"id": 1, "name": "a"}]
@@ -202,7 +202,7 @@ def _fill(raw: msgspec.Raw) -> Fill:
             return _runs(value, size)
         if not isinstance(value, list):
             raise DataError("has a 'segmentation' that is no list; export it again")
-        return coco_polygons(value)(size)
+        return outlines(value)(size)
 
     return fill
 

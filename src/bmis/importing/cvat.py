@@ -16,7 +16,16 @@ from bmis.errors import DataError
 from bmis.importing.json_file import MAX_BYTES
 from bmis.importing.run_lengths import decode_runs
 from bmis.importing.settings import ImportOptions
-from bmis.importing.shapes import Fill, Mask, Shape, Size, coco_polygons, ellipse, painter
+from bmis.importing.shapes import (
+    Fill,
+    Mask,
+    Shape,
+    Size,
+    drawn_outlines,
+    ellipse,
+    outlines,
+    painter,
+)
 from bmis.importing.source import ClassList, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
 
@@ -175,9 +184,9 @@ def _fill(kind: str, values: dict[str, str]) -> Fill:
     def fill(size: Size) -> Mask:
         match kind:
             case "polygon":
-                return coco_polygons([_points(values.get("points", ""))])(size)
+                return outlines([_points(values.get("points", ""))])(size)
             case "box":
-                return coco_polygons([_box(values)])(size)
+                return drawn_outlines([_box(values)])(size)
             case "ellipse":
                 return ellipse(
                     (_number(values, "cx"), _number(values, "cy")),

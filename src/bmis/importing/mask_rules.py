@@ -14,8 +14,10 @@ from bmis.errors import DataError
 from bmis.importing.mask_values import MaskSet
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import BACKGROUND, choose_classes, is_background, name_classes
+from bmis.importing.voc_colours import VOID, voc_colour
 
 _VOID = 255  # pixels that PASCAL VOC and others give no class
+_VOC = {voc_colour(index): index for index in range(256)}
 _FEW = 16  # values of any size that are still taken for classes
 _GREY = "{0} grey pixels, cut at {1}"
 
@@ -152,12 +154,16 @@ def _colour_rule(masks: MaskSet, options: ImportOptions) -> Rule:
         )
     background = 0 if 0 in masks.counts else max(masks.counts, key=masks.counts.__getitem__)
     others = [value for value in masks.values if value != background]
+    void = VOID if set(others) <= _VOC.keys() else None
+    if void:
+        others = sorted({*others} - {void}, key=_VOC.__getitem__)
     names = (BACKGROUND, *(f"#{value:06x}" for value in others))
     table = {value: label for label, value in enumerate((background, *others))}
     chosen = name_classes(len(names), names, options.classes)
     shown = " ".join(f"#{value:06x}" for value in table)
     named = ", ".join(chosen) if options.classes else f"classes 0 to {len(others)}"
-    return Rule(chosen, _table(table), f"colours {shown} are {named}")
+    known = table | ({void: 0} if void else {})
+    return Rule(chosen, _table(known, void), f"colours {shown} are {named}")
 
 
 def map_colours(colours: dict[int, str], options: ImportOptions) -> Rule:
@@ -176,7 +182,7 @@ def map_colours(colours: dict[int, str], options: ImportOptions) -> Rule:
     """
     classes = choose_classes(list(colours.values()), options.classes)
     table = {colour: classes.numbers[name] for colour, name in colours.items()}
-    return Rule(classes.names, _table({0: 0} | table), classes.note)
+    return Rule(classes.names, _table({0: 0, VOID: 0} | table, VOID), classes.note)
 
 
 def _above(limit: int) -> Convert:

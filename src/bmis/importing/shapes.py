@@ -199,20 +199,47 @@ def ellipse(centre: Any, radii: tuple[float, float], degrees: float) -> Fill:
     return fill
 
 
-def coco_polygons(polygons: Sequence[Any]) -> Fill:
-    """Polygons as pycocotools fills them, all of them together.
+def outlines(polygons: Sequence[Any]) -> Fill:
+    """Polygons of COCO and CVAT, all of them together.
+
+    Corners in whole pixels were traced around a mask: they are the centres of its outermost
+    pixels, and the rim belongs to the object. Others were drawn by hand, see ``drawn_outlines``.
 
     Args:
         polygons: Corners of each as a flat list x, y, x, y, in pixels.
 
     Example:
-        >>> int(coco_polygons([[1, 1, 5, 1, 5, 5, 1, 5]])((8, 8)).sum())
+        >>> int(outlines([[1, 1, 4, 1, 4, 4, 1, 4]])((8, 8)).sum())
         16
     """
 
     def fill(size: Size) -> Mask:
-        from pycocotools import mask as rasters
+        mask = np.zeros(size, np.bool_)
+        for one in polygons:
+            corners = check_points(_pairs(one), size)
+            traced = (corners == np.rint(corners)).all()
+            mask |= (polygon(corners) if traced else drawn_outlines([one]))(size)
+        return mask
 
+    return fill
+
+
+def drawn_outlines(polygons: Sequence[Any]) -> Fill:
+    """Polygons as pycocotools fills them: 0, 0 is the outer corner of the first pixel.
+
+    Args:
+        polygons: Corners of each as a flat list x, y, x, y, in pixels.
+
+    Raises:
+        MissingExtraError: pycocotools is not installed.
+
+    Example:
+        >>> int(drawn_outlines([[1, 1, 5, 1, 5, 5, 1, 5]])((8, 8)).sum())
+        16
+    """
+    rasters = require("pycocotools.mask", extra="import")
+
+    def fill(size: Size) -> Mask:
         flat = [check_points(_pairs(one), size) for one in polygons]
         kept = [one.ravel().tolist() for one in flat if not _is_flat(one)]
         if not kept:
@@ -220,7 +247,6 @@ def coco_polygons(polygons: Sequence[Any]) -> Fill:
         rle = rasters.merge(rasters.frPyObjects(kept, *size))
         return decode_runs(unpack_counts(rle["counts"].decode()), size, by_columns=True)
 
-    require("pycocotools.mask", extra="import")
     return fill
 
 

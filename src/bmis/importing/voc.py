@@ -9,6 +9,7 @@ from bmis.importing.mask_rules import Rule, map_colours
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import BACKGROUND, Source
 from bmis.importing.tree import Tree
+from bmis.importing.voc_colours import voc_colour
 from bmis.system.files import read_text
 
 _MAP, _MASKS = "labelmap.txt", "SegmentationClass"
@@ -80,7 +81,9 @@ def _rule(tree: Tree, options: ImportOptions) -> Rule | None:
     for number, line in enumerate(read_text(found[0]).split("\n"), start=1):
         if line.strip() and not line.startswith("#"):
             name, _, rest = line.partition(":")
-            colours[_colour(rest.split(":")[0], found[0], number)] = name.strip()
+            given = rest.split(":")[0].strip()
+            own = _colour(given, found[0], number) if given else voc_colour(len(colours))
+            colours[own] = name.strip()
     if BACKGROUND not in colours.values():
         colours = {_BLACK: BACKGROUND} | colours
     try:
