@@ -3,6 +3,7 @@
 from pathlib import Path
 from shlex import quote
 
+from bmis.data.description import read_description
 from bmis.data.layouts import find_layout
 from bmis.errors import DataError
 from bmis.importing.formats import find_format, recognise
@@ -32,7 +33,8 @@ def suggest_import(root: Path) -> str | None:
     except DataError:
         layout = None
     if layout is not None and any(pair.masks for pair in layout.pairs):
-        reason = _reason([mask for pair in layout.pairs for mask in pair.masks])
+        masks = [mask for pair in layout.pairs for mask in pair.masks]
+        reason = _reason(masks, _declared(root) or layout.classes)
         return f"{reason}; {command}" if reason else None
     try:
         name = recognise(read_tree(root))
@@ -41,13 +43,20 @@ def suggest_import(root: Path) -> str | None:
     return f"holds {find_format(name).title}; {command}" if name else None
 
 
-def _reason(masks: list[Path]) -> str | None:
+def _declared(root: Path) -> tuple[str, ...]:
+    try:
+        return read_description(root).classes
+    except DataError:
+        return ()
+
+
+def _reason(masks: list[Path], classes: tuple[str, ...]) -> str | None:
     """Why some of these masks do not mean what bmis takes them for."""
     found, _ = survey_masks(masks[:: max(1, len(masks) // _ENOUGH)])
     if not found.per_mask:
         return None
     try:
-        rule = choose_rule(found, ImportOptions())
+        rule = choose_rule(found, ImportOptions(classes=classes))
     except DataError as error:
         return str(error)
     if rule.note is None and not found.alpha:

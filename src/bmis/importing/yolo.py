@@ -91,8 +91,8 @@ def read_yolo(tree: Tree, options: ImportOptions) -> Source:
 
 
 def _names(value: Any) -> dict[int, str]:
-    pairs = value.items() if isinstance(value, dict) else enumerate(value or ())
     try:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value or ())
         return {int(index): str(name) for index, name in pairs}
     except (TypeError, ValueError) as error:
         raise DataError(f"'names' must be a list of names, got {value!r}") from error
@@ -106,7 +106,7 @@ def _listed(
     images: list[Path] = []
     lists: list[Path] = []
     missing: list[DataError] = []
-    for entry in [given] if isinstance(given, str) else given or []:
+    for entry in given if isinstance(given, list) else [given] if given else []:
         bases = (str(entries.get("path") or ""), "")
         starts = [tree.relative(path.parent), "."]
         tries = [(start, base, end) for start in starts for base in bases for end in _ends(entry)]
