@@ -52,6 +52,14 @@ def test_the_lists_are_found_however_they_are_written(source, text):
     assert [case.split for case in run(source).cases] == ["train", "train", "val"]
 
 
+def test_a_list_for_training_alone_is_no_split(source):
+    write(source / "data.yaml", "train: images\nnames: [lesion]")
+    done = run(source)
+    assert {case.split for case in done.cases} == {None}
+    assert "every image is listed for training" in done.notes[0]
+    assert not (done.out / "splits.csv").exists()
+
+
 def test_an_image_without_a_text_file_is_background(source):
     (source / "labels" / "train" / "b.txt").unlink()
     done = run(source)

@@ -86,7 +86,7 @@ def render(done: "Imported") -> str:
         facts.append(("not read", ", ".join(kinds)))
     if done.proposed_groups:
         facts.append(("patients?", _proposal(done.proposed_groups)))
-    end = f"{_count(len(done.cases), 'image')} with masks in {done.out}; each file: import.json"
+    end = f"{_count(len(done.cases), 'image')} with masks in {done.out}; import.json says how"
     return "\n\n".join([table(facts, "lw"), f"{end}\nnext: bmis inspect {done.out}"])
 
 

@@ -89,6 +89,8 @@ def read_cvat(tree: Tree, options: ImportOptions) -> Source:
             files.append((path, _parse(path)))
         except DataError as error:
             failed.append(error)
+    if not files:
+        raise failed[0] if failed else DataError(f"{tree.root}: has no XML file of CVAT; add it")
     drawn = {s["label"] for _, c in files for i in c.images for _, s in i.shapes if "label" in s}
     declared = dict.fromkeys(name for _, content in files for name in content.labels)
     try:

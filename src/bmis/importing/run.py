@@ -184,6 +184,9 @@ def _with_validation(
 ) -> tuple[list[ImportedCase], tuple[str, ...]]:
     """The cases, with a validation split out of the training split where there is none."""
     counts = Counter(case.split for case in cases)
+    if {*counts} == {"train"}:
+        note = "every image is listed for training: `bmis train` makes the splits"
+        return [replace(case, split=None) for case in cases], (*notes, note)
     if not counts["train"] or not counts["test"] or counts["val"]:
         return list(cases), notes
     rows = [Row(c.id, None, c.group, c.stratum) for c in cases if c.split == "train"]

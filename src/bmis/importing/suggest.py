@@ -4,6 +4,7 @@ from pathlib import Path
 from shlex import quote
 
 from bmis.data.description import read_description
+from bmis.data.labels import MAX_CLASSES
 from bmis.data.layouts import find_layout
 from bmis.errors import DataError
 from bmis.importing.formats import find_format, recognise
@@ -54,6 +55,9 @@ def _reason(masks: list[Path], classes: tuple[str, ...]) -> str | None:
     """Why some of these masks do not mean what bmis takes them for."""
     found, _ = survey_masks(masks[:: max(1, len(masks) // _ENOUGH)])
     if not found.per_mask:
+        return None
+    numbers = found.values[0] == 0 and found.values[-1] < MAX_CLASSES and not found.object_ids
+    if numbers and len(masks) > _ENOUGH:  # a class may be missing in these masks alone
         return None
     try:
         rule = choose_rule(found, ImportOptions(classes=classes))
