@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -103,8 +102,11 @@ def test_pycocotools_is_named_where_it_is_needed(tmp_path, monkeypatch):
     images(tmp_path / "in", "a.png")
     drawn = annotation(segmentation=[[1.5, 1, 9, 1, 9, 9]])
     write(tmp_path / "in" / "a.json", coco(drawn))
-    monkeypatch.delitem(sys.modules, "pycocotools.mask", raising=False)
-    monkeypatch.setitem(sys.modules, "pycocotools", None)
+
+    def missing(name):
+        raise ModuleNotFoundError(name=name.split(".")[0])
+
+    monkeypatch.setattr("bmis.errors.import_module", missing)
     with pytest.raises(MissingExtraError, match=r'pip install "bmis\[import\]"'):
         import_dataset(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
