@@ -41,7 +41,7 @@ def test_images_of_one_name_get_the_names_of_their_folders(tmp_path):
         pair(tmp_path / "in" / patient, "scan")
     done = run(tmp_path / "in")
     assert [case.id for case in done.cases] == ["p1_images_scan", "p2_images_scan"]
-    assert done.cases[0].notes == ("called p1_images_scan",)
+    assert done.cases[0].notes == ("called 'p1_images_scan'",)
 
 
 @pytest.mark.parametrize(

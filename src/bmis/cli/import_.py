@@ -76,6 +76,9 @@ def render(done: "Imported") -> str:
     groups = {case.group for case in done.cases if case.group}
     if groups:
         facts.append(("groups", f"{len(groups)} in splits.csv"))
+    strata = Counter(case.stratum for case in done.cases if case.stratum)
+    if strata:
+        facts.append(("strata", ", ".join(f"{name} {count}" for name, count in strata.items())))
     decided = [*done.notes, *summarise(note for case in done.cases for note in case.notes)]
     facts += [("" if number else "decided", text) for number, text in enumerate(decided)]
     converted = sum(not case.copied for case in done.cases)

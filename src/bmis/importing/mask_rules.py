@@ -86,7 +86,8 @@ def _two_classes(masks: MaskSet, options: ImportOptions) -> Rule | None:
     if wanted >= 3 and values[-1] < wanted:  # numbers of classes, not all of them seen
         return None
     if all(set(v) <= {0, 255} or set(v) <= {0, 1} for v in masks.per_mask.values()):
-        return Rule(names, _above(0))
+        alone = f"all masks hold {values[0]} alone" if len(values) == 1 else None
+        return Rule(names, _above(0), alone)
     if len(values) <= 2:
         note = f"two values, {values[0]} and {values[-1]}: the larger is foreground"
         return Rule(names, _above(values[0]), note)

@@ -139,10 +139,7 @@ def _in_alpha(masks: Sequence[Path]) -> bool:
     """Whether all masks have one colour, and some of them more than one transparency."""
     varies = False
     for path in masks:
-        try:
-            alpha = read_alpha(path)
-        except DataError:
-            continue
+        alpha = read_alpha(path)
         if alpha is None:
             return False
         varies = varies or bool((alpha != alpha[:1, :1]).any())

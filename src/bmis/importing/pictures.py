@@ -1,6 +1,6 @@
 """Pictures as a source stores them, in more formats than ``bmis.data`` reads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageOps
 from PIL.GifImagePlugin import GifImageFile
+from PIL.Image import Image
 from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -22,16 +24,19 @@ from bmis.errors import DataError
 
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".webp")
 _JPEG = b"\xff\xd8\xff"
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and one of its values
+_ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
+_WHITE_IS_ZERO = 0  # a value of the latter
 _JPEG_NOISE = 24  # difference between channels that JPEG makes of grey
 _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"GIF8", GifImageFile),
     (b"RIFF", WebPImageFile),
+    (_JPEG, JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"II*\0", TiffImageFile),
     (b"MM\0*", TiffImageFile),
 )
-_READ_BY_US_ALONE = (b"GIF8", b"RIFF")
+_WITH_ALPHA = (b"RIFF", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+_OURS_ALONE, _FILMS = (b"GIF8", b"RIFF"), ("GIF", "WEBP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +105,15 @@ def read_alpha(path: Path) -> NDArray[np.uint8] | None:
         >>> read_alpha(Path("photo.png")) is None
         True
     """
-    with _opened(path) as image:
-        if image is None or image.mode not in ("RGBA", "LA"):
-            return None
-        array = np.asarray(ImageOps.exif_transpose(image))
+    if not _first_bytes(path).startswith(_WITH_ALPHA):
+        return None
+    try:
+        with _opened(path, decoded=False) as image:
+            if image.mode not in ("RGBA", "LA"):
+                return None
+            array = np.asarray(ImageOps.exif_transpose(image))
+    except (DataError, OSError, SyntaxError, ValueError):  # damaged: said when it is read
+        return None
     colour = array[..., :-1]
     return None if (colour != colour[:1, :1]).any() else np.ascontiguousarray(array[..., -1])
 
@@ -118,10 +128,10 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
         >>> read_pixels(Path("photo.png")).shape
         (64, 64, 3)
     """
+    if not _is_ours_alone(path):
+        return read_image(path).pixels
     with _opened(path) as image:
-        if image is None or _first_bytes(path)[:4] not in _READ_BY_US_ALONE:
-            return read_image(path).pixels
-        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        pixels = np.asarray(_plain(image))
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
@@ -132,11 +142,9 @@ def is_turned(path: Path) -> bool:
         >>> is_turned(Path("photo.png"))
         False
     """
-    from PIL import Image as Pillow
-
     try:
-        with Pillow.open(path, formats=("JPEG", "PNG", "TIFF", "WEBP")) as image:
-            return int(image.getexif().get(274, 1)) not in (0, 1)
+        with _opened(path, decoded=False) as image:
+            return int(image.getexif().get(_ORIENTATION, 1)) not in (0, 1)
     except Exception:  # whatever cannot be read is not turned either
         return False
 
@@ -159,40 +167,45 @@ def decode_png(data: bytes) -> NDArray[Any]:
         raise DataError("its picture is no whole PNG; save the file again") from error
 
 
+def _is_ours_alone(path: Path) -> bool:
+    """Whether a file is of a format that ``bmis.data`` does not read."""
+    return _first_bytes(path).startswith(_OURS_ALONE)
+
+
 def _decode(path: Path) -> DecodedImage:
-    if _first_bytes(path)[:4] not in _READ_BY_US_ALONE:
+    if not _is_ours_alone(path):
         return decode(path)
     with _opened(path) as image:
-        if image is None:
-            raise DataError(f"{path}: not an image")
-        if image.mode == "P":
-            table = np.zeros((256, 3), np.uint8)
-            colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-            table[: len(colours)] = colours
-            return DecodedImage(np.asarray(image), table)
-        return DecodedImage(np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB")))
+        if image.mode != "P":
+            return DecodedImage(np.asarray(_plain(image)))
+        table = np.zeros((256, 3), np.uint8)
+        colours = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
+        table[: len(colours)] = colours
+        return DecodedImage(np.asarray(image), table)
+
+
+def _plain(image: ImageFile) -> Image:
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ImageFile | None]:
-    """A picture whose size is checked, decoded; None for formats that only ``bmis.data`` reads."""
+def _opened(path: Path, *, decoded: bool = True) -> Iterator[ImageFile]:
+    """A picture of a known format, with a checked size.
+
+    Raises:
+        DataError: The file is of another format, damaged, too large, or a film.
+    """
     start = _first_bytes(path)
-    opener: Callable[..., ImageFile] | None = next(
-        (plugin for magic, plugin in _OPENERS if start.startswith(magic)), None
-    )
+    opener = next((plugin for magic, plugin in _OPENERS if start.startswith(magic)), None)
     if opener is None:
-        yield None
-        return
+        raise DataError(f"{path}: not a picture that is known; convert it to PNG")
     with path.open("rb") as stream:
         try:
             image = opener(stream)
             _check_size(image)
-            if opener is not TiffImageFile:
+            if decoded:
                 image.load()
         except Exception as error:
-            if opener is TiffImageFile:
-                yield None
-                return
             reason = " ".join(str(error).split())
             raise DataError(
                 f"{path}: truncated or damaged ({reason}); copy it again or remove it"
@@ -204,6 +217,8 @@ def _opened(path: Path) -> Iterator[ImageFile | None]:
 def _check_size(image: ImageFile) -> None:
     if not 0 < image.width * image.height <= MAX_PIXELS:
         raise DataError(f"{image.height} x {image.width} pixels are too many")
+    if image.format in _FILMS and getattr(image, "n_frames", 1) > 1:
+        raise DataError("it has several pictures; save each as an image of its own")
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -215,8 +230,8 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _white_is_zero(path: Path) -> bool:
-    with _opened(path) as image:
-        return isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    with path.open("rb") as stream, TiffImageFile(stream) as image:
+        return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _flat(decoded: DecodedImage, *, lossy: bool, colours: bool) -> tuple[NDArray[Any], bool]:

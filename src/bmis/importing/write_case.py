@@ -86,7 +86,7 @@ def write_case(
     if item.annotation.suffix.lower() in _OUTLINES and is_turned(item.image):
         notes.append("the image is turned by its EXIF data: outlines are taken as of it upright")
     if name != item.image.stem:
-        notes.append(f"called {name}")
+        notes.append(f"called {name!r}")
     return ImportedCase(
         name,
         relative(item.image),
