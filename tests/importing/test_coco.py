@@ -174,10 +174,10 @@ def test_a_file_that_is_no_coco_is_one_line(source, text, message):
     assert sorted(path.name for path in source.parent.iterdir()) == ["in"]
 
 
-def test_a_deep_segmentation_leaves_out_its_image(source):
+@pytest.mark.parametrize("value", ["[" * 900 + "]" * 900, "[[1, 2, 1e999, 4, 5, 6]]"])
+def test_a_segmentation_that_cannot_be_read_leaves_out_its_image(source, value):
     whole = coco(annotation(segmentation="HERE"), annotation(image_id=2), names=("a.png", "b.png"))
-    deep = json.dumps(whole).replace('"HERE"', "[" * 900 + "]" * 900)
-    done = run(source, deep)
+    done = run(source, json.dumps(whole).replace('"HERE"', value))
     assert [case.id for case in done.cases] == ["b"]
 
 

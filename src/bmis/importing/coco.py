@@ -196,6 +196,8 @@ def _fill(raw: msgspec.Raw) -> Fill:
             value = msgspec.json.decode(raw)
         except RecursionError as error:
             raise DataError("lies too deep inside of lists; export it again") from error
+        except msgspec.MsgspecError as error:
+            raise DataError("has numbers that are too large; draw it again") from error
         if not value:
             raise DataError("has a box but no outline; label it with outlines")
         if isinstance(value, dict):

@@ -149,7 +149,7 @@ def _opened(path: Path) -> Iterator[ImageFile | None]:
         with image:
             _header(image, path)
             if isinstance(image, TiffImageFile):
-                _check_pages(path, getattr(image, "n_frames", 1))
+                _check_pages(path, _count_pages(image, path))
                 if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
                     yield None  # Pillow would keep the upper eight bits only
                     return
@@ -164,6 +164,13 @@ def _header(image: ImageFile, path: Path) -> Header:
         width, height = height, width
     _check_size(path, height, width)
     return Header((height, width), image.mode in _GREY_MODES or image.mode.startswith("I;16"))
+
+
+def _count_pages(image: TiffImageFile, path: Path) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # a damaged page behind the first
+        raise _damaged(path, error) from error
 
 
 def _check_pages(path: Path, pages: int) -> None:
