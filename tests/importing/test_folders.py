@@ -108,6 +108,22 @@ def test_drive_as_it_is_published(tmp_path):
     assert done.not_read == {"GIF": 1}
 
 
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (np.ones((9, 9), np.uint8), "field of view of 9 x 9 pixels"),
+        (square() * 0, "an empty field"),
+    ],
+)
+def test_a_wrong_field_of_view_leaves_out_its_image(tmp_path, view, message):
+    for name in ("a", "b"):
+        pair(tmp_path / "in", name)
+    save(tmp_path / "in" / "fov" / "a.png", view)
+    done = run(tmp_path / "in")
+    assert [case.id for case in done.cases] == ["b"]
+    assert message in done.failed[0]
+
+
 def test_hrf_as_it_is_published(tmp_path):
     root = tmp_path / "in"
     for name in ("01_dr", "01_g", "02_h"):
