@@ -111,6 +111,7 @@ def test_networks_that_need_another_library_say_so():
         ("onnxruntime", {"runtime", "export"}),
         ("openvino", {"runtime", "export"}),
         ("lightning", {"cli", "train"}),
+        ("pycocotools", {"importing"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -121,7 +122,7 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 
 DEVICE = (
     "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
-    "bmis.data.phantoms.write, bmis.cli.main, "
+    "bmis.data.phantoms.write, bmis.cli.main, bmis.importing.run, "
     "bmis.evaluate.run, bmis.metrics, bmis.pretrained.listing"
 )
 

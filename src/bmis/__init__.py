@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.evaluate.run import evaluate_model as evaluate_model
     from bmis.export.run import export_run as export_run
     from bmis.export.settings import ExportOptions as ExportOptions
+    from bmis.importing.run import import_dataset as import_dataset
+    from bmis.importing.settings import ImportOptions as ImportOptions
     from bmis.inspect.dataset import inspect_dataset as inspect_dataset
     from bmis.metrics import paired_difference as paired_difference
     from bmis.metrics import score_case as score_case
@@ -74,6 +76,8 @@ _HOMES = {
     "evaluate.run": ("evaluate_model",),
     "export.run": ("export_run",),
     "export.settings": ("ExportOptions",),
+    "importing.run": ("import_dataset",),
+    "importing.settings": ("ImportOptions",),
     "inspect.dataset": ("inspect_dataset",),
     "metrics": (
         "paired_difference",

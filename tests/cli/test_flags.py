@@ -11,9 +11,10 @@ from bmis.cli.flags import add_flags, settings_from
 from bmis.compare.settings import CompareConfig
 from bmis.config import RuntimeOptions, Settings, TrainConfig
 from bmis.export.settings import ExportOptions
+from bmis.importing.settings import ImportOptions
 
 GIVEN = {TrainConfig: ["d"], CompareConfig: ["d", "--methods", "m"]}
-KINDS = [TrainConfig, RuntimeOptions, CompareConfig, ExportOptions]
+KINDS = [TrainConfig, RuntimeOptions, CompareConfig, ExportOptions, ImportOptions]
 
 
 def parser_of(kind, **how):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from keyword import iskeyword
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,8 @@ def test_the_help_of_every_command_ends_with_an_example_that_can_be_read(name, c
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_file_of_its_name(name):
-    assert COMMANDS[name].__name__ == f"bmis.cli.{name}"
+    file = f"{name}_" if iskeyword(name) else name
+    assert COMMANDS[name].__name__ == f"bmis.cli.{file}"
 
 
 def test_the_commands_are_those_listed(capsys):
@@ -112,7 +114,7 @@ def test_the_commands_are_those_listed(capsys):
         main(["--help"])
     listed = capsys.readouterr().out
     assert all(f"\n    {name} " in listed for name in COMMANDS)
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
     assert "example: bmis " in listed
 
 

@@ -117,7 +117,7 @@ def _how_to_read(kind: type[Settings], one: "Field[Any]") -> dict[str, Any]:
     how |= {"type": reader, "metavar": metavar}
     if default is not MISSING:
         how["default"] = default
-        how["help"] += f" (default: {_shown(default)})" if default is not None else ""
+        how["help"] += f" (default: {_shown(default)})" if default not in (None, ()) else ""
     return how
 
 

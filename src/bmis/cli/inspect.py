@@ -74,6 +74,8 @@ def render(inspection: "Inspection") -> str:
     if inspection.duplicates:
         parts.append(_pair_table(inspection))
     parts.append(_problem_table(inspection) if inspection.problems else _NO_PROBLEMS)
+    if inspection.suggestion:
+        parts.append(inspection.suggestion)
     return "\n\n".join(parts)
 
 

@@ -11,6 +11,7 @@ from bmis.cli import (
     demo,
     evaluate,
     export,
+    import_,
     inspect,
     models,
     phantom,
@@ -55,6 +56,7 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "import": import_,
     "inspect": inspect,
     "phantom": phantom,
     "train": train,

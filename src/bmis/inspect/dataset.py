@@ -12,6 +12,7 @@ from bmis.data.folder import find_cases
 from bmis.data.split_checks import split_problems
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
+from bmis.importing.suggest import suggest_import
 from bmis.inspect.classes import ClassCount, agree_on_classes, class_counts
 from bmis.inspect.contact_sheet import write_contact_sheet
 from bmis.inspect.duplicates import Duplicate, find_duplicates
@@ -65,6 +66,7 @@ class Inspection:
         fields_of_view: Number of images with a field of view, for ``evaluate``.
         duplicates: Pairs of equal and of similar images, those that cross a split first.
         problems: Everything that is wrong with the data set.
+        suggestion: The command of ``bmis import`` that helps, with the reason, where one does.
         contact_sheet: File of the contact sheet, if one was written.
 
     Example:
@@ -88,6 +90,7 @@ class Inspection:
     fields_of_view: int
     duplicates: tuple[Duplicate, ...]
     problems: tuple[Problem, ...]
+    suggestion: str | None = None
     contact_sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,7 +135,13 @@ def inspect_dataset(
     root = Path(root)
     folder = None if out is None else output_folder(Path(out))
     errors: list[DataError] = []
-    found = find_cases(root, fold=fold, seed=seed, on_error=errors.append)
+    try:
+        found = find_cases(root, fold=fold, seed=seed, on_error=errors.append)
+    except DataError as error:
+        hint = suggest_import(root)
+        if hint is None:
+            raise
+        raise DataError(f"{root}: {hint}") from error
     inspections = survey(found.cases)
     names, wrong = agree_on_classes(inspections, found.description.classes)
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
@@ -156,6 +165,7 @@ def inspect_dataset(
         fields_of_view=sum(case.field_of_view is not None for case in found.cases),
         duplicates=find_duplicates(inspections),
         problems=tuple(map(Problem.from_error, errors)),
+        suggestion=suggest_import(root),
     )
     if folder is None:
         return inspection

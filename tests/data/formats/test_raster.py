@@ -265,3 +265,12 @@ def test_tiff_in_colour_with_many_bits_is_turned_too(tmp_path, orientation, turn
     wanted = np.rot90(deep, turns)
     assert image_size(path) == wanted.shape[:2]
     np.testing.assert_array_equal(decode(path).array, wanted)
+
+
+def test_a_damaged_page_behind_the_first_is_one_line(tmp_path):
+    data = bytearray(encoded("TIFF"))
+    start = struct.unpack_from("<I", data, 4)[0]
+    entries = struct.unpack_from("<H", data, start)[0]
+    struct.pack_into("<I", data, start + 2 + 12 * entries, len(data))  # where the next page begins
+    (tmp_path / "a.tif").write_bytes(bytes(data) + b"\1\0" + b"\0" * 16)
+    assert "truncated or damaged" in refused(decode, tmp_path / "a.tif")

@@ -1,0 +1,1 @@
+"""``bmis import``: what annotation tools and publishers give becomes a dataset folder."""
