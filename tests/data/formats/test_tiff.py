@@ -1,8 +1,10 @@
 """TIFF of odd kinds: read right, or refused in one line; libraries say nothing by themselves."""
 
 import io
+import re
 import struct
-from importlib.util import find_spec
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -71,16 +73,32 @@ def test_deep_colours_that_are_not_rgb_are_refused(tmp_path, read, colours):
         read(file)
 
 
-@pytest.mark.skipif(find_spec("imagecodecs") is not None, reason="imagecodecs reads it")
+def lzw(path, array):
+    """Write 16-bit RGB with LZW compression; Pillow would read its upper eight bits only."""
+    tifffile.imwrite(path, array, photometric="rgb", compression="lzw", predictor=True)
+    return path
+
+
+def test_deep_colours_with_lzw_are_read(tmp_path):
+    tifffile.imwrite(tmp_path / "plain.tif", DEEP, photometric="rgb")
+    found = read_image(lzw(tmp_path / "a.tif", DEEP)).pixels
+    np.testing.assert_array_equal(found, read_image(tmp_path / "plain.tif").pixels)
+
+
 def test_compression_that_needs_another_package_is_named(tmp_path):
-    file = tmp_path / "a.tif"
-    tifffile.imwrite(file, DEEP, photometric="rgb", compression="zlib")
-    data = bytearray(file.read_bytes())
-    at = data.index(struct.pack("<HHI", 259, 3, 1))
-    data[at + 8 : at + 10] = struct.pack("<H", 5)  # LZW
-    file.write_bytes(data)
-    with pytest.raises(DataError, match=r"LZW compression .* pip install \"bmis\[tiff\]\""):
-        read_image(file)
+    code = """
+import sys
+sys.modules["imagecodecs"] = None
+import bmis
+try:
+    bmis.read_image(sys.argv[1])
+except bmis.BmisError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", code, str(lzw(tmp_path / "a.tif", DEEP))]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r'a.tif: LZW compression .* pip install "bmis\[tiff\]"', run.stdout)
+    assert run.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize("read", READERS)
