@@ -16,7 +16,9 @@ FAKE = """
 		</layer>
 		<layer id="5" name="fake" type="FakeQuantize" version="opset1">
 			<data levels="256" auto_broadcast="numpy" />
-			<input><port id="0" /><port id="1" /><port id="2" /><port id="3" /><port id="4" /></input>
+			<input>
+				<port id="0" /><port id="1" /><port id="2" /><port id="3" /><port id="4" />
+			</input>
 			<output><port id="5" precision="FP32" /></output>
 		</layer>
 """

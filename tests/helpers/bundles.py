@@ -32,7 +32,8 @@ IR = """<?xml version="1.0"?>
 			</port></output>
 		</layer>
 		<layer id="2" name="conv" type="Convolution" version="opset1">
-			<data strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0" auto_pad="explicit" />
+			<data strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0"
+				auto_pad="explicit" />
 			<input>
 				<port id="0" precision="FP32">
 					<dim>-1</dim><dim>3</dim><dim>-1</dim><dim>-1</dim>
