@@ -49,6 +49,7 @@ SNIPPETS = {
     "MaxPool": "logits = MaxPool<kernel_shape=[3,3], strides=[2,2], ceil_mode=1>(image)",
     "AveragePool": "logits = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]>(image)",
     "MatMul": "logits = MatMul(image, matrix)",
+    "Einsum": "a = Reshape(image, attended) logits = Einsum<equation='blxd,blyd->blxy'>(a, a)",
     "Gemm": "f = Reshape(image, rows2) g = Gemm<transB=1>(f, f) logits = Unsqueeze(g, i0)",
     "Resize by factors": 'logits = Resize<mode="linear">(image, , scales)',
     "Resize to sides": 'logits = Resize<mode="nearest", nearest_mode="floor",'
@@ -186,6 +187,7 @@ CONSTANTS |= {
     "square": np.ones((4, 4, 3, 3), np.float32),
     "matrix4": np.ones((2, 3, 3, 3), np.float32),
     "eight5": np.ones((5, 1, 1, 1), np.float32),
+    "attended": np.array([1, 2, 12, 8]),
     "ones": np.ones(4, np.int64),
     "minus": np.array([0, 0, -1, 0, 0, 0, 0, 0]),
 }

@@ -178,3 +178,42 @@ def with_factors(value: Value, factors: Inputs, shape: Sequence[int]) -> list[Va
         if factor is not None and (factor.shape != tuple(shape) or factor.kind != value.kind):
             raise ValueError(f"factors {factor.shape} where {tuple(shape)} are wanted")
     return [made(value.kind, value.shape)]
+
+
+def summed(node: Node, inputs: Inputs) -> list[Value]:
+    """The rule of Einstein sums: each letter of the equation is one side, wherever it stands.
+
+    Example:
+        >>> node = Node("Einsum", (), (), {"equation": "blxd,blyd->blxy"})
+        >>> one, other = made(np.float32, (1, 2, 3, 4)), made(np.float32, (1, 2, 5, 4))
+        >>> summed(node, [one, other])[0].shape
+        (1, 2, 3, 5)
+    """
+    sides = _letters(node, inputs)
+    _, _, result = node.attributes["equation"].partition("->")
+    return [made(need(inputs[0])[0].kind, [sides[letter] for letter in result])]
+
+
+def summed_work(node: Node, inputs: Inputs, _: Sequence[Value]) -> int:
+    """Multiplications of an Einstein sum.
+
+    Example:
+        >>> node = Node("Einsum", (), (), {"equation": "xd,yd->xy"})
+        >>> summed_work(node, [made(np.float32, (3, 4)), made(np.float32, (5, 4))], [])
+        60
+    """
+    return prod(_letters(node, inputs).values())
+
+
+def _letters(node: Node, inputs: Inputs) -> dict[str, int]:
+    sides: dict[str, int] = {}
+    terms = node.attributes["equation"].partition("->")[0].split(",")
+    for term, value in zip(terms, need(*inputs), strict=True):
+        for letter, side in zip(term, value.shape, strict=True):
+            if sides.setdefault(letter, side) != side:
+                raise ValueError(f"{letter} is {sides[letter]} and {side}")
+    return sides
+
+
+EQUATIONS = ("blxd,blyd->blxy", "bhxy,bhyd->bhxd")
+"""The Einstein sums that networks use: the two products of attention."""

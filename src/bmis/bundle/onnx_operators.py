@@ -39,7 +39,7 @@ _RESIZE: dict[str, Check] = {
     "cubic_coeff_a": real(-1, 0),
     "extrapolation_value": one_of(0.0),
     "keep_aspect_ratio_policy": one_of("stretch"),
-    **dict.fromkeys(("antialias", "exclude_outside"), one_of(0)),
+    **dict.fromkeys(("antialias", "exclude_outside"), _FLAG),
 }
 
 
@@ -111,6 +111,9 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     ),
     "Resize": Operator(RULES["Resize"], (3, 4), _RESIZE),
     "Pad": Operator(RULES["Pad"], (2, 4), {"mode": one_of("constant", "edge", "reflect")}),
+    "Einsum": Operator(
+        layers.summed, (2, 2), {"equation": one_of(*layers.EQUATIONS)}, work=layers.summed_work
+    ),
     "DepthToSpace": Operator(
         lambda n, inputs: layers.depth_to_space(
             shapes.need(inputs[0])[0], n.attributes["blocksize"]

@@ -50,7 +50,7 @@ _INTERPOLATE: dict[str, Check] = {
         "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"
     ),
     "nearest_mode": one_of("floor", "round_prefer_floor"),
-    "antialias": one_of("false"),
+    "antialias": _TRUTH,
     "pads_begin": _NO_PADS,
     "pads_end": _NO_PADS,
     "cube_coeff": real(-1, 0),
@@ -142,6 +142,13 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "Interpolate": Operator(RULES["Interpolate"], (2, 3), _INTERPOLATE, "opset11"),
     "Pad": Operator(
         RULES["Pad"], (3, 4), {"pad_mode": one_of("constant", "edge", "reflect")}, "opset12"
+    ),
+    "Einsum": Operator(
+        layers.summed,
+        (2, 2),
+        {"equation": one_of(*layers.EQUATIONS)},
+        "opset7",
+        layers.summed_work,
     ),
     "DepthToSpace": Operator(
         lambda n, inputs: layers.depth_to_space(
