@@ -24,8 +24,7 @@ from machine import describe, short_name
 from numpy.typing import NDArray
 
 from bmis import Predictor, RuntimeOptions, draw_phantom, load_runtime
-from bmis.bundle import read_bundle, write_bundle
-from bmis.bundle.manifest import Graph
+from bmis.bundle import FILES, Graph, read_bundle, write_bundle
 from bmis.data.preprocess import fit, normalise
 from bmis.export.onnx import serialised, to_onnx
 from bmis.export.openvino import to_openvino
@@ -52,16 +51,11 @@ def export(path: Path, images: Sequence[Pixels]) -> None:
     few = np.stack([normalise(fit(image, spec)[0], spec) for image in images[:8]])
     contents = {"float32": serialised(graph)}
     contents["int8"] = serialised(quantise(graph, few, lambda _: 0.0).graph)
-    graphs, members = [], {}
+    graphs: list[Graph] = []
+    members: dict[str, bytes] = {}
     for kind, content in contents.items():
         for format, files in (("onnx", (content,)), ("openvino", to_openvino(content))):
-            names = {
-                ("onnx", "float32"): "model.onnx",
-                ("onnx", "int8"): "model.int8.onnx",
-                ("openvino", "float32"): "openvino/model.xml",
-                ("openvino", "int8"): "openvino/model.int8.xml",
-            }
-            one = Graph(names[format, kind], format, kind, SIZE)
+            one = Graph(FILES[format, kind][0], format, kind, SIZE)
             graphs.append(one)
             members |= dict(zip(one.files, files, strict=True))
     info = replace(manifest.info, input=spec, ood=None)

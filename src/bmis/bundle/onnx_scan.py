@@ -82,7 +82,7 @@ def scan_onnx(data: bytes) -> OnnxGraph:
         >>> scan_onnx(bytes.fromhex("3a00 42021012")).opset  # an empty graph
         18
     """
-    model = parse_onnx(data)
+    model, lengths = parse_onnx(data)
     graph, opset = model.graph, _opset(model)
     _texts(graph.name)
     nodes = tuple(map(_node, graph.node))
@@ -90,8 +90,8 @@ def scan_onnx(data: bytes) -> OnnxGraph:
     for value in graph.value_info:
         _value(value)
     constants: dict[str, Value] = {}
-    for tensor in graph.initializer:
-        name, found = _check_tensor(tensor)
+    for place, tensor in enumerate(graph.initializer):
+        name, found = _check_tensor(tensor, lengths.get(place, 0))
         if name in constants:
             raise BundleError(f"has the weight {name[:_SHOWN]!r} twice")
         constants[name] = found
@@ -156,7 +156,7 @@ def _side(dim: Any) -> int | None:
     return int(dim.dim_value)
 
 
-def _check_tensor(tensor: Any) -> tuple[str, Value]:
+def _check_tensor(tensor: Any, cut: int) -> tuple[str, Value]:
     """Check that a tensor holds just the numbers that its shape promises; gives its name too."""
     name, kind, dims = _text(tensor.name), TYPES.get(tensor.data_type), tensor.dims
     if tensor.data_location:
@@ -166,6 +166,8 @@ def _check_tensor(tensor: Any) -> tuple[str, Value]:
             f"has the weight {_shown(tensor.name)} of the unused type {tensor.data_type}"
         )
     held = {payload: count for payload in _PAYLOADS if (count := len(getattr(tensor, payload)))}
+    if cut:
+        held["raw_data"] = cut
     field = next(iter(held), "raw_data")
     found = held.get(field, 0) * (1 if field == "raw_data" else kind.itemsize)
     if (
