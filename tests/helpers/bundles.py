@@ -1,6 +1,7 @@
 """Bundles of a few kilobytes: one 1 x 1 convolution in ONNX, with any number of classes.
 
-``IR`` is as OpenVINO writes graphs, but for scanners alone: no engine would take it.
+``IR`` is the same without its bias as OpenVINO writes it; the kernel is behind 8 bytes of its
+``.bin``.
 """
 
 import hashlib
@@ -20,21 +21,42 @@ IR = """<?xml version="1.0"?>
 	<layers>
 		<layer id="0" name="image" type="Parameter" version="opset1">
 			<data shape="?,3,?,?" element_type="f32" />
-			<output><port id="0" precision="FP32" names="image"><dim>-1</dim></port></output>
+			<output><port id="0" precision="FP32" names="image">
+				<dim>-1</dim><dim>3</dim><dim>-1</dim><dim>-1</dim>
+			</port></output>
 		</layer>
 		<layer id="1" name="kernel" type="Const" version="opset1">
 			<data element_type="f32" shape="2, 3, 1, 1" offset="8" size="24" />
+			<output><port id="0" precision="FP32">
+				<dim>2</dim><dim>3</dim><dim>1</dim><dim>1</dim>
+			</port></output>
 		</layer>
 		<layer id="2" name="conv" type="Convolution" version="opset1">
-			<input><port id="0" precision="FP32"><dim>7</dim></port></input>
+			<data strides="1, 1" dilations="1, 1" pads_begin="0, 0" pads_end="0, 0"
+				auto_pad="explicit" />
+			<input>
+				<port id="0" precision="FP32">
+					<dim>-1</dim><dim>3</dim><dim>-1</dim><dim>-1</dim>
+				</port>
+				<port id="1" precision="FP32">
+					<dim>2</dim><dim>3</dim><dim>1</dim><dim>1</dim>
+				</port>
+			</input>
+			<output><port id="2" precision="FP32">
+				<dim>-1</dim><dim>2</dim><dim>-1</dim><dim>-1</dim>
+			</port></output>
 		</layer>
-		<layer id="3" name="logits" type="Result" version="opset1">
+		<layer id="3" name="logits" type="Result" version="opset1" output_names="logits">
 			<input><port id="0" precision="FP32">
 				<dim>-1</dim><dim>2</dim><dim>-1</dim><dim>-1</dim>
 			</port></input>
 		</layer>
 	</layers>
-	<edges><edge from-layer="0" from-port="0" to-layer="2" to-port="0" /></edges>
+	<edges>
+		<edge from-layer="0" from-port="0" to-layer="2" to-port="0" />
+		<edge from-layer="1" from-port="0" to-layer="2" to-port="1" />
+		<edge from-layer="2" from-port="2" to-layer="3" to-port="0" />
+	</edges>
 	<rt_info><info value="&lt;!ENTITY&gt;" /></rt_info>
 </net>
 """

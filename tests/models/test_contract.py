@@ -9,6 +9,10 @@ import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bmis.bundle.onnx_operators import OPERATORS
+from bmis.bundle.onnx_scan import scan_onnx
+from bmis.bundle.operators import Computation
+from bmis.bundle.work import count_work
 from bmis.errors import DataError
 from bmis.export.onnx import serialised, to_onnx
 from bmis.models import SegmentationModel, build_model, list_models, takes_size
@@ -199,6 +203,13 @@ def test_saved_weights_make_another_model_the_same(model, images, request):
         assert torch.equal(other(images), model(images))
 
 
+def logits_shape(graph: bytes, image: tuple[int, int, int]) -> tuple[int, ...]:
+    """What the check of bundles finds, which allows the operators of all these graphs."""
+    found = scan_onnx(graph)
+    computation = Computation(found.nodes, found.constants, "image", "logits", OPERATORS)
+    return count_work(computation, image).logits
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", EXPORTED, indirect=True)
 def test_the_exported_graph_gives_the_same_logits(model, images, request):
@@ -206,6 +217,7 @@ def test_the_exported_graph_gives_the_same_logits(model, images, request):
     if name in RESNET_34:
         model = with_statistics(build_model(name, in_channels=1, num_classes=3, encoder="resnet18"))
     graph = serialised(to_onnx(model, (images.shape[2], images.shape[3])))
+    assert logits_shape(graph, images.shape[1:]) == (1, 3, *images.shape[2:])
     found = torch.from_numpy(OnnxRuntimeEngine(graph, threads=1)(images.numpy()))
     with torch.inference_mode():
         close(found, model(images))

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from bmis.errors import BundleError, ConfigError
+from bmis.errors import BundleError, MissingExtraError, NoMemoryError
 from bmis.runtime.autotune import fastest
 
 IMAGE = np.zeros((1, 3, 8, 8), np.float32)
@@ -73,11 +73,19 @@ def test_a_file_that_cannot_be_written_is_no_error(folder):
     assert ask(a=Engine(0.02), b=Engine(0.0)) == "b"
 
 
-def test_an_engine_that_fails_is_passed_over_and_asked_again_next_time(folder):
-    assert ask(a=Engine(0, ConfigError("full")), b=Engine(0.0)) == "b"
+@pytest.mark.parametrize("error", [NoMemoryError("full"), MissingExtraError("not installed")])
+def test_an_engine_that_fails_is_passed_over_and_asked_again_next_time(folder, error):
+    assert ask(a=Engine(0, error), b=Engine(0.0)) == "b"
     assert not folder.exists()
 
 
 def test_where_all_fail_the_first_one_says_why():
+    with pytest.raises(NoMemoryError, match="full"):
+        ask(a=Engine(0, NoMemoryError("full")), b=Engine(0, NoMemoryError("full too")))
+
+
+def test_what_one_engine_refuses_no_other_gets_to_see():
+    other = Engine(0.0)
     with pytest.raises(BundleError, match="odd graph"):
-        ask(a=Engine(0, BundleError("odd graph")), b=Engine(0, ConfigError("full")))
+        ask(a=Engine(0, BundleError("odd graph")), b=other)
+    assert not other.calls

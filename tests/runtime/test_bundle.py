@@ -1,13 +1,19 @@
 """The graph and the engine that were asked for are those that run, or one line says why not."""
 
+import subprocess
+import sys
+
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import bmis.runtime.bundle
+from bmis.bundle import Graph, write_bundle
 from bmis.config import RuntimeOptions
 from bmis.errors import BundleError, ConfigError, DataError, MissingExtraError
 from bmis.runtime.bundle import load_bundle
-from helpers.bundles import write_tiny
+from helpers.bundles import CARD, manifest, onnx_bytes, write_tiny
 
 
 @pytest.fixture(autouse=True)
@@ -106,9 +112,6 @@ def test_an_engine_that_is_not_installed_gives_the_install_line(path, monkeypatc
 def test_openvino_takes_its_own_format_first(tmp_path):
     import openvino
 
-    from bmis.bundle import Graph, write_bundle
-    from helpers.bundles import CARD, manifest, onnx_bytes
-
     file = tmp_path / "model.xml"
     model = openvino.Core().read_model(onnx_bytes(seed=5))
     openvino.save_model(model, file, compress_to_fp16=False)
@@ -155,3 +158,69 @@ def test_a_file_that_is_no_bundle_is_refused(tmp_path):
     (tmp_path / "e.bmis").write_bytes(b"no zip")
     with pytest.raises(BundleError, match=r"e\.bmis"):
         load(tmp_path / "e.bmis")
+
+
+HOSTILE = """
+import sys
+from pathlib import Path
+from bmis.config import RuntimeOptions
+from bmis.errors import BundleError
+from bmis.runtime.bundle import load_bundle
+for path in sys.argv[1:]:
+    try:
+        load_bundle(Path(path), RuntimeOptions())
+    except BundleError as error:
+        print(error)
+"""
+
+
+def hostile(path, write, indices):
+    """A bundle with right hashes whose OpenVINO graph reads by wild indices."""
+    from bmis.export.openvino import to_openvino
+
+    text = (
+        '<ir_version: 10, opset_import: ["" : 18]> t (float[N,3,32,48] image) => '
+        "(float[N,2,32,48] logits) { logits = Gather<axis=1>(image, places) }"
+    )
+    model = onnx.parser.parse_model(text)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 2]), "places"))
+    xml, weights = to_openvino(model.SerializeToString())
+    weights = weights.replace(np.array([1, 2]).tobytes(), np.array(indices).tobytes())
+    size = (32, 48)
+    graphs = (
+        Graph("model.onnx", "onnx", "float32", size),
+        Graph("openvino/model.xml", "openvino", "float32", size),
+    )
+    members = {"openvino/model.xml": xml, "openvino/model.bin": weights}
+    write(path, manifest(graphs=graphs), {"model.onnx": onnx_bytes(size=size), **members}, CARD)
+    return path
+
+
+def test_wild_indices_with_right_hashes_end_in_one_line(tmp_path, monkeypatch):
+    """In a process of its own, which OpenVINO would bring down."""
+    good = hostile(tmp_path / "good.bmis", write_bundle, [0, 2])
+    with monkeypatch.context() as patch:
+        patch.setattr("bmis.bundle.file.check_graph", lambda *_: None)
+        wild = hostile(tmp_path / "wild.bmis", write_bundle, [0, 10**12])
+    done = subprocess.run(
+        [sys.executable, "-c", HOSTILE, good, wild],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"{wild}: openvino/model.xml has a Gather that does not fit its inputs "
+        "(indices 0..1000000000000 of 3); export it again"
+    ]
+
+
+def test_another_size_is_followed_through_the_graph_first(path, monkeypatch):
+    runtime = load(path, engine="onnxruntime")
+    monkeypatch.setattr("bmis.bundle.work._LEAST_BYTES", 0)
+    monkeypatch.setattr("bmis.bundle.work._BYTES_A_PIXEL", 19)
+    with pytest.raises(
+        BundleError, match=r"a\.bmis: model\.onnx takes 1280 bytes of memory for 8x8"
+    ):
+        runtime(np.zeros((1, 3, 8, 8), np.float32))

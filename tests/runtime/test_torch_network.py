@@ -1,5 +1,8 @@
 """The torch runtime gives the network's float32 numbers, whatever else is switched on."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -86,3 +89,30 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(model, batch, monkeypat
 def test_a_batch_that_does_not_fit_is_refused_by_the_network(model):
     with pytest.raises(DataError, match="must be multiples of 8, 8 or more, got 20x24"):
         TorchRuntime(model)(np.zeros((1, 1, 20, 24), np.float32))
+
+
+class Watched(SegmentationModel):
+    """Notes how exact matrix products are while it computes, which takes longer each time."""
+
+    def __init__(self):
+        super().__init__(1, 1, stride=1)
+        self.head = torch.nn.Conv2d(1, 1, 1)
+        self.seen = []
+
+    def forward(self, x):
+        time.sleep(0.003 * (1 + len(self.seen) % 3))
+        self.seen.append(torch.get_float32_matmul_precision())
+        return self.head(x)
+
+
+def test_several_threads_leave_the_settings_alone():
+    runtime = TorchRuntime(Watched())
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(runtime, [np.zeros((1, 1, 8, 8), np.float32)] * 16))
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(runtime._model.seen) == {"highest"}

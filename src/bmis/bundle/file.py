@@ -24,7 +24,9 @@ from bmis.bundle.manifest import (
     dump_manifest,
     parse_manifest,
 )
-from bmis.errors import BundleError, printable
+from bmis.bundle.operators import Computation
+from bmis.bundle.work import Work, count_work
+from bmis.errors import BundleError, ConfigError, printable
 from bmis.system.files import atomic
 
 SUFFIX = ".bmis"
@@ -40,6 +42,7 @@ class Bundle:
         card: The model card, Markdown, for people to read.
         digest: SHA-256 of the whole file, in hexadecimal.
         members: Hash and length of every member except the manifest.
+        computations: What each graph computes, by its file; see ``check.check_graph``.
 
     Example:
         >>> from bmis.pretrained.lookup import find_model_file
@@ -55,11 +58,28 @@ class Bundle:
     card: str
     digest: str
     members: Mapping[str, Member]
+    computations: Mapping[str, Computation | None]
 
     def find(self, format: str, precision: str) -> Graph | None:
         """The graph of this format and precision; None where the bundle has none."""
         kinds = {(graph.format, graph.precision): graph for graph in self.manifest.graphs}
         return kinds.get((format, precision))
+
+    def count_work(self, graph: Graph, size: tuple[int, int]) -> Work:
+        """What a graph takes for an image of a height and width.
+
+        Raises:
+            BundleError: More than networks take; or an operator does not fit this size.
+            ConfigError: No engine of bmis runs this format.
+        """
+        found = self.computations[graph.file]
+        if found is None:
+            raise ConfigError(f"{self.path}: no engine of bmis runs {graph.file}; use its own")
+        with _named(self.path):
+            try:
+                return count_work(found, (self.manifest.info.input.channels, *size))
+            except BundleError as error:
+                raise BundleError(f"{graph.file} {error}; use another size") from error
 
     def read(self, file: str) -> bytes:
         """The content of a member: the very bytes that ``read_bundle`` checked.
@@ -155,8 +175,7 @@ def _check(stream: BinaryIO, path: Path) -> Bundle:
     for name, promised in members.items():
         if archive.sizes[name] != promised.bytes or _hash(archive.chunks(name)) != promised.sha256:
             raise BundleError(f"{name} is not what the manifest promises; copy or export it again")
-    for graph in manifest.graphs:
-        check_graph(graph, manifest, archive.read, archive.sizes[graph.files[-1]])
+    found = {graph.file: check_graph(graph, manifest, archive.read) for graph in manifest.graphs}
     _check_text_size(archive, CARD)
     try:
         card = archive.read(CARD).decode()
@@ -164,7 +183,7 @@ def _check(stream: BinaryIO, path: Path) -> Bundle:
         raise BundleError(f"{CARD} is not UTF-8 text; export it again") from error
     stream.seek(0)
     digest = _hash(iter(lambda: stream.read(1 << 20), b""))
-    return Bundle(path, manifest, card, digest, members)
+    return Bundle(path, manifest, card, digest, members, found)
 
 
 def _check_text_size(archive: Archive, name: str) -> None:

@@ -37,7 +37,7 @@ def check_count(data: bytes, kind: "Descriptor", limit: int) -> None:
     while waiting:
         view, kind = waiting.pop()
         known = kind.fields_by_number
-        for number, content in _fields(view):
+        for number, content, _ in fields(view):
             count += 1
             field = known.get(number)
             if content and field and field.message_type:
@@ -48,11 +48,19 @@ def check_count(data: bytes, kind: "Descriptor", limit: int) -> None:
                 raise BundleError(f"has more than {limit} parts")
 
 
-def _fields(view: memoryview) -> Iterator[tuple[int, memoryview | None]]:
-    """The number of each field, and its bytes where it has a length."""
+def fields(view: memoryview) -> Iterator[tuple[int, memoryview | None, memoryview]]:
+    """The fields of a message: number, content where it has a length, and the whole field.
+
+    Raises:
+        BundleError: The message is cut short or damaged.
+
+    Example:
+        >>> [(number, whole.hex()) for number, _, whole in fields(memoryview(bytes([8, 10])))]
+        [(1, '080a')]
+    """
     at = 0
     while at < len(view):
-        key, at = _number(view, at)
+        start, (key, at) = at, _number(view, at)
         content, wire = None, key & 7
         if wire == _NUMBER:
             _, at = _number(view, at)
@@ -64,7 +72,9 @@ def _fields(view: memoryview) -> Iterator[tuple[int, memoryview | None]]:
             at += 8 if wire == _EIGHT_BYTES else 4
         else:
             raise BundleError(f"is cut short or damaged (wire type {wire})")
-        yield key >> 3, content
+        if at > len(view):
+            raise BundleError("is cut short or damaged (a part reaches beyond its end)")
+        yield key >> 3, content, view[start:at]
 
 
 def _number(view: memoryview, at: int) -> tuple[int, int]:

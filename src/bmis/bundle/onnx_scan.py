@@ -1,26 +1,31 @@
 """What an ONNX file holds, read without running or building anything."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bmis.bundle.onnx_operators import OPERATORS
+from bmis.bundle.onnx_rules import TYPES
 from bmis.bundle.onnx_schema import parse_onnx
+from bmis.bundle.operators import Node, Value, known_if_small
+from bmis.bundle.work import allowed
 from bmis.errors import BundleError
 
-# element type of ONNX -> bytes of one, and the field that may hold them in place of "raw_data"
-_ELEMENTS = {
-    **{1: (4, "float_data"), 2: (1, "int32_data"), 3: (1, "int32_data"), 4: (2, "int32_data")},
-    **{5: (2, "int32_data"), 6: (4, "int32_data"), 7: (8, "int64_data"), 9: (1, "int32_data")},
-    **{10: (2, "int32_data"), 11: (8, "double_data"), 12: (4, "uint64_data")},
-    **{13: (8, "uint64_data"), 16: (2, "int32_data")},
-}
+_FIELDS = {1: "float_data", 7: "int64_data"}  # that may hold numbers in place of "raw_data"
+_FIELDS |= dict.fromkeys((2, 3, 6, 9), "int32_data")
+_ATTRIBUTES = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints"}  # type -> the field that holds it
 _PAYLOADS = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data")
 _DIMS_LIMIT, _SIDE_LIMIT = 8, 2**31
 _DEFAULT_DOMAINS = (b"", b"ai.onnx")
 _SHOWN = 80  # characters of a foreign name in a message
 
 
-class Value(NamedTuple):
+class Port(NamedTuple):
     """An input or output of a graph.
 
     Attributes:
@@ -29,7 +34,7 @@ class Value(NamedTuple):
         dims: Its sides, None where any length is taken.
 
     Example:
-        >>> Value("image", 1, (None, 3, 224, 224)).dims[1]
+        >>> Port("image", 1, (None, 3, 224, 224)).dims[1]
         3
     """
 
@@ -46,17 +51,24 @@ class OnnxGraph:
         inputs: Inputs of the graph.
         outputs: Outputs of the graph.
         opset: Version of ONNX's own operators; there are no others.
-        operators: Names of the operators in use.
+        nodes: The operations in their order.
+        constants: The weights, by name.
 
     Example:
-        >>> OnnxGraph((), (), 18, frozenset({"Conv", "Relu"})).opset
-        18
+        >>> OnnxGraph((), (), 18, (), {}).operators
+        frozenset()
     """
 
-    inputs: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
     opset: int
-    operators: frozenset[str]
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, Value]
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """Names of the operators in use."""
+        return frozenset(node.operator for node in self.nodes)
 
 
 def scan_onnx(data: bytes) -> OnnxGraph:
@@ -67,20 +79,25 @@ def scan_onnx(data: bytes) -> OnnxGraph:
             has; the reason alone, to stand behind the name of the file.
 
     Example:
-        >>> scan_onnx(bytes.fromhex("3a00 42021012"))  # an empty graph, operators of version 18
-        OnnxGraph(inputs=(), outputs=(), opset=18, operators=frozenset())
+        >>> scan_onnx(bytes.fromhex("3a00 42021012")).opset  # an empty graph
+        18
     """
-    model = parse_onnx(data)
+    model, lengths = parse_onnx(data)
     graph, opset = model.graph, _opset(model)
     _texts(graph.name)
-    operators = frozenset(_operator(node) for node in graph.node)
+    nodes = tuple(map(_node, graph.node))
     inputs, outputs = (tuple(map(_value, values)) for values in (graph.input, graph.output))
     for value in graph.value_info:
         _value(value)
-    weights = {_check_tensor(tensor) for tensor in graph.initializer}
-    if weights & {value.name for value in inputs}:
+    constants: dict[str, Value] = {}
+    for place, tensor in enumerate(graph.initializer):
+        name, found = _check_tensor(tensor, lengths.get(place, 0))
+        if name in constants:
+            raise BundleError(f"has the weight {name[:_SHOWN]!r} twice")
+        constants[name] = found
+    if constants.keys() & {value.name for value in inputs}:
         raise BundleError("has an input that is a weight as well")
-    return OnnxGraph(inputs, outputs, opset, operators)
+    return OnnxGraph(inputs, outputs, opset, nodes, constants)
 
 
 def _opset(model: Any) -> int:
@@ -94,25 +111,40 @@ def _opset(model: Any) -> int:
     return int(model.opset_import[0].version)
 
 
-def _operator(node: Any) -> str:
-    """The name of a node's operator, after a check of all that the node holds."""
-    attributes = node.attribute
-    names = (attribute.name for attribute in attributes)
+def _node(node: Any) -> Node:
+    """A node, after a check of all that it holds."""
+    names = (attribute.name for attribute in node.attribute)
     _texts(node.op_type, node.domain, node.name, *node.input, *node.output, *names)
     if node.domain not in _DEFAULT_DOMAINS:
         raise BundleError(
             f"uses the foreign operator {_shown(node.op_type)} of {_shown(node.domain)}"
         )
-    for attribute in attributes:
-        if attribute.HasField("t"):
-            _check_tensor(attribute.t)
-    return _text(node.op_type)
+    operator, inputs, outputs = (
+        _text(node.op_type),
+        *(tuple(map(_text, names)) for names in (node.input, node.output)),
+    )
+    given = {_text(attribute.name): _given(attribute) for attribute in node.attribute}
+    if len(given) < len(node.attribute):
+        raise BundleError(f"has a {operator[:_SHOWN]} with an attribute twice")
+    return Node(operator, inputs, outputs, allowed(OPERATORS, operator, given, len(inputs)))
 
 
-def _value(value: Any) -> Value:
+def _given(attribute: Any) -> Any:
+    """What an attribute holds, in the one field that its type says."""
+    field = _ATTRIBUTES.get(attribute.type, "")
+    held = {one.name for one, _ in attribute.ListFields()} - {"name", "type", "doc_string"}
+    if not field or not held <= {field}:
+        raise BundleError(f"has an attribute {_shown(attribute.name)} of an unused type")
+    value = getattr(attribute, field)
+    if isinstance(value, bytes):
+        return _text(value)
+    return value if isinstance(value, int | float) else tuple(value)
+
+
+def _value(value: Any) -> Port:
     tensor = value.type.tensor_type
     sides = tuple(_side(dim) for dim in tensor.shape.dim)
-    return Value(_text(value.name), tensor.elem_type, sides)
+    return Port(_text(value.name), tensor.elem_type, sides)
 
 
 def _side(dim: Any) -> int | None:
@@ -124,27 +156,37 @@ def _side(dim: Any) -> int | None:
     return int(dim.dim_value)
 
 
-def _check_tensor(tensor: Any) -> str:
-    """Check that a tensor holds just the numbers that its shape promises, and give its name."""
-    name, kind, dims = _text(tensor.name), tensor.data_type, tensor.dims
+def _check_tensor(tensor: Any, cut: int) -> tuple[str, Value]:
+    """Check that a tensor holds just the numbers that its shape promises; gives its name too."""
+    name, kind, dims = _text(tensor.name), TYPES.get(tensor.data_type), tensor.dims
     if tensor.data_location:
         raise BundleError("holds external data")
-    if kind not in _ELEMENTS:
-        raise BundleError(f"has the weight {_shown(tensor.name)} of the unused type {kind}")
-    size, field = _ELEMENTS[kind]
+    if kind is None:
+        raise BundleError(
+            f"has the weight {_shown(tensor.name)} of the unused type {tensor.data_type}"
+        )
     held = {payload: count for payload in _PAYLOADS if (count := len(getattr(tensor, payload)))}
-    found = held.get("raw_data", 0) or held.get(field, 0) * size
+    if cut:
+        held["raw_data"] = cut
+    field = next(iter(held), "raw_data")
+    found = held.get(field, 0) * (1 if field == "raw_data" else kind.itemsize)
     if (
         len(held) > 1
-        or not held.keys() <= {"raw_data", field}
+        or field not in ("raw_data", _FIELDS.get(tensor.data_type))
         or len(dims) > _DIMS_LIMIT
         or any(not 0 <= side < _SIDE_LIMIT for side in dims)
-        or found != prod(dims) * size
+        or found != prod(dims) * kind.itemsize
     ):
         raise BundleError(
             f"has the weight {_shown(tensor.name)}, whose shape does not fit its bytes"
         )
-    return name
+    return name, known_if_small(kind, tuple(dims), partial(_numbers, tensor, field, kind))
+
+
+def _numbers(tensor: Any, field: str, kind: np.dtype[Any]) -> NDArray[Any]:
+    if field == "raw_data":
+        return np.frombuffer(tensor.raw_data, kind.newbyteorder("<")).astype(kind)
+    return np.array(getattr(tensor, field), np.int64 if kind.kind in "biu" else kind).astype(kind)
 
 
 def _texts(*parts: bytes) -> None:

@@ -8,11 +8,12 @@ lets the last of several numbers win. Another reader of the same bytes might the
 So a file is accepted only if it is, byte for byte, what protobuf writes for what was read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
 from bmis.bundle.onnx_count import check_count
+from bmis.bundle.onnx_weights import cut_weights
 from bmis.errors import BundleError
 
 _FIELD_LIMIT = 1_000_000  # of a whole file; a large transformer has a fifth of it
@@ -112,15 +113,19 @@ _REFUSED: Final = {
 }
 
 
-def parse_onnx(data: bytes) -> Any:
+def parse_onnx(data: bytes) -> tuple[Any, Mapping[int, int]]:
     """The ``ModelProto`` that a file holds; every byte of it is accounted for.
+
+    Returns:
+        The model without the bytes of its large weights, and their lengths; see
+        ``onnx_weights.cut_weights``.
 
     Raises:
         BundleError: The file is cut short or damaged, has too many fields, or holds something that
             is not declared here; the reason alone, to stand behind the name of the file.
 
     Example:
-        >>> parse_onnx(bytes.fromhex("080a")).ir_version
+        >>> parse_onnx(bytes.fromhex("080a"))[0].ir_version
         10
         >>> parse_onnx(bytes.fromhex("ca0100"))
         Traceback (most recent call last):
@@ -131,6 +136,7 @@ def parse_onnx(data: bytes) -> Any:
     kind = _model_class()
     if len(data) > _SMALLEST_FIELD * _FIELD_LIMIT:
         check_count(data, kind.DESCRIPTOR, _FIELD_LIMIT)
+    data, lengths = cut_weights(data)
     try:
         model = kind.FromString(data)
     except (DecodeError, RecursionError) as error:
@@ -138,7 +144,7 @@ def parse_onnx(data: bytes) -> Any:
     model.DiscardUnknownFields()
     if model.SerializeToString(deterministic=True) != data:
         raise BundleError(_explain(kind.FromString(data)))
-    return model
+    return model, lengths
 
 
 @cache

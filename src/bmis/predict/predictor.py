@@ -76,6 +76,8 @@ class Predictor:
     networks with one class). Networks trained with "native" see overlapping tiles, whose logits
     are merged with smooth weights.
 
+    A predictor may be called from several threads at once: each gets the mask of its own image.
+
     Args:
         runtime: Runs the network.
         info: What was saved with the network.
@@ -201,7 +203,7 @@ class Predictor:
             if not self._may_shrink or min(down, across) < _LEAST_TILE:
                 raise
         logger.warning("not enough memory: from here on in tiles of %dx%d pixels", down, across)
-        self._tile = (down, across)
+        self._tile = min(self._tile or tile, (down, across))  # another thread may be further down
         return self._in_tiles(frame, self._tile)
 
     def _merge_tiles(self, frame: Frame, largest: tuple[int, int]) -> Mask:

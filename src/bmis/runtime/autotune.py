@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import BmisError
+from bmis.errors import BmisError, MissingExtraError, NoMemoryError
 from bmis.system.cache import recall, remember
 
 Infer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -27,7 +27,8 @@ def fastest(
 ) -> _I:
     """Start the engine that was the fastest for this question, or find out which that is.
 
-    An engine that cannot be started or run is passed over as long as another one can. The first
+    An engine that is not there or lacks the memory is passed over as long as another one runs. What
+    one engine refuses is refused: no other gets to see a graph that may be hostile. The first
     engine is taken where no other is clearly faster.
 
     Args:
@@ -36,7 +37,8 @@ def fastest(
         image: A batch of the network's usual size.
 
     Raises:
-        BmisError: No engine can be started and run. This is the error of the first.
+        BmisError: An engine refuses the graph, or none can be started and run. This is the error
+            of the first.
 
     Example:
         >>> image = np.zeros((1, 1, 8, 8), np.float32)
@@ -55,7 +57,7 @@ def fastest(
         try:
             started[name] = start()
             times[name] = _seconds(started[name], image)
-        except BmisError as error:
+        except (MissingExtraError, NoMemoryError) as error:
             errors.append(error)
     if not times:
         raise errors[0]

@@ -62,6 +62,7 @@ class BundleRuntime:
         self.engine, self.graph = engine, graph
         self.stride, self.size = bundle.manifest.stride, graph.size
         self._channels = bundle.manifest.info.input.channels
+        self._bundle, self._counted = bundle, {bundle.manifest.info.input.size}
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         sides = batch.shape[2:]
@@ -72,7 +73,14 @@ class BundleRuntime:
                 f"this bundle takes batches of shape (N, {self._channels}, H, W), H and W {sizes}; "
                 f"got {batch.shape}"
             )
+        self._count_work((batch.shape[2], batch.shape[3]))
         return self.engine(batch)
+
+    def _count_work(self, size: tuple[int, int]) -> None:
+        """Follow an image of a new size through the graph, before an engine does."""
+        if size not in self._counted:
+            self._bundle.count_work(self.graph, size)
+            self._counted.add(size)
 
 
 def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bundle]:

@@ -5,6 +5,7 @@ into one line of ours.
 """
 
 import os
+import threading
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ _EXACT_INT8 = {"avx_vnni", "avx512_vnni"}  # sum products of int8 in 32 bits
 
 
 class Engine(Protocol):
-    """A graph that is ready to run.
+    """A graph that is ready to run, from any number of threads at once.
 
     Attributes:
         name: One of ``ENGINES``.
@@ -95,6 +96,9 @@ class OnnxRuntimeEngine:
 class OpenVinoEngine:
     """OpenVINO on the processor; compiles the graph for each size of image that comes.
 
+    Calls from several threads take turns, because an inference request serves one of them only.
+    That costs no time: with this latency setting OpenVINO computes one request after the other.
+
     Args:
         graph: An ONNX file, or the XML of an OpenVINO model.
         weights: What belongs to the XML; None for ONNX.
@@ -126,6 +130,7 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
         }
         self._requests: dict[tuple[int, ...], Any] = {}
+        self._turn = threading.Lock()
         try:
             self._model = self._core.read_model(graph, weights or b"")
         except Exception as error:  # RuntimeError, or whatever its own classes are
@@ -133,9 +138,10 @@ class OpenVinoEngine:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
-            request = self._request((1, *batch.shape[1:]))
-            # image by image: batches gain nothing here, and each size costs a compilation
-            answers = [request.infer({0: image[None]}, share_inputs=True)[0] for image in batch]
+            with self._turn:
+                request = self._request((1, *batch.shape[1:]))
+                # image by image: batches gain nothing here, and each size costs a compilation
+                answers = [request.infer({0: image[None]}, share_inputs=True)[0] for image in batch]
         except Exception as error:
             raise _error(self.name, _cannot_run(batch), error) from error
         return np.concatenate(answers) if len(answers) > 1 else answers[0]

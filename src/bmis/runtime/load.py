@@ -18,7 +18,7 @@ from bmis.runtime.engines import installed_engines, require_engine
 
 
 class Runtime(Protocol):
-    """A network that is ready to run.
+    """A network that is ready to run, from any number of threads at once.
 
     Attributes:
         stride: Height and width of every batch are multiples of it.

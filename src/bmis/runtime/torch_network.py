@@ -3,6 +3,7 @@
 The numbers are those of float32: no bf16, no TF32, whatever the training used.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 from bmis.errors import NoMemoryError, is_out_of_memory
 from bmis.models import SegmentationModel
 
+_TURN = threading.Lock()  # the settings of ``_plain_float32`` are those of the whole process
 _GPU_BATCH = 16  # fills a GPU at 224 x 224; a CPU is as fast one image at a time
 
 
 class TorchRuntime:
     """A torch network in eval mode, on the device where it lies, with channels-last memory.
 
-    See ``runtime.load.Runtime`` for what it promises.
+    See ``runtime.load.Runtime`` for what it promises. Calls from several threads take turns.
 
     Args:
         model: The network.
@@ -39,7 +41,7 @@ class TorchRuntime:
         self.batch = _GPU_BATCH if self._device.type == "cuda" else 1
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode(), _plain_float32(self._device.type):
+        with _TURN, torch.inference_mode(), _plain_float32(self._device.type):
             try:
                 x = torch.from_numpy(batch).to(self._device, memory_format=torch.channels_last)
                 logits: NDArray[np.float32] = self._model(x).float().contiguous().cpu().numpy()
