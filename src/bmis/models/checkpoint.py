@@ -90,7 +90,20 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     # "format" is what other readers of safetensors look for
     metadata = {"format": "pt", "bmis_version": str(FORMAT_VERSION), "bmis_info": text}
     with atomic(path) as temporary:  # save_file would make it unreadable for other users
-        temporary.write_bytes(save(state, metadata))
+        temporary.write_bytes(_with_sorted_header(save(state, metadata)))
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same safetensors file with its metadata in order, so that equal content is equal bytes.
+
+    The library writes them in a new random order each time.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")  # the header's length comes first
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
