@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from bmis.errors import TrainingError
+from bmis.system.environment import changes, decisive
 from bmis.system.files import atomic
 
 LAST_CHECKPOINT = "last.ckpt"
@@ -23,16 +24,43 @@ class Progress:
         best: Highest validation score so far, IoU + Dice, 0..2.
         best_epoch: The epoch, from 1, that reached it.
         log: One row for each epoch, as in ``log.csv``.
+        sessions: For each call that trained it, unless it is as the one before: its ``first_epoch``
+            from 1, ``environment`` and ``recipe``.
 
     Example:
-        >>> Progress().epoch
-        0
+        >>> Progress(log=[{"seconds": 2.0, "images": 8}, {"seconds": 2.0, "images": 8}]).seconds
+        4.0
     """
 
     epoch: int = 0
     best: float = -1.0
     best_epoch: int = 0
     log: list[dict[str, float]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs, validation included, whichever calls trained them."""
+        return sum(row["seconds"] for row in self.log)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training images over the time of their epochs; 0 before the first."""
+        known = [row for row in self.log if "images" in row]  # older checkpoints do not count them
+        return sum(row["images"] for row in known) / (sum(r["seconds"] for r in known) or 1.0)
+
+    def begin_session(self, environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+        """Note what the next epochs are trained with.
+
+        Returns:
+            What differs from the session before in a way that may change the result; else empty.
+        """
+        session = {"environment": dict(environment), "recipe": dict(recipe)}
+        before = self.sessions[-1] if self.sessions else session
+        if not self.sessions or {**before, **session} != before:
+            self.sessions.append({"first_epoch": self.epoch + 1, **session})
+        old, new = (decisive(s["environment"], s["recipe"]) for s in (before, session))
+        return changes(old, new)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

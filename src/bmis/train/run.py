@@ -1,7 +1,6 @@
 """The command ``train``: a dataset folder in, a run folder with the best weights out."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +44,9 @@ class TrainResult:
         best_epoch: The epoch, from 1, whose weights are in ``model.safetensors``.
         val_iou: IoU of that epoch, mean over the validation images at the network's size.
         val_dice: Dice of that epoch, mean over the same images.
-        seconds: Time of this call from the first step on; 0 if the run was finished before.
-        images_per_second: Training images over ``seconds``, which include validation; 0 if the run
-            was finished before.
+        seconds: Time of all epochs, validation included, whichever calls trained them.
+        images_per_second: Training images over ``seconds``.
+        resumed_after: How many of the epochs earlier calls did; 0 if there were none.
 
     Example:
         >>> config = TrainConfig("polyps", "unet", {"widths": [4, 8]}, epochs=1, size=(64, 64))
@@ -63,6 +62,7 @@ class TrainResult:
     val_dice: float
     seconds: float
     images_per_second: float
+    resumed_after: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +103,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         >>> run = train_model(config, out="polyps-run").run
         >>> sorted(file.name for file in run.iterdir())
         ['config.yaml', 'environment.json', 'last.ckpt', 'log.csv', 'model.safetensors']
-        >>> train_model(config, out="polyps-run").seconds  # it is finished
-        0.0
+        >>> train_model(config, out="polyps-run").resumed_after  # it is finished
+        1
     """
     recipe = find_recipe(
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
@@ -119,7 +119,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     last = run / LAST_CHECKPOINT
     done = read_progress(last) if last.exists() else Progress()
     if done.epoch >= config.epochs:
-        return _result(run, done, images=0, seconds=0.0)
+        return _result(run, done, resumed_after=done.epoch)
     fabric = launch_fabric(config, run)
     if teacher:
         teacher.model.to(fabric.device)
@@ -132,9 +132,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if fabric.is_global_zero:
         write_settings(run, config)
     session = _Session(config, dataset, fabric, cached, run, start, teacher)
-    begun = time.perf_counter()
-    done, images = _train(session, recipe)
-    return _result(run, done, images=images, seconds=time.perf_counter() - begun)
+    return _result(run, _train(session, recipe), resumed_after=done.epoch)
 
 
 def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
@@ -153,7 +151,7 @@ def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, 
     return cases
 
 
-def _result(run: Path, done: Progress, *, images: int, seconds: float) -> TrainResult:
+def _result(run: Path, done: Progress, *, resumed_after: int) -> TrainResult:
     best = done.log[done.best_epoch - 1]
     return TrainResult(
         run=run,
@@ -161,13 +159,14 @@ def _result(run: Path, done: Progress, *, images: int, seconds: float) -> TrainR
         best_epoch=done.best_epoch,
         val_iou=best["val_iou"],
         val_dice=best["val_dice"],
-        seconds=seconds,
-        images_per_second=images / seconds if seconds else 0.0,
+        seconds=done.seconds,
+        images_per_second=done.images_per_second,
+        resumed_after=resumed_after,
     )
 
 
-def _train(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
-    """Run all epochs that are left, in smaller batches if memory runs out; progress and images."""
+def _train(session: _Session, recipe: Recipe) -> Progress:
+    """Run all epochs that are left, in smaller batches if memory runs out."""
     fabric = session.fabric
     while True:
         try:
@@ -181,8 +180,8 @@ def _train(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
             torch.cuda.empty_cache()
 
 
-def _attempt(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
-    """Train from the last checkpoint to the last epoch; progress, and the images trained on."""
+def _attempt(session: _Session, recipe: Recipe) -> Progress:
+    """Train from the last checkpoint to the last epoch."""
     trainer, last = _make_trainer(session, recipe), session.run / LAST_CHECKPOINT
     if last.exists():
         trainer.load(last)
@@ -190,14 +189,14 @@ def _attempt(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
     train, val = session.cached["train"], session.cached["val"]
     info = _model_info(session, recipe)
     try:
-        images = run_epochs(trainer, train, val, run=session.run, info=info)
+        run_epochs(trainer, train, val, run=session.run, info=info)
     except KeyboardInterrupt:
         done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
         kept = f"to go on from {last}" if done else "to start again; no epoch was finished"
         raise TrainingInterrupted(
             f"stopped after epoch {done} of {trainer.epochs}; give the same command again {kept}"
         ) from None
-    return trainer.progress, images
+    return trainer.progress
 
 
 def _make_trainer(session: _Session, recipe: Recipe) -> Trainer:
