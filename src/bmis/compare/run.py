@@ -2,7 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -17,8 +19,11 @@ from bmis.data.folder import find_cases, open_dataset
 from bmis.errors import ConfigError, DataError
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
+from bmis.system.environment import changes, decisive
 from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
+from bmis.train.recipes import find_recipe
+from bmis.train.run_folder import environment
 
 _log = logging.getLogger("bmis")
 _WORK = ".work"  # run folders of trials that are not done yet
@@ -100,6 +105,8 @@ def compare_methods(
         for spec in specs
         if spec.trial not in known or (retry and known[spec.trial].status == "failed")
     ]
+    if todo:
+        _say_other_code(folder, known.values(), config.conditions)
     if measure_again:
         _measure_again([spec for spec in specs if spec not in todo], known, folder)
     _log.info("%d trials, %d to run", len(specs), len(todo))
@@ -110,6 +117,18 @@ def compare_methods(
     if keep is None:
         shutil.rmtree(runs, ignore_errors=True)
     return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
+
+
+def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditions) -> None:
+    """Warn if trials that are done were trained with other code or settings than the next."""
+    now = decisive(environment(), find_recipe(conditions.recipe).to_dict())
+    done = [changes(record.decisive(), now) for record in records if record.status == "done"]
+    for other, count in Counter(filter(None, done)).items():
+        warnings.warn(
+            f"{folder}: {count} of {len(done)} trials were done with other code or settings "
+            f"({other}); scores may differ for that reason alone, use another --out to be sure",
+            stacklevel=3,
+        )
 
 
 def _measure_again(specs: Sequence[TrialSpec], known: dict[Trial, Record], folder: Path) -> None:

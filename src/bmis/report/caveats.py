@@ -27,6 +27,7 @@ def warnings(results: Results) -> list[str]:
             f"Networks were trained in different ways ({_some(ways)}): their training times do "
             "not compare, and scores may differ for that reason alone."
         )
+    found += _different_code(results.records)
     if len({dataset.unit for dataset in results.datasets}) > 1:
         found.append("Distances have different units on the data sets; they have no overall mean.")
     return found
@@ -41,6 +42,19 @@ def _incomplete(results: Results) -> Iterator[str]:
             f"{failed + missing} of {len(results.trials)} trials have no result: {words}. A method "
             "marked † lacks some of its trials: it takes no part in best and second best, and has "
             "no overall value."
+        )
+
+
+def _different_code(records: Iterable[Record]) -> Iterator[str]:
+    made = [record.decisive() for record in records if record.status == "done"]
+    values: dict[str, set[str]] = {}
+    for name in dict.fromkeys(name for one in made for name in one):
+        values[name] = {plain(one.get(name, "unknown")) for one in made}
+    mixed = [f"{name}: {_some(sorted(found))}" for name, found in values.items() if len(found) > 1]
+    if mixed:
+        yield (
+            f"Trials were done with different code or settings ({'; '.join(mixed)}): scores may "
+            "differ for that reason alone."
         )
 
 
