@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
 from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
-from bmis.errors import DataError, require
+from bmis.errors import DataError
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, CaseScore, score_case, summarise_cases
 from bmis.predict.predictor import Frame, FrameLogits, Mask, Predictor
 from bmis.pretrained.lookup import find_model_file
-from bmis.runtime.bundle import BundleRuntime
-from bmis.runtime.load import Runtime, load_runtime
+from bmis.runtime.load import load_runtime, threads_of
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
-from bmis.system.processor import usable_cores
 from bmis.system.progress import progress_bar
 
 __all__ = ["Scores", "evaluate_model", "read_case_values"]
@@ -99,18 +97,11 @@ def evaluate_model(
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
         overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
-        threads=_threads(runtime, options or RuntimeOptions()),
+        threads=threads_of(runtime, options),
         training=info.provenance,
     )
     write_scores(scores)
     return scores
-
-
-def _threads(runtime: Runtime, options: RuntimeOptions) -> int:
-    """How many threads shared one call of the network."""
-    if options.threads is not None or isinstance(runtime, BundleRuntime):
-        return options.threads or usable_cores()
-    return int(require("torch", extra="train").get_num_threads())
 
 
 _ScoreLabels = Callable[[NDArray[np.uint8]], CaseScore]

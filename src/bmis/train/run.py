@@ -11,9 +11,16 @@ from lightning.fabric import Fabric
 from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import open_dataset
-from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
+from bmis.errors import (
+    ConfigError,
+    DataError,
+    TrainingError,
+    TrainingInterrupted,
+    is_out_of_memory,
+)
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
+from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.epochs import run_epochs
@@ -176,8 +183,21 @@ def _train(session: _Session, recipe: Recipe) -> Progress:
             if not is_out_of_memory(error):
                 raise
             recipe = halve_batch(recipe, error, processes=fabric.world_size)
+        except ValueError as error:
+            if not is_one_value_per_channel(error):
+                raise
+            raise TrainingError(_one_image(session, recipe)) from error
         if fabric.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _one_image(session: _Session, recipe: Recipe) -> str:
+    """What to do where a step takes one image and the network needs two."""
+    images, least = len(session.cached["train"]), 2 * session.fabric.world_size
+    fix = f"use --batch-size {least} or more, now {recipe.batch_size}"
+    if images < least:
+        fix = f"give it {least} training images or more, now {images}"
+    return f"{session.config.model} cannot be trained with one image at a time (batch norm); {fix}"
 
 
 def _attempt(session: _Session, recipe: Recipe) -> Progress:
