@@ -16,6 +16,7 @@ from torch import Tensor
 from bmis.config import ModelInfo
 from bmis.errors import BundleError, ConfigError
 from bmis.models import SegmentationModel, build_model
+from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
 
 FORMAT_VERSION = 1
@@ -126,6 +127,7 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
         >>> info.model.name, info.input.size
         ('bmis', (64, 64))
     """
+    keep_to_container()
     target = choose_device(device)
     path = find_model(Path(path))
     metadata, state = _read(path)
