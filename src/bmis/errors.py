@@ -1,6 +1,7 @@
 """All errors that ``bmis`` raises on purpose, and the one way to ask for an optional package."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
@@ -132,6 +133,29 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(
         words in str(error).lower() for words in _NO_MEMORY
     )
+
+
+@contextmanager
+def enough_memory_for(path: object) -> Iterator[None]:
+    """Reading a file for which memory runs out is no sign of a damaged file, and says so.
+
+    Raises:
+        NoMemoryError: Memory ran out in the block, in the words of whatever library.
+
+    Example:
+        >>> with enough_memory_for("run/last.ckpt"):
+        ...     raise MemoryError
+        Traceback (most recent call last):
+        bmis.errors.NoMemoryError: run/last.ckpt: not enough memory to read it; close other ...
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BmisError) or not is_out_of_memory(error):
+            raise
+        raise NoMemoryError(
+            f"{path}: not enough memory to read it; close other programs or use a larger machine"
+        ) from error
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo
-from bmis.errors import BundleError, ConfigError, DataError
-from bmis.models import SegmentationModel, build_model
+from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
+from bmis.models import SegmentationModel, build_model, checkpoint
 from bmis.models.checkpoint import choose_device, load_model, save_model
 
 OPTIONS = {"widths": (4, 6, 8), "depths": (1, 1), "attention": False}
@@ -190,3 +190,22 @@ def test_devices_by_name():
     for name in ("tpux", "meta", "cuda:99"):
         with pytest.raises(ConfigError, match="use auto, cpu, cuda or mps"):
             choose_device(name)
+
+
+NO_MEMORY = [
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    OSError(12, "Cannot allocate memory"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+@pytest.mark.parametrize("place", ["safe_open", "build_model"])
+def test_memory_that_runs_out_is_no_damaged_file(saved, monkeypatch, error, place):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(checkpoint, place, fail)
+    with pytest.raises(NoMemoryError) as caught:
+        load_model(saved)
+    assert str(caught.value).startswith(f"{saved}: not enough memory to read it; close other")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from bmis.errors import DataError, TrainingError, TrainingInterrupted
+from bmis.errors import DataError, NoMemoryError, TrainingError, TrainingInterrupted
 from bmis.models import build_model
 from bmis.system.environment import source_hash
 from bmis.train import epochs, run
@@ -230,3 +230,23 @@ def test_a_full_disk_is_an_error_and_the_old_checkpoint_stays(tmp_path, monkeypa
         trainer.save(file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory. Tried to allocate 2 GiB", "bad_alloc"])
+def test_memory_that_runs_out_is_no_damaged_checkpoint(dataset, tmp_path, monkeypatch, words):
+    """It is no reason to start over, nor to halve the batch."""
+    settings = config(dataset, epochs=2)
+    with interrupt_before(1), pytest.raises(TrainingInterrupted):
+        train_model(settings, out=tmp_path / "run")
+    load = torch.load
+
+    def fail(path, **values):
+        if values.get("mmap"):  # the first look at it
+            return load(path, **values)
+        raise RuntimeError(words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", fail)
+        with pytest.raises(NoMemoryError, match=r"last\.ckpt: not enough memory to read it; close"):
+            train_model(settings, out=tmp_path / "run")
+    assert train_model(settings, out=tmp_path / "run").epochs == 2

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bmis.config import ModelInfo
-from bmis.errors import BundleError, ConfigError
+from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_for
 from bmis.models import SegmentationModel, build_model
 from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
@@ -121,6 +121,7 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
         BundleError: There is no such file, or it is damaged, of another program or of a newer
             version, or its weights do not fit its own network.
         ConfigError: There is no such device.
+        NoMemoryError: Memory ran out.
 
     Example:
         >>> model, info = load_model("run")
@@ -133,14 +134,17 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
     metadata, state = _read(path)
     info = _read_info(path, metadata)
     try:
-        model = build_model(
-            info.model.name,
-            **{
-                **info.model.options,
-                "in_channels": info.model.in_channels,
-                "num_classes": info.model.num_classes,
-            },
-        )
+        with enough_memory_for(path):
+            model = build_model(
+                info.model.name,
+                **{
+                    **info.model.options,
+                    "in_channels": info.model.in_channels,
+                    "num_classes": info.model.num_classes,
+                },
+            )
+    except NoMemoryError:
+        raise
     except (ConfigError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise BundleError(
@@ -184,7 +188,7 @@ def find_model(path: Path) -> Path:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a safetensors file."""
     try:
-        with safe_open(path, "pt") as file:
+        with enough_memory_for(path), safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from bmis.errors import TrainingError
+from bmis.errors import NoMemoryError, TrainingError, enough_memory_for
 from bmis.system.environment import changes, decisive
 from bmis.system.files import atomic
 
@@ -86,7 +86,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong with a checkpoint into one clear error.
 
     Raises:
-        TrainingError: The block raised an exception of any type.
+        NoMemoryError: Memory ran out.
+        TrainingError: The block raised an exception of any other type.
 
     Example:
         >>> with reading(Path("last.ckpt")):
@@ -95,7 +96,10 @@ def reading(path: Path) -> Iterator[None]:
         bmis.errors.TrainingError: last.ckpt: cannot be resumed (EOFError); delete it to start over
     """
     try:
-        yield
+        with enough_memory_for(path):
+            yield
+    except NoMemoryError:
+        raise
     except Exception as error:  # torch raises a dozen types for a bad file
         raise TrainingError(
             f"{path}: cannot be resumed ({type(error).__name__}); delete it to start over"
@@ -106,6 +110,7 @@ def read_progress(path: Path) -> Progress:
     """What a checkpoint counts as done; its weights stay on the disk.
 
     Raises:
+        NoMemoryError: Memory ran out.
         TrainingError: The file is damaged.
 
     Example:
