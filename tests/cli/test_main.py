@@ -120,7 +120,10 @@ def test_the_commands_are_those_listed(capsys):
     ("argv", "message"),
     [
         ([], "COMMAND; see `bmis --help`"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "unknown command 'trian' (did you mean 'train'?); available: inspect, "),
+        (["-v", "modles", "--json"], "unknown command 'modles' (did you mean 'models'?)"),
+        (["xyz"], "unknown command 'xyz'; available: inspect, "),
+        (["--speed", "train", "d"], "unrecognized arguments: --speed"),
         (["train"], "DATA; see `bmis train --help`"),
         (["train", "d", "--epoch-s", "3"], "unrecognized arguments: --epoch-s"),
         (["train", "d", "--epochs", "many"], "--epochs: invalid int value: 'many'"),
