@@ -33,6 +33,8 @@ def outer_weights(model: SegmentationModel) -> list[Tensor]:
         ['encoders.0.0.0.weight', 'head.weight']
     """
     weights = {id(m.weight): m.weight for m in model.modules() if isinstance(m, LAYERS)}
+    if not weights:
+        return []
     image, logits = _run(model)
     graph = _Graph(logits, image, set(weights))
     found = graph.first() | graph.last()

@@ -60,6 +60,7 @@ class Progress:
         if not self.sessions or {**before, **session} != before:
             self.sessions.append({"first_epoch": self.epoch + 1, **session})
         old, new = (decisive(s["environment"], s["recipe"]) for s in (before, session))
+        old.pop("recipe batch_size", None)  # where memory ran out, which was said
         return changes(old, new)
 
 
