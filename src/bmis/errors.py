@@ -176,6 +176,29 @@ def one_line_about(path: object, fix: str = "copy it again or remove it") -> Ite
         raise DataError(f"{path}: truncated or damaged ({reason}); {fix}") from error
 
 
+@contextmanager
+def enough_memory_for(path: object) -> Iterator[None]:
+    """Reading a file for which memory runs out is no sign of a damaged file, and says so.
+
+    Raises:
+        NoMemoryError: Memory ran out in the block, in the words of whatever library.
+
+    Example:
+        >>> with enough_memory_for("run/last.ckpt"):
+        ...     raise MemoryError
+        Traceback (most recent call last):
+        bmis.errors.NoMemoryError: run/last.ckpt: not enough memory to read it; close other ...
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, BmisError) or not is_out_of_memory(error):
+            raise
+        raise NoMemoryError(
+            f"{path}: not enough memory to read it; close other programs or use a larger machine"
+        ) from error
+
+
 def require(module: str, *, extra: str) -> ModuleType:
     """Import an optional module, or raise an error with the exact install line.
 

@@ -16,6 +16,7 @@ import msgspec
 
 from bmis.config import Epochs, InputSize, RecipeName, Resize, Settings, check_choice
 from bmis.errors import ConfigError, DataError
+from bmis.system.environment import decisive
 from bmis.system.files import output_folder, write_json
 from bmis.system.reading import read_bytes
 
@@ -86,9 +87,9 @@ class Record(Settings):
             first), ``unit`` ("px" or "mm"), ``fields_of_view`` (number of test images that are
             scored inside one).
         model: ``name``, ``options``, ``family``, ``group``, ``source``, ``licence``.
-        training: ``batch_size``, ``precision``, ``best_epoch``, ``seconds`` (all epochs,
-            validation included), ``seconds_per_epoch`` (median, without validation), ``log`` (one
-            row an epoch).
+        training: ``batch_size``, ``recipe`` (all its settings), ``precision``, ``best_epoch``,
+            ``seconds`` (all epochs, validation included), ``seconds_per_epoch`` (median, without
+            validation), ``log`` (one row an epoch).
         costs: ``parameters``, ``macs``, ``weights_mb``, ``training_mb``, ``inference_mb``,
             ``latency_p50_ms``, ``latency_p95_ms`` (one image), ``images_per_second``, ``step_ms``,
             ``batch`` (size of the batches that ``images_per_second``, ``step_ms`` and
@@ -99,7 +100,8 @@ class Record(Settings):
         cases: ``id`` and each metric, lists of one length; None where a metric is undefined.
         masks: Predicted labels of a few test images, the same for all methods: PNG in base64 by
             case id, the longer side 256 pixels at most.
-        environment: Versions, system and threads of the training.
+        environment: Versions, system and threads of the training, ``source`` and ``commit`` of
+            bmis.
         created: Time of writing in UTC, as in ISO 8601.
 
     Example:
@@ -131,6 +133,11 @@ class Record(Settings):
             raise ConfigError("a record that is done needs cases and summary")
         if len({len(column) for column in self.cases.values()}) > 1:
             raise ConfigError("the columns of cases differ in length")
+
+    def decisive(self) -> dict[str, Any]:
+        """What may change the scores beside trial and conditions: see ``system.environment``."""
+        recipe = self.training.get("recipe")
+        return decisive(self.environment, recipe if isinstance(recipe, dict) else {})
 
     def values(self, metric: str) -> dict[str, float | None]:
         """The case values of one metric by id, as ``metrics.paired_difference`` takes them."""

@@ -122,7 +122,10 @@ def test_the_commands_are_those_listed(capsys):
     ("argv", "message"),
     [
         ([], "COMMAND; see `bmis --help`"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "unknown command 'trian' (did you mean 'train'?); available: inspect, "),
+        (["-v", "modles", "--json"], "unknown command 'modles' (did you mean 'models'?)"),
+        (["xyz"], "unknown command 'xyz'; available: inspect, "),
+        (["--speed", "train", "d"], "unrecognized arguments: --speed"),
         (["train"], "DATA; see `bmis train --help`"),
         (["train", "d", "--epoch-s", "3"], "unrecognized arguments: --epoch-s"),
         (["train", "d", "--epochs", "many"], "--epochs: invalid int value: 'many'"),
@@ -322,7 +325,7 @@ def test_a_finished_run_is_reported_as_such(run, capsys):
                "--batch-size", 2, "--precision", 32, "--device", "cpu",
                *(f"-o{name}={value}" for name, value in NETWORK.items())]  # fmt: skip
     assert main([str(arg) for arg in command]) == 0
-    assert capsys.readouterr().out.startswith("1 epochs were done before; best epoch 1:")
+    assert capsys.readouterr().out.startswith("1 epochs (all of them before) in ")
 
 
 @pytest.mark.parametrize(

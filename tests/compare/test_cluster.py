@@ -1,9 +1,11 @@
 """Trials on a Ray cluster: lost workers, addresses, resources."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from bmis.compare import cluster
 from bmis.compare.cluster import resources_per_trial
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
@@ -74,3 +76,18 @@ def test_without_ray_the_install_line_is_given(tmp_path, monkeypatch):
 def test_a_trial_takes_a_gpu_with_its_share_of_cores_or_one_core():
     assert resources_per_trial({"CPU": 16, "GPU": 4}) == {"num_cpus": 4, "num_gpus": 1}
     assert resources_per_trial({"CPU": 2}) == {"num_cpus": 1}
+
+
+@pytest.mark.parametrize(("address", "cpus"), [("local", 3), ("auto", None)])
+def test_a_cluster_of_this_machine_has_the_cores_that_may_be_used(monkeypatch, address, cpus):
+    given = {}
+
+    def init(**settings):
+        given.update(settings)
+        raise ConnectionError("no cluster")
+
+    monkeypatch.setattr(cluster, "require", lambda *_, **__: SimpleNamespace(init=init))
+    monkeypatch.setattr(cluster, "usable_cores", lambda: 3)
+    with pytest.raises(ConfigError, match="no Ray cluster"):
+        list(cluster.run_on_cluster([], address))
+    assert given.get("num_cpus") == cpus

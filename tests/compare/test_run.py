@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -17,9 +18,12 @@ from bmis.compare import trial as trial_module
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
 from bmis.errors import BmisError, ConfigError, DataError, TrainingInterrupted
-from bmis.records import Conditions, Trial, read_records, write_record
+from bmis.records import Conditions, Record, Trial, read_records, write_record
+from bmis.system.environment import source_hash
+from bmis.train.recipes import Recipe, find_recipe
 from bmis.train.trainer import Trainer
 from helpers import tiny
+from helpers.records import make_record
 
 TINY = "bmis:widths=[4,8,12],depths=[1,1],dilations=[2]"
 OTHER = TINY + ",eca=false"
@@ -72,6 +76,56 @@ def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
     assert (costs["batch"], costs["alone"], costs["device"]) == (8, True, "cpu")
     assert record.model["options"]["widths"] == [4, 8, 12]
     assert record.model["family"] == "bmis"
+    assert record.environment["source"] == source_hash()
+    assert record.environment["threads"] == torch.get_num_threads()
+    recipe = dict(record.training["recipe"])
+    assert recipe.pop("name") == CONDITIONS.recipe
+    assert Recipe.from_dict(recipe) == find_recipe(CONDITIONS.recipe)
+
+
+def record_of(data, out, **changes):
+    """A record of the first method in a results folder, made by this code but for the changes."""
+    from bmis.compare.run import _find_splits
+    from bmis.train.run_folder import environment
+
+    (split,) = _find_splits(settings(data))
+    made = make_record("bmis", "squares", seed=0)
+    given = {
+        "trial": Trial("squares", SPELLING, None, 0),
+        "conditions": CONDITIONS,
+        "data": {**made.data, "fingerprint": split.fingerprint},
+        "environment": {**environment(), **changes},
+        "training": {**made.training, "recipe": find_recipe("fast").to_dict()},
+    }
+    write_record(out, replace(made, **given))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"source": "0123"}, "(code 0123, now "),
+        ({"threads": 77}, "(threads 77, now "),
+        ({"commit": "other", "system": "Linux-7"}, None),
+    ],
+)
+def test_going_on_beside_records_of_other_code_is_said(
+    data, tmp_path, monkeypatch, recwarn, changes, said
+):
+    out = tmp_path / "out"
+    record_of(data, out, **changes)
+    monkeypatch.setattr(
+        "bmis.compare.run.run_trial",
+        lambda spec: Record(spec.trial, spec.conditions, "failed", "not run here"),
+    )
+    assert compare_methods(settings(data), out=out).ran == 0
+    assert len(recwarn) == 0  # nothing is added
+    assert compare_methods(settings(data, TINY, OTHER), out=out).ran == 1
+    lines = [str(one.message) for one in recwarn]
+    if said is None:
+        assert lines == []
+    else:
+        (line,) = lines
+        assert line.startswith(f"{out}: 1 of 1 trials were done with other code or settings {said}")
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from bmis.evaluate.run import evaluate_model, read_case_values
 from bmis.metrics import METRICS, paired_difference, score_case
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model
+from bmis.system.environment import source_hash
 from helpers.fakes import Brightness, info
 
 
@@ -167,6 +168,11 @@ def test_the_json_records_what_was_scored_and_how(run, data):
     expected |= {"tolerance": 3, "rules_version": 3, "failed": [], "fields_of_view": 0}
     assert {name: found[name] for name in expected} == expected
     assert found["environment"]["numpy"] == np.__version__
+    assert found["environment"]["source"] == source_hash()
+    assert found["environment"]["threads"] == torch.get_num_threads()
+    assert found["training"] == dict(OWN_SIZE.provenance)
+    more = evaluate_model(run, options=RuntimeOptions(threads=1), out=run / "more")
+    assert more.threads == 1
 
 
 def test_best_median_and_worst_are_drawn(run):

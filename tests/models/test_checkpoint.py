@@ -2,14 +2,16 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo
-from bmis.errors import BundleError, ConfigError, DataError
-from bmis.models import SegmentationModel, build_model
+from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
+from bmis.models import SegmentationModel, build_model, checkpoint
 from bmis.models.checkpoint import choose_device, load_model, save_model
 
 OPTIONS = {"widths": (4, 6, 8), "depths": (1, 1), "attention": False}
@@ -54,6 +56,17 @@ def test_weights_and_info_come_back(model, saved, by_folder):
     assert torch.equal(again(x), model(x))
     assert info.to_dict() == INFO.to_dict()
     assert not again.training
+
+
+def test_the_same_content_is_the_same_bytes(model, saved):
+    names = "\N{LATIN SMALL LETTER E WITH ACUTE}t\u00e9 \U0001f600", 'a "quoted" name'
+    info = replace(INFO, provenance={"data": names[0], "licence": names[1]})
+    for file in (files := [saved.with_name(str(number)) for number in range(8)]):
+        save_model(file, model, info)  # of six orders of the metadata at least two come by chance
+    assert len({file.read_bytes() for file in files}) == 1
+    assert load_model(files[0])[1].to_dict() == info.to_dict()
+    with safe_open(files[0], "pt") as opened:
+        assert sorted(opened.keys()) == sorted(model.state_dict())
 
 
 def test_weights_may_be_read_by_whoever_may_read_other_files(saved):
@@ -177,3 +190,22 @@ def test_devices_by_name():
     for name in ("tpux", "meta", "cuda:99"):
         with pytest.raises(ConfigError, match="use auto, cpu, cuda or mps"):
             choose_device(name)
+
+
+NO_MEMORY = [
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    OSError(12, "Cannot allocate memory"),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+@pytest.mark.parametrize("place", ["safe_open", "build_model"])
+def test_memory_that_runs_out_is_no_damaged_file(saved, monkeypatch, error, place):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(checkpoint, place, fail)
+    with pytest.raises(NoMemoryError) as caught:
+        load_model(saved)
+    assert str(caught.value).startswith(f"{saved}: not enough memory to read it; close other")

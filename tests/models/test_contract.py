@@ -4,9 +4,11 @@ A model is built once for all of its tests; a test that changes it works on a co
 """
 
 import copy
+from functools import partial
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bmis.bundle.onnx_operators import OPERATORS
@@ -18,6 +20,7 @@ from bmis.export.onnx import serialised, to_onnx
 from bmis.models import SegmentationModel, build_model, list_models, takes_size
 from bmis.models.layers.cpu_gradients import prepare_for_cpu
 from bmis.runtime.engines import OnnxRuntimeEngine
+from bmis.train.outer_layers import LAYERS, outer_weights
 
 HEAVY = {
     "monai_dynunet",
@@ -36,14 +39,15 @@ RESNET_34 = {
 }  # their export is tested with half the layers in the encoder
 
 
-def small(name: str) -> SegmentationModel:
-    """A grey-image, three-class model; built for its least size if it is built for one."""
-    model = build_model(name, in_channels=1, num_classes=3)
+def small(name: str, in_channels: int = 1, num_classes: int = 3) -> SegmentationModel:
+    """A model of grey images and three classes; built for its least size if built for one."""
+    build = partial(build_model, name, in_channels=in_channels, num_classes=num_classes)
+    model = build()
     assert takes_size(name) is (model.fixed_size is not None)
     if model.fixed_size is None:
         return model
     size = [model.smallest + model.stride, model.smallest]  # a list, as it comes back from a file
-    model = build_model(name, in_channels=1, num_classes=3, size=size)
+    model = build(size=size)
     assert model.fixed_size == tuple(size)
     return model
 
@@ -181,6 +185,27 @@ def test_it_returns_one_tensor_in_training_too(changeable, images):
 def test_the_first_training_logits_are_those_of_the_forward_pass(model, images):
     with torch.inference_mode():
         close(model.training_logits(images)[0], model(images))
+
+
+def test_its_first_and_last_layers_are_found_by_their_role(model, request):
+    """Those whose shapes follow the channels of the image and the classes; Muon leaves them."""
+    with torch.device("meta"):
+        other = small(request.node.callspec.params["model"], in_channels=2, num_classes=5)
+    pairs = zip(model.named_modules(), other.modules(), strict=True)
+    ends = {}  # of each layer: its numbers of channels, here and in the other model
+    for (name, layer), twin in pairs:
+        if isinstance(layer, LAYERS):
+            turn = isinstance(layer, nn.ConvTranspose2d)
+            shapes = [tuple(weight.shape[:2]) for weight in (layer.weight, twin.weight)]
+            ends[name] = [shape if turn else shape[::-1] for shape in shapes]
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    outer = {names[id(weight)].removesuffix(".weight") for weight in outer_weights(model)}
+    first = {name for name, (here, there) in ends.items() if (here[0], there[0]) == (1, 2)}
+    last = {name for name, (here, there) in ends.items() if (here[1], there[1]) == (3, 5)}
+    assert first
+    assert last
+    maps = {name for name in ends if name.startswith("decoder.laterals.")}  # LEDNet's factors
+    assert outer - maps == first | last
 
 
 def test_an_image_is_predicted_without_its_neighbours(model, images):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bmis.errors import BundleError, ConfigError, DataError
+from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import load_published
 from bmis.models.checkpoint import load_model
 from bmis.models.convert import convert_checkpoint
@@ -178,3 +178,14 @@ def test_names_are_checked(tmp_path):
         convert_checkpoint(tmp_path / "a.pth", model="bmsi", out=tmp_path / "b.safetensors")
     with pytest.raises(DataError, match="cannot write here"):
         convert_checkpoint(tmp_path / "a.pth", out=tmp_path / "a.pth" / "b.safetensors")
+
+
+@pytest.mark.parametrize(("name", "reader"), [("a.pth", "torch.load"), ("a.safetensors", None)])
+def test_memory_that_runs_out_is_no_damaged_file(tmp_path, monkeypatch, name, reader):
+    def fail(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    (tmp_path / name).write_bytes(b"PK")
+    monkeypatch.setattr(reader or "bmis.models.convert.load_file", fail)
+    with pytest.raises(NoMemoryError, match=rf"{name}: not enough memory to read it"):
+        convert_checkpoint(tmp_path / name, out=tmp_path / "model.safetensors")

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import bmis.system.control_groups
 import bmis.system.memory
 from bmis.errors import ConfigError
 from bmis.system.memory import _taken, free_memory, memory_limit, peak_resident
@@ -60,8 +61,8 @@ def groups(tmp_path, monkeypatch):
         available = 8000
 
     monkeypatch.setattr("psutil.virtual_memory", Machine)
-    monkeypatch.setattr(bmis.system.memory, "_GROUPS", tmp_path / "own")
-    monkeypatch.setattr(bmis.system.memory, "_GROUPS_ROOT", tmp_path / "groups")
+    monkeypatch.setattr(bmis.system.control_groups, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(bmis.system.control_groups, "_ROOT", tmp_path / "groups")
     return tmp_path
 
 

@@ -4,8 +4,15 @@ import os
 
 import pytest
 
+import bmis.system.control_groups
 import bmis.system.processor
-from bmis.system.processor import computes_bf16, processor_flags, processor_name, usable_cores
+from bmis.system.processor import (
+    computes_bf16,
+    container_cores,
+    processor_flags,
+    processor_name,
+    usable_cores,
+)
 
 
 @pytest.fixture
@@ -57,7 +64,8 @@ def machine(tmp_path, monkeypatch):
         file.parent.mkdir(parents=True)
         file.write_text(f"{number % 2},{number % 2 + 2}\n")
     monkeypatch.setattr(bmis.system.processor, "_CORES", tmp_path)
-    monkeypatch.setattr(bmis.system.processor, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(bmis.system.control_groups, "_OWN", tmp_path / "own")
+    monkeypatch.setattr(bmis.system.control_groups, "_ROOT", tmp_path / "groups")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     return tmp_path
 
@@ -77,13 +85,53 @@ def test_without_a_topology_each_processor_is_a_core(machine, monkeypatch):
     assert usable_cores() == 4
 
 
+def limit(folder, **files):
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{text}\n")
+
+
 @pytest.mark.parametrize(
-    ("quota", "cores"),
-    [("100000 100000", 1), ("50000 100000", 1), ("400000 100000", 2), ("max 100000", 2), ("", 2)],
+    ("quota", "cores", "container"),
+    [
+        ("100000 100000", 1, 1),
+        ("50000 100000", 1, 1),
+        ("150000 100000", 1, 1),
+        ("400000 100000", 2, 4),
+        ("max 100000", 2, None),
+        ("", 2, None),
+        ("100000", 2, None),
+        ("100000 0", 2, None),
+    ],
 )
-def test_a_container_gets_what_it_may_use(machine, quota, cores):
-    (machine / "cpu.max").write_text(quota)
-    assert usable_cores() == cores
+@pytest.mark.parametrize(("own", "place"), [("/", ""), ("/a/b", "a/b"), ("/a/b", "a"), ("/a", "")])
+def test_a_container_gets_what_it_may_use(machine, own, place, quota, cores, container):
+    """Its group may be the root, as it sees it, or that of the machine; outer limits hold too."""
+    (machine / "own").write_text(f"0::{own}\n")
+    limit(machine / "groups" / place, cpu__max=quota)
+    assert (usable_cores(), container_cores()) == (cores, container)
+
+
+@pytest.mark.parametrize("place", ["cpu/docker/x", "cpu", "cpu,cpuacct/docker/x", "cpu,cpuacct"])
+@pytest.mark.parametrize(("quota", "container"), [(100000, 1), (350000, 3), (-1, None)])
+def test_the_first_version_of_control_groups_is_read_too(machine, place, quota, container):
+    (machine / "own").write_text("5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n0::/docker/x\n")
+    limit(machine / "groups" / place, cpu__cfs_quota_us=quota, cpu__cfs_period_us=100000)
+    assert container_cores() == container
+    assert usable_cores() == min(2, container or 2)
+
+
+def test_the_tightest_of_several_limits_counts(machine):
+    (machine / "own").write_text("0::/a/b\n")
+    limit(machine / "groups" / "a" / "b", cpu__max="300000 100000")
+    (machine / "groups" / "a" / "cpu.max").write_text("200000 100000")
+    assert container_cores() == 2
+
+
+def test_unreadable_lines_are_passed_over(machine):
+    (machine / "own").write_text("nonsense\n\n1:\n0::/../outside\n")
+    limit(machine / "groups" / "outside", cpu__max="100000 100000")
+    assert container_cores() == 1
 
 
 def test_where_nothing_is_pinned_all_count(monkeypatch):

@@ -5,8 +5,12 @@ from itertools import product
 
 import pytest
 
+from bmis.config import TrainConfig
+from bmis.errors import TrainingError
 from bmis.train.batches import draw_batches, mix_seed
-from helpers.tiny import write_dataset
+from bmis.train.run import train_model
+from bmis.train.trainer import Trainer
+from helpers.tiny import config, write_dataset
 from helpers.training import FAST, Threshold, cache_split, make_trainer
 
 
@@ -67,3 +71,34 @@ def test_random_streams_differ_by_seed_epoch_and_stream():
     numbers = {mix_seed(*place) for place in product(range(8), range(8), range(8))}
     assert len(numbers) == 8**3
     assert all(0 <= number < 2**63 for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "fix"),
+    [
+        (4, 1, "use --batch-size 2 or more, now 1"),
+        (1, 8, "give it 2 training images or more, now 1"),
+    ],
+)
+def test_one_image_at_a_time_is_refused_where_a_norm_needs_two(tmp_path, images, batch_size, fix):
+    data = write_dataset(tmp_path / "d", splits=("train",) * images + ("val",))
+    settings = TrainConfig(
+        str(data), "fast_scnn", epochs=1, size=(32, 32), batch_size=batch_size, device="cpu"
+    )
+    with pytest.raises(TrainingError) as caught:
+        train_model(settings, out=tmp_path / "run")
+    wanted = f"fast_scnn cannot be trained with one image at a time (batch norm); {fix}"
+    assert str(caught.value) == wanted
+    two = replace(settings, batch_size=2)
+    if images > 1:  # the folder holds no epoch yet
+        assert train_model(two, out=tmp_path / "run").epochs == 1
+
+
+def test_other_errors_of_values_are_not_taken_for_it(tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("another")
+
+    monkeypatch.setattr(Trainer, "train_epoch", fail)
+    data = write_dataset(tmp_path / "d")
+    with pytest.raises(ValueError, match="another"):
+        train_model(config(data), out=tmp_path / "run")

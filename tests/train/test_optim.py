@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bmis.models import build_model
+from bmis.models import SegmentationModel, build_model
 from bmis.train.optim import Muon, WeightAverage, learning_rate, make_optimizers
 from bmis.train.recipes import find_recipe
 
@@ -129,17 +129,32 @@ def owners(recipe):
     return dict(model.named_parameters()), found
 
 
-class Mixed(nn.Module):
+class Mixed(SegmentationModel):
     """One of each kind of weight between a first and a last convolution."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(3, 2, stride=8)
         self.first = nn.Conv2d(3, 8, 3)
         self.depthwise = nn.Conv2d(8, 8, 3, groups=8)
         self.table = nn.Parameter(torch.zeros(9, 2))
         self.linear = nn.Linear(8, 8)
         self.up = nn.ConvTranspose2d(8, 8, 2)
         self.last = nn.Conv2d(8, 2, 1)
+
+    def forward(self, x):
+        y = self.linear(self.depthwise(self.first(x)).movedim(1, -1)) + self.table[0, 0]
+        return self.last(self.up(y.movedim(-1, 1)))
+
+
+class InARow(SegmentationModel):
+    """Layers one after another."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__(3, 2, stride=8)
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.layers(x)
 
 
 def test_muon_has_the_matrices_of_layers_only():
@@ -170,7 +185,7 @@ def test_adam_is_the_papers_and_decays_everything():
 
 
 def test_depthwise_kernels_are_left_to_adamw():
-    model = nn.Sequential(
+    model = InARow(
         nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 2, 1)
     )
     (group,) = make_optimizers(model, DEFAULT)[1].param_groups
@@ -178,7 +193,7 @@ def test_depthwise_kernels_are_left_to_adamw():
 
 
 def test_a_network_without_inner_kernels_has_no_muon():
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 1))
+    model = InARow(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 1))
     assert [type(o).__name__ for o in make_optimizers(model, DEFAULT)] == ["AdamW"]
 
 

@@ -1,15 +1,21 @@
 """Interrupted trainings go on with the same bits; checkpoints that cannot be used are refused."""
 
+import json
 import signal
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from bmis.errors import DataError, TrainingError, TrainingInterrupted
+from bmis.errors import DataError, NoMemoryError, TrainingError, TrainingInterrupted
 from bmis.models import build_model
+from bmis.system.environment import source_hash
+from bmis.train import epochs, run
 from bmis.train.recipes import find_recipe
-from bmis.train.resume import read_progress
+from bmis.train.resume import Progress, read_progress
 from bmis.train.run import train_model
+from bmis.train.run_folder import environment
 from helpers.tiny import NETWORK, config
 from helpers.training import (
     best_weights,
@@ -33,10 +39,88 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(dataset, tmp_path, recipe):
     assert len(read_log(tmp_path / "parts")) == 2
     train_model(settings, out=tmp_path / "parts")
     assert same_weights(best_weights(tmp_path / "whole"), best_weights(tmp_path / "parts"))
+    files = [tmp_path / run / "model.safetensors" for run in ("whole", "parts")]
+    assert files[0].read_bytes() == files[1].read_bytes()
     whole, parts = read_log(tmp_path / "whole"), read_log(tmp_path / "parts")
     for row in whole + parts:
         del row["seconds"], row["train_seconds"]
     assert whole == parts
+
+
+def test_time_and_rate_are_those_of_all_sessions(dataset, tmp_path, monkeypatch):
+    clock = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    settings = config(dataset, epochs=5)  # an epoch takes 20 s by this clock, for four images
+    with interrupt_before(3), pytest.raises(TrainingInterrupted):
+        train_model(settings, out=tmp_path / "run")
+    done = train_model(settings, out=tmp_path / "run")
+    assert (done.seconds, done.images_per_second, done.resumed_after) == (100, 0.2, 3)
+    again = train_model(settings, out=tmp_path / "run")
+    assert again == replace(done, resumed_after=5)
+    assert sum(row["seconds"] for row in read_log(tmp_path / "run")) == done.seconds
+
+
+def test_time_of_a_checkpoint_that_counted_no_images(tmp_path):
+    rows = [{"seconds": 30.0}, {"seconds": 20.0, "images": 8}]
+    progress = Progress(epoch=2, log=rows)
+    assert (progress.seconds, progress.images_per_second) == (50.0, 0.4)
+    assert Progress().images_per_second == 0
+
+
+@pytest.fixture
+def resumed(dataset, tmp_path, monkeypatch):
+    """Train half, change what ``environment`` gives and the recipe, and go on."""
+
+    def go_on(changed, **values):
+        settings = config(dataset, epochs=3)
+        with interrupt_before(1), pytest.raises(TrainingInterrupted):
+            train_model(settings, out=tmp_path / "run")
+        before = environment()
+        monkeypatch.setattr(run, "environment", lambda: {**before, **changed})
+        find = run.find_recipe
+        monkeypatch.setattr(run, "find_recipe", lambda *a, **k: replace(find(*a, **k), **values))
+        train_model(settings, out=tmp_path / "run")
+        return json.loads((tmp_path / "run" / "environment.json").read_text())
+
+    return go_on
+
+
+def test_going_on_with_other_code_threads_or_recipe_is_said_and_noted(resumed):
+    old = source_hash()
+    with pytest.warns(UserWarning, match="goes on with other") as caught:
+        written = resumed({"source": "0123", "threads": 77}, learning_rate=0.001)
+    (line,) = [str(one.message) for one in caught]
+    assert "\n" not in line
+    differs = f"code {old}, now 0123; threads {torch.get_num_threads()}, now 77"
+    assert f"({differs}; recipe learning_rate 0.002, now 0.001)" in line
+    assert (written["source"], written["recipe"]["learning_rate"]) == ("0123", 0.001)
+    (earlier,) = written["earlier"]
+    assert earlier["first_epoch"] == 1
+    assert earlier["environment"]["source"] == old
+    assert earlier["recipe"]["learning_rate"] == 0.002
+
+
+@pytest.mark.parametrize("changed", [{}, {"system": "Linux-7", "commit": "other"}])
+def test_going_on_with_the_same_is_not_worth_a_word(resumed, changed, recwarn):
+    written = resumed(changed)
+    assert [str(one.message) for one in recwarn if "goes on" in str(one.message)] == []
+    assert ("earlier" in written) is bool(changed)
+
+
+def test_checkpoints_without_sessions_are_gone_on_from(dataset, tmp_path, recwarn):
+    settings = config(dataset, epochs=2)
+    with interrupt_before(1), pytest.raises(TrainingInterrupted):
+        train_model(settings, out=tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    state = torch.load(last, weights_only=True)
+    del state["progress"]["sessions"], state["progress"]["log"][0]["images"]
+    torch.save(state, last)
+    done = train_model(settings, out=tmp_path / "run")
+    assert done.epochs == 2
+    assert "goes on" not in "".join(str(one.message) for one in recwarn)
+    first, second = (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]
+    assert ",," in first
+    assert ",," not in second
 
 
 def test_a_run_interrupted_in_its_first_epoch_starts_again(dataset, tmp_path):
@@ -146,3 +230,23 @@ def test_a_full_disk_is_an_error_and_the_old_checkpoint_stays(tmp_path, monkeypa
         trainer.save(file)
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory. Tried to allocate 2 GiB", "bad_alloc"])
+def test_memory_that_runs_out_is_no_damaged_checkpoint(dataset, tmp_path, monkeypatch, words):
+    """It is no reason to start over, nor to halve the batch."""
+    settings = config(dataset, epochs=2)
+    with interrupt_before(1), pytest.raises(TrainingInterrupted):
+        train_model(settings, out=tmp_path / "run")
+    load = torch.load
+
+    def fail(path, **values):
+        if values.get("mmap"):  # the first look at it
+            return load(path, **values)
+        raise RuntimeError(words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", fail)
+        with pytest.raises(NoMemoryError, match=r"last\.ckpt: not enough memory to read it; close"):
+            train_model(settings, out=tmp_path / "run")
+    assert train_model(settings, out=tmp_path / "run").epochs == 2

@@ -10,6 +10,8 @@ from PIL import Image
 from bmis.errors import BmisError, DataError
 from bmis.models.checkpoint import load_model
 from bmis.models.networks.bmis import BMIS
+from bmis.system.environment import source_hash
+from bmis.train.recipes import Recipe, find_recipe
 from bmis.train.run import train_model
 from bmis.train.trainer import Trainer
 from helpers.tiny import config, write_dataset
@@ -24,7 +26,8 @@ def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
     log = read_log(run)
     assert [row["epoch"] for row in log] == [1, 2, 3]
     assert list(log[0]) == [
-        *("epoch", "loss", "learning_rate", "train_seconds", "val_iou", "val_dice", "seconds")
+        *("epoch", "loss", "learning_rate", "images", "train_seconds"),
+        *("val_iou", "val_dice", "seconds"),
     ]
     assert 0 < float(log[0]["train_seconds"]) < float(log[0]["seconds"])
     assert (done.run, done.epochs) == (run, 3)
@@ -39,7 +42,12 @@ def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
     assert info.provenance["seed"] == 0
     assert info.provenance["recipe"]["name"] == "default"
     assert info.provenance["recipe"]["batch_size"] == 2
-    assert json.loads((run / "environment.json").read_text())["torch"] == version("torch")
+    environment = json.loads((run / "environment.json").read_text())
+    assert Recipe.from_dict(environment.pop("recipe")) == find_recipe("default", batch_size=2)
+    assert environment == info.provenance["environment"]
+    assert environment["torch"] == version("torch")
+    assert environment["threads"] == torch.get_num_threads()
+    assert environment["source"] == source_hash()
 
 
 def test_the_epoch_is_chosen_by_validation_and_not_by_test(tmp_path, monkeypatch):
@@ -78,13 +86,12 @@ def test_the_test_images_are_never_opened(tmp_path):
     assert train_model(config(data, epochs=1), out=tmp_path / "run").epochs == 1
 
 
-def test_equal_seeds_give_equal_weights_and_other_seeds_others(dataset, tmp_path):
-    runs = {}
+def test_equal_seeds_give_equal_files_and_other_seeds_other_weights(dataset, tmp_path):
     for name, seed in {"a": 3, "b": 3, "c": 4}.items():
         train_model(config(dataset, seed=seed, epochs=1, deterministic=True), out=tmp_path / name)
-        runs[name] = best_weights(tmp_path / name)
-    assert same_weights(runs["a"], runs["b"])
-    assert not same_weights(runs["a"], runs["c"])
+    one, same, _ = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
+    assert one == same
+    assert not same_weights(best_weights(tmp_path / "a"), best_weights(tmp_path / "c"))
 
 
 @pytest.mark.parametrize(

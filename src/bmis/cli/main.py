@@ -1,8 +1,11 @@
 """The command ``bmis``: read the arguments, run one command, answer any error in one line."""
 
+import io
+import os
 import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from bmis.cli import (
@@ -21,13 +24,20 @@ from bmis.cli import (
     train,
 )
 from bmis.cli.console import say, set_up_messages, warn
-from bmis.errors import BmisError, ConfigError, TrainingInterrupted, is_out_of_memory
+from bmis.errors import (
+    BmisError,
+    ConfigError,
+    TrainingInterrupted,
+    did_you_mean,
+    is_out_of_memory,
+)
 
 _TRAINING_SIDE = (  # what the extra "train" brings
     *("torch", "lightning", "safetensors", "scipy"),
     *("jinja2", "matplotlib", "pandas", "adjustText"),
 )
 _INTERRUPTED = 130  # what shells say after Ctrl-C
+_NO_READER = 141  # and of a program that wrote to a closed pipe
 
 
 class Command(Protocol):
@@ -103,6 +113,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         >>> args.command.__name__, args.data, args.epochs
         ('bmis.cli.train', 'polyps', 3)
     """
+    _check_command(argv)
     parser = _Parser(
         prog="bmis",
         description="Minimalistic medical image segmentation: train, score, measure, predict.",
@@ -125,6 +136,14 @@ def parse(argv: Sequence[str]) -> Namespace:
     return parser.parse_args(argv)
 
 
+def _check_command(argv: Sequence[str]) -> None:
+    """Raise ``ConfigError`` if the first word is no command, with the nearest one."""
+    name = next((word for word in argv if not word.startswith("-")), None)
+    before = argv[: argv.index(name)] if name else argv
+    if name and name not in COMMANDS and all(flag in ("-v", "--verbose") for flag in before):
+        raise ConfigError(f"unknown command {name!r}{did_you_mean(name, COMMANDS)}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -132,15 +151,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the name of the program; those of the process by default.
 
     Returns:
-        0; 2 for anything wrong with what was given; 130 after Ctrl-C.
+        0; 2 for anything wrong with what was given; 130 after Ctrl-C; 141 if whoever reads the
+        answer has ended, as ``head`` does.
 
     Example:
         >>> main(["inspect", "polyps", "--json"])
         {...
         0
     """
+    if sys.stdout is None:  # closed before the start
+        sys.stdout = io.StringIO()
     try:
-        args = parse(sys.argv[1:] if argv is None else argv)
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe can still be caught
+    except BrokenPipeError:
+        _write_nowhere()
+        return _NO_READER
+
+
+def _run(argv: Sequence[str]) -> int:
+    """Run one command, and answer errors in one line."""
+    try:
+        args = parse(argv)
         set_up_messages(verbose=args.verbose)
         if getattr(args, "plugins", None):
             from bmis.models.plugins import load_plugins
@@ -153,12 +187,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         warn("stopped")
         return _INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         hint = _hint(error)
         if hint is None:
             raise
         warn(hint)
         return 2
+
+
+def _write_nowhere() -> None:
+    """Let what is still to be written vanish; Python would complain of it at its end."""
+    with suppress(OSError):  # there may be no such descriptors
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _hint(error: Exception) -> str | None:

@@ -51,10 +51,11 @@ def run(args: Namespace) -> int:
     if args.json:
         say_once(json.dumps({**asdict(done), "run": str(done.run)}, indent=2))
     else:
-        work = f" in {done.seconds:.0f} s, {done.images_per_second:.1f} images/s"
+        count = "all" if done.resumed_after == done.epochs else done.resumed_after
+        before = f" ({count} of them before)" if done.resumed_after else ""
         say_once(
-            f"{done.epochs} epochs{work if done.seconds else ' were done before'}; "
-            f"best epoch {done.best_epoch}: "
+            f"{done.epochs} epochs{before} in {done.seconds:.0f} s, "
+            f"{done.images_per_second:.1f} images/s; best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
             f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
         )

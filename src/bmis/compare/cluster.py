@@ -10,6 +10,7 @@ from bmis.compare.spec import TrialSpec
 from bmis.compare.trial import run_trial
 from bmis.errors import ConfigError, require
 from bmis.records import Record
+from bmis.system.processor import usable_cores
 
 HERE = "local"
 _RETRIES = 3  # how often a trial is run again after its worker died
@@ -39,7 +40,8 @@ def run_on_cluster(specs: Sequence[TrialSpec], address: str) -> Iterator[Record]
     ray: Any = require("ray", extra="cluster")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    settings |= {"include_dashboard": False} if address == HERE else {"address": address}
+    here = {"include_dashboard": False, "num_cpus": usable_cores()}  # Ray counts the machine's
+    settings |= here if address == HERE else {"address": address}
     try:
         ray.init(**settings, ignore_reinit_error=True)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -2,6 +2,8 @@
 
 import logging
 import shutil
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -21,8 +23,11 @@ from bmis.errors import ConfigError, DataError, printable
 from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
+from bmis.system.environment import changes, decisive
 from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
+from bmis.train.recipes import find_recipe
+from bmis.train.run_folder import environment
 
 _log = logging.getLogger("bmis")
 _WORK = ".work"  # run folders of trials that are not done yet
@@ -104,6 +109,8 @@ def compare_methods(
         for spec in specs
         if spec.trial not in known or (retry and known[spec.trial].status == "failed")
     ]
+    if todo:
+        _say_other_code(folder, known.values(), config.conditions)
     if measure_again:
         _measure_again([spec for spec in specs if spec not in todo], known, folder)
     _log.info("%d trials, %d to run", len(specs), len(todo))
@@ -114,6 +121,18 @@ def compare_methods(
     if keep is None:
         shutil.rmtree(runs, ignore_errors=True)
     return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
+
+
+def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditions) -> None:
+    """Warn if trials that are done were trained with other code or settings than the next."""
+    now = decisive(environment(), find_recipe(conditions.recipe).to_dict())
+    done = [changes(record.decisive(), now) for record in records if record.status == "done"]
+    for other, count in Counter(filter(None, done)).items():
+        warnings.warn(
+            f"{folder}: {count} of {len(done)} trials were done with other code or settings "
+            f"({other}); scores may differ for that reason alone, use another --out to be sure",
+            stacklevel=3,
+        )
 
 
 def _measure_again(specs: Sequence[TrialSpec], known: dict[Trial, Record], folder: Path) -> None:

@@ -153,9 +153,10 @@ def _describe_data(spec: TrialSpec, dataset: Dataset, scores: Scores) -> dict[st
 def _describe_training(info: ModelInfo, done: Progress) -> dict[str, Any]:
     return {
         "batch_size": info.provenance["recipe"]["batch_size"],
+        "recipe": info.provenance["recipe"],
         "precision": info.provenance["precision"],
         "best_epoch": done.best_epoch,
-        "seconds": sum(row["seconds"] for row in done.log),
+        "seconds": done.seconds,
         "seconds_per_epoch": median(row["train_seconds"] for row in done.log),
         "log": [{key: round(value, _DIGITS) for key, value in row.items()} for row in done.log],
     }

@@ -28,7 +28,7 @@ from bmis.metrics import (
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.pretrained.lookup import find_model_file
-from bmis.runtime.load import load_runtime
+from bmis.runtime.load import load_runtime, threads_of
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
@@ -107,6 +107,8 @@ def evaluate_model(
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
         overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
+        threads=threads_of(runtime, options),
+        training=info.provenance,
     )
     write_scores(scores)
     _warn_of(scores)

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Scores:
         summary: See ``metrics.summarise_cases``.
         out: Folder with ``cases.csv``, ``metrics.json`` and ``overlays/``.
         overlays: The pictures that were drawn.
+        threads: How many threads shared one call of the network.
+        training: What the network's file says of its training: recipe, environment and more.
 
     Example:
         >>> import bmis
@@ -61,6 +63,8 @@ class Scores:
     summary: Mapping[str, Any]
     out: Path
     overlays: tuple[Path, ...] = ()
+    threads: int | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     def values(self, metric: str) -> dict[str, float | None]:
         """The case values of one metric by id, as ``metrics.paired_difference`` takes them."""
@@ -84,7 +88,8 @@ class Scores:
             "summary": dict(self.summary),
             "failed": [{"file": str(path), "why": why} for path, why in self.failed],
             "overlays": [f"overlays/{path.name}" for path in self.overlays],
-            "environment": software_versions(_PACKAGES),
+            "environment": {**software_versions(_PACKAGES), "threads": self.threads},
+            "training": dict(self.training),
         }
 
 

@@ -14,8 +14,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bmis.config import ModelInfo
-from bmis.errors import BundleError, ConfigError
+from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_for
 from bmis.models import SegmentationModel, build_model
+from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
 
 FORMAT_VERSION = 1
@@ -90,7 +91,20 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     # "format" is what other readers of safetensors look for
     metadata = {"format": "pt", "bmis_version": str(FORMAT_VERSION), "bmis_info": text}
     with atomic(path) as temporary:  # save_file would make it unreadable for other users
-        temporary.write_bytes(save(state, metadata))
+        temporary.write_bytes(_with_sorted_header(save(state, metadata)))
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same safetensors file with its metadata in order, so that equal content is equal bytes.
+
+    The library writes them in a new random order each time.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")  # the header's length comes first
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight bytes
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
@@ -107,25 +121,30 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
         BundleError: There is no such file, or it is damaged, of another program or of a newer
             version, or its weights do not fit its own network.
         ConfigError: There is no such device.
+        NoMemoryError: Memory ran out.
 
     Example:
         >>> model, info = load_model("run")
         >>> info.model.name, info.input.size
         ('bmis', (64, 64))
     """
+    keep_to_container()
     target = choose_device(device)
     path = find_model(Path(path))
     metadata, state = _read(path)
     info = _read_info(path, metadata)
     try:
-        model = build_model(
-            info.model.name,
-            **{
-                **info.model.options,
-                "in_channels": info.model.in_channels,
-                "num_classes": info.model.num_classes,
-            },
-        )
+        with enough_memory_for(path):
+            model = build_model(
+                info.model.name,
+                **{
+                    **info.model.options,
+                    "in_channels": info.model.in_channels,
+                    "num_classes": info.model.num_classes,
+                },
+            )
+    except NoMemoryError:
+        raise
     except (ConfigError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise BundleError(
@@ -169,7 +188,7 @@ def find_model(path: Path) -> Path:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a safetensors file."""
     try:
-        with safe_open(path, "pt") as file:
+        with enough_memory_for(path), safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             return metadata, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:

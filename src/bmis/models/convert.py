@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bmis.config import InputSpec, ModelConfig, ModelInfo
-from bmis.errors import BundleError, ConfigError
+from bmis.errors import BundleError, ConfigError, enough_memory_for
 from bmis.models import load_published
 from bmis.models.checkpoint import save_model
 from bmis.system.files import output_folder
@@ -108,13 +108,17 @@ def _tensors(source: Path) -> dict[str, Tensor]:
 def _read(source: Path) -> Any:
     if source.suffix == ".safetensors":
         try:
-            return load_file(source)
+            with enough_memory_for(source):
+                return load_file(source)
         except (SafetensorError, OSError, ValueError) as error:
             raise BundleError(
                 f"{source}: not a whole safetensors file ({error}); download it again"
             ) from error
     try:
-        with warnings.catch_warnings():  # torch warns about the age of a file
+        with (
+            enough_memory_for(source),
+            warnings.catch_warnings(),
+        ):  # torch warns about the age of a file
             warnings.simplefilter("ignore")
             return torch.load(source, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -21,6 +21,7 @@ from bmis.errors import ConfigError, did_you_mean
 from bmis.models import SegmentationModel, build_model, list_models
 from bmis.models.checkpoint import choose_device, load_model
 from bmis.models.complexity import count_macs
+from bmis.models.threads import keep_to_container
 from bmis.profile.steps import (
     NotEnoughMemoryError,
     TooFewImagesError,
@@ -217,7 +218,8 @@ def _batch_cost(
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use this many threads while the block runs."""
+    """Let torch use this many threads while the block runs, by default as in a training."""
+    keep_to_container()
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

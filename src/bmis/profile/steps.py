@@ -13,6 +13,7 @@ from bmis.models.layers.cpu_gradients import use_matmul_weight_gradient
 from bmis.system.memory import free_memory
 from bmis.system.processor import processor_name
 from bmis.system.stopwatch import Step, time_calls
+from bmis.train.batches import is_one_value_per_channel
 
 MakeStep = Callable[[SegmentationModel, int, tuple[int, int]], Step]
 
@@ -120,8 +121,8 @@ def measure(
     """
     try:
         return _measure(model, make_step, batch, size, device=device, seconds=seconds)
-    except ValueError as error:  # the words of torch's norms
-        if "more than 1 value per channel" in str(error):
+    except ValueError as error:
+        if is_one_value_per_channel(error):
             raise TooFewImagesError from error
         raise
 

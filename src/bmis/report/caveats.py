@@ -35,6 +35,7 @@ def warnings(results: Results) -> list[str]:
             f"Networks were trained in different ways ({_some(ways)}): their training times do "
             "not compare, and scores may differ for that reason alone."
         )
+    found += _different_code(results.records)
     if len({dataset.unit for dataset in results.datasets}) > 1:
         found.append("Distances have different units on the data sets; they have no overall mean.")
     return found
@@ -102,6 +103,19 @@ def _empty_images(results: Results) -> Iterator[str]:
                 f"On {dataset.name} images that show nothing, and where nothing was found, count "
                 f"as 1 in the means (empty, rightly: {counts} at most in a trial)."
             )
+
+
+def _different_code(records: Iterable[Record]) -> Iterator[str]:
+    made = [record.decisive() for record in records if record.status == "done"]
+    values: dict[str, set[str]] = {}
+    for name in dict.fromkeys(name for one in made for name in one):
+        values[name] = {plain(one.get(name, "unknown")) for one in made}
+    mixed = [f"{name}: {_some(sorted(found))}" for name, found in values.items() if len(found) > 1]
+    if mixed:
+        yield (
+            f"Trials were done with different code or settings ({'; '.join(mixed)}): scores may "
+            "differ for that reason alone."
+        )
 
 
 def _different_costs(records: Iterable[Record]) -> Iterator[str]:

@@ -13,8 +13,9 @@ from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.errors import BundleError, ConfigError, did_you_mean, require
 from bmis.pretrained.lookup import find_model_file, is_shipped, log_licence, shipped_names
-from bmis.runtime.bundle import load_bundle
+from bmis.runtime.bundle import BundleRuntime, load_bundle
 from bmis.runtime.engines import installed_engines, require_engine
+from bmis.system.processor import usable_cores
 
 
 class Runtime(Protocol):
@@ -101,6 +102,24 @@ def load_packages(path: Path | str, options: RuntimeOptions) -> None:
         return
     for name in installed_engines() if options.engine == "auto" else (options.engine,):
         require_engine(name)
+
+
+def threads_of(runtime: Runtime, options: RuntimeOptions | None = None) -> int:
+    """How many threads share one call of a network on the processor.
+
+    Args:
+        runtime: The network, as ``load_runtime`` gave it.
+        options: What it was loaded with.
+
+    Example:
+        >>> options = RuntimeOptions(threads=2)
+        >>> threads_of(load_runtime("nuclei", options)[0], options)
+        2
+    """
+    asked = options.threads if options else None
+    if asked is not None or isinstance(runtime, BundleRuntime):
+        return asked or usable_cores()
+    return int(require("torch", extra="train").get_num_threads())
 
 
 def _load_run(path: Path, options: RuntimeOptions) -> tuple[Runtime, ModelInfo]:

@@ -6,11 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bmis.errors import ConfigError
+from bmis.system.control_groups import group_folders, numbers
 from bmis.system.files import read_system_file
 
 _STATUS = Path("/proc/self/status")
-_GROUPS = Path("/proc/self/cgroup")  # control groups of this process, by which containers limit it
-_GROUPS_ROOT = Path("/sys/fs/cgroup")
+_FILES = {  # version of the control groups -> limit, use, and in memory.stat what can be dropped
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.max", "memory.current", "inactive_file"),
+}
 _LEAST = 64  # megabytes to work with; with less, the start of a thread can end the process
 
 
@@ -95,27 +98,10 @@ def _taken() -> int:
 
 def _left_in_groups() -> Iterator[int]:
     """Bytes that the limit of each control group around this process leaves; Linux only."""
-    for line in read_system_file(_GROUPS).splitlines():
-        _, controllers, group = line.split(":", 2)
-        if not controllers:  # version 2 of the control groups
-            root, names = _GROUPS_ROOT, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            root = _GROUPS_ROOT / "memory"
-            names = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-        else:
-            continue
-        folder = root / group.strip("/")
-        for place in (folder, *folder.parents):  # a limit holds for all groups inside a group
-            yield from _left_in_group(place, *names)
-            if place == root:
-                break
-
-
-def _left_in_group(folder: Path, limit: str, used: str, cached: str) -> Iterator[int]:
-    """The bytes that one control group leaves, if it is there and has a limit."""
-    numbers = [read_system_file(folder / name) for name in (limit, used)]
-    if not all(number.isdecimal() for number in numbers):  # "max", or no such group
-        return
-    statistics = read_system_file(folder / "memory.stat").split()
-    caches = dict(zip(statistics[::2], statistics[1::2], strict=False))
-    yield int(numbers[0]) - int(numbers[1]) + int(caches.get(cached, 0))
+    for folder, version in group_folders("memory"):
+        limit, used, cached = _FILES[version]
+        found = numbers(folder, limit, used)
+        if found is not None:
+            statistics = read_system_file(folder / "memory.stat").split()
+            caches = dict(zip(statistics[::2], statistics[1::2], strict=False))
+            yield found[0] - found[1] + int(caches.get(cached, 0))

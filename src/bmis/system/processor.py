@@ -4,11 +4,15 @@ import os
 import platform
 from pathlib import Path
 
+from bmis.system.control_groups import group_folders, numbers
 from bmis.system.files import read_system_file
 
 _CPUINFO = Path("/proc/cpuinfo")
 _CORES = Path("/sys/devices/system/cpu")
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of work, of how many
+_QUOTA = {  # version of the control groups -> files of microseconds of work, of how many
+    1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
+    2: ("cpu.max",),
+}
 _BF16_FLAGS = {  # of the processors on which a library computes in bf16
     "torch": {"avx512_bf16", "amx_bf16"},
     "onnxruntime": {"bf16"},  # as ARM calls it; on x86 it has none
@@ -73,9 +77,19 @@ def usable_cores() -> int:
     cores = {
         read_system_file(_CORES / f"cpu{number}" / siblings) or str(number) for number in allowed
     }
-    quota, _, period = read_system_file(_QUOTA).partition(" ")
-    most = int(quota) // int(period) if quota.isdecimal() and int(period or 0) else len(cores)
-    return max(1, min(len(cores), most))
+    return max(1, min(len(cores), container_cores() or len(cores)))
+
+
+def container_cores() -> int | None:
+    """Whole cores that the container leaves to this process, at least 1; None without a limit.
+
+    Example:
+        >>> container_cores() is None or container_cores() >= 1
+        True
+    """
+    found = [numbers(folder, *_QUOTA[version]) for folder, version in group_folders("cpu")]
+    shares = [one[0] // one[1] for one in found if one and len(one) == 2 and one[1]]
+    return max(1, min(shares)) if shares else None
 
 
 def _cpuinfo() -> str:

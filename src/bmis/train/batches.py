@@ -71,6 +71,19 @@ def draw_batches(
     return batches
 
 
+def is_one_value_per_channel(error: BaseException) -> bool:
+    """Whether a batch norm refused to train on one image whose map is one pixel.
+
+    Example:
+        >>> try:
+        ...     torch.nn.BatchNorm2d(4)(torch.zeros(1, 4, 1, 1))
+        ... except ValueError as error:
+        ...     is_one_value_per_channel(error)
+        True
+    """
+    return isinstance(error, ValueError) and "more than 1 value per channel" in str(error)
+
+
 def normalise_batch(pixels: Tensor, spec: InputSpec) -> Tensor:
     """A batch of images as the network takes it; ``data.preprocess.normalise`` is for one image.
 

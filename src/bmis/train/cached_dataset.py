@@ -19,10 +19,12 @@ from bmis.data.images import image_size
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError, one_line_about
 from bmis.system.memory import free_memory
+from bmis.system.processor import usable_cores
 from bmis.system.progress import track
 
 _SHARE = 0.5  # of the free memory, which the data may take
 _LISTED = 10  # bad files in an error message
+_WAITING = 4  # threads beyond one a core, because some wait for the disk
 
 
 class CachedDataset:
@@ -101,7 +103,7 @@ class CachedDataset:
             labels[span] = fit_labels(mask, self.spec).reshape(-1)
             return None
 
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(usable_cores() + _WAITING) as pool:
             results = track(pool.map(read, range(len(cases))), "reading images", total=len(cases))
             errors = [error for error in results if error]
         if errors:

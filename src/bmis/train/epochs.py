@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from pathlib import Path
 
 from bmis.config import ModelInfo
@@ -15,7 +16,7 @@ _log = logging.getLogger("bmis")
 
 def run_epochs(
     trainer: Trainer, train: CachedDataset, val: CachedDataset, *, run: Path, info: ModelInfo
-) -> int:
+) -> None:
     """Train until all epochs of the trainer are done, behind a progress bar.
 
     Each epoch leaves its files in the run folder; the first process writes them.
@@ -26,9 +27,6 @@ def run_epochs(
         val: The validation images, which choose the epoch.
         run: The run folder.
         info: What the checkpoint says of the network.
-
-    Returns:
-        Number of images trained on.
 
     Raises:
         DataError: A file cannot be written.
@@ -48,21 +46,17 @@ def run_epochs(
         >>> fabric, recipe = Fabric(accelerator="cpu"), find_recipe("fast")
         >>> trainer = Trainer(fabric, model, recipe, epochs=1, seed=0)
         >>> run_epochs(trainer, train, val, run=Path("run"), info=info)
+        >>> trainer.progress.log[0]["images"]
         8
     """
-    fabric, images = trainer.fabric, 0
+    fabric = trainer.fabric
+    _begin_session(trainer, run, info)
     total = trainer.epochs * len(train) * train.crops_per_image()
     begun, silent = _share_done(trainer, total), not fabric.is_global_zero
     with progress_bar("training", total, initial=begun, disable=silent) as bar:
-
-        def step_done(count: int) -> None:
-            nonlocal images
-            images += count
-            bar.update(count)
-
         while trainer.progress.epoch < trainer.epochs:
             start = time.perf_counter()
-            row = trainer.train_epoch(train, step_done)
+            row = trainer.train_epoch(train, bar.update)
             row["train_seconds"] = time.perf_counter() - start
             row |= trainer.validate(val)
             row["seconds"] = time.perf_counter() - start
@@ -74,7 +68,18 @@ def run_epochs(
             bar.update(_share_done(trainer, total) - bar.n)
             bar.set_description(_describe(trainer))
     fabric.barrier()
-    return images
+
+
+def _begin_session(trainer: Trainer, run: Path, info: ModelInfo) -> None:
+    """Note what the epochs are trained with, and say if those before were trained otherwise."""
+    environment = info.provenance["environment"]
+    other = trainer.progress.begin_session(environment, trainer.recipe.to_dict())
+    if other and trainer.fabric.is_global_zero:
+        warnings.warn(
+            f"{run}: goes on with other code or settings ({other}); the result may differ from "
+            "that of a training without interruption",
+            stacklevel=2,
+        )
 
 
 def _share_done(trainer: Trainer, total: int) -> int:

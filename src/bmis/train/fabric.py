@@ -12,6 +12,7 @@ from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError, require
+from bmis.models.threads import keep_to_container
 from bmis.system.processor import computes_bf16
 
 
@@ -34,6 +35,7 @@ def launch_fabric(config: TrainConfig, run: Path) -> Fabric:
         >>> fabric.device, fabric.world_size
         (device(type='cpu'), 1)
     """
+    keep_to_container()
     cuda = _wants_cuda(config)
     loggers = _make_loggers(config, run)
     if config.deterministic:

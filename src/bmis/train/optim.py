@@ -8,6 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from bmis.models import SegmentationModel
+from bmis.train.outer_layers import LAYERS, outer_weights
 from bmis.train.recipes import Recipe
 
 _WARM_UP = 0.15  # share of the training, "one_cycle"
@@ -90,12 +92,13 @@ def _polynomial(gram: Tensor) -> Tensor:
     return value
 
 
-def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: SegmentationModel, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """The fused optimisers of a recipe.
 
     "muon" trains the matrices of convolutions and linear layers inside the network. AdamW trains
-    the rest: norms, position tables, depthwise kernels, and the first and the last matrix, which
-    see pixels and classes. Norms, biases and scalars are decayed by "adam" only.
+    the rest: norms, position tables, depthwise kernels, and the first and the last layers, which
+    see pixels and classes (``outer_weights``). Norms, biases and scalars are decayed by "adam"
+    only.
 
     Args:
         model: Every parameter goes to exactly one optimiser.
@@ -114,17 +117,19 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimi
     if recipe.optimizer == "adam":
         return [torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)]
     groups = [{"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
-    layers = [
-        m for m in model.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-    ]
-    inner: list[Tensor] = []
-    if recipe.optimizer == "muon":  # a depthwise kernel is a vector, not a matrix
-        inner = [m.weight for m in layers[1:-1] if min(m.weight.shape[:2]) > 1]
+    inner = _inner_matrices(model) if recipe.optimizer == "muon" else []
     chosen = set(map(id, inner))
     rest = [p for p in model.parameters() if p.ndim > 1 and id(p) not in chosen]
     groups.append({"params": rest, "weight_decay": decay})
     adamw = torch.optim.AdamW(groups, rate, fused=True)
     return [adamw, Muon(inner, rate, decay)] if inner else [adamw]
+
+
+def _inner_matrices(model: SegmentationModel) -> list[Tensor]:
+    """The weights of all layers but the first and the last; a depthwise kernel is no matrix."""
+    outer = set(map(id, outer_weights(model)))
+    layers = [m for m in model.modules() if isinstance(m, LAYERS)]
+    return [m.weight for m in layers if id(m.weight) not in outer and min(m.weight.shape[:2]) > 1]
 
 
 def _one_cycle(top: float, epoch: float, epochs: int) -> float:

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from bmis.errors import TrainingError
+from bmis.errors import NoMemoryError, TrainingError, enough_memory_for
+from bmis.system.environment import changes, decisive
 from bmis.system.files import atomic
 
 LAST_CHECKPOINT = "last.ckpt"
@@ -23,16 +24,44 @@ class Progress:
         best: Highest validation score so far, IoU + Dice, 0..2.
         best_epoch: The epoch, from 1, that reached it.
         log: One row for each epoch, as in ``log.csv``.
+        sessions: For each call that trained it, unless it is as the one before: its ``first_epoch``
+            from 1, ``environment`` and ``recipe``.
 
     Example:
-        >>> Progress().epoch
-        0
+        >>> Progress(log=[{"seconds": 2.0, "images": 8}, {"seconds": 2.0, "images": 8}]).seconds
+        4.0
     """
 
     epoch: int = 0
     best: float = -1.0
     best_epoch: int = 0
     log: list[dict[str, float]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs, validation included, whichever calls trained them."""
+        return sum(row["seconds"] for row in self.log)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training images over the time of their epochs; 0 before the first."""
+        known = [row for row in self.log if "images" in row]  # older checkpoints do not count them
+        return sum(row["images"] for row in known) / (sum(r["seconds"] for r in known) or 1.0)
+
+    def begin_session(self, environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+        """Note what the next epochs are trained with.
+
+        Returns:
+            What differs from the session before in a way that may change the result; else empty.
+        """
+        session = {"environment": dict(environment), "recipe": dict(recipe)}
+        before = self.sessions[-1] if self.sessions else session
+        if not self.sessions or {**before, **session} != before:
+            self.sessions.append({"first_epoch": self.epoch + 1, **session})
+        old, new = (decisive(s["environment"], s["recipe"]) for s in (before, session))
+        old.pop("recipe batch_size", None)  # where memory ran out, which was said
+        return changes(old, new)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -58,7 +87,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong with a checkpoint into one clear error.
 
     Raises:
-        TrainingError: The block raised an exception of any type.
+        NoMemoryError: Memory ran out.
+        TrainingError: The block raised an exception of any other type.
 
     Example:
         >>> with reading(Path("last.ckpt")):
@@ -67,7 +97,10 @@ def reading(path: Path) -> Iterator[None]:
         bmis.errors.TrainingError: last.ckpt: cannot be resumed (EOFError); delete it to start over
     """
     try:
-        yield
+        with enough_memory_for(path):
+            yield
+    except NoMemoryError:
+        raise
     except Exception as error:  # torch raises a dozen types for a bad file
         raise TrainingError(
             f"{path}: cannot be resumed ({type(error).__name__}); delete it to start over"
@@ -78,6 +111,7 @@ def read_progress(path: Path) -> Progress:
     """What a checkpoint counts as done; its weights stay on the disk.
 
     Raises:
+        NoMemoryError: Memory ran out.
         TrainingError: The file is damaged.
 
     Example:

@@ -1,7 +1,6 @@
 """The command ``train``: a dataset folder in, a run folder with the best weights out."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,16 @@ from bmis.data.cases import Case, Dataset
 from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
 from bmis.data.split_checks import warn_of_splits
-from bmis.errors import ConfigError, DataError, TrainingInterrupted, is_out_of_memory
+from bmis.errors import (
+    ConfigError,
+    DataError,
+    TrainingError,
+    TrainingInterrupted,
+    is_out_of_memory,
+)
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
+from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.epochs import run_epochs
@@ -47,9 +53,9 @@ class TrainResult:
         best_epoch: The epoch, from 1, whose weights are in ``model.safetensors``.
         val_iou: IoU of that epoch, mean over the validation images at the network's size.
         val_dice: Dice of that epoch, mean over the same images.
-        seconds: Time of this call from the first step on; 0 if the run was finished before.
-        images_per_second: Training images over ``seconds``, which include validation; 0 if the run
-            was finished before.
+        seconds: Time of all epochs, validation included, whichever calls trained them.
+        images_per_second: Training images over ``seconds``.
+        resumed_after: How many of the epochs earlier calls did; 0 if there were none.
 
     Example:
         >>> config = TrainConfig("polyps", "unet", {"widths": [4, 8]}, epochs=1, size=(64, 64))
@@ -65,6 +71,7 @@ class TrainResult:
     val_dice: float
     seconds: float
     images_per_second: float
+    resumed_after: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +112,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         >>> run = train_model(config, out="polyps-run").run
         >>> sorted(file.name for file in run.iterdir())
         ['config.yaml', 'environment.json', 'last.ckpt', 'log.csv', 'model.safetensors']
-        >>> train_model(config, out="polyps-run").seconds  # it is finished
-        0.0
+        >>> train_model(config, out="polyps-run").resumed_after  # it is finished
+        1
     """
     recipe = find_recipe(
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
@@ -124,7 +131,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     last = run / LAST_CHECKPOINT
     done = read_progress(last) if last.exists() else Progress()
     if done.epoch >= config.epochs:
-        return _result(run, done, images=0, seconds=0.0)
+        return _result(run, done, resumed_after=done.epoch)
     fabric = launch_fabric(config, run)
     if teacher:
         teacher.model.to(fabric.device)
@@ -137,9 +144,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if fabric.is_global_zero:
         write_settings(run, config)
     session = _Session(config, dataset, fabric, cached, run, start, teacher)
-    begun = time.perf_counter()
-    done, images = _train(session, recipe)
-    return _result(run, done, images=images, seconds=time.perf_counter() - begun)
+    return _result(run, _train(session, recipe), resumed_after=done.epoch)
 
 
 def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:
@@ -158,7 +163,7 @@ def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, 
     return cases
 
 
-def _result(run: Path, done: Progress, *, images: int, seconds: float) -> TrainResult:
+def _result(run: Path, done: Progress, *, resumed_after: int) -> TrainResult:
     best = done.log[done.best_epoch - 1]
     return TrainResult(
         run=run,
@@ -166,13 +171,14 @@ def _result(run: Path, done: Progress, *, images: int, seconds: float) -> TrainR
         best_epoch=done.best_epoch,
         val_iou=best["val_iou"],
         val_dice=best["val_dice"],
-        seconds=seconds,
-        images_per_second=images / seconds if seconds else 0.0,
+        seconds=done.seconds,
+        images_per_second=done.images_per_second,
+        resumed_after=resumed_after,
     )
 
 
-def _train(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
-    """Run all epochs that are left, in smaller batches if memory runs out; progress and images."""
+def _train(session: _Session, recipe: Recipe) -> Progress:
+    """Run all epochs that are left, in smaller batches if memory runs out."""
     fabric = session.fabric
     while True:
         try:
@@ -182,12 +188,25 @@ def _train(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
             if not is_out_of_memory(error):
                 raise
             recipe = halve_batch(recipe, error, processes=fabric.world_size)
+        except ValueError as error:
+            if not is_one_value_per_channel(error):
+                raise
+            raise TrainingError(_one_image(session, recipe)) from error
         if fabric.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _attempt(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
-    """Train from the last checkpoint to the last epoch; progress, and the images trained on."""
+def _one_image(session: _Session, recipe: Recipe) -> str:
+    """What to do where a step takes one image and the network needs two."""
+    images, least = len(session.cached["train"]), 2 * session.fabric.world_size
+    fix = f"use --batch-size {least} or more, now {recipe.batch_size}"
+    if images < least:
+        fix = f"give it {least} training images or more, now {images}"
+    return f"{session.config.model} cannot be trained with one image at a time (batch norm); {fix}"
+
+
+def _attempt(session: _Session, recipe: Recipe) -> Progress:
+    """Train from the last checkpoint to the last epoch."""
     trainer, last = _make_trainer(session, recipe), session.run / LAST_CHECKPOINT
     if last.exists():
         trainer.load(last)
@@ -195,14 +214,14 @@ def _attempt(session: _Session, recipe: Recipe) -> tuple[Progress, int]:
     train, val = session.cached["train"], session.cached["val"]
     info = _model_info(session, recipe)
     try:
-        images = run_epochs(trainer, train, val, run=session.run, info=info)
+        run_epochs(trainer, train, val, run=session.run, info=info)
     except KeyboardInterrupt:
         done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
         kept = f"to go on from {last}" if done else "to start again; no epoch was finished"
         raise TrainingInterrupted(
             f"stopped after epoch {done} of {trainer.epochs}; give the same command again {kept}"
         ) from None
-    return trainer.progress, images
+    return trainer.progress
 
 
 def _make_trainer(session: _Session, recipe: Recipe) -> Trainer:

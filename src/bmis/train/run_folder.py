@@ -88,11 +88,11 @@ def write_settings(run: Path, config: TrainConfig) -> None:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware, for people to read.
+    """Versions, the code of bmis, and hardware, for people to read.
 
     Example:
-        >>> list(environment())
-        ['python', 'system', 'bmis', 'torch', 'lightning', 'numpy', 'device', 'threads']
+        >>> sorted(environment())[:5]
+        ['bmis', 'commit', 'device', 'lightning', 'numpy']
     """
     return {
         **software_versions(("bmis", "torch", "lightning", "numpy")),
@@ -135,7 +135,10 @@ def write_epoch(trainer: Trainer, run: Path, info: ModelInfo, *, better: bool) -
         }
         save_model(run / MODEL_FILE, trainer.averaged, replace(info, provenance=provenance))
     rows = trainer.progress.log
-    lines = [[f"{value:.6g}" for value in row.values()] for row in rows]
-    write_text(run / "log.csv", to_csv([rows[0], *lines]))
-    write_json(run / "environment.json", info.provenance["environment"])
+    names = list(rows[-1])  # rows of an older checkpoint have fewer
+    lines = [[f"{row[name]:.6g}" if name in row else "" for name in names] for row in rows]
+    write_text(run / "log.csv", to_csv([names, *lines]))
+    *earlier, session = trainer.progress.sessions
+    last = {**session["environment"], "recipe": session["recipe"]}
+    write_json(run / "environment.json", {**last, "earlier": earlier} if earlier else last)
     trainer.save(run / LAST_CHECKPOINT)

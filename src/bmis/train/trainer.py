@@ -45,7 +45,7 @@ class Trainer:
         >>> model, recipe = build_model("unet", widths=[4, 8]), find_recipe("fast")
         >>> trainer = Trainer(Fabric(accelerator="cpu"), model, recipe, epochs=1, seed=0)
         >>> sorted(trainer.train_epoch(cached, step_done=lambda count: None))
-        ['learning_rate', 'loss']
+        ['images', 'learning_rate', 'loss']
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class Trainer:
             step_done: Called with the number of images after each step.
 
         Returns:
-            ``loss``, the mean over the steps, and ``learning_rate``, the last one.
+            ``loss``, the mean over the steps, ``learning_rate``, the last one, and ``images``, how
+            many were trained on.
 
         Raises:
             TrainingError: The loss is not a number.
@@ -113,14 +114,16 @@ class Trainer:
         )
         self._network.train()
         losses = torch.zeros((), device=self.fabric.device)
-        rate = 0.0
+        rate, images = 0.0, 0
         for number, batch in enumerate(batches):
             rate = self._set_rate(epoch + number / len(batches))
             losses += self._step(dataset, batch, generator)
+            images += len(batch) * world_size
             step_done(len(batch) * world_size)
             if number % _CHECK_EVERY == 0:
                 self._check(losses)
-        return {"loss": self._check(losses / len(batches) + self._zero()), "learning_rate": rate}
+        loss = self._check(losses / len(batches) + self._zero())
+        return {"loss": loss, "learning_rate": rate, "images": images}
 
     def _seed_process(self) -> torch.Generator:
         """Seed this process for the epoch: dropout, and the generator of crops and augmentation."""

@@ -63,6 +63,25 @@ def test_a_bottleneck_is_residual_where_shapes_allow(channels, stride, residual)
     assert torch.equal(got, x) if residual else not got.any()
 
 
-def test_no_activation_stands_between_depthwise_and_pointwise():
+def after_depthwise(model):
+    """What follows each depthwise convolution and its norm, in the order of registration."""
+    layers = [part for part in model.modules() if not [*part.children()]]
+    depthwise = [i for i, part in enumerate(layers) if getattr(part, "groups", 1) > 1]
+    return [type(layers[i + 2]) for i in depthwise]
+
+
+@pytest.mark.parametrize("name", ["contextnet", "fast_scnn"])
+def test_relu_follows_depthwise_kernels_in_bottlenecks_and_in_the_fusion_only(name):
+    """The papers omit the nonlinearity between depthwise and pointwise convolutions."""
+    model = build_model(name)
+    bottlenecks = [part for part in model.modules() if isinstance(part, InvertedBottleneck)]
+    separable = [part for part in model.modules() if isinstance(part, DepthwiseSeparable)]
+    with_relu = [*bottlenecks, model.fusion]
+    assert {kind for part in with_relu for kind in after_depthwise(part)} == {nn.ReLU}
+    assert {kind for part in separable for kind in after_depthwise(part)} == {nn.Identity}
+    assert len(after_depthwise(model)) == len(with_relu) + len(separable)
+
+
+def test_the_block_ends_in_a_relu_after_the_pointwise_kernel():
     kinds = [type(part) for part in DepthwiseSeparable(4, 8).modules() if not [*part.children()]]
     assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.Identity, nn.Conv2d, nn.BatchNorm2d, nn.ReLU]

@@ -4,6 +4,10 @@ ContextNet's two branches with their first layers in common. Three halvings are 
 there detail goes straight to the fusion, context through inverted bottlenecks and averages over
 parts of the image.
 
+No ReLU stands between a depthwise and its 1x1 convolution: "we omit the nonlinearity between
+depthwise and pointwise convolutions" (section 3.2.1). The one depthwise convolution with a ReLU is
+that of the fusion, as the paper's table of it says.
+
 Departures: the auxiliary losses of the paper are left out, whose heads are not in the 1,135,858
 parameters that comparisons quote. The implementation counted there loses a row and a column at the
 first convolution. Here it is padded, so that sizes halve as in the paper.
