@@ -15,7 +15,7 @@ from bmis.config import ModelInfo, RuntimeOptions, TrainConfig
 from bmis.data.cases import Dataset
 from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fingerprint
 from bmis.data.folder import open_dataset
-from bmis.errors import BmisError, DataError, TrainingInterrupted
+from bmis.errors import BmisError, DataError, TrainingInterrupted, is_out_of_memory
 from bmis.evaluate.run import Scores, evaluate_model
 from bmis.metrics import METRICS
 from bmis.models import find_method
@@ -54,14 +54,20 @@ def run_trial(spec: TrialSpec) -> Record:
     except TrainingInterrupted:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, BmisError):  # unforeseen: the log holds the traceback
-            _log.exception("%s failed", spec.trial)
-            reason = f"{type(error).__name__}: {reason}"
-        return _make_record(spec, status="failed", reason=reason)
+        return _make_record(spec, status="failed", reason=_reason(spec, error))
     if not spec.keep:
         shutil.rmtree(spec.work, ignore_errors=True)
     return record
+
+
+def _reason(spec: TrialSpec, error: Exception) -> str:
+    """One line on why a trial failed; the log holds the traceback of what was not foreseen."""
+    if isinstance(error, BmisError):
+        return " ".join(str(error).split())
+    _log.error("%s failed", spec.trial, exc_info=error)
+    if is_out_of_memory(error):
+        return "not enough memory; choose a smaller size or a larger machine"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def _run(spec: TrialSpec) -> Record:
