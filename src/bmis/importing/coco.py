@@ -15,6 +15,7 @@ from bmis.importing.settings import ImportOptions
 from bmis.importing.shapes import Fill, Mask, Shape, Size, outlines, painter
 from bmis.importing.source import Draw, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
+from bmis.system.reading import open_file
 
 _START = 2**16  # bytes in which a file of COCO names one of its lists
 
@@ -57,11 +58,11 @@ def is_coco(tree: Tree) -> bool:
 
 def _looks_like_coco(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             start = stream.read(_START)
             stream.seek(max(0, path.stat().st_size - _START))
             text = start + stream.read(_START)
-    except OSError:
+    except (OSError, DataError):
         return False
     return b'"shapes"' not in start and any(
         name in text for name in (b'"annotations"', b'"categories"')

@@ -28,6 +28,7 @@ from bmis.importing.shapes import (
 )
 from bmis.importing.source import ClassList, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
+from bmis.system.reading import open_file
 
 _SHAPES = ("polygon", "mask", "box", "ellipse", "polyline", "points", "cuboid", "skeleton")
 _START = 2**12  # bytes in which a file of CVAT shows what it is
@@ -61,9 +62,9 @@ def is_cvat(tree: Tree) -> bool:
 
 def _looks_like_cvat(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             start = stream.read(_START)
-    except OSError:
+    except (OSError, DataError):
         return False
     return b"<annotations" in start
 
@@ -139,7 +140,7 @@ def _parse(path: Path) -> _Content:
     parser.EndElementHandler = handler.end
     parser.CharacterDataHandler = handler.text
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             parser.ParseFile(stream)
     except expat.ExpatError as error:
         raise DataError(f"{path}: cannot be read as XML ({error}); export it again") from error

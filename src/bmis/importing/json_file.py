@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from bmis.errors import DataError
+from bmis.system.reading import open_file
 
 _T = TypeVar("_T")
 MAX_BYTES = 2**30
@@ -57,7 +58,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: has more than {MAX_BYTES >> 20} MB; split it")
-        return path.read_bytes()
+        with open_file(path) as stream:
+            return stream.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 

@@ -25,7 +25,7 @@ from bmis.importing.shapes import (
 )
 from bmis.importing.source import ClassList, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
-from bmis.system.reading import read_text
+from bmis.system.reading import open_file, read_text
 
 _START = 2**12  # bytes in which a file of LabelMe shows what it is
 _IGNORED = "__ignore__"  # a label of LabelMe's own
@@ -58,9 +58,9 @@ def is_labelme(tree: Tree) -> bool:
 
 def _looks_like_labelme(path: Path) -> bool:
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             start = stream.read(_START)
-    except OSError:
+    except (OSError, DataError):
         return False
     return b'"shapes"' in start
 

@@ -22,6 +22,7 @@ from bmis.data.formats.limits import MAX_PIXELS
 from bmis.data.formats.raster import DecodedImage, decode
 from bmis.data.images import IMAGE_SUFFIXES, read_image
 from bmis.errors import DataError
+from bmis.system.reading import open_file
 
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".webp")
 _JPEG = b"\xff\xd8\xff"
@@ -200,7 +201,7 @@ def _opened(path: Path, *, decoded: bool = True) -> Iterator[ImageFile]:
     opener = next((plugin for magic, plugin in _OPENERS if start.startswith(magic)), None)
     if opener is None:
         raise DataError(f"{path}: not a picture that is known; convert it to PNG")
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         try:
             image = opener(stream)
             _check_size(image)
@@ -224,14 +225,14 @@ def _check_size(image: ImageFile) -> None:
 
 def _first_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             return stream.read(8)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _white_is_zero(path: Path) -> bool:
-    with path.open("rb") as stream, TiffImageFile(stream) as image:
+    with open_file(path) as stream, TiffImageFile(stream) as image:
         return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
