@@ -63,9 +63,9 @@ SNIPPETS = {
     "activations": "a = Relu(image) b = Sigmoid(a) c = Erf(b) d = HardSwish(c) e = Neg(d) "
     "f = LeakyRelu(e) g = Clip(f, half) logits = HardSigmoid(g)",
     "arithmetic": "a = Add(image, half) b = Sub(a, channels) c = Mul(b, b) d = Max(c, half) "
-    "logits = Div(d, half)",
+    "m = Min(d, half) logits = Div(m, half)",
     "choices": "a = Greater(image, half) b = Less(image, half) c = Equal(a, b) d = Not(c) "
-    "e = And(a, d) logits = Where(e, image, half)",
+    "g = GreaterOrEqual(image, half) e = And(g, d) logits = Where(e, image, half)",
     "ReduceMean": "logits = ReduceMean<keepdims=1>(image, last)",
     "other reductions": "a = ReduceSum<keepdims=0>(image, i3) b = ReduceMax<keepdims=0>(a, i2) "
     "logits = ReduceLogSumExp<keepdims=1>(b, i1)",

@@ -96,3 +96,19 @@ def test_candidates_have_their_float_weights_packed(graph, images, monkeypatch):
     makers = {name: node.op_type for node in found.graph.graph.node for name in node.output}
     kinds = [makers.get(n.input[1]) for n in found.graph.graph.node if n.op_type == "Conv"]
     assert {*kinds} == {"DequantizeLinear", "Mul"}  # Mul: one of int8 and its scale
+
+
+def test_arithmetic_of_shapes_stays_exact(images):
+    """An index that is off by one of 255 steps reads another pixel."""
+    text = (
+        '<ir_version: 10, opset_import: ["" : 18]> t (float[N,3,32,32] image) => '
+        "(float[N,3,32,32] logits) { s = Shape<start=2, end=3>(image) f = Cast<to=1>(s) "
+        "g = Mul(f, f) a = Relu(image) logits = Mul(a, g) }"
+    )
+    model = onnx.parser.parse_model(text)
+    for number, node in enumerate(model.graph.node):
+        node.name = f"node {number}"
+    int8 = quantise(model, images, lambda _: 0.0).graph
+    makers = {name: node.op_type for node in int8.graph.node for name in node.output}
+    (mul,) = (node for node in int8.graph.node if node.output[0] == "g")
+    assert [makers.get(name) for name in mul.input] == ["Cast", "Cast"]

@@ -57,8 +57,26 @@ def _pointwise(names: Mapping[str, Any], inputs: int, kind: str = "") -> dict[st
 _REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceLogSumExp")
 OPERATORS: Final[Mapping[str, Operator]] = {
     **_pointwise({"Abs": np.abs, "Floor": np.floor, "Neg": np.negative, "Sign": np.sign}, 1),
-    **_pointwise({"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Max": np.maximum}, 2),
-    **_pointwise({"Equal": np.equal, "Greater": np.greater, "Less": np.less}, 2, "bool"),
+    **_pointwise(
+        {
+            "Add": np.add,
+            "Sub": np.subtract,
+            "Mul": np.multiply,
+            "Max": np.maximum,
+            "Min": np.minimum,
+        },
+        2,
+    ),
+    **_pointwise(
+        {
+            "Equal": np.equal,
+            "Greater": np.greater,
+            "Less": np.less,
+            "GreaterOrEqual": np.greater_equal,
+        },
+        2,
+        "bool",
+    ),
     **_pointwise({"And": np.logical_and}, 2, "bool"),
     **_pointwise({"Not": np.logical_not}, 1, "bool"),
     **_pointwise({"Where": np.where}, 3),

@@ -79,7 +79,16 @@ _BINARY = {
 OPERATORS: Final[Mapping[str, Operator]] = {
     **_pointwise(_UNARY, 1, attributes={}),
     **_pointwise(_BINARY, 2),
-    **_pointwise({"Equal": np.equal, "Greater": np.greater, "Less": np.less}, 2, "bool"),
+    **_pointwise(
+        {
+            "Equal": np.equal,
+            "Greater": np.greater,
+            "Less": np.less,
+            "GreaterEqual": np.greater_equal,
+        },
+        2,
+        "bool",
+    ),
     **_pointwise({"LogicalAnd": np.logical_and}, 2, "bool"),
     **_pointwise({"LogicalNot": np.logical_not}, 1, "bool", {}),
     **_pointwise({"Select": np.where}, 3),

@@ -151,9 +151,12 @@ def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
     """The nodes that can be quantised."""
     constants = {tensor.name: tensor for tensor in graph.graph.initializer}
     attention = _attention(graph, set(constants))
+    features = _features(graph)
     for node in graph.graph.node:
         if node.op_type not in _OPERATORS or node.name in attention:
             continue
+        if not features & {*node.output}:
+            continue  # shapes and indices, of which not one may be off
         weights = [constants[name] for name in node.input if name in constants]
         if node.op_type == "Conv" and weights and list(weights[0].dims[:2]) == [1, 1]:
             continue  # on the means of the channels: few numbers, and a sigmoid follows
@@ -162,6 +165,15 @@ def _candidates(graph: "onnx.ModelProto") -> Iterator["onnx.NodeProto"]:
         if node.op_type in ("Add", "Mul") and weights:
             continue  # factors of a norm, for which one range of all channels is too coarse
         yield node
+
+
+def _features(graph: "onnx.ModelProto") -> set[str]:
+    """The values that depend on what is in the image, not on its size alone."""
+    found = {value.name for value in graph.graph.input}
+    for node in graph.graph.node:
+        if node.op_type != "Shape" and found & {*node.input}:
+            found |= {*node.output}
+    return found
 
 
 def _widens_channels(weight: "onnx.TensorProto", node: "onnx.NodeProto") -> bool:
