@@ -122,9 +122,9 @@ def test_the_commands_are_those_listed(capsys):
     ("argv", "message"),
     [
         ([], "COMMAND; see `bmis --help`"),
-        (["trian"], "unknown command 'trian' (did you mean 'train'?); available: inspect, "),
+        (["trian"], "unknown command 'trian' (did you mean 'train'?); available: import, inspect, "),
         (["-v", "modles", "--json"], "unknown command 'modles' (did you mean 'models'?)"),
-        (["xyz"], "unknown command 'xyz'; available: inspect, "),
+        (["xyz"], "unknown command 'xyz'; available: import, inspect, "),
         (["--speed", "train", "d"], "unrecognized arguments: --speed"),
         (["train"], "DATA; see `bmis train --help`"),
         (["train", "d", "--epoch-s", "3"], "unrecognized arguments: --epoch-s"),
