@@ -84,6 +84,7 @@ SNIPPETS = {
     "Gather": "logits = Gather<axis=1>(image, places)",
     "GatherND": "logits = GatherND(image, spots)",
     "ScatterND": "logits = ScatterND(image, spots, updates)",
+    "a quantised bias": "b = DequantizeLinear(small, step, zero32) logits = Add(image, b)",
     "quantised": "a = QuantizeLinear(image, half, zero) logits = DequantizeLinear(a, half, zero)",
 }  # fmt: skip
 CONSTANTS |= {"rows2": np.array([24, 8]), "zero64": np.int64(0)}
@@ -187,6 +188,9 @@ CONSTANTS |= {
     "square": np.ones((4, 4, 3, 3), np.float32),
     "matrix4": np.ones((2, 3, 3, 3), np.float32),
     "eight5": np.ones((5, 1, 1, 1), np.float32),
+    "small": np.arange(8, dtype=np.int32),
+    "step": np.ones(1, np.float32),
+    "zero32": np.int32(0),
     "attended": np.array([1, 2, 12, 8]),
     "ones": np.ones(4, np.int64),
     "minus": np.array([0, 0, -1, 0, 0, 0, 0, 0]),
@@ -226,3 +230,12 @@ def test_openvino_sees_no_wild_numbers_either(snippet, before, after, match):
     xml, weights = to_openvino(graph(snippet))
     with pytest.raises(BundleError, match=match):
         openvino_work(xml, changed(weights, before, after))
+
+
+def test_what_is_made_of_weights_alone_is_given_back_when_it_is_used_up(monkeypatch):
+    weights = np.ones(10**6, np.int8)
+    text = "a = Cast<to=1>(packed) b = Mul(a, half) c = Mul(b, half) d = ReduceMax(c) "
+    monkeypatch.setitem(CONSTANTS, "packed", weights)
+    found = work(graph(text + "logits = Add(image, d)"))
+    image = 4 * np.prod(IMAGE)
+    assert found.bytes == image + 2 * 4 * weights.size  # a factor and the product, at a time

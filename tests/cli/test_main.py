@@ -122,7 +122,7 @@ def test_the_commands_are_those_listed(capsys):
     ("argv", "message"),
     [
         ([], "COMMAND; see `bmis --help`"),
-        (["trian"], "unknown command 'trian' (did you mean 'train'?); available: import, inspect, "),
+        (["trian"], "unknown command 'trian' (did you mean 'train'?); available: import, "),
         (["-v", "modles", "--json"], "unknown command 'modles' (did you mean 'models'?)"),
         (["xyz"], "unknown command 'xyz'; available: import, inspect, "),
         (["--speed", "train", "d"], "unrecognized arguments: --speed"),

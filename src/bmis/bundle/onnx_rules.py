@@ -136,11 +136,13 @@ def _instance_norm(_: Node, inputs: Inputs) -> list[Value]:
 def _steps(node: Node, inputs: Inputs) -> Value:
     """Check the scale and zero point of a quantised tensor; gives the tensor."""
     value, scale = shapes.need(*inputs[:2])
-    axis = node.attributes.get("axis", 1)
-    if scale.shape and scale.shape != (value.shape[shapes.axes_of([axis], len(value.shape))[0]],):
-        raise ValueError(f"{scale.shape} scales of {value.shape}")
-    if len(inputs) > 2 and inputs[2] and inputs[2].shape != scale.shape:
-        raise ValueError(f"{inputs[2].shape} zero points of {scale.shape} scales")
+    if scale.shape not in ((), (1,)):  # of which engines use one for all, whatever the axis
+        (axis,) = shapes.axes_of([node.attributes.get("axis", 1)], len(value.shape))
+        if scale.shape != value.shape[axis : axis + 1]:
+            raise ValueError(f"{scale.shape} scales of {value.shape}")
+    zero = inputs[2] if len(inputs) > 2 else None
+    if zero and zero.shape != scale.shape and (zero.size, scale.size) != (1, 1):
+        raise ValueError(f"{zero.shape} zero points of {scale.shape} scales")
     return value
 
 

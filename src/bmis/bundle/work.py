@@ -14,6 +14,7 @@ from bmis.errors import BundleError
 # so much for any image
 _BYTES_A_PIXEL, _LEAST_BYTES = 1 << 14, 1 << 28
 _WORK_A_PIXEL, _LEAST_WORK = 2 * 10**7, 10**10
+_UNPACKED = 4  # times the bytes of weights in int8, when they are float32
 _MOST_NODES = 50_000  # a large transformer has a tenth of them
 
 
@@ -67,8 +68,10 @@ class _Count:
         self._uses[graph.logits] += 1
         self._size = f"{image[1]}x{image[2]} pixels"
         pixels = image[1] * image[2]
-        self._most_bytes = _LEAST_BYTES + _BYTES_A_PIXEL * pixels
+        weights = sum(value.bytes for value in graph.constants.values())
+        self._most_bytes = _LEAST_BYTES + _BYTES_A_PIXEL * pixels + _UNPACKED * weights
         self._most_work = _LEAST_WORK + _WORK_A_PIXEL * pixels
+        self._loaded = set[str]()
         self._live = self._peak = self._work = 0
         self._add([(graph.image, Value(np.dtype("float32"), (1, *image)))])
 
@@ -93,6 +96,8 @@ class _Count:
         if len(outputs) < len(node.outputs):
             raise BundleError(_misfit(node, ValueError(f"{len(node.outputs)} outputs")))
         fixed = all(value is None or value.fixed for value in inputs)
+        if not fixed:
+            self._loaded |= {*node.inputs}
         named = zip(node.outputs, outputs, strict=False)
         self._add([(name, value._replace(fixed=fixed)) for name, value in named])
         self._free(node)
@@ -112,11 +117,13 @@ class _Count:
                 raise BundleError(f"takes {found} {what} for {self._size}, the limit is {most}")
 
     def _free(self, node: Node) -> None:
-        """Give back what no later node needs; what follows from constants stays."""
+        """Give back what no later node needs; what is made of weights once, on loading, stays."""
         for name in {*node.inputs, *node.outputs} - {""}:
             self._uses[name] -= name in node.inputs
-            unused = self._uses[name] <= 0 and name not in self._graph.constants
-            if unused and not self._values[name].fixed:
+            kept = name in self._graph.constants or (
+                self._values[name].fixed and name in self._loaded
+            )
+            if self._uses[name] <= 0 and not kept:
                 self._live -= self._values[name].bytes
 
 
