@@ -325,7 +325,7 @@ def test_scores_inside_fields_of_view_are_recorded_and_not_mixed_with_others(dat
     out = tmp_path / "out"
     before = compare_methods(settings(data), out=out).records[0].data
     shutil.copytree(data / "masks", data / "fov")
-    with pytest.raises(DataError, match="or had other images or fields of view; choose another"):
+    with pytest.raises(DataError, match="has changed since: other fields of view; restore"):
         compare_methods(settings(data), out=out)
     (inside,) = compare_methods(settings(data), out=tmp_path / "inside").records
     assert (before["fields_of_view"], inside.data["fields_of_view"]) == (0, 1)
