@@ -37,9 +37,9 @@ def windows(
         sides, kernel, strides, pads, dilations, strict=True
     ):
         left = side + before + after - (size - 1) * dilation - 1
-        if left < 0 or size < 1:
-            raise ValueError(f"a window of {size} on {side}")
         count = (ceil if up else floor)(left / stride) + 1
+        if count < 1 or size < 1:
+            raise ValueError(f"a window of {size} on {side}")
         # a window that begins in the empty pixels after the end does not count
         found.append(count - (up and (count - 1) * stride >= side + before))
     return found
