@@ -132,4 +132,4 @@ def test_names_in_warnings_and_logs_make_no_lines_of_their_own(capsys):
     logging.getLogger("bmis").warning("%s", "b\n\x1b[31m\u202e")
     sys.stderr.write(warnings.formatwarning("c\nd\x07", UserWarning, "", 1))
     lines = capsys.readouterr().err.splitlines()
-    assert lines == ["bmis: a?bmis: all is well", "b??[31m?", "bmis: c d?"]
+    assert lines == ["bmis: a?bmis: all is well", "bmis: b??[31m?", "bmis: c d?"]

@@ -4,9 +4,12 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bmis.errors import printable
+
+if TYPE_CHECKING:
+    import logging
 
 _NAMED = 10  # images that a warning names
 _WIDE = 140  # columns, where nobody says how many there are
@@ -202,9 +205,15 @@ def set_up_messages(*, verbose: bool) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.|tifffile")
     logger = logging.getLogger("bmis")
     handler = logging.StreamHandler(_Stderr())
-    handler.format = lambda record: printable(record.getMessage())  # type: ignore[method-assign]
+    handler.format = _format  # type: ignore[method-assign]
     logger.handlers = [handler]  # one, however often this is called
     logger.setLevel(logging.INFO if verbose or not sys.stderr.isatty() else logging.WARNING)
+
+
+def _format(record: "logging.LogRecord") -> str:
+    """One line; a warning begins as an error does, so that readers know who speaks."""
+    prefix = "bmis: " if record.levelname == "WARNING" else ""
+    return prefix + printable(record.getMessage())
 
 
 def _one_line(message: object) -> str:

@@ -83,7 +83,7 @@ def log_licence(name: str, licence: str) -> None:
     if shown.get(name) == licence:
         return
     _log.warning(
-        "bmis: %s: not a medical device; licence of the images it was trained on: %s "
+        "%s: not a medical device; licence of the images it was trained on: %s "
         "(this is shown once)",
         name,
         licence,
