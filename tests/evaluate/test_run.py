@@ -455,7 +455,7 @@ def in_one_line(text):
 def test_the_terminal_table_shows_numbers_intervals_and_units(run):
     text = render(evaluate_model(run))
     assert "bmis on data, test: 6 images" in text
-    outcomes = "3 present, 1 missed, 1 false alarm; empty, rightly: 1"
+    outcomes = "3 present, 1 missed, 1 false alarm; correctly empty: 1"
     assert f"{outcomes} hd95 and assd in px, nsd within 2 px" in in_one_line(text)
     line = next(line for line in text.splitlines() if line.startswith("dice "))
     assert "0.4583" in line
@@ -497,7 +497,7 @@ def test_empty_images_are_counted_apart_in_the_terminal_table(run):
     scores = evaluate_model(run)
     text = render(scores)
     assert "with foreground" in text.splitlines()[1]
-    assert "empty, rightly: 1" in text
+    assert "correctly empty: 1" in text
     assert f"{scores.summary['cases_with_foreground']['dice']['mean']:.4f}" in text
 
 
@@ -507,14 +507,14 @@ def test_nothing_found_in_images_that_show_nothing_is_no_perfect_score(tmp_path,
     assert scores.summary["cases"]["dice"]["mean"] is None
     text = render(scores)
     assert "1.0000" not in text
-    assert "foreground none; empty, rightly: 2" in text
+    assert "foreground none; correctly empty: 2" in text
     assert "none of the 2 images of split 'test' shows any foreground" in caplog.text
 
 
 def test_a_network_that_finds_nothing_has_collapsed(tmp_path, run, caplog):
     data = write_data(tmp_path / "missed", {c: (EMPTY, square(4, 4)) for c in "ab"})
     evaluate_model(run, data=data)
-    assert "bmis collapsed: in every image nothing is cup; its means say nothing" in caplog.text
+    assert "bmis collapsed: it finds no cup in any image; its means say nothing" in caplog.text
 
 
 def test_another_split_than_that_of_the_training_is_warned_of(data, run, monkeypatch, caplog):

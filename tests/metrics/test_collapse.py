@@ -19,7 +19,7 @@ def test_nothing_and_everything():
     nothing, everything = np.zeros_like(TRUTH), np.ones_like(TRUTH)
     assert collapsed_classes(summary(nothing, nothing)) == {"cup": "nothing"}
     assert collapsed_classes(summary(everything, everything)) == {"cup": "everything"}
-    assert describe_collapse(summary(nothing)) == "collapsed: in every image nothing is cup"
+    assert describe_collapse(summary(nothing)) == "collapsed: it finds no cup in any image"
 
 
 def test_one_class_of_two():

@@ -18,8 +18,9 @@ from bmis.data.images import read_image, read_mask, write_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model
-from bmis.predict.folder import Prediction, Predictor, predict_masks, write_masks
+from bmis.predict.folder import Prediction, predict_masks, write_masks
 from bmis.predict.ood import describe, fit_ood_reference
+from bmis.predict.predictor import Predictor
 from helpers.fakes import Brightness, info
 
 SIZES = ((24, 40), (40, 24), (32, 32), (65, 33), (8, 90), (50, 50), (31, 31))

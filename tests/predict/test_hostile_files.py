@@ -10,7 +10,8 @@ import bmis.predict.folder
 from bmis.data.image_files import find_images
 from bmis.data.images import read_image, write_image
 from bmis.errors import DataError
-from bmis.predict.folder import Predictor, write_masks
+from bmis.predict.folder import write_masks
+from bmis.predict.predictor import Predictor
 from helpers.fakes import Brightness, info
 
 

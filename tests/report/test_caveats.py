@@ -51,8 +51,8 @@ def test_collapsed_networks_and_images_that_are_rightly_empty_are_counted(tmp_pa
     summary = summarise_cases([score_case(truth, t, 2) for t in masks], ["background", "polyp"])
     write_record(tmp_path, make_record(summary=summary))
     collapsed, empty = warnings(read_results(tmp_path))
-    assert "bmis on polyps, seed 0 collapsed: in every image nothing is polyp." in collapsed
-    assert "(empty, rightly: bmis 2 at most in a trial)" in empty
+    assert "bmis on polyps, seed 0 collapsed: it finds no polyp in any image." in collapsed
+    assert "(correctly empty: bmis 2 at most in a trial)" in empty
 
 
 def warned(folder, *changes):

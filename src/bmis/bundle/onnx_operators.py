@@ -1,6 +1,6 @@
 """The ONNX operators that ``bmis export`` writes, with the attributes that it gives them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -19,8 +19,6 @@ from bmis.bundle.operators import (
 )
 
 _SIDE = 1024  # of a kernel, its steps and the empty pixels around a map
-
-
 _AXIS = whole(-8, 7)
 _FLAG = one_of(0, 1)
 _PLACES: dict[str, Check] = {
@@ -41,10 +39,6 @@ _RESIZE: dict[str, Check] = {
     "keep_aspect_ratio_policy": one_of("stretch"),
     **dict.fromkeys(("antialias", "exclude_outside"), _FLAG),
 }
-
-
-def _all(names: Sequence[str], operator: Operator) -> dict[str, Operator]:
-    return dict.fromkeys(names, operator)
 
 
 def _pointwise(names: Mapping[str, Any], inputs: int, kind: str = "") -> dict[str, Operator]:
@@ -80,7 +74,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     **_pointwise({"And": np.logical_and}, 2, "bool"),
     **_pointwise({"Not": np.logical_not}, 1, "bool"),
     **_pointwise({"Where": np.where}, 3),
-    **_all(("Erf", "HardSwish", "Relu", "Sigmoid"), Operator(layers.like_first, (1, 1))),
+    **dict.fromkeys(("Erf", "HardSwish", "Relu", "Sigmoid"), Operator(layers.like_first, (1, 1))),
     "Clip": Operator(layers.like_first, (1, 3)),
     "HardSigmoid": Operator(layers.like_first, (1, 1), {"alpha": real(0, 1), "beta": real(0, 1)}),
     "LeakyRelu": Operator(layers.like_first, (1, 1), {"alpha": real(0, 1)}),
@@ -123,7 +117,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "InstanceNormalization": Operator(
         RULES["InstanceNormalization"], (3, 3), {"epsilon": real(0, 1)}
     ),
-    **_all(
+    **dict.fromkeys(
         _REDUCTIONS,
         Operator(RULES["Reduce"], (1, 2), {"keepdims": _FLAG, "noop_with_empty_axes": one_of(0)}),
     ),

@@ -20,8 +20,6 @@ from bmis.bundle.operators import (
 )
 
 _SIDE = 1024  # of a kernel, its steps and the empty pixels around a map
-
-
 _TRUTH = one_of("true", "false")
 _NO_PADS = one_of("0, 0, 0, 0", "0", "0,0,0,0")
 _NUMPY: Mapping[str, Check] = {"auto_broadcast": one_of("numpy")}

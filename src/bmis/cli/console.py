@@ -212,7 +212,7 @@ def set_up_messages(*, verbose: bool) -> None:
 
 def _format(record: "logging.LogRecord") -> str:
     """One line; a warning begins as an error does, so that readers know who speaks."""
-    prefix = "bmis: " if record.levelname == "WARNING" else ""
+    prefix = "" if record.levelname in ("DEBUG", "INFO") else "bmis: "
     return prefix + printable(record.getMessage())
 
 

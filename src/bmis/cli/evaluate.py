@@ -99,7 +99,7 @@ def render(scores: "Scores") -> str:
     outcomes = dict(summary["outcomes"])
     empty = outcomes.pop("correctly_empty")
     counts = [f"{n} {word.replace('_', ' ')}" for word, n in outcomes.items() if n] or ["none"]
-    apart = f"; empty, rightly: {empty}" if empty else ""
+    apart = f"; correctly empty: {empty}" if empty else ""
     known = f"{scores.fields_of_view} of {len(scores.cases)} images"
     inside = f"\n{known} counted inside their field of view"
     several = foreground if len(foreground) > 1 else ()

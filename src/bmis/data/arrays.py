@@ -1,11 +1,12 @@
-"""Images that come as NumPy arrays, as tensors, or as anything else that becomes an array."""
+"""Images from whatever a user may give: paths, NumPy arrays, tensors."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.images import Image
+from bmis.data.images import Image, read_image
 from bmis.errors import DataError
 
 _CHANNELS = (1, 3)
@@ -13,6 +14,26 @@ _WANTED = (
     "pixels (H, W), (H, W, C) or (C, H, W) with C = 1 or 3, RGB where in colour, uint8 or floats "
     "in 0..1"
 )
+
+
+def to_image(image: Any) -> Image:
+    """Read an image from whatever a user may give.
+
+    Args:
+        image: An ``Image``, the path of a file, or an array of ``image_from_array``.
+
+    Raises:
+        DataError: The file or the array is not an image.
+
+    Example:
+        >>> to_image("photo.png").pixels.shape, to_image(np.zeros((8, 9))).pixels.shape
+        ((64, 64, 3), (8, 9, 1))
+    """
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, Path | str):
+        return read_image(Path(image))
+    return image_from_array(image)
 
 
 def image_from_array(array: Any) -> Image:

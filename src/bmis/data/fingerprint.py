@@ -1,12 +1,12 @@
 """Short texts that tell two states of a data set apart: how it is divided, and what it holds."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from hashlib import blake2b, sha256
 from pathlib import Path
 
 from bmis.data.cases import Case, Dataset
 from bmis.errors import DataError
+from bmis.system.reading import once_per_file, open_file
 
 _DIGITS = 16  # of a fingerprint, in hexadecimal
 PARTS = ("images", "masks", "fields of view", "classes, channels or spacing")
@@ -84,20 +84,16 @@ def _hash(pieces: Iterable[bytes]) -> str:
 def _describe(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
     """Id and hash of each file; its name counts only where an image has several masks."""
     for name, path in sorted(files):
+        yield f"{name}\t{_hash_file(path)}".encode(errors="surrogateescape")
+
+
+@once_per_file
+def _hash_file(path: Path) -> str:
+    digest = blake2b()
+    with open_file(path) as stream:
         try:
-            state = path.stat()
-            digest = _hash_file(path.absolute(), state.st_size, state.st_mtime_ns)
+            while piece := stream.read(2**20):
+                digest.update(piece)
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-        yield f"{name}\t{digest}".encode(errors="surrogateescape")
-
-
-@lru_cache(maxsize=200_000)
-def _hash_file(path: Path, size: int, modified: int) -> str:
-    """The hash of a file, read once as long as its size and time stay (the trials share it)."""
-    del size, modified  # of the key only
-    with path.open("rb") as stream:
-        digest = blake2b()
-        while piece := stream.read(2**20):
-            digest.update(piece)
+            raise DataError(f"{path}: cannot be read ({error.strerror}); copy it again") from error
     return digest.hexdigest()[:_DIGITS]

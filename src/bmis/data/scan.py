@@ -1,7 +1,6 @@
 """What can only be found by reading all files: the numbers of classes and channels."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from bmis.data.labels import count_classes, value_counts
 from bmis.errors import DataError
 from bmis.system.pipeline import each
 from bmis.system.progress import track
+from bmis.system.reading import once_per_file
 
 _COLOURED = 24  # difference between channels that is too large for JPEG noise
 _MARKS = 0.02  # largest share of the pixels in burnt-in marks
@@ -35,6 +35,7 @@ def scan_classes(masks: Sequence[Path]) -> int:
     return count_classes(track(each(values, masks), "reading masks", total=len(masks)))
 
 
+@once_per_file
 def mask_values(path: Path) -> tuple[int, ...]:
     """The values of a mask, rising; a file that did not change since is not read again.
 
@@ -45,21 +46,11 @@ def mask_values(path: Path) -> tuple[int, ...]:
         >>> mask_values(Path("polyps/masks/endoscopy_0001.png"))
         (0, 255)
     """
-    try:
-        state = path.stat()
-    except OSError:
-        return tuple(value_counts(read_mask(path)))  # which says what is wrong
-    return _mask_values(path.absolute(), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=200_000)
-def _mask_values(path: Path, size: int, modified: int) -> tuple[int, ...]:
-    del size, modified  # of the key only
     return tuple(value_counts(read_mask(path)))
 
 
 def foreground_values(masks: Sequence[Path]) -> frozenset[int]:
-    """The values above 0 of the masks of one image; 255 is 1. None where a mask is unreadable.
+    """The values above 0 of the masks of one image; 255 is 1. Empty where a mask is unreadable.
 
     Example:
         >>> sorted(foreground_values([Path("polyps/masks/endoscopy_0001.png")]))

@@ -73,6 +73,6 @@ def _empty_splits(root: Path, cases: Sequence[Case]) -> list[str]:
         if chosen and not any(foreground_values(case.masks) for case in chosen):
             problems.append(
                 f"{root}: none of the {len(chosen)} images of split {split!r} shows any "
-                f"foreground, so {_CONSEQUENCES[split]}; divide the images otherwise"
+                f"foreground, so {_CONSEQUENCES[split]}; make another split"
             )
     return problems

@@ -179,7 +179,7 @@ def _units(
 
 def _rarest_first(units: Sequence[_Unit]) -> list[int]:
     counts = Counter(index for unit in units for index in unit.classes)
-    return sorted(counts, key=lambda index: (-counts[index], index))[::-1]
+    return sorted(counts, key=lambda index: (counts[index], -index))
 
 
 def _share_class(index: int, hands: dict[str, list[_Unit]]) -> None:

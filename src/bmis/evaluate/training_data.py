@@ -192,8 +192,8 @@ def _check_split(source: TrainingData, name: str, cases: Sequence[Case], info: M
     trained_on = known.get("split_fingerprint")  # bundles of earlier versions have none
     if same and trained_on and trained_on != split_fingerprint(cases):
         _log.warning(
-            "%s: is divided into other splits than in the training (other images, masks or "
-            "splits.csv), so training images may be among those of the test split",
+            "%s: is split differently than it was for the training (images, masks or splits.csv "
+            "have changed), so training images may be among those of the test split",
             source.root,
         )
 

@@ -108,7 +108,7 @@ def _shapes(model: SegmentationModel, *, any_size: bool) -> tuple[dict[int, Any]
 
 def _export(model: SegmentationModel, images: torch.Tensor, shapes: tuple[dict[int, Any]]) -> Any:
     """The network as the exporter's own kind of graph (onnx_ir)."""
-    with torch.no_grad():  # a fifth faster: nothing is traced for gradients
+    with torch.no_grad():  # faster: nothing is traced for gradients
         program = torch.export.export(model, (images,), dynamic_shapes=shapes)
         exported = torch.onnx.export(
             program,

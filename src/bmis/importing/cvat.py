@@ -28,7 +28,7 @@ from bmis.importing.shapes import (
 )
 from bmis.importing.source import ClassList, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
-from bmis.system.reading import open_file
+from bmis.system.reading import first_bytes, open_file
 
 _SHAPES = ("polygon", "mask", "box", "ellipse", "polyline", "points", "cuboid", "skeleton")
 _START = 2**12  # bytes in which a file of CVAT shows what it is
@@ -61,12 +61,7 @@ def is_cvat(tree: Tree) -> bool:
 
 
 def _looks_like_cvat(path: Path) -> bool:
-    try:
-        with open_file(path) as stream:
-            start = stream.read(_START)
-    except (OSError, DataError):
-        return False
-    return b"<annotations" in start
+    return b"<annotations" in first_bytes(path, _START)
 
 
 def read_cvat(tree: Tree, options: ImportOptions) -> Source:

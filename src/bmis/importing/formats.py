@@ -35,8 +35,8 @@ _TABLE = {
     "yolo": Format("YOLO outlines", yolo.is_yolo, yolo.read_yolo),
     "cvat": Format("CVAT annotations", cvat.is_cvat, cvat.read_cvat),
     "voc": Format("masks in colours", voc.is_voc, voc.read_voc),
-    "drive": Format("DRIVE as it is published", retina.is_drive, retina.read_drive),
-    "hrf": Format("HRF as it is published", retina.is_hrf, retina.read_hrf),
+    "drive": Format("DRIVE as it is published", retina.DRIVE.detect, retina.DRIVE.read),
+    "hrf": Format("HRF as it is published", retina.HRF.detect, retina.HRF.read),
     "one-hot": Format("one mask a class", mask_folders.is_one_hot, mask_folders.read_one_hot),
     "masks": Format("pictures of masks", mask_folders.has_masks, mask_folders.read_masks),
 }

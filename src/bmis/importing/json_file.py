@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from bmis.errors import DataError
-from bmis.system.reading import open_file
+from bmis.system.reading import read_bytes
 
 _T = TypeVar("_T")
 MAX_BYTES = 2**30
@@ -26,7 +26,7 @@ def read_json(path: Path, kind: type[_T]) -> _T:
         >>> read_json(Path("a.json"), dict[str, list[float | None] | dict])
         {'a': [1.0, None], 'b': {}}
     """
-    data = read_bytes(path)
+    data = read_bytes(path, limit=MAX_BYTES)
     try:
         return msgspec.json.decode(data, type=kind)
     except RecursionError as error:
@@ -43,25 +43,6 @@ def read_json(path: Path, kind: type[_T]) -> _T:
     except (ValueError, msgspec.MsgspecError):
         reason = str(first).replace("`", "'")
         raise DataError(f"{path}: cannot be read as JSON of this kind ({reason})") from first
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of an annotation file.
-
-    Raises:
-        DataError: It cannot be read, or is larger than a gigabyte.
-
-    Example:
-        >>> len(read_bytes(Path("photo.png"))) > 0
-        True
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: has more than {MAX_BYTES >> 20} MB; split it")
-        with open_file(path) as stream:
-            return stream.read()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _null(_: str) -> None:

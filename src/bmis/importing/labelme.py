@@ -25,7 +25,7 @@ from bmis.importing.shapes import (
 )
 from bmis.importing.source import ClassList, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
-from bmis.system.reading import open_file, read_text
+from bmis.system.reading import first_bytes, read_text
 
 _START = 2**12  # bytes in which a file of LabelMe shows what it is
 _IGNORED = "__ignore__"  # a label of LabelMe's own
@@ -57,12 +57,7 @@ def is_labelme(tree: Tree) -> bool:
 
 
 def _looks_like_labelme(path: Path) -> bool:
-    try:
-        with open_file(path) as stream:
-            start = stream.read(_START)
-    except (OSError, DataError):
-        return False
-    return b'"shapes"' in start
+    return b'"shapes"' in first_bytes(path, _START)
 
 
 def read_labelme(tree: Tree, options: ImportOptions) -> Source:

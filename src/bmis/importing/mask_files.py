@@ -1,11 +1,13 @@
 """Sources whose masks are pictures: the masks are read, one rule is found, items are made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bmis.data.cases import Case
 from bmis.data.labels import class_names, wrong_size
 from bmis.data.pairs import Layout
 from bmis.errors import DataError
@@ -14,31 +16,6 @@ from bmis.importing.mask_values import MaskSet, survey_masks
 from bmis.importing.settings import ImportOptions
 from bmis.importing.shapes import Size
 from bmis.importing.source import Draw, Drawn, Item, Source, choose_classes
-
-
-@dataclass(frozen=True)
-class MaskedImage:
-    """An image and the files of its masks.
-
-    Attributes:
-        image: File of the image.
-        masks: Files of its masks. Where they overlap, the higher class wins.
-        split: Its split, where the source has splits.
-        group: Its group (a patient), where the source has groups.
-        stratum: Its stratum, where the source has strata.
-        field_of_view: File of its field of view, if any.
-
-    Example:
-        >>> MaskedImage(Path("a.png"), (Path("a_mask.png"),)).group is None
-        True
-    """
-
-    image: Path
-    masks: tuple[Path, ...]
-    split: str | None = None
-    group: str | None = None
-    stratum: str | None = None
-    field_of_view: Path | None = None
 
 
 def lost_masks(layout: Layout) -> list[DataError]:
@@ -55,7 +32,7 @@ def lost_masks(layout: Layout) -> list[DataError]:
 
 
 def masked_source(
-    images: Sequence[MaskedImage],
+    images: Sequence[Case],
     options: ImportOptions,
     failed: Sequence[DataError] = (),
     rule: Rule | None = None,
@@ -72,8 +49,8 @@ def masked_source(
         DataError: No mask can be read, or the values mean nothing that is known.
 
     Example:
-        >>> pair = MaskedImage(Path("photo.png"), (Path("polyps/masks/endoscopy_0001.png"),))
-        >>> masked_source([pair], ImportOptions()).classes
+        >>> case = Case("photo", Path("photo.png"), (Path("polyps/masks/endoscopy_0001.png"),))
+        >>> masked_source([case], ImportOptions()).classes
         ('background', 'foreground')
     """
     paths = [mask for one in images for mask in one.masks]
@@ -95,17 +72,24 @@ def masked_source(
     return Source(tuple(items), rule.classes, (*failed, *errors.values()), notes, used)
 
 
-def _item(one: MaskedImage, draw: Draw) -> Item:
+def _item(one: Case, draw: Draw) -> Item:
     return Item(one.image, one.masks[0], draw, one.split, one.group, one.stratum, one.field_of_view)
+
+
+def _converted(
+    path: Path, found: MaskSet, rule: Rule, size: Size
+) -> tuple[NDArray[np.uint8], list[str]]:
+    labels, notes = convert_mask(path, found, rule)
+    if labels.shape != size:
+        raise wrong_size(path, labels.shape, size)
+    return labels, notes
 
 
 def _merged(paths: Sequence[Path], found: MaskSet, rule: Rule) -> Draw:
     def draw(size: Size) -> Drawn:
         labels, notes = np.zeros(size, np.uint8), []
         for path in paths:
-            one, said = convert_mask(path, found, rule)
-            if one.shape != size:
-                raise wrong_size(path, one.shape, size)
+            one, said = _converted(path, found, rule, size)
             np.maximum(labels, one, out=labels)
             notes += said
         return Drawn(labels, tuple(notes))
@@ -160,9 +144,7 @@ def _stacked(parts: Sequence[tuple[int, Path]], found: MaskSet, rule: Rule) -> D
     def draw(size: Size) -> Drawn:
         labels, notes, covered = np.zeros(size, np.uint8), [], 0
         for label, path in parts:
-            one, said = convert_mask(path, found, rule)
-            if one.shape != size:
-                raise wrong_size(path, one.shape, size)
+            one, said = _converted(path, found, rule, size)
             covered += int(((labels > 0) & (one > 0)).sum()) if label else 0
             labels[one > 0] = label or labels[one > 0]
             notes += said

@@ -5,16 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bmis.data.cases import Case
 from bmis.data.description import read_description
 from bmis.data.pairs import is_mask_name, pair_files
 from bmis.data.tables import Row, read_table
 from bmis.errors import DataError
-from bmis.importing.mask_files import (
-    MaskedImage,
-    lost_masks,
-    masked_source,
-    one_hot_source,
-)
+from bmis.importing.mask_files import lost_masks, masked_source, one_hot_source
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import Source
 from bmis.importing.tree import Tree, split_of
@@ -83,7 +79,7 @@ def read_masks(tree: Tree, options: ImportOptions) -> Source:
         >>> len(source.items), source.classes
         (12, ('background', 'polyp'))
     """
-    images: list[MaskedImage] = []
+    images: list[Case] = []
     failed: list[DataError] = []
     twins = _twins(tree)
     for twin in twins:
@@ -98,7 +94,7 @@ def read_masks(tree: Tree, options: ImportOptions) -> Source:
 
 
 def _with_tables(
-    tree: Tree, images: Sequence[MaskedImage], options: ImportOptions, failed: list[DataError]
+    tree: Tree, images: Sequence[Case], options: ImportOptions, failed: list[DataError]
 ) -> Source:
     """The source, with what ``splits.csv``, ``dataset.yaml`` and ``fov/`` of bmis say about it."""
     used = [file for name in _TABLES if (file := tree.at(name))]
@@ -112,7 +108,7 @@ def _with_tables(
     return replace(source, used=(*source.used, *used), description=declared)
 
 
-def _completed(image: MaskedImage, row: Row | None, views: dict[str, Path]) -> MaskedImage:
+def _completed(image: Case, row: Row | None, views: dict[str, Path]) -> Case:
     image = replace(image, field_of_view=views.get(image.image.stem))
     if row is None:
         return image
@@ -124,7 +120,7 @@ def _completed(image: MaskedImage, row: Row | None, views: dict[str, Path]) -> M
 
 def _paired(
     images: Sequence[Path], masks: Sequence[Path], rest: Sequence[str]
-) -> tuple[list[MaskedImage], list[DataError]]:
+) -> tuple[list[Case], list[DataError]]:
     layout = pair_files(images, masks)
     if masks and not any(pair.masks for pair in layout.pairs):
         ends = dict(_endings(images, masks))
@@ -141,17 +137,16 @@ def _paired(
     return pairs, lost_masks(layout)
 
 
-def _masked(image: Path, masks: tuple[Path, ...], rest: Sequence[str]) -> MaskedImage:
+def _masked(image: Path, masks: tuple[Path, ...], rest: Sequence[str]) -> Case:
     """The image with the split, group and stratum that the names of its folders show."""
     others = [part for part in rest if split_of(part) is None]
     numbered = [part for part in others if re.search(r"\d", part)]
     plain = [part for part in others if part not in numbered]
-    return MaskedImage(
-        image, masks, split_of(*rest), "/".join(numbered) or None, "/".join(plain) or None
-    )
+    group, stratum = ("/".join(names) or None for names in (numbered, plain))
+    return Case(image.stem, image, masks, split_of(*rest), group, stratum)
 
 
-def _beside(tree: Tree) -> tuple[list[MaskedImage], list[DataError]]:
+def _beside(tree: Tree) -> tuple[list[Case], list[DataError]]:
     """Images and masks in any folders; only the masks have a suffix."""
     files = [file for file in tree.pictures() if not file.stem.endswith(_SUPERPIXELS)]
     images = [file for file in files if not is_mask_name(file)]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def choose_rule(masks: MaskSet, options: ImportOptions) -> Rule:
     if not masks.alpha:
         return rule
     note = "the masks lie in the transparency (alpha)"
-    return Rule(rule.classes, rule.convert, f"{note}; {rule.note}" if rule.note else note)
+    return replace(rule, note=f"{note}; {rule.note}" if rule.note else note)
 
 
 def _grey_rule(masks: MaskSet, options: ImportOptions) -> Rule:

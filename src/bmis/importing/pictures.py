@@ -22,12 +22,12 @@ from bmis.data.formats.limits import MAX_PIXELS
 from bmis.data.formats.raster import DecodedImage, decode
 from bmis.data.images import IMAGE_SUFFIXES, read_image
 from bmis.errors import DataError
-from bmis.system.reading import open_file
+from bmis.system.reading import first_bytes, open_file
 
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".webp")
+_MAGIC = 8  # bytes by which a format shows
 _JPEG = b"\xff\xd8\xff"
-_ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
-_WHITE_IS_ZERO = 0  # a value of the latter
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and a value of it
 _JPEG_NOISE = 24  # difference between channels that JPEG makes of grey
 _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"GIF8", GifImageFile),
@@ -86,7 +86,7 @@ def read_stored(path: Path, *, alpha: bool = False, colours: bool = False) -> St
             raise DataError(f"{path}: has no transparency, but the other masks lie in theirs")
         return Stored(found)
     decoded = _decode(path)
-    start = _first_bytes(path)
+    start = first_bytes(path, _MAGIC)
     lossy = start.startswith(_JPEG)
     array, coloured = _flat(decoded, lossy=lossy, colours=colours)
     if not coloured and array.dtype.kind == "f":
@@ -107,7 +107,7 @@ def read_alpha(path: Path) -> NDArray[np.uint8] | None:
         >>> read_alpha(Path("photo.png")) is None
         True
     """
-    if not _first_bytes(path).startswith(_WITH_ALPHA):
+    if not first_bytes(path, _MAGIC).startswith(_WITH_ALPHA):
         return None
     try:
         with _opened(path, decoded=False) as image:
@@ -137,20 +137,6 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def is_turned(path: Path) -> bool:
-    """Whether the EXIF data of an image say that it must be turned to be upright.
-
-    Example:
-        >>> is_turned(Path("photo.png"))
-        False
-    """
-    try:
-        with _opened(path, decoded=False) as image:
-            return int(image.getexif().get(_ORIENTATION, 1)) not in (0, 1)
-    except Exception:  # whatever cannot be read is not turned either
-        return False
-
-
 def decode_png(data: bytes) -> NDArray[Any]:
     """A PNG that lies inside another file.
 
@@ -171,7 +157,7 @@ def decode_png(data: bytes) -> NDArray[Any]:
 
 def _is_ours_alone(path: Path) -> bool:
     """Whether a file is of a format that ``bmis.data`` does not read."""
-    return _first_bytes(path).startswith(_OURS_ALONE)
+    return first_bytes(path, _MAGIC).startswith(_OURS_ALONE)
 
 
 def _decode(path: Path) -> DecodedImage:
@@ -197,7 +183,7 @@ def _opened(path: Path, *, decoded: bool = True) -> Iterator[ImageFile]:
     Raises:
         DataError: The file is of another format, damaged, too large, or a film.
     """
-    start = _first_bytes(path)
+    start = first_bytes(path, _MAGIC)
     opener = next((plugin for magic, plugin in _OPENERS if start.startswith(magic)), None)
     if opener is None:
         raise DataError(f"{path}: not a picture that is known; convert it to PNG")
@@ -221,14 +207,6 @@ def _check_size(image: ImageFile) -> None:
         raise DataError(f"{image.height} x {image.width} pixels are too many")
     if image.format in _FILMS and getattr(image, "n_frames", 1) > 1:
         raise DataError("it has several pictures; save each as an image of its own")
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with open_file(path) as stream:
-            return stream.read(8)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _white_is_zero(path: Path) -> bool:

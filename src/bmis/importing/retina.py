@@ -3,108 +3,74 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
+from bmis.data.cases import Case
 from bmis.errors import DataError
-from bmis.importing.mask_files import MaskedImage, masked_source
+from bmis.importing.mask_files import masked_source
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import Source
 from bmis.importing.tree import Tree, split_of
 
 
 @dataclass(frozen=True)
-class _Publisher:
-    """Names of the folders, and how many parts of a file's name its images have in common."""
+class Publisher:
+    """How a data set of vessels is laid out: ``images/``, and beside it two folders.
+
+    Attributes:
+        truth: Folder of the vessels, drawn by hand.
+        view: Folder of the fields of view.
+        parts: How many parts of a file's name, divided by "_", an image shares with its masks.
+
+    Example:
+        >>> HRF.truth, HRF.parts
+        ('manual1', 2)
+    """
 
     truth: str
     view: str
     parts: int
 
+    def detect(self, tree: Tree) -> bool:
+        """Whether a source is laid out so."""
+        return bool(self._folders(tree))
 
-_DRIVE, _HRF = _Publisher("1st_manual", "mask", 1), _Publisher("manual1", "mask", 2)
+    def read(self, tree: Tree, options: ImportOptions) -> Source:
+        """Read the source; "training" and "test" in names of folders are splits.
 
+        Raises:
+            DataError: There are no such folders, or no mask can be read.
+        """
+        folders = self._folders(tree)
+        if not folders:
+            raise DataError(f"{tree.root}: has no folder with images/ and {self.truth}/")
+        images, failed = [], []
+        for folder in folders:
+            truth = self._by_key(tree.pictures(folder / self.truth))
+            views = self._by_key(tree.pictures(folder / self.view))
+            split = split_of(tree.relative(folder))
+            for image in tree.pictures(folder / "images"):
+                key = self._key(image)
+                if key in truth:
+                    case = Case(image.stem, image, (truth[key],), split)
+                    images.append(replace(case, field_of_view=views.get(key)))
+                else:
+                    failed.append(DataError(f"{image}: has no mask in {self.truth}; add it"))
+        vessels = replace(options, classes=options.classes or ("background", "vessel"))
+        return masked_source(images, vessels, failed)
 
-def is_drive(tree: Tree) -> bool:
-    """Whether a source is DRIVE as it is published.
+    def _folders(self, tree: Tree) -> list[Path]:
+        """The folders that hold ``images`` and the vessels."""
+        found = [folder.parent for folder in tree.folders if folder.name == self.truth]
+        return [folder for folder in found if folder / "images" in tree.folders]
 
-    Example:
-        >>> from bmis.importing.tree import read_tree
-        >>> is_drive(read_tree(Path("polyps")))
-        False
-    """
-    return bool(_folders(tree, _DRIVE))
+    def _by_key(self, files: Sequence[Path]) -> dict[str, Path]:
+        return {self._key(file): file for file in files}
 
-
-def is_hrf(tree: Tree) -> bool:
-    """Whether a source is HRF as it is published.
-
-    Example:
-        >>> from bmis.importing.tree import read_tree
-        >>> is_hrf(read_tree(Path("polyps")))
-        False
-    """
-    return bool(_folders(tree, _HRF))
-
-
-def read_drive(tree: Tree, options: ImportOptions) -> Source:
-    """Read DRIVE: ``training/`` and ``test/`` with ``images``, ``1st_manual`` and ``mask``.
-
-    Raises:
-        DataError: There are no such folders, or no mask can be read.
-
-    Example:
-        >>> read_drive(Tree(Path("polyps"), ()), ImportOptions())
-        Traceback (most recent call last):
-        bmis.errors.DataError: polyps: has no folder with images/ and 1st_manual/
-    """
-    return _read(tree, options, _DRIVE)
-
-
-def read_hrf(tree: Tree, options: ImportOptions) -> Source:
-    """Read HRF: ``images``, ``manual1`` and ``mask``.
-
-    Raises:
-        DataError: There are no such folders, or no mask can be read.
-
-    Example:
-        >>> read_hrf(Tree(Path("polyps"), ()), ImportOptions())
-        Traceback (most recent call last):
-        bmis.errors.DataError: polyps: has no folder with images/ and manual1/
-    """
-    return _read(tree, options, _HRF)
+    def _key(self, file: Path) -> str:
+        """``21`` of ``21_training.tif`` and ``21_manual1.gif``; ``01_dr`` of ``01_dr_mask.tif``."""
+        return "_".join(file.stem.split("_")[: self.parts])
 
 
-def _folders(tree: Tree, publisher: _Publisher) -> list[Path]:
-    """The folders that hold ``images`` and the vessels."""
-    known = {*tree.folders}
-    return [
-        f.parent for f in tree.folders if f.name == publisher.truth and f.parent / "images" in known
-    ]
-
-
-def _read(tree: Tree, options: ImportOptions, publisher: _Publisher) -> Source:
-    folders = _folders(tree, publisher)
-    if not folders:
-        raise DataError(f"{tree.root}: has no folder with images/ and {publisher.truth}/")
-    images, failed = [], []
-    for folder in folders:
-        truth = _by_key(tree.pictures(folder / publisher.truth), publisher.parts)
-        views = _by_key(tree.pictures(folder / publisher.view), publisher.parts)
-        split = split_of(tree.relative(folder))
-        for image in tree.pictures(folder / "images"):
-            key = _key(image, publisher.parts)
-            if key in truth:
-                view = views.get(key)
-                images.append(MaskedImage(image, (truth[key],), split, field_of_view=view))
-            else:
-                failed.append(DataError(f"{image}: has no mask in {publisher.truth}; add it"))
-    vessels = replace(options, classes=options.classes or ("background", "vessel"))
-    return masked_source(images, vessels, failed)
-
-
-def _by_key(files: Sequence[Path], parts: int) -> dict[str, Path]:
-    return {_key(file, parts): file for file in files}
-
-
-def _key(file: Path, parts: int) -> str:
-    """``21`` of ``21_training.tif`` and ``21_manual1.gif``; ``01_dr`` of ``01_dr_mask.tif``."""
-    return "_".join(file.stem.split("_")[:parts])
+DRIVE: Final = Publisher("1st_manual", "mask", 1)
+HRF: Final = Publisher("manual1", "mask", 2)

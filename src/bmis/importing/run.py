@@ -1,6 +1,5 @@
 """``bmis import``: read a source, write a dataset folder, and say what was decided."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ from bmis.importing.write_case import ImportedCase, write_case
 from bmis.system.files import output_folder, to_csv, write_json, write_text
 from bmis.system.pipeline import each
 from bmis.system.progress import track
+from bmis.system.temporary import remove_remains, temporary_name
 
 _REPORT = "import.json"
 
@@ -142,7 +142,8 @@ def _whole_folder(out: Path) -> Iterator[Path]:
     """A folder beside ``out`` that becomes ``out`` if the block ends well, and else is removed."""
     target = out.absolute()
     output_folder(target.parent)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    remove_remains(target.parent.resolve())
+    temporary = target.with_name(temporary_name(""))
     try:
         temporary.mkdir()
         yield temporary
@@ -206,17 +207,17 @@ def _describe(folder: Path, done: Imported, declared: Description) -> None:
     if declared.spacing:
         text["spacing"] = list(declared.spacing)
     write_text(folder / "dataset.yaml", yaml.safe_dump(text, sort_keys=False, allow_unicode=True))
-    splits = {case.split for case in done.cases}
-    columns = {
-        "split": len(splits & {*SPLITS}) > 1,
-        "group": any(case.group for case in done.cases),
-        "class": any(case.stratum for case in done.cases),
-    }
-    names = [name for name, there in columns.items() if there]
-    if names:
-        rows = (
-            (case.id, *({"class": case.stratum}.get(n, getattr(case, n, None)) for n in names))
-            for case in done.cases
-        )
-        write_text(folder / "splits.csv", to_csv([("id", *names), *rows]))
+    columns = {"split": [case.split for case in done.cases]}
+    if len({*columns["split"]} & {*SPLITS}) < 2:
+        del columns["split"]
+    for name, values in (
+        ("group", [case.group for case in done.cases]),
+        ("class", [case.stratum for case in done.cases]),
+    ):
+        if any(values):
+            columns[name] = values
+    if columns:
+        columns = {"id": [case.id for case in done.cases], **columns}
+        rows = zip(*columns.values(), strict=True)
+        write_text(folder / "splits.csv", to_csv([[*columns], *rows]))
     write_json(folder / _REPORT, done.to_dict())

@@ -1,10 +1,12 @@
 """PASCAL VOC, and CVAT's "Segmentation mask": one colour a class, and a list of the colours."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from bmis.data.cases import Case
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
-from bmis.importing.mask_files import MaskedImage, masked_source
+from bmis.importing.mask_files import masked_source
 from bmis.importing.mask_rules import Rule, map_colours
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import BACKGROUND, Source
@@ -47,7 +49,7 @@ def read_voc(tree: Tree, options: ImportOptions) -> Source:
     images = [file for folder in folders for file in tree.pictures(folder)]
     splits, lists = _splits(tree)
     pairs = [
-        MaskedImage(image, (named.pop(image.stem),), splits.get(image.stem))
+        Case(image.stem, image, (named.pop(image.stem),), splits.get(image.stem))
         for image in images
         if image.stem in named
     ]
@@ -55,13 +57,7 @@ def read_voc(tree: Tree, options: ImportOptions) -> Source:
     if not pairs:
         raise failed[0]
     source = masked_source(pairs, options, failed, _rule(tree, options))
-    return Source(
-        source.items,
-        source.classes,
-        source.failed,
-        source.notes,
-        (*source.used, *tree.ending(_MAP), *lists),
-    )
+    return replace(source, used=(*source.used, *tree.ending(_MAP), *lists))
 
 
 def _masks(tree: Tree) -> tuple[Path, list[Path]]:
@@ -104,7 +100,7 @@ def _splits(tree: Tree) -> tuple[dict[str, str], list[Path]]:
     """The split of each image by the lists ``train.txt``, ``val.txt`` and ``test.txt``."""
     splits, lists = {}, []
     for split in SPLITS:
-        for file in tree.ending(f"/{split}.txt", f"{split}.txt"):
+        for file in tree.files:
             if file.name == f"{split}.txt" and "ImageSets" in file.parts:
                 lists.append(file)
                 for line in read_text(file).split("\n"):

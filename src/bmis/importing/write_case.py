@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bmis.data.formats.raster import read_header
+from bmis.data.formats.raster import Header, read_header
 from bmis.data.images import IMAGE_SUFFIXES, write_image, write_mask
 from bmis.data.labels import wrong_size
 from bmis.errors import DataError
-from bmis.importing.pictures import is_turned, read_pixels, read_stored
+from bmis.importing.pictures import read_pixels, read_stored
 from bmis.importing.source import Item
 
 _OUTLINES = (".json", ".xml", ".txt")
@@ -76,22 +76,23 @@ def write_case(
         view = _view(item, size)
         for part in ("images", "masks", *(["fov"] if view is not None else [])):
             (folder / part).mkdir(parents=True, exist_ok=True)
-        copied = _write_image(item.image, folder / "images", name)
+        header = _header(item.image)
+        _write_image(item.image, folder / "images", name, copied=header is not None)
         write_mask(folder / "masks" / f"{name}.png", drawn.labels, classes)
         if view is not None:
             write_mask(folder / "fov" / f"{name}.png", view, 2)
     except DataError as error:
         return error
     notes = [*drawn.notes]
-    if item.annotation.suffix.lower() in _OUTLINES and is_turned(item.image):
-        notes.append("the image is turned by its EXIF data: outlines are taken as of it upright")
+    if header and header.turned and item.annotation.suffix.lower() in _OUTLINES:
+        notes.append("the image is stored turned: outlines are taken as those of the upright image")
     if name != item.image.stem:
         notes.append(f"called {name!r}")
     return ImportedCase(
         name,
         relative(item.image),
         relative(item.annotation),
-        copied,
+        header is not None,
         item.split,
         item.group,
         item.stratum,
@@ -117,18 +118,21 @@ def _view(
     return (values > 0).astype(np.uint8)
 
 
-def _write_image(image: Path, folder: Path, name: str) -> bool:
-    """Write the image; whether it could be copied as it is."""
-    suffix = image.suffix.lower()
+def _header(image: Path) -> Header | None:
+    """The header of an image that bmis reads as it is; None where it must be converted."""
+    if image.suffix.lower() not in IMAGE_SUFFIXES:
+        return None
     try:
-        readable = suffix in IMAGE_SUFFIXES and bool(read_header(image).size)
+        return read_header(image)
     except DataError:
-        readable = False
-    if readable:
-        try:
-            shutil.copyfile(image, folder / f"{name}{suffix}")
-        except OSError as error:
-            raise DataError(f"{image}: cannot be copied ({error.strerror})") from error
-    else:
+        return None
+
+
+def _write_image(image: Path, folder: Path, name: str, *, copied: bool) -> None:
+    if not copied:
         write_image(folder / f"{name}.png", read_pixels(image))
-    return readable
+        return
+    try:
+        shutil.copyfile(image, folder / f"{name}{image.suffix.lower()}")
+    except OSError as error:
+        raise DataError(f"{image}: cannot be copied ({error.strerror})") from error

@@ -35,11 +35,15 @@ def describe_collapse(summary: Mapping[str, Any]) -> str:
     Example:
         >>> states = {"polyp": {"present": 0, "missed": 2, "false_alarm": 0, "absent": 0}}
         >>> describe_collapse({"class_states": states, "classes": {}})
-        'collapsed: in every image nothing is polyp'
+        'collapsed: it finds no polyp in any image'
     """
     found = collapsed_classes(summary)
-    words = (f"{answer} is {name}" for name, answer in found.items())
-    return f"collapsed: in every image {' and '.join(words)}" if found else ""
+    words = {
+        "nothing": "finds no {} in any image",
+        "everything": "marks every pixel of every image as {}",
+    }
+    texts = (words[answer].format(name) for name, answer in found.items())
+    return f"collapsed: it {' and '.join(texts)}" if found else ""
 
 
 def _mapping(values: Any, key: str) -> Mapping[str, Any]:

@@ -32,8 +32,6 @@ from bmis.system.files import atomic, output_folder
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 
-__all__ = ["Mask", "Prediction", "Predictor", "predict_masks", "write_masks"]
-
 _LONGEST_NAME = 255  # bytes
 
 

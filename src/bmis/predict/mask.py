@@ -2,16 +2,14 @@
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.data.arrays import image_from_array
+from bmis.data.arrays import to_image
 from bmis.data.drawing import overlay
-from bmis.data.images import Image, read_image
 from bmis.data.palette import palette
 
 
@@ -62,23 +60,3 @@ class Mask:
         stream = io.BytesIO()
         Pillow.fromarray(palette(int(self.labels.max()) + 1)[self.labels]).save(stream, "PNG")
         return stream.getvalue()
-
-
-def to_image(image: Any) -> Image:
-    """Read an image from whatever a user may give.
-
-    Args:
-        image: An ``Image``, the path of a file, or an array of ``image_from_array``.
-
-    Raises:
-        DataError: The file or the array is not an image.
-
-    Example:
-        >>> to_image("photo.png").pixels.shape, to_image(np.zeros((8, 9))).pixels.shape
-        ((64, 64, 3), (8, 9, 1))
-    """
-    if isinstance(image, Image):
-        return image
-    if isinstance(image, Path | str):
-        return read_image(Path(image))
-    return image_from_array(image)

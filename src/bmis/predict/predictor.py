@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import ModelInfo, RuntimeOptions
+from bmis.data.arrays import to_image
 from bmis.data.images import Image, to_channels
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.decisions import arg_max, class_probabilities
-from bmis.predict.mask import Mask, to_image
+from bmis.predict.mask import Mask
 from bmis.predict.ood import OodDetector, describe
 from bmis.predict.tiling import round_up, tile_size, tiled
 from bmis.runtime.load import Runtime, load_runtime

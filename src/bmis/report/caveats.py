@@ -101,7 +101,7 @@ def _empty_images(results: Results) -> Iterator[str]:
             counts = _some(f"{method} {count}" for method, count in empty.items())
             yield (
                 f"On {dataset.name} images that show nothing, and where nothing was found, count "
-                f"as 1 in the means (empty, rightly: {counts} at most in a trial)."
+                f"as 1 in the means (correctly empty: {counts} at most in a trial)."
             )
 
 

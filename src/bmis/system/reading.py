@@ -3,12 +3,16 @@
 A pipe would wait for ever and a device never ends, whatever they are called.
 """
 
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from bmis.errors import DataError
 
+_T = TypeVar("_T")
+_REMEMBERED = 200_000  # files
 _TEXT = 2**20  # bytes of a text that somebody wrote by hand
 
 
@@ -30,6 +34,51 @@ def open_file(path: Path) -> BinaryIO:
     except (OSError, ValueError) as error:  # of a name that no file can have
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read ({reason}); check the path") from error
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    r"""The first bytes of an ordinary file, by which its format shows; none of any other.
+
+    Example:
+        >>> first_bytes(Path("photo.png"), 4), first_bytes(Path("polyps"), 4)
+        (b'\x89PNG', b'')
+    """
+    try:
+        with open_file(path) as stream:
+            return stream.read(count)
+    except (OSError, DataError):
+        return b""
+
+
+def once_per_file(read: Callable[[Path], _T]) -> Callable[[Path], _T]:
+    """Remember what a function reads of a file for as long as its size and time stay.
+
+    For this process alone. Errors are not remembered.
+
+    Args:
+        read: Reads a file; what it returns is shared by all callers.
+
+    Example:
+        >>> read_length = once_per_file(lambda path: len(path.read_bytes()))
+        >>> size = Path("notes.md").write_text("5")
+        >>> read_length(Path("notes.md"))
+        1
+    """
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def remembered(path: Path, size: int, modified: int) -> _T:
+        del size, modified  # of the key only
+        return read(path)
+
+    @wraps(read)
+    def read_once(path: Path) -> _T:
+        try:
+            state = path.stat()
+        except OSError:
+            return read(path)  # which says what is wrong
+        return remembered(path.absolute(), state.st_size, state.st_mtime_ns)
+
+    return read_once
 
 
 def read_bytes(path: Path, *, limit: int) -> bytes:

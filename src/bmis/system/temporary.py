@@ -1,7 +1,8 @@
-"""Names of unfinished files, and the removal of those that killed processes left behind."""
+"""Names of unfinished files and folders, and the removal of what killed processes left behind."""
 
 import os
 import re
+import shutil
 import time
 from contextlib import suppress
 from functools import cache
@@ -16,7 +17,10 @@ _OLD = 24 * 3600  # seconds; nobody writes a file for a day
 
 
 def temporary_name(suffix: str) -> str:
-    """A short name for an unfinished file, which says what process of what machine writes it.
+    """A short name for something unfinished; it says what process of what machine writes it.
+
+    Args:
+        suffix: End of the name, by which writers choose a format; empty for a folder.
 
     Example:
         >>> name = temporary_name(".png")
@@ -29,7 +33,7 @@ def temporary_name(suffix: str) -> str:
 
 @cache
 def remove_remains(folder: Path) -> None:
-    """Remove the unfinished files of processes that are gone; once for each folder.
+    """Remove unfinished files and folders of processes that are gone; once for each folder.
 
     Folders may be shared. So a file of another machine is removed only when it is a day old.
 
@@ -40,7 +44,11 @@ def remove_remains(folder: Path) -> None:
     for path in folder.glob(".bmis-*"):
         found = _NAME.fullmatch(path.name)
         with suppress(OSError):  # another process was first, or may not
-            if found and _is_abandoned(path, found["host"], int(found["process"])):
+            if not found or not _is_abandoned(path, found["host"], int(found["process"])):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()
 
 

@@ -16,8 +16,8 @@ from bmis.data.preprocess import fit, fit_labels, normalise
 class SegmentationDataset(data.Dataset[tuple[Tensor, Tensor]]):
     """The images of a data set and their labels, as tensors for a ``DataLoader``.
 
-    Images are read from their files each time, at the network's size and not augmented. Those of
-    ``bmis train`` are made in the same way.
+    Images are read from their files each time, at the network's size and not augmented.
+    ``bmis train`` makes its own in the same way.
 
     Args:
         dataset: A dataset folder, or what ``open_dataset`` returns.

@@ -74,14 +74,17 @@ class Header:
     Attributes:
         size: Height and width of the upright image in pixels.
         grey: Whether the image is stored without colours.
+        turned: Whether the file says that the stored pixels must be turned to be upright; not
+            known of TIFF in colour with more than eight bits.
 
     Example:
         >>> read_header(Path("photo.png"))
-        Header(size=(64, 64), grey=False)
+        Header(size=(64, 64), grey=False, turned=False)
     """
 
     size: tuple[int, int]
     grey: bool
+    turned: bool = False
 
 
 def read_header(path: Path) -> Header:
@@ -186,12 +189,13 @@ def _header(path: Path, image: ImageFile) -> Header:
     width, height = image.size
     if isinstance(image, TiffImageFile):  # whether Pillow swaps them depends on its version
         width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
-    if _orientation(image) >= QUARTER_TURNS:
+    orientation = _orientation(image)
+    if orientation >= QUARTER_TURNS:
         width, height = height, width
     deep = image.mode.startswith("I;16")
     value_bytes = 4 if image.mode in _WIDE_MODES else 2 if deep else 1
     check_size(path, height, width, len(image.getbands()) * value_bytes)
-    return Header((height, width), image.mode in _GREY_MODES or deep)
+    return Header((height, width), image.mode in _GREY_MODES or deep, orientation != 1)
 
 
 def _orientation(image: ImageFile) -> int:
