@@ -16,7 +16,7 @@ import msgspec
 
 from bmis.config import Epochs, InputSize, RecipeName, Resize, Settings, check_choice
 from bmis.errors import ConfigError, DataError
-from bmis.system.environment import decisive
+from bmis.system.environment import influences
 from bmis.system.files import output_folder, write_json
 from bmis.system.reading import read_bytes
 
@@ -134,10 +134,10 @@ class Record(Settings):
         if len({len(column) for column in self.cases.values()}) > 1:
             raise ConfigError("the columns of cases differ in length")
 
-    def decisive(self) -> dict[str, Any]:
+    def influences(self) -> dict[str, Any]:
         """What may change the scores beside trial and conditions: see ``system.environment``."""
         recipe = self.training.get("recipe")
-        return decisive(self.environment, recipe if isinstance(recipe, dict) else {})
+        return influences(self.environment, recipe if isinstance(recipe, dict) else {})
 
     def values(self, metric: str) -> dict[str, float | None]:
         """The case values of one metric by id, as ``metrics.paired_difference`` takes them."""

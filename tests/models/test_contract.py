@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bmis.bundle.onnx_operators import OPERATORS
 from bmis.bundle.onnx_scan import scan_onnx
-from bmis.bundle.operators import Computation
+from bmis.bundle.operators.onnx import OPERATORS
+from bmis.bundle.operators.values import Computation
 from bmis.bundle.work import count_work
 from bmis.errors import DataError
 from bmis.export.onnx import serialised, to_onnx

@@ -11,7 +11,7 @@ import pytest
 
 from bmis.system.environment import (
     changes,
-    decisive,
+    influences,
     software_versions,
     source_commit,
     source_hash,
@@ -128,8 +128,8 @@ def test_what_may_change_a_result_is_compared_and_nothing_else():
     before = {"source": "a", "torch": "2.8", "system": "Linux 6.1", "threads": 2}
     now = {"source": "b", "torch": "2.8", "system": "Linux 6.2", "threads": 2, "device": "cpu"}
     one, other = (
-        decisive(before, {"clip": 1.0, "augmentation": {"scale": [1, 2]}}),
-        decisive(now, {"clip": 0.0, "augmentation": {"scale": (1, 2)}}),
+        influences(before, {"clip": 1.0, "augmentation": {"scale": [1, 2]}}),
+        influences(now, {"clip": 0.0, "augmentation": {"scale": (1, 2)}}),
     )
     assert changes(one, other) == "code a, now b; recipe clip 1.0, now 0.0"
     assert changes({}, other) == changes(other, other) == ""

@@ -40,6 +40,16 @@ def test_what_a_dead_process_left_is_removed_by_the_next_one_that_writes(tmp_pat
     assert names(tmp_path) == ["a.csv"]
 
 
+def test_so_is_a_folder_with_all_that_is_in_it(tmp_path):
+    left = tmp_path / temporary_name("").replace(f"-{os.getpid()}-", f"-{a_dead_process()}-")
+    (left / "images").mkdir(parents=True)
+    (left / "images" / "a.png").write_text("half")
+    (tmp_path / temporary_name("")).mkdir()  # of this process, which may be writing it
+    remove_remains(tmp_path)
+    assert not left.exists()
+    assert len(names(tmp_path)) == 1
+
+
 def test_what_may_still_be_written_or_is_not_ours_stays(tmp_path):
     mine = temporary_name(".png")
     dead = a_dead_process()

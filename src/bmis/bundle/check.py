@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from bmis.bundle import onnx_operators, openvino_operators
 from bmis.bundle.manifest import Graph, Manifest
 from bmis.bundle.onnx_scan import scan_onnx
 from bmis.bundle.openvino_scan import scan_ir
-from bmis.bundle.operators import Computation
+from bmis.bundle.operators import onnx, openvino
+from bmis.bundle.operators.values import Computation
 from bmis.bundle.work import count_work
 from bmis.errors import BundleError
 
@@ -64,7 +64,7 @@ def _check_onnx(data: bytes, graph: Graph, manifest: Manifest) -> Computation:
             raise BundleError(f"must have one {what}, {name!r} in float32, but has {names!r}")
     _check_precision(graph, "DequantizeLinear" in found.operators)
     _check_shapes(graph, manifest, found.inputs[0].dims, found.outputs[0].dims)
-    return Computation(found.nodes, found.constants, "image", "logits", onnx_operators.OPERATORS)
+    return Computation(found.nodes, found.constants, "image", "logits", onnx.OPERATORS)
 
 
 def _check_openvino(data: bytes, weights: bytes, graph: Graph, manifest: Manifest) -> Computation:
@@ -79,7 +79,7 @@ def _check_openvino(data: bytes, weights: bytes, graph: Graph, manifest: Manifes
     _check_precision(graph, "FakeQuantize" in found.layers)
     _check_shapes(graph, manifest, found.inputs[0][1], found.outputs[0][1])
     ends = found.ends["Parameter"], found.ends["Result"]
-    return Computation(tuple(found.nodes), found.constants, *ends, openvino_operators.OPERATORS)
+    return Computation(tuple(found.nodes), found.constants, *ends, openvino.OPERATORS)
 
 
 def _check_work(found: Computation, manifest: Manifest) -> None:

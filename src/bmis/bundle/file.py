@@ -24,7 +24,7 @@ from bmis.bundle.manifest import (
     dump_manifest,
     parse_manifest,
 )
-from bmis.bundle.operators import Computation
+from bmis.bundle.operators.values import Computation
 from bmis.bundle.work import Work, count_work
 from bmis.errors import BundleError, ConfigError, printable
 from bmis.system.files import atomic

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.bundle.onnx_operators import OPERATORS
-from bmis.bundle.onnx_rules import TYPES
 from bmis.bundle.onnx_schema import parse_onnx
-from bmis.bundle.operators import Node, Value, known_if_small
+from bmis.bundle.operators.onnx import OPERATORS
+from bmis.bundle.operators.onnx_rules import TYPES
+from bmis.bundle.operators.values import Node, Value, known_if_small
 from bmis.bundle.work import allowed
 from bmis.errors import BundleError
 

@@ -9,9 +9,9 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
 
-from bmis.bundle.openvino_operators import OPERATORS
-from bmis.bundle.openvino_rules import TYPES
-from bmis.bundle.operators import Node, Value, known_if_small
+from bmis.bundle.operators.openvino import OPERATORS
+from bmis.bundle.operators.openvino_rules import TYPES
+from bmis.bundle.operators.values import Node, Value, known_if_small
 from bmis.bundle.work import allowed
 from bmis.errors import BundleError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bmis.bundle.operators import Check, Computation, Node, Operator, Value
+from bmis.bundle.operators.values import Check, Computation, Node, Operator, Value
 from bmis.errors import BundleError
 
 # For each pixel of the image, several times what the hungriest network of bmis needs; and at least

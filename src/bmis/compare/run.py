@@ -23,7 +23,7 @@ from bmis.errors import ConfigError, DataError, printable
 from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
-from bmis.system.environment import changes, decisive
+from bmis.system.environment import changes, influences
 from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
 from bmis.train.recipes import find_recipe
@@ -125,8 +125,8 @@ def compare_methods(
 
 def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditions) -> None:
     """Warn if trials that are done were trained with other code or settings than the next."""
-    now = decisive(environment(), find_recipe(conditions.recipe).to_dict())
-    done = [changes(record.decisive(), now) for record in records if record.status == "done"]
+    now = influences(environment(), find_recipe(conditions.recipe).to_dict())
+    done = [changes(record.influences(), now) for record in records if record.status == "done"]
     for other, count in Counter(filter(None, done)).items():
         warnings.warn(
             f"{folder}: {count} of {len(done)} trials were done with other code or settings "

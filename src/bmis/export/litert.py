@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bmis.errors import require
-from bmis.export.library_calls import silence_stderr, wrap_library_errors
+from bmis.export.external_calls import silence_stderr, wrap_library_errors
 from bmis.export.rewrite import rewrite
 from bmis.models import SegmentationModel
 from bmis.system.processor import usable_cores

@@ -6,7 +6,7 @@ import torch
 from torch.export import Dim
 
 from bmis.errors import ConfigError, require
-from bmis.export.library_calls import wrap_library_errors
+from bmis.export.external_calls import wrap_library_errors
 from bmis.export.rewrite import rewrite
 from bmis.models import SegmentationModel
 

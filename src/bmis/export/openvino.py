@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bmis.errors import require
-from bmis.export.library_calls import wrap_library_errors
+from bmis.export.external_calls import wrap_library_errors
 from bmis.export.quantise import Images
 
 _KIND = "an OpenVINO model"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.errors import require
-from bmis.export.library_calls import wrap_library_errors
+from bmis.export.external_calls import wrap_library_errors
 from bmis.export.weight_packing import pack_weights
 from bmis.runtime.engines import OnnxRuntimeEngine, load_onnxruntime
 from bmis.system.processor import usable_cores

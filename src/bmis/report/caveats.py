@@ -106,7 +106,7 @@ def _empty_images(results: Results) -> Iterator[str]:
 
 
 def _different_code(records: Iterable[Record]) -> Iterator[str]:
-    made = [record.decisive() for record in records if record.status == "done"]
+    made = [record.influences() for record in records if record.status == "done"]
     values: dict[str, set[str]] = {}
     for name in dict.fromkeys(name for one in made for name in one):
         values[name] = {plain(one.get(name, "unknown")) for one in made}

@@ -40,7 +40,7 @@ def software_versions(packages: Iterable[str]) -> dict[str, str | None]:
     }
 
 
-def decisive(environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+def influences(environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What may change a result, be it in its last bits: code, torch, device, threads, recipe.
 
     Args:
@@ -48,7 +48,7 @@ def decisive(environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[
         recipe: All settings of the recipe, or nothing.
 
     Example:
-        >>> decisive({"source": "9f2c41", "threads": 4}, {"augmentation": {"flip": 0.5}})
+        >>> influences({"source": "9f2c41", "threads": 4}, {"augmentation": {"flip": 0.5}})
         {'code': '9f2c41', 'threads': 4, 'recipe augmentation flip': 0.5}
     """
     names = {"source": "code", "torch": "torch", "device": "device", "threads": "threads"}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bmis.errors import NoMemoryError, TrainingError, enough_memory_for
-from bmis.system.environment import changes, decisive
+from bmis.system.environment import changes, influences
 from bmis.system.files import atomic
 
 LAST_CHECKPOINT = "last.ckpt"
@@ -59,7 +59,7 @@ class Progress:
         before = self.sessions[-1] if self.sessions else session
         if not self.sessions or {**before, **session} != before:
             self.sessions.append({"first_epoch": self.epoch + 1, **session})
-        old, new = (decisive(s["environment"], s["recipe"]) for s in (before, session))
+        old, new = (influences(s["environment"], s["recipe"]) for s in (before, session))
         old.pop("recipe batch_size", None)  # where memory ran out, which was said
         return changes(old, new)
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.bundle.operators import MOST_NUMBERS, Inputs, Value, integers, known, made
-from bmis.bundle.shape_rules import axes_of, evaluated, need
+from bmis.bundle.operators.shapes import axes_of, evaluated, need
+from bmis.bundle.operators.values import MOST_NUMBERS, Inputs, Value, integers, known, made
 
 
 def sliced(inputs: Inputs) -> list[Value]:

@@ -5,10 +5,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from bmis.bundle import onnx_operators, openvino_operators
 from bmis.bundle.onnx_scan import scan_onnx
 from bmis.bundle.openvino_scan import scan_ir
-from bmis.bundle.operators import Computation
+from bmis.bundle.operators.onnx import OPERATORS as ONNX_OPERATORS
+from bmis.bundle.operators.openvino import OPERATORS as OPENVINO_OPERATORS
+from bmis.bundle.operators.values import Computation
 from bmis.bundle.work import count_work
 from bmis.errors import BundleError
 from bmis.export.openvino import to_openvino
@@ -110,7 +111,7 @@ def graph(snippet, image=IMAGE):
 
 def work(content, image=IMAGE):
     found = scan_onnx(content)
-    operators = onnx_operators.OPERATORS
+    operators = ONNX_OPERATORS
     return count_work(
         Computation(found.nodes, found.constants, "image", "logits", operators), image
     )
@@ -119,7 +120,7 @@ def work(content, image=IMAGE):
 def openvino_work(xml, weights, image=IMAGE):
     found = scan_ir(xml, weights)
     ends = found.ends["Parameter"], found.ends["Result"]
-    graph = Computation(tuple(found.nodes), found.constants, *ends, openvino_operators.OPERATORS)
+    graph = Computation(tuple(found.nodes), found.constants, *ends, OPENVINO_OPERATORS)
     return count_work(graph, image)
 
 
@@ -135,7 +136,7 @@ def test_every_operator_is_tried():
     tried = {
         node.operator for snippet in SNIPPETS.values() for node in scan_onnx(graph(snippet)).nodes
     }
-    assert tried == set(onnx_operators.OPERATORS)
+    assert tried == set(ONNX_OPERATORS)
 
 
 HOSTILE = {

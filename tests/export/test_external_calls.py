@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from bmis.errors import ConfigError, DataError, NoMemoryError
-from bmis.export.library_calls import silence, silence_stderr, wrap_library_errors
+from bmis.export.external_calls import silence, silence_stderr, wrap_library_errors
 
 
 def test_an_error_is_one_line_with_the_first_line_of_the_library():

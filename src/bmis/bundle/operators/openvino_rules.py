@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bmis.bundle import index_rules as indexing
-from bmis.bundle import layer_rules as layers
-from bmis.bundle import shape_rules as shapes
-from bmis.bundle.operators import Inputs, Node, Rule, Value, integers, known, made
+from bmis.bundle.operators import indices as indexing
+from bmis.bundle.operators import layers, shapes
+from bmis.bundle.operators.values import Inputs, Node, Rule, Value, integers, known, made
 
 TYPES: Final[Mapping[str, np.dtype[Any]]] = {  # element type of OpenVINO -> of NumPy
     **{"f32": np.dtype("float32"), "i8": np.dtype("int8"), "u8": np.dtype("uint8")},

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bmis.bundle.layer_rules import windows
+from bmis.bundle.operators.layers import windows
 
 
 @pytest.mark.parametrize("side", range(1, 9))

@@ -5,11 +5,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from bmis.bundle import index_rules as indices
-from bmis.bundle import layer_rules as layers
-from bmis.bundle import shape_rules as shapes
-from bmis.bundle.onnx_rules import RULES, TYPES
-from bmis.bundle.operators import (
+from bmis.bundle.operators import indices, layers, shapes
+from bmis.bundle.operators.onnx_rules import RULES, TYPES
+from bmis.bundle.operators.values import (
     Check,
     Operator,
     one_of,

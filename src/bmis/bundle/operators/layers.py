@@ -5,8 +5,8 @@ from math import ceil, floor, prod
 
 import numpy as np
 
-from bmis.bundle.operators import Inputs, Node, Value, made
-from bmis.bundle.shape_rules import need
+from bmis.bundle.operators.shapes import need
+from bmis.bundle.operators.values import Inputs, Node, Value, made
 
 
 def windows(

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.bundle.operators import MOST_NUMBERS, Inputs, Node, Rule, Value, integers, known, made
+from bmis.bundle.operators.values import (
+    MOST_NUMBERS,
+    Inputs,
+    Node,
+    Rule,
+    Value,
+    integers,
+    known,
+    made,
+)
 
 
 def need(*inputs: Value | None) -> list[Value]:
