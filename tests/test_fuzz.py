@@ -29,7 +29,7 @@ def test_mutants_are_read_or_refused_in_one_line(
     kind, start, material, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from fuzzing.worker import FINE, KINDS, REFUSED, judge
+    from fuzzing.worker import FINE, KINDS, REFUSED, outcome_of
 
     for number in range(start, start + 12):
         folder = tmp_path / str(number)
@@ -39,5 +39,5 @@ def test_mutants_are_read_or_refused_in_one_line(
             continue
         codes = {main(command) for command in mutant.commands}
         out, err = (text.encode(errors="replace") for text in capfd.readouterr())
-        outcome, message = judge(codes, mutant, out, err)
+        outcome, message = outcome_of(codes, mutant, out, err)
         assert outcome in (FINE, REFUSED), f"{number} {mutant.note}: {outcome}: {message}"

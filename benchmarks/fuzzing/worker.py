@@ -80,7 +80,7 @@ def _outcome(
     else:
         sys.stdout.flush()
         sys.stderr.flush()
-        outcome, message = judge(codes, mutant, *(text.read_bytes() for text in texts))
+        outcome, message = outcome_of(codes, mutant, *(text.read_bytes() for text in texts))
     return {
         "number": number,
         "kind": kind,
@@ -92,7 +92,7 @@ def _outcome(
     }
 
 
-def judge(codes: set[int], mutant: Mutant, out: bytes, err: bytes) -> tuple[str, str]:
+def outcome_of(codes: set[int], mutant: Mutant, out: bytes, err: bytes) -> tuple[str, str]:
     """What the exit codes, the printed lines and the written files say together."""
     text = err.decode(errors="backslashreplace")
     stray = [line for line in text.splitlines() if not _OURS.match(line)]

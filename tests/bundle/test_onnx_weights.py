@@ -73,3 +73,23 @@ def test_numbers_given_twice_are_refused(data):
     model.graph.initializer[1].dims[0] = 2
     with pytest.raises(BundleError, match="'large', whose shape does not fit its bytes"):
         scan_onnx(model.SerializeToString())
+
+
+def field(number, content, *, spare=b""):
+    """A field with a length in two bytes, or in three with a spare one that adds nothing."""
+    length = bytearray([len(content) & 127 | 128, len(content) >> 7])
+    if spare:
+        length[-1] |= 128
+    return bytes([number << 3 | 2, *length]) + spare + content
+
+
+@pytest.mark.parametrize("place", ["raw", "tensor", "graph"])
+def test_a_length_that_is_longer_than_need_be_is_refused(place):
+    """Protobuf reads it, so that two readers could see different weights."""
+    spare = {place: b"\x00"}
+    raw = field(9, bytes(1200), spare=spare.get("raw", b""))
+    tensor = field(5, raw, spare=spare.get("tensor", b""))
+    whole = field(7, tensor, spare=spare.get("graph", b""))
+    assert len(onnx.ModelProto.FromString(whole).graph.initializer[0].raw_data) == 1200
+    with pytest.raises(BundleError, match="in the one form that protobuf writes"):
+        cut_weights(whole)

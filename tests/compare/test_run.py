@@ -377,3 +377,19 @@ def test_from_the_command_line(data, tmp_path, capsys):
     assert f"bmis report {out}" in printed.replace("\n", "")
     assert main([*command, "--json"]) == 0
     assert '"ran": 0' in capsys.readouterr().out
+
+
+def test_groups_that_splits_divide_are_warned_of_before_the_first_trial(
+    data, tmp_path, monkeypatch, caplog
+):
+    table = data / "splits.csv"
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{rows[0]},group", *(f"{row},one" for row in rows[1:])]))
+
+    def stop(_):
+        raise TrainingInterrupted("stopped")
+
+    monkeypatch.setattr("bmis.compare.run.run_trial", stop)
+    with pytest.raises(TrainingInterrupted):
+        compare_methods(settings(data), out=tmp_path / "out")
+    assert "1 groups are divided between splits, such as 'one'" in caplog.text

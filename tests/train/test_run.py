@@ -165,3 +165,11 @@ def test_a_nan_in_training_is_one_clear_error(dataset, tmp_path, monkeypatch):
         train_model(config(dataset), out=tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_groups_that_splits_divide_are_warned_of(dataset, tmp_path, caplog):
+    table = dataset / "splits.csv"
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{rows[0]},group", *(f"{row},one" for row in rows[1:])]))
+    train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    assert "1 groups are divided between splits, such as 'one'" in caplog.text

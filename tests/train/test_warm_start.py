@@ -251,3 +251,13 @@ def test_weights_of_the_same_classes_in_another_order_are_refused():
     start.check_classes(("bg", "polyp", "snare"))  # others start from what was learnt, as ever
     with pytest.raises(ConfigError, match="its classes are bg, cup, disc, those of the data bg, d"):
         start.check_classes(("bg", "disc", "cup"))
+
+
+def test_a_training_does_not_begin_on_classes_in_another_order(tmp_path):
+    data = write_dataset(tmp_path / "data", classes=3)
+    (data / "dataset.yaml").write_text("classes: [bg, cup, disc]\n")
+    train_model(config(data, epochs=1), out=tmp_path / "first")
+    (data / "dataset.yaml").write_text("classes: [bg, disc, cup]\n")
+    with pytest.raises(ConfigError, match=r"--init .*: its classes are bg, cup, disc"):
+        train_model(config(data, init=tmp_path / "first"), out=tmp_path / "second")
+    assert not (tmp_path / "second").exists()
