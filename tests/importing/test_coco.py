@@ -5,11 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bmis import ImportOptions, import_dataset
 from bmis.errors import DataError
 from bmis.importing.run_lengths import decode_runs, unpack_counts
 from helpers.annotated import SIZE, annotation, coco, images, mask, square, write
+from helpers.folders import picture, save
 
 
 @pytest.fixture
@@ -191,3 +193,19 @@ def test_the_source_stays_as_it_was(source):
     before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
     import_dataset(source, source.parent / "out")
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("tag", ["exif", "xmp"])
+def test_outlines_on_an_image_that_is_stored_turned_are_said(tmp_path, tag):
+    """Height and width in the annotation are those of the upright image, as tools show it."""
+    exif = Image.Exif()
+    exif[274] = 6
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    notes = {"exif": {"exif": exif}, "xmp": {"xmp": xmp}}[tag]
+    save(tmp_path / "in" / "images" / "a.jpg", picture(0, SIZE[::-1]), **notes)
+    done = run(tmp_path / "in", coco(names=("a.jpg",)))
+    assert done.failed == ()
+    assert done.cases[0].notes == (
+        "the image is stored turned: outlines are taken as those of the upright image",
+    )
+    np.testing.assert_array_equal(mask(done.out), square())

@@ -126,12 +126,14 @@ def test_a_wrong_field_of_view_leaves_out_its_image(tmp_path, view, message):
 
 def test_hrf_as_it_is_published(tmp_path):
     root = tmp_path / "in"
-    for name in ("01_dr", "01_g", "02_h"):
+    for number, name in enumerate(("01_dr", "01_g", "02_h")):
         save(root / "images" / f"{name}.JPG", picture(1), format="JPEG")
-        save(root / "manual1" / f"{name}.tif", square(255))
+        save(root / "manual1" / f"{name}.tif", np.roll(square(255), number, 1))
         save(root / "mask" / f"{name}_mask.tif", np.dstack([np.full_like(square(), 255)] * 3))
     done = run(root)
     assert (done.format, len(done.cases)) == ("hrf", 3)
+    for number, case in enumerate(done.cases):
+        np.testing.assert_array_equal(mask(done.out, case.id), np.roll(square(255), number, 1))
     assert len(list((done.out / "fov").iterdir())) == 3
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bmis import ImportOptions, import_dataset, inspect_dataset
@@ -157,6 +158,15 @@ def test_inspect_names_the_command_where_it_can_read_nothing(tmp_path, capsys):
 
 def test_inspect_is_silent_about_a_sound_data_set(tmp_path):
     make_folder(tmp_path / "in", 12)
+    assert inspect_dataset(tmp_path / "in").suggestion is None
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_masks_of_one_value_are_no_reason_to_import(tmp_path, value):
+    """The import would read them as bmis does."""
+    make_folder(tmp_path / "in", 12)
+    for path in (tmp_path / "in" / "masks").iterdir():
+        save(path, np.full_like(square(), value))
     assert inspect_dataset(tmp_path / "in").suggestion is None
 
 

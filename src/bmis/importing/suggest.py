@@ -60,10 +60,10 @@ def _reason(masks: list[Path], classes: tuple[str, ...]) -> str | None:
     if numbers and len(masks) > _ENOUGH:  # a class may be missing in these masks alone
         return None
     try:
-        rule = choose_rule(found, ImportOptions(classes=classes))
+        note = choose_rule(found, ImportOptions(classes=classes)).note
     except DataError as error:
         return str(error)
-    if rule.note is None and not found.alpha:
-        stored = next(iter(found.per_mask))
-        return found.read(stored).note
-    return rule.note
+    black_and_white = set(found.values) <= {0, 255} and not found.coloured
+    if not found.alpha and (note is None or black_and_white):  # bmis reads these by itself
+        return found.read(next(iter(found.per_mask))).note
+    return note
