@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,15 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     assert path == tmp_path / "polyps" / "bmis-fold2-seed1.json"
     assert read_record(path) == record
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_names_that_are_no_text_are_kept_apart(tmp_path):
+    odd = [os.fsdecode(name) for name in (b"caf\xe9", b"caf\xe8")]
+    record = make_record()
+    trials = [replace(record.trial, dataset=name) for name in odd]
+    paths = [write_record(tmp_path, replace(record, trial=trial)) for trial in trials]
+    assert len(set(paths)) == 2
+    assert [read_record(path).trial.dataset for path in paths] == [r"caf\udce9", r"caf\udce8"]
 
 
 def test_records_are_read_in_one_order_wherever_they_lie(tmp_path):

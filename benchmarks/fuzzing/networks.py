@@ -10,10 +10,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from fuzzing.edits import NUMBERS, edit_bytes, edit_values
@@ -129,13 +130,20 @@ def _weight(random: Random, graph: Any) -> None:
     tensors = list(graph.initializer)
     whole = [one for one in tensors if one.data_type in (6, 7)]
     one = random.choice(whole if whole and random.random() < 0.7 else tensors)
-    array = numpy_helper.to_array(one).copy()
-    if array.size and random.random() < 0.8:
+    if (array := _values(one)) is not None and array.size and random.random() < 0.8:
         wild = int(random.choice(NUMBERS[:17])) if one.data_type == 7 else random.randint(-999, 999)
         array.flat[random.randrange(array.size)] = wild
         one.CopyFrom(numpy_helper.from_array(array, one.name))
     elif len(one.dims):
         one.dims[random.randrange(len(one.dims))] = int(random.choice(NUMBERS[:17]))
+
+
+def _values(tensor: Any) -> NDArray[Any] | None:
+    """The values of a weight; none where a change before this one gave it other dimensions."""
+    try:
+        return cast(NDArray[Any], numpy_helper.to_array(tensor).copy())
+    except ValueError:
+        return None
 
 
 def _shape(random: Random, graph: Any) -> None:

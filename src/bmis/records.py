@@ -276,4 +276,8 @@ def _order(trial: Trial) -> tuple[str, str, str, int]:
 def _plain(text: str) -> str:
     """A name for files: the same text gives the same name, another text another."""
     short = re.sub(r"[^\w.-]+", "-", text).strip(".")
-    return short if short == text else f"{short}-{sha256(text.encode()).hexdigest()[:6]}"
+    return (
+        short
+        if short == text
+        else f"{short}-{sha256(text.encode(errors='surrogateescape')).hexdigest()[:6]}"
+    )

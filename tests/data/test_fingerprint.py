@@ -1,11 +1,17 @@
 """Fingerprints of what the files of a data set hold."""
 
+import os
 import shutil
 from dataclasses import replace
 
 import pytest
 
-from bmis.data.fingerprint import PARTS, changed_parts, content_fingerprints
+from bmis.data.fingerprint import (
+    PARTS,
+    changed_parts,
+    content_fingerprints,
+    split_fingerprint,
+)
 from bmis.data.folder import open_dataset
 from bmis.errors import DataError
 from helpers.folders import blob, make_folder, picture, save
@@ -23,6 +29,15 @@ def root(tmp_path):
     root = make_folder(tmp_path / "data")
     save(root / "fov" / "c01.png", blob(1))
     return root
+
+
+def test_names_that_are_no_text_have_fingerprints(root):
+    for folder in ("images", "masks"):
+        file = root / folder / "c01.png"
+        file.rename(file.with_name(os.fsdecode(b"caf\xe9.png")))
+    dataset = open_dataset(root, fold=1)
+    assert split_fingerprint(dataset.cases)
+    assert set(content_fingerprints(dataset)) == set(PARTS)
 
 
 def test_a_copy_has_the_same_content(root, tmp_path):

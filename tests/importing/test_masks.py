@@ -1,5 +1,7 @@
 """Masks as people have them: any two values, greys, colours, alpha, ids, one file a class."""
 
+import struct
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,6 +9,7 @@ from PIL import Image
 
 from bmis import ImportOptions, import_dataset, inspect_dataset
 from bmis.errors import DataError
+from bmis.importing.pictures import read_stored
 from helpers.annotated import SIZE, images, mask, square, write
 from helpers.folders import save
 
@@ -181,6 +184,16 @@ def test_white_is_zero_keeps_the_stored_numbers(tmp_path):
     done = run(root)
     np.testing.assert_array_equal(mask(done.out, "c0"), square(255))
     assert done.cases[0].notes == ("white is zero: the stored numbers count",)
+
+
+def test_a_mask_that_pillow_refuses_is_tifffiles_to_read(tmp_path):
+    path = tmp_path / "c0.tif"
+    tif(path, np.dstack([square(255)] * 3), photometric="rgb")
+    samples = struct.pack("<HHI", 277, 3, 1)  # tag, type and count of "samples per pixel"
+    content = path.read_bytes()
+    assert samples in content
+    path.write_bytes(content.replace(samples, struct.pack("<HHI", 271, 3, 1)))
+    assert read_stored(path).values.shape[:2] == SIZE
 
 
 def test_masks_may_lie_in_the_transparency(tmp_path):

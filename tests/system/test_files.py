@@ -1,7 +1,9 @@
 """Files are whole or not there, and folders are tried before the work."""
 
 import json
+import os
 
+import msgspec
 import pytest
 
 from bmis.errors import DataError
@@ -44,6 +46,12 @@ def test_text_is_utf_8_and_json_is_plain(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "b.json", {"a": float("nan")})
     assert not (tmp_path / "b.json").exists()
+
+
+def test_bytes_of_names_that_are_no_text_give_json_that_every_reader_takes(tmp_path):
+    write_json(tmp_path / "a.json", {os.fsdecode(b"caf\xe9"): "Größe"})
+    read = msgspec.json.decode((tmp_path / "a.json").read_bytes())
+    assert read == {"caf\\udce9": "Größe"}
 
 
 def test_an_output_folder_is_made_with_its_parents_and_left_empty(tmp_path):

@@ -33,7 +33,9 @@ def predict_pictures(predictor: Predictor, cases: Sequence[Case]) -> dict[str, s
         >>> len(cases), len(predict_pictures(load("run"), cases))
         (12, 6)
     """
-    chosen = sorted(cases, key=lambda case: sha256(case.id.encode()).digest())[:_COUNT]
+    chosen = sorted(
+        cases, key=lambda case: sha256(case.id.encode(errors="surrogateescape")).digest()
+    )[:_COUNT]
     masks = {}
     for case in chosen:
         image = read_image(case.image, channels=predictor.info.input.channels)

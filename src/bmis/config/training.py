@@ -11,7 +11,7 @@ from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 
 RecipeName = Annotated[str, Meta(description="Recipe of the training: default, paper or fast.")]
-Epochs = Annotated[int, Meta(ge=1, description="Passes over the training images.")]
+Epochs = Annotated[int, Meta(ge=1, le=10**6, description="Passes over the training images.")]
 Device = Annotated[
     str,
     one_of("auto", "cpu", "cuda"),

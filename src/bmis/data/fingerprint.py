@@ -27,7 +27,7 @@ def split_fingerprint(cases: Iterable[Case]) -> str:
         f"{case.id}\t{case.split}" + ("" if case.field_of_view is None else "\tfov")
         for case in cases
     )
-    return sha256("\n".join(lines).encode()).hexdigest()[:_DIGITS]
+    return sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:_DIGITS]
 
 
 def content_fingerprints(dataset: Dataset) -> dict[str, str]:

@@ -170,7 +170,7 @@ def _units(
         group = list(members)
         strata = sorted(case.stratum or "" for case in group)
         stratum = max(dict.fromkeys(strata), key=strata.count)
-        shuffled = sha256(f"{id_prefix} {key}".encode()).digest()
+        shuffled = sha256(f"{id_prefix} {key}".encode(errors="surrogateescape")).digest()
         ids = tuple(case.id for case in group)
         classes = frozenset[int]().union(*(shown.get(name, frozenset()) for name in ids))
         units.append((stratum, sorted(classes), shuffled, _Unit(ids, classes)))

@@ -210,8 +210,11 @@ def _check_size(image: ImageFile) -> None:
 
 
 def _white_is_zero(path: Path) -> bool:
-    with open_file(path) as stream, TiffImageFile(stream) as image:
-        return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    try:
+        with open_file(path) as stream, TiffImageFile(stream) as image:
+            return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    except (OSError, SyntaxError, ValueError):  # tifffile reads kinds that Pillow does not know
+        return False
 
 
 def _flat(decoded: DecodedImage, *, lossy: bool, colours: bool) -> tuple[NDArray[Any], bool]:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,8 @@ from typing import Any
 
 from bmis.errors import DataError
 from bmis.system.temporary import remove_remains, temporary_name
+
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")  # of file names, as Python holds them
 
 
 def output_folder(path: Path) -> Path:
@@ -113,12 +116,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write plain values as JSON, whole or not at all; NaN and infinity are refused.
 
+    Bytes of file names that are no UTF-8 are written as ``write_text`` writes them, because half
+    characters are no JSON.
+
     Example:
         >>> write_json(Path("scores.json"), {"dice": 0.9})
         >>> json.loads(Path("scores.json").read_text())
         {'dice': 0.9}
     """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    write_text(path, _FOREIGN_BYTE.sub(lambda char: rf"\\u{ord(char[0]):x}", text) + "\n")
 
 
 def to_csv(rows: Iterable[Iterable[object]]) -> str:
