@@ -127,7 +127,7 @@ class BMISEdge(SegmentationModel):
         if deep_supervision:
             self.auxiliary_heads.append(nn.Conv2d(width, num_classes, 1))
             self.auxiliary_weights = (_AUXILIARY_WEIGHT,)
-        init_convolutions(self)
+        init_convolutions(self.trunk)
         load_trunk(self.trunk, trunk, weights)
 
     def forward(self, x: Tensor) -> Tensor:
