@@ -19,11 +19,14 @@ import argparse
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save
-from skimage import data, transform
+from skimage import data
 from torch import Tensor, nn
 
 from bmis.errors import DataError
@@ -73,8 +76,9 @@ def name_photographs(tensors: Mapping[str, Tensor], trunk: str) -> None:
         side = int(min(photograph.shape[:2]) * CROP)
         top, left = ((length - side) // 2 for length in photograph.shape[:2])
         square = photograph[top : top + side, left : left + side]
-        pixels = transform.resize(square, (SIZES[trunk],) * 2, anti_aliasing=True) * 255
-        x = torch.tensor((pixels - 127) / 128, dtype=torch.float32).permute(2, 0, 1)[None]
+        sides = (SIZES[trunk], SIZES[trunk])
+        pixels = np.asarray(Image.fromarray(square).resize(sides, Image.Resampling.BICUBIC))
+        x = (torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] - 127) / 128
         with torch.no_grad():
             best = network(x).softmax(1)[0].topk(5)
         print(f"{name}: classes {best.indices.tolist()}, {best.values[0]:.2f}")
@@ -91,7 +95,7 @@ def write(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:
 
 def timm_maps(tensors: Mapping[str, Tensor], x: Tensor, trunk: str, stages: int) -> list[Tensor]:
     """The last map of each size in timm's network, finest first."""
-    network = timm.create_model(f"efficientnet_{trunk}", bn_eps=1e-3).eval()
+    network: Any = timm.create_model(f"efficientnet_{trunk}", bn_eps=1e-3).eval()
     network.load_state_dict(in_order(tensors, network), strict=False)
     with torch.no_grad():
         y = network.bn1(network.conv_stem(x))

@@ -3,8 +3,9 @@
     python benchmarks/training_ablations.py DATA --variants "twice the epochs" [--seeds 3]
 
 Variants of ``bmis`` are trained at 96 x 96 pixels unless they are about the size, so that many
-trainings fit into an hour of two cores. Those of ``bmis_edge`` are trained at 224 x 224. Scored on the validation images, which may choose between variants; the test
-images are not used. Writes ``results/training_ablations/<data>.json`` after each training, and
+trainings fit into an hour of two cores. Those of ``bmis_edge`` are trained at 224 x 224. They are
+scored on the validation images, which may choose between variants; the test images are not used.
+Writes ``results/training_ablations/<data>.json`` after each training, and
 goes on from there when it is stopped. ``results_pages.py`` makes the table of them.
 """
 

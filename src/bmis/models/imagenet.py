@@ -69,9 +69,9 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     """Copy the tensors that the network has; the file may hold more stages than the network."""
     wanted = network.state_dict()
     found = {name: state[name].float() for name in wanted if name in state}
-    if first := next((name for name in wanted if name.endswith("0.weight")), None):
-        if first in found:
-            found[first] = adapt_channels(found[first], wanted[first].shape[1])
+    first = next(iter(wanted))
+    if first in found:
+        found[first] = adapt_channels(found[first], wanted[first].shape[1])
     for name, tensor in wanted.items():
         if name.endswith("num_batches_tracked"):  # a counter, which no file holds
             found[name] = tensor
@@ -80,7 +80,8 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
                 f"{path}: has no tensor {name!r} of shape {tuple(tensor.shape)}; give the file of "
                 "this trunk"
             )
-    network.load_state_dict(found)
+    if not next(network.parameters()).is_meta:  # shapes without values, which were compared
+        network.load_state_dict(found)
 
 
 def adapt_channels(kernel: Tensor, channels: int) -> Tensor:
