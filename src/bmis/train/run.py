@@ -116,7 +116,10 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         1
     """
     recipe = find_recipe(
-        config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
+        config.recipe,
+        config.changes,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
     )
     config = resolve_config(config)
     start = read_warm_start(config)
