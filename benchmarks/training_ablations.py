@@ -2,9 +2,10 @@
 
     python benchmarks/training_ablations.py DATA --variants "twice the epochs" [--seeds 3]
 
-Trained at 96 x 96 pixels unless the variant is about the size, so that many trainings fit into an
-hour of two cores. Scored on the validation images, which may choose between variants; the test
-images are not used. Writes ``results/training_ablations/<data>.json`` after each training, and
+Variants of ``bmis`` are trained at 96 x 96 pixels unless they are about the size, so that many
+trainings fit into an hour of two cores. Those of ``bmis_edge`` are trained at 224 x 224. They are
+scored on the validation images, which may choose between variants; the test images are not used.
+Writes ``results/training_ablations/<data>.json`` after each training, and
 goes on from there when it is stopped. ``results_pages.py`` makes the table of them.
 """
 
@@ -44,6 +45,15 @@ class Variant:
 _SMALL = {"size": (96, 96), "epochs": 30}
 _VESSELS = {"size": (224, 224), "epochs": 50}
 SQUASHED = "squashed to 224 x 224"
+EDGE = "bmis_edge"
+
+
+def _edge(**options: Any) -> Variant:
+    """A variant of ``bmis_edge``, whose parts are options."""
+    changes = {"model": "bmis_edge", "size": (224, 224), "epochs": 20, "options": options}
+    return Variant(EDGE, changes=changes)
+
+
 VARIANTS = {
     BASE: Variant(changes=_SMALL),
     "from dermoscopy": Variant(changes={**_SMALL, "init": "dermoscopy"}),
@@ -56,6 +66,15 @@ VARIANTS = {
         SQUASHED, changes={**_VESSELS, "epochs": 350}
     ),  # as many passes: 7 crops each
     "crops at native scale": Variant(SQUASHED, changes={**_VESSELS, "resize": "native"}),
+    EDGE: _edge(),
+    "untrained trunk": _edge(weights="none"),
+    "cut after stage 4": _edge(stages=4),
+    "32 channels": _edge(width=32),
+    "depthwise decoder": _edge(depthwise=True),
+    "a step at 1/2": _edge(finest=2),
+    "dilated blocks at 1/16": _edge(context="dilated"),
+    "attention at 1/16": _edge(context="attention"),
+    "deep supervision at 1/16": _edge(deep_supervision=True),
 }
 
 

@@ -95,6 +95,12 @@ def test_the_picture_has_all_of_it_by_groups():
     assert lacking == ["lacking", "test_catalogue", "zoo"]
 
 
+def test_those_that_start_from_imagenet_are_named_below():
+    text = render(read_catalogue("light"))
+    assert "start from ImageNet: bmis_edge, bmis_edge_s; the others from random weights" in text
+    assert "ImageNet" not in render([e for e in read_catalogue() if e.name == "bmis"])
+
+
 def test_a_small_terminal_shows_all_but_the_families(monkeypatch):
     monkeypatch.setattr("bmis.cli.models.terminal_width", lambda: 80)
     monkeypatch.setattr("bmis.cli.console.terminal_width", lambda: 80)

@@ -200,7 +200,7 @@ NO_MEMORY = [
 
 
 @pytest.mark.parametrize("error", NO_MEMORY)
-@pytest.mark.parametrize("place", ["safe_open", "build_model"])
+@pytest.mark.parametrize("place", ["safe_open", "build_untrained"])
 def test_memory_that_runs_out_is_no_damaged_file(saved, monkeypatch, error, place):
     def fail(*_, **__):
         raise error

@@ -84,5 +84,15 @@ def test_records_of_other_code_threads_or_recipe_are_said(tmp_path, changes, sai
     )
 
 
+def test_networks_that_start_from_imagenet_are_named_beside_others(tmp_path):
+    for name, start in (("bmis", "none"), ("unet", None), ("mk_unet", "imagenet")):
+        record = make_record(name)
+        if start:
+            record.model["weights"] = start
+        write_record(tmp_path, record)
+    (line,) = warnings(read_results(tmp_path))
+    assert line.startswith("Some networks start from trained weights (from ImageNet: mk_unet), the")
+
+
 def test_records_that_say_nothing_of_their_code_are_read_without_a_word(tmp_path):
     assert warned(tmp_path, ({}, {}), ({"commit": "a"}, {}), ({"system": "other"}, {})) == []

@@ -59,6 +59,14 @@ def test_a_flip_of_both_axes_is_exact(smooth):
     assert torch.equal(marks, labels.flip(1, 2))
 
 
+@pytest.mark.parametrize(("flip", "axis"), [((1.0, 0.0), 3), ((0.0, 1.0), 2)])
+def test_each_axis_has_a_probability_of_its_own(flip, axis):
+    images, labels = torch.rand(4, 3, 8, 12), torch.randint(0, 2, (4, 8, 12), dtype=torch.uint8)
+    moved, marks = change(replace(STILL, flip=flip), images, labels)
+    torch.testing.assert_close(moved, images.flip(axis), rtol=0, atol=1e-5)
+    assert torch.equal(marks, labels.flip(axis - 1))
+
+
 def test_flips_are_drawn_for_each_axis_and_image_by_itself():
     images, labels = batch(count=400, size=(4, 6))
     _, marks = change(replace(STILL, flip=0.25), images, labels)

@@ -1,8 +1,10 @@
 """The named recipes, and how they are found, changed and recorded."""
 
 import json
+from dataclasses import replace
 
 import pytest
+import yaml
 
 from bmis.errors import ConfigError
 from bmis.train.recipes import RECIPES, Augmentation, Recipe, find_recipe
@@ -55,6 +57,45 @@ def test_overrides_replace_settings_unless_they_are_none():
     assert RECIPES["default"].batch_size != 3
 
 
+def test_a_file_changes_a_recipe_and_leaves_the_rest(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("base: fast\nlearning_rate: 0.001\naugmentation: {flip: [0, 0.5]}\n")
+    fast, mine = RECIPES["fast"], find_recipe(str(file))
+    assert mine.learning_rate == 0.001
+    assert mine.augmentation == replace(fast.augmentation, flip=(0.0, 0.5))
+    assert replace(mine, learning_rate=fast.learning_rate, augmentation=fast.augmentation) == fast
+    file.write_text(yaml.safe_dump(RECIPES["paper"].to_dict()))  # whole, as it is shown
+    assert find_recipe(str(file)) == RECIPES["paper"]
+
+
+def test_changes_reach_into_the_augmentation():
+    recipe = find_recipe("default", {"augmentation.rotate": 5, "clip": 0}, batch_size=2)
+    default = RECIPES["default"]
+    assert recipe.augmentation == replace(default.augmentation, rotate=5.0)
+    assert (recipe.clip, recipe.batch_size) == (0.0, 2)
+    assert default.clip == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learnig_rate: 1", r"mine.yaml: unknown setting 'learnig_rate' of Recipe \(did you mean"),
+        ("augmentation: {flp: 0}", r"mine.yaml: unknown setting 'flp' of Augmentation \(did you"),
+        ("base: papr", "mine.yaml: base must be one of default, fast, paper, got 'papr'"),
+        ("average: 2", "mine.yaml: average must be below 1"),
+        ("- 1", "mine.yaml: must have lines like 'learning_rate: 0.001'"),
+        ("a: [", "mine.yaml: "),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path, text, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        find_recipe(str(file))
+    with pytest.raises(ConfigError, match=r"no.yaml: cannot be read"):
+        find_recipe(str(tmp_path / "no.yaml"))
+
+
 def test_a_misspelt_recipe_gets_a_suggestion():
     with pytest.raises(ConfigError, match=r"unknown recipe 'papre' \(did you mean 'paper'\?\)"):
         find_recipe("papre")
@@ -69,6 +110,11 @@ def test_a_misspelt_recipe_gets_a_suggestion():
         ({"loss": "dice_ce"}, "unknown loss 'dice_ce'; available: ce_dice, published"),
         ({"optimizer": "adamx"}, "unknown optimizer 'adamx'"),
         ({"schedule": "onecycle"}, r"unknown schedule 'onecycle' \(did you mean 'one_cycle'"),
+        ({"learning_rate": "x"}, "learning_rate must be a number, got 'x'"),
+        ({"clip": -1}, "clip must be 0.0 or more, got -1"),
+        ({"augmentation": 3}, "augmentation must be"),
+        ({"augmentation": {"flip": 2}}, "flip must be a probability from 0 to 1, or two, got 2"),
+        ({"augmentation": {"scale": [2, 1]}}, "scale must be two rising numbers above 0"),
         ({"momentum": 0.9}, "unknown setting 'momentum' of Recipe"),
     ],
 )

@@ -33,7 +33,8 @@ _READERS: dict[Any, tuple[Callable[[str], Any], str | None]] = {
     tuple[int, int] | str: (read_size_or_word, f"{SIZE}|any"),
     tuple[str, ...]: (read_words, "A,B"),
 }
-_SPELLINGS = {"options": ("-o", "--option")}  # given one by one, so in the singular
+# Given one by one, so in the singular.
+_SPELLINGS = {"options": ("-o", "--option"), "changes": ("--set",)}
 
 
 def add_flags(

@@ -82,8 +82,16 @@ def render_catalogue(entries: "Sequence[CatalogueEntry]") -> str:
         align,
         headers=names,
         title="parameters in millions, GMACs at 224 x 224",
-        caption="\n".join(f'missing: pip install "bmis[{extra}]"' for extra in missing),
+        caption="\n".join(
+            [*_starts(entries), *(f'missing: pip install "bmis[{e}]"' for e in missing)]
+        ),
     )
+
+
+def _starts(entries: "Sequence[CatalogueEntry]") -> list[str]:
+    """The line that names the networks that do not start from random weights, if there are any."""
+    names = ", ".join(entry.name for entry in entries if entry.weights == "imagenet")
+    return [f"start from ImageNet: {names}; the others from random weights"] if names else []
 
 
 def _row(entry: "CatalogueEntry") -> list[str]:

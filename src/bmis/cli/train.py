@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from bmis.cli.console import say
 from bmis.cli.options import add_json, add_plugins
+from bmis.errors import ConfigError
 
 HELP = "train a network on a dataset folder"
 EXAMPLE = "DATA --epochs 60"
@@ -23,7 +24,11 @@ def add_options(parser: ArgumentParser) -> None:
 
     add_json(parser)
     parser.add_argument("--out", help="run folder (default: runs/<data>-<model>-<recipe>-seed<S>)")
-    add_flags(parser, TrainConfig, leave_out=["split_seed"])
+    parser.add_argument("data", nargs="?", metavar="DATA", help="dataset folder")
+    add_flags(parser, TrainConfig, leave_out=["data", "split_seed"])
+    parser.add_argument(
+        "--show-recipe", action="store_true", help="print the recipe as a file to change, and stop"
+    )
     add_plugins(parser)
 
 
@@ -38,6 +43,11 @@ def run(args: Namespace) -> int:
     from bmis.cli.flags import settings_from
     from bmis.config import TrainConfig
 
+    if args.show_recipe:
+        say(_show_recipe(args))
+        return 0
+    if args.data is None:
+        raise ConfigError("name the dataset folder: bmis train DATA; see `bmis train --help`")
     config = settings_from(args, TrainConfig)  # before torch is loaded, which takes seconds
     import json
     from dataclasses import asdict
@@ -60,3 +70,18 @@ def run(args: Namespace) -> int:
             f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
         )
     return 0
+
+
+def _show_recipe(args: Namespace) -> str:
+    """The recipe with its changes, as a file for ``--recipe``."""
+    import yaml
+
+    from bmis.train.recipes import find_recipe
+
+    recipe = find_recipe(
+        args.recipe,
+        dict(args.changes),
+        batch_size=args.batch_size,
+        learning_rate=args.learning_rate,
+    )
+    return yaml.safe_dump(recipe.to_dict(), sort_keys=False).rstrip()

@@ -5,7 +5,7 @@ from typing import Any
 from bmis.compare.spec import TrialSpec
 from bmis.data.cases import Dataset
 from bmis.errors import ConfigError
-from bmis.models import build_model, size_options
+from bmis.models import build_untrained, size_options
 from bmis.profile.network import profile_model
 from bmis.train.recipes import find_recipe
 
@@ -36,7 +36,7 @@ def measure_costs(spec: TrialSpec, dataset: Dataset, *, seconds: float = 0.5) ->
         (1954, 8)
     """
     size = spec.conditions.size
-    model = build_model(
+    model = build_untrained(
         spec.model,
         in_channels=dataset.channels,
         num_classes=dataset.num_classes,

@@ -18,7 +18,7 @@ from bmis.data.folder import open_dataset
 from bmis.errors import BmisError, DataError, TrainingInterrupted, is_out_of_memory
 from bmis.evaluate.run import Scores, evaluate_model
 from bmis.metrics import METRICS
-from bmis.models import find_method
+from bmis.models import find_method, initial_weights
 from bmis.models.plugins import load_plugins
 from bmis.predict.predictor import Predictor
 from bmis.records import Record
@@ -137,6 +137,7 @@ def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
         model={
             "name": spec.model,
             "options": spec.options,
+            "weights": initial_weights(spec.model, spec.options),
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
         },
         environment=environment(),

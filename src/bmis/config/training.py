@@ -10,7 +10,10 @@ from bmis.config.model import InputSize, Resize
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 
-RecipeName = Annotated[str, Meta(description="Recipe of the training: default, paper or fast.")]
+RecipeName = Annotated[
+    str,
+    Meta(description="Recipe of the training: default, paper, fast or a .yaml file of your own."),
+]
 Epochs = Annotated[int, Meta(ge=1, le=10**6, description="Passes over the training images.")]
 Device = Annotated[
     str,
@@ -98,6 +101,13 @@ class TrainConfig(Settings):
             "beside the masks."
         ),
     ] = None
+    changes: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Settings of the recipe to change, such as augmentation.flip=0; see "
+            "--show-recipe."
+        ),
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check every value, and that the options leave to the data what is the data's."""

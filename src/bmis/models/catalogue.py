@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from bmis.config import check_choice
 from bmis.errors import MissingExtraError
-from bmis.models import Method, build_model, find_method, list_models
+from bmis.models import Method, build_untrained, find_method, initial_weights, list_models
 from bmis.models.complexity import count_macs
 from bmis.models.registry import GROUPS
 
@@ -70,6 +70,7 @@ class CatalogueEntry:
         licence: Licence of its authors' or library's code.
         extra: The extra of ``bmis`` that it needs besides "train", if any.
         installed: Whether what it needs is installed.
+        weights: What a training starts from unless asked otherwise: "imagenet" or "none".
 
     Example:
         >>> entry = next(entry for entry in read_catalogue() if entry.name == "tv_fcn")
@@ -86,6 +87,7 @@ class CatalogueEntry:
     licence: str
     extra: str | None
     installed: bool
+    weights: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -123,7 +125,7 @@ def count(name: str) -> Counts:
         >>> f"{count('simple_unet').macs / 1e9:.3f} billion"
         '0.541 billion'
     """
-    model = build_model(name)
+    model = build_untrained(name)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Counts(parameters, count_macs(model, model.valid_size(*SIZE)))
 
@@ -140,6 +142,7 @@ def _entry(method: Method) -> CatalogueEntry:
         method.licence,
         method.extra,
         all(find_spec(library) for library in _LIBRARIES.get(method.extra or "", ())),
+        initial_weights(method.name, {}),
     )
 
 

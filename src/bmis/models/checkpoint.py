@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bmis.config import ModelInfo
 from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_for
-from bmis.models import SegmentationModel, build_model
+from bmis.models import SegmentationModel, build_untrained
 from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
 
@@ -66,7 +66,7 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     Example:
         >>> from bmis.config import InputSpec, ModelConfig
         >>> info = ModelInfo(ModelConfig("bmis_tiny"), InputSpec(), ("background", "polyp"))
-        >>> save_model("tiny.safetensors", build_model("bmis_tiny"), info)
+        >>> save_model("tiny.safetensors", build_untrained("bmis_tiny"), info)
         >>> load_model("tiny.safetensors")[1].classes
         ('background', 'polyp')
     """
@@ -135,7 +135,7 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
     info = _read_info(path, metadata)
     try:
         with enough_memory_for(path):
-            model = build_model(
+            model = build_untrained(
                 info.model.name,
                 **{
                     **info.model.options,

@@ -181,3 +181,54 @@ def build_model(name: str, **args: Any) -> SegmentationModel:
     except TypeError as error:
         given = ", ".join(f"{key}={value!r}" for key, value in args.items())
         raise ConfigError(f"model {name!r}: {error}; given: {given}") from error
+
+
+def build_untrained(name: str, **args: Any) -> SegmentationModel:
+    """Build a model whose weights are of no use yet: to count, or to be replaced by others.
+
+    It reads no weights of ImageNet, which ``build_model`` may do.
+
+    Args:
+        name: A network of ``list_models``.
+        args: Arguments of its constructor.
+
+    Raises:
+        ConfigError: The name or an argument is unknown, or an argument's value is refused.
+        MissingExtraError: The library that it comes from is not installed.
+
+    Example:
+        >>> build_untrained("bmis_edge").in_channels
+        3
+    """
+    if _takes_weights(name):
+        args = {**args, "weights": "none"}
+    return build_model(name, **args)
+
+
+def initial_weights(name: str, options: Mapping[str, Any]) -> str:
+    """What the training of a network starts from: "imagenet", a file, or "none" (random weights).
+
+    Args:
+        name: A network of ``list_models``.
+        options: Constructor arguments.
+
+    Raises:
+        ConfigError: There is no network of that name.
+
+    Example:
+        >>> initial_weights("bmis_edge", {}), initial_weights("unet", {})
+        ('imagenet', 'none')
+        >>> initial_weights("bmis_edge", {"weights": "none"})
+        'none'
+    """
+    if not _takes_weights(name):
+        return "none"
+    method = find_method(name)
+    default = signature(method.cls).parameters["weights"].default
+    return str({"weights": default, **method.preset, **options}["weights"])
+
+
+def _takes_weights(name: str) -> bool:
+    """Whether the argument ``weights`` means this; a user's own network may mean another thing."""
+    parameter = signature(find_method(name).cls).parameters.get("weights")
+    return parameter is not None and parameter.default in ("imagenet", "none")

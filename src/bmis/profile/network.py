@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from bmis.errors import ConfigError, did_you_mean
-from bmis.models import SegmentationModel, build_model, list_models
+from bmis.models import SegmentationModel, build_untrained, list_models
 from bmis.models.checkpoint import choose_device, load_model
 from bmis.models.complexity import count_macs
 from bmis.models.threads import keep_to_container
@@ -179,7 +179,7 @@ def _find(
         return type(model).__name__, copy.deepcopy(model).cpu(), (224, 224)
     if str(model) in list_models():
         with torch.random.fork_rng(devices=()):  # the caller's random numbers stay as they are
-            return str(model), build_model(str(model)), (224, 224)
+            return str(model), build_untrained(str(model)), (224, 224)
     if not Path(model).exists():
         known = did_you_mean(str(model), list_models())
         raise ConfigError(f"{model}: neither a run folder nor a model{known}")

@@ -35,6 +35,7 @@ def warnings(results: Results) -> list[str]:
             f"Networks were trained in different ways ({_some(ways)}): their training times do "
             "not compare, and scores may differ for that reason alone."
         )
+    found += _different_starts(results.records)
     found += _different_code(results.records)
     if len({dataset.unit for dataset in results.datasets}) > 1:
         found.append("Distances have different units on the data sets; they have no overall mean.")
@@ -103,6 +104,25 @@ def _empty_images(results: Results) -> Iterator[str]:
                 f"On {dataset.name} images that show nothing, and where nothing was found, count "
                 f"as 1 in the means (correctly empty: {counts} at most in a trial)."
             )
+
+
+def _different_starts(records: Iterable[Record]) -> Iterator[str]:
+    """Say which networks start from ImageNet where others start from random weights."""
+    starts: dict[str, set[str]] = {}
+    for record in records:
+        if record.status == "done":
+            start = plain(record.model.get("weights", "none"))
+            starts.setdefault(start, set()).add(record.trial.method)
+    if len(starts) > 1:
+        named = "; ".join(
+            f"from {'ImageNet' if start == 'imagenet' else start}: {_some(sorted(methods))}"
+            for start, methods in sorted(starts.items())
+            if start != "none"
+        )
+        yield (
+            f"Some networks start from trained weights ({named}), the others from random ones: "
+            "their difference is not one of the networks alone."
+        )
 
 
 def _different_code(records: Iterable[Record]) -> Iterator[str]:

@@ -95,14 +95,14 @@ def _draw_even(limit: float, shape: tuple[int, ...], generator: torch.Generator)
 def _draw_matrix(settings: Augmentation, count: int, generator: torch.Generator) -> Tensor:
     """(N, 2, 3): rotation, magnification, flips and shift."""
 
-    def sign() -> Tensor:
-        return 1 - 2 * (torch.rand(count, generator=generator) < settings.flip).float()
+    def sign(probability: float) -> Tensor:
+        return 1 - 2 * (torch.rand(count, generator=generator) < probability).float()
 
     low, high = (math.log(s) for s in settings.scale)
     angle = torch.deg2rad(_draw_even(settings.rotate, (count,), generator))
     zoom = torch.exp((low + high) / 2 + _draw_even((high - low) / 2, (count,), generator))
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
-    flip_x, flip_y = sign(), sign()
+    flip_x, flip_y = map(sign, settings.flips)
     shift = _draw_even(settings.shift, (count, 2), generator)
     return torch.stack(
         [

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from bmis.config import Settings, check_choice
-from bmis.errors import ConfigError, did_you_mean
+from bmis.errors import ConfigError, DataError, did_you_mean
+from bmis.system.plain_yaml import read_yaml
+
+_Amount = Annotated[float, Meta(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -13,7 +19,8 @@ class Augmentation(Settings):
     """How far a training image may be changed; 0 is no change, and (1, 1) for ``scale``.
 
     Attributes:
-        flip: Probability of a horizontal and, independently, of a vertical flip.
+        flip: Probability of a flip: one for both axes, or that of left with right and that of top
+            with bottom. Where the classes are each other's mirror image the first must be 0.
         rotate: Largest angle in degrees, either way.
         scale: Smallest and largest magnification; drawn evenly on a logarithmic scale.
         shift: Largest shift as a fraction of the image's height, either way, down and across.
@@ -30,17 +37,31 @@ class Augmentation(Settings):
         0.5
     """
 
-    flip: float = 0.5
-    rotate: float = 30.0
+    flip: float | tuple[float, float] = 0.5
+    rotate: _Amount = 30.0
     scale: tuple[float, float] = (1.0, 1.0)
-    shift: float = 0.0
-    elastic: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    gamma: float = 0.0
-    colour: float = 0.0
-    noise: float = 0.0
+    shift: _Amount = 0.0
+    elastic: _Amount = 0.0
+    brightness: _Amount = 0.0
+    contrast: _Amount = 0.0
+    gamma: _Amount = 0.0
+    colour: _Amount = 0.0
+    noise: _Amount = 0.0
     smooth: bool = True
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        super().__post_init__()
+        if not all(0 <= probability <= 1 for probability in self.flips):
+            raise ConfigError(f"flip must be a probability from 0 to 1, or two, got {self.flip}")
+        low, high = self.scale
+        if not 0 < low <= high:
+            raise ConfigError(f"scale must be two rising numbers above 0, got {list(self.scale)}")
+
+    @property
+    def flips(self) -> tuple[float, float]:
+        """Probability of a flip of left with right, and of top with bottom."""
+        return self.flip if isinstance(self.flip, tuple) else (self.flip, self.flip)
 
 
 @dataclass(frozen=True)
@@ -67,16 +88,16 @@ class Recipe(Settings):
     loss: str = "ce_dice"
     optimizer: str = "muon"
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
+    weight_decay: _Amount = 1e-2
     batch_size: int = 8
     schedule: str = "one_cycle"
-    average: float = 0.998
-    clip: float = 1.0
+    average: Annotated[float, Meta(ge=0, lt=1)] = 0.998
+    clip: _Amount = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        if isinstance(self.augmentation, Mapping):  # read back from a file
-            object.__setattr__(self, "augmentation", Augmentation.from_dict(self.augmentation))
+        """Check every value."""
+        super().__post_init__()
         check_choice("loss", self.loss, ("ce_dice", "published"))
         check_choice("optimizer", self.optimizer, ("muon", "adamw", "adam"))
         check_choice("schedule", self.schedule, ("one_cycle", "warm_restarts"))
@@ -120,21 +141,72 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def find_recipe(name: str, **overrides: Any) -> Recipe:
-    """A recipe by name.
+def find_recipe(name: str, changes: Mapping[str, Any] | None = None, **overrides: Any) -> Recipe:
+    r"""A recipe by name, or from a file.
+
+    A file is YAML with any of the settings of ``Recipe``; what it leaves out is that of the recipe
+    that it names as ``base``, or of "default".
 
     Args:
-        name: "default", "fast" or "paper".
+        name: "default", "fast", "paper" or a file that ends in ``.yaml`` or ``.yml``.
+        changes: Values by name, those of the augmentation as "augmentation.flip".
         overrides: Settings of ``Recipe`` that replace the recipe's own; None leaves them.
 
     Raises:
-        ConfigError: The name is unknown, or a value is out of range.
+        ConfigError: The name or a setting is unknown, a value is out of range, or the file cannot
+            be read.
 
     Example:
         >>> find_recipe("paper", batch_size=4, learning_rate=None).batch_size
         4
+        >>> find_recipe("default", {"augmentation.flip": [0, 0.5]}).augmentation.flips
+        (0.0, 0.5)
+        >>> _ = Path("mine.yaml").write_text("base: fast\nlearning_rate: 0.001")
+        >>> find_recipe("mine.yaml").average
+        0.99
     """
-    if name not in RECIPES:
-        raise ConfigError(f"unknown recipe {name!r}{did_you_mean(name, RECIPES)}")
     given = {key: value for key, value in overrides.items() if value is not None}
-    return Recipe.from_dict({**RECIPES[name].to_dict(), **given})
+    values = {**_read(name), **given}
+    for key, value in (changes or {}).items():
+        whole, dot, part = key.partition(".")
+        if dot and isinstance(values.get(whole), Mapping):
+            values[whole] = {**values[whole], part: value}
+        else:
+            values[key] = value
+    return Recipe.from_dict(values)
+
+
+def is_recipe_file(name: str) -> bool:
+    """Whether a recipe is named by its file.
+
+    Example:
+        >>> is_recipe_file("mine.yaml"), is_recipe_file("paper")
+        (True, False)
+    """
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def _read(name: str) -> dict[str, Any]:
+    """The settings of a recipe as plain values."""
+    if not is_recipe_file(name):
+        if name not in RECIPES:
+            raise ConfigError(
+                f"unknown recipe {name!r}{did_you_mean(name, RECIPES)}, or give a .yaml file"
+            )
+        return RECIPES[name].to_dict()
+    try:
+        values = read_yaml(Path(name))
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name}: must have lines like 'learning_rate: 0.001'")
+    base = values.pop("base", "default")
+    if base not in RECIPES:
+        raise ConfigError(f"{name}: base must be one of {', '.join(RECIPES)}, got {base!r}")
+    whole = RECIPES[base].to_dict()
+    if isinstance(augmentation := values.get("augmentation"), dict):
+        values["augmentation"] = {**whole["augmentation"], **augmentation}
+    try:
+        return Recipe.from_dict({**whole, **values}).to_dict()
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error

@@ -20,7 +20,7 @@ from bmis.errors import (
     TrainingInterrupted,
     is_out_of_memory,
 )
-from bmis.models import build_model
+from bmis.models import build_model, initial_weights
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
@@ -116,7 +116,10 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         1
     """
     recipe = find_recipe(
-        config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
+        config.recipe,
+        config.changes,
+        batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
     )
     config = resolve_config(config)
     start = read_warm_start(config)
@@ -264,6 +267,7 @@ def _model_info(session: _Session, recipe: Recipe) -> ModelInfo:
             "seed": config.seed,
             "split_seed": split_seed(config),
             "split_fingerprint": split_fingerprint(dataset.cases),
+            "weights": initial_weights(config.model, config.options),
             "init": start.provenance if start else None,
             "teacher": teacher.provenance if teacher else None,
             "precision": str(session.fabric.strategy.precision.precision),

@@ -33,7 +33,8 @@ def default_run_folder(config: TrainConfig, name: str) -> Path:
     """
     fold = "" if config.fold is None else f"-fold{Path(str(config.fold)).stem.removeprefix('fold')}"
     data = re.sub(r"[^\w.-]+", "-", name).strip("-.")  # a name may hold anything, "/" too
-    return Path("runs") / f"{data}-{config.model}-{config.recipe}{fold}-seed{config.seed}"
+    recipe = Path(config.recipe).stem  # it may be a file
+    return Path("runs") / f"{data}-{config.model}-{recipe}{fold}-seed{config.seed}"
 
 
 def check_run_folder(run: Path, config: TrainConfig) -> None:
@@ -60,7 +61,7 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
         other = [
             f"{key} {found.get(key)!r}, now {value!r}"
             for key, value in config.to_dict().items()
-            if found.get(key) != value
+            if found.get(key) != value and (value or key in found)  # older runs have fewer keys
         ]
     except (DataError, AttributeError) as error:
         raise ConfigError(

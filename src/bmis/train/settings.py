@@ -6,6 +6,7 @@ from pathlib import Path
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError
 from bmis.models import build_model, size_options
+from bmis.train.recipes import is_recipe_file
 from bmis.train.sources import canonical_source
 
 
@@ -33,8 +34,10 @@ def resolve_config(config: TrainConfig) -> TrainConfig:
     init, teacher = (
         source and canonical_source(source) for source in (config.init, config.teacher)
     )
-    data = str(Path(config.data).resolve())
-    return replace(config, data=data, fold=fold, init=init, teacher=teacher)
+    data, recipe = str(Path(config.data).resolve()), config.recipe
+    if is_recipe_file(recipe):
+        recipe = str(Path(recipe).resolve())
+    return replace(config, data=data, fold=fold, init=init, teacher=teacher, recipe=recipe)
 
 
 def _check_size(config: TrainConfig) -> None:

@@ -76,9 +76,18 @@ class DepthwiseSeparable(nn.Sequential):
 
 
 class InvertedBottleneck(nn.Module):
-    """MobileNetV2's block (arXiv:1801.04381): widen the channels, depthwise 3x3, narrow them.
+    """MobileNetV2's block (arXiv:1801.04381): widen the channels, depthwise, narrow them.
 
     It is residual where neither channels nor size change.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        expansion: How many times as many channels are inside.
+        kernel: Side of the depthwise kernel in pixels, odd.
+        stride: H and W are divided by it.
+        norm: Makes the batch norm for a number of channels.
+        activation: Makes the activation of the first two convolutions.
 
     Example:
         >>> import torch
@@ -87,15 +96,24 @@ class InvertedBottleneck(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, expansion: int, *, stride: int = 1
+        self,
+        in_channels: int,
+        out_channels: int,
+        expansion: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
+        activation: Callable[[], nn.Module] = _RELU,
     ) -> None:
         super().__init__()
         inner = in_channels * expansion
         self.residual = stride == 1 and in_channels == out_channels
+        conv = partial(ConvNormAct, norm=norm)
         self.body = nn.Sequential(
-            ConvNormAct(in_channels, inner, 1),
-            ConvNormAct(inner, inner, stride=stride, groups=inner),
-            ConvNormAct(inner, out_channels, 1, activation=nn.Identity),
+            conv(in_channels, inner, 1, activation=activation),
+            conv(inner, inner, kernel, stride=stride, groups=inner, activation=activation),
+            conv(inner, out_channels, 1, activation=nn.Identity),
         )
 
     def forward(self, x: Tensor) -> Tensor:

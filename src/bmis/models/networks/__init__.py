@@ -3,6 +3,7 @@
 from bmis.models.networks import (  # noqa: F401
     attention_unet,
     bmis,
+    bmis_edge,
     cgnet,
     cmunext,
     contextnet,
