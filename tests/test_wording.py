@@ -1,7 +1,13 @@
 """One and several, and one line in place of many."""
 
+import ast
+import re
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 
+import bmis
 from bmis.wording import counted, first_of_alike, group_alike, summarise
 
 
@@ -43,3 +49,31 @@ def test_numbers_in_equal_notes_become_a_range():
         "2 images: called 'a' ...",
         "1 image: called 'b', too",
     ]
+
+
+SOURCE = sorted(Path(bmis.__file__).parent.rglob("*.py"))
+NOUNS = re.compile(
+    r" (?:\w+ )?(?:annotations|cases|channels|classes|colours|epochs|files|folds|graphs|groups"
+    r"|images|masks|methods|networks|objects|overlays|pairs|phantoms|points|processes|records|threads"
+    r"|trials|values)\b(?!/)"
+)
+NEVER_ONE = (  # words, and numbers that are above 1 where they are shown
+    *("kind", "modality", "numbers", "dataset.name", "zero.shape"),
+    *("most", "len(same)", "len(taken)", "len(values)", "len(masks.values)"),
+)
+
+
+def bare_counts(file):
+    """Where an f-string puts a number before a plural, limits in capitals apart."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for value, text in pairwise(parts):
+            is_number = isinstance(value, ast.FormattedValue) and value.format_spec is None
+            if is_number and isinstance(text, ast.Constant) and NOUNS.match(text.value):
+                name = ast.unparse(value.value)
+                if not name.isupper() and "'" not in name and name not in NEVER_ONE:
+                    yield f"{file.name}:{node.lineno}: {{{name}}}{text.value}"
+
+
+def test_no_message_puts_a_number_before_a_plural_by_itself():
+    assert [line for file in SOURCE for line in bare_counts(file)] == []

@@ -9,18 +9,18 @@ _VARIES = re.compile(r"'[^']*'|\d+(?: \d+)*")  # names and numbers, in which equ
 _T = TypeVar("_T")
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int | str, noun: str) -> str:
     """A number and what it counts, as one or as several.
 
     Args:
-        number: How many there are.
+        number: How many there are, or a word that says so.
         noun: One of them, such as "image" or "test image".
 
     Example:
         >>> counted(1, "image"), counted(2, "image"), counted(0, "class")
         ('1 image', '2 images', '0 classes')
     """
-    if number == 1:
+    if str(number) == "1":
         return f"1 {noun}"
     return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
 

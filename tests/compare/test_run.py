@@ -125,7 +125,7 @@ def test_going_on_beside_records_of_other_code_is_said(
         assert lines == []
     else:
         (line,) = lines
-        assert line.startswith(f"{out}: 1 of 1 trials were done with other code or settings {said}")
+        assert line.startswith(f"{out}: other code or settings in 1 of 1 trial {said}")
 
 
 @pytest.mark.slow
@@ -310,7 +310,7 @@ def test_records_under_other_conditions_are_not_added_to(data, tmp_path):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)
     before = files(out)
-    with pytest.raises(ConfigError, match=r"records of recipe fast, 1 epochs, .* now .*2 epochs"):
+    with pytest.raises(ConfigError, match=r"records of recipe fast, 1 epoch, .* now .*2 epochs"):
         compare_methods(settings(data, conditions=Conditions("fast", 2, (32, 32))), out=out)
     (data / "splits.csv").write_text(
         (data / "splits.csv").read_text().replace("case3,train", "case3,test")
@@ -392,4 +392,4 @@ def test_groups_that_splits_divide_are_warned_of_before_the_first_trial(
     monkeypatch.setattr("bmis.compare.run.run_trial", stop)
     with pytest.raises(TrainingInterrupted):
         compare_methods(settings(data), out=tmp_path / "out")
-    assert "1 groups are divided between splits, such as 'one'" in caplog.text
+    assert "1 group divided between splits, such as 'one'" in caplog.text

@@ -124,7 +124,7 @@ def test_an_image_without_a_mask(root):
 
 
 def test_too_few_images_to_split(tmp_path):
-    with pytest.raises(DataError, match="small: 2 separate images or groups cannot be divided"):
+    with pytest.raises(DataError, match="small: 2 images cannot be divided"):
         open_dataset(make_folder(tmp_path / "small", 2))
 
 

@@ -9,11 +9,15 @@ from bmis.errors import DataError
 
 
 def raised(*errors: str, last: str | None = None) -> list[str]:
-    with pytest.raises(DataError) as caught, raise_together(Path("my set")) as on_error:
-        for error in errors:
-            on_error(DataError(error))
-        if last is not None:
-            raise DataError(last)
+    def work() -> None:
+        with raise_together(Path("my set")) as on_error:
+            for error in errors:
+                on_error(DataError(error))
+            if last is not None:
+                raise DataError(last)
+
+    with pytest.raises(DataError) as caught:
+        work()
     return str(caught.value).splitlines()
 
 

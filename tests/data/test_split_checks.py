@@ -45,7 +45,7 @@ def test_a_split_without_foreground_is_named(tmp_path, empty, message):
 def test_a_divided_group_is_named(tmp_path):
     root = write(tmp_path / "data", groups=[0, 1, 2, 3, 4, 5, 5, 7, 8, 9])
     (problem,) = problems(root)
-    assert "1 groups are divided between splits, such as 'g5' between train and val" in problem
+    assert "1 group divided between splits, such as 'g5' between train and val" in problem
 
 
 def test_a_problem_is_logged_once(tmp_path, caplog):

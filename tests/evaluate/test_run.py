@@ -286,10 +286,10 @@ def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):
     (data / "dataset.yaml").unlink()
     for file in [*data.glob("images/*"), *data.glob("masks/*")]:
         file.write_text("no image")
-    with pytest.raises(DataError, match=r"none of 6 images can be scored; the first: .*a\.png"):
+    with pytest.raises(DataError, match=r"no image of 6 can be scored; the first: .*a\.png"):
         evaluate_model(run)
     assert not (run / "metrics.json").exists()
-    with pytest.raises(DataError, match="none of 6 images"):
+    with pytest.raises(DataError, match="no image of 6"):
         evaluate_model(run, out=run.parent / "apart")
     assert not (run.parent / "apart").exists()
 
@@ -508,7 +508,7 @@ def test_nothing_found_in_images_that_show_nothing_is_no_perfect_score(tmp_path,
     text = render(scores)
     assert "1.0000" not in text
     assert "foreground none; correctly empty: 2" in text
-    assert "none of the 2 images of split 'test' shows any foreground" in caplog.text
+    assert "no foreground in split 'test' (2 images)" in caplog.text
 
 
 def test_a_network_that_finds_nothing_has_collapsed(tmp_path, run, caplog):

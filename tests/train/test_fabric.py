@@ -73,7 +73,7 @@ def test_bf16_computes_in_bf16(dataset, tmp_path, monkeypatch):
 
 def test_more_processes_than_images_are_refused(tmp_path):
     data = write_dataset(tmp_path / "data", splits=("train", "val"))
-    with pytest.raises(ConfigError, match="1 training images cannot be shared by 2 processes"):
+    with pytest.raises(ConfigError, match="1 training image cannot be shared by 2 processes"):
         train_model(config(data, devices=2), out=tmp_path / "run")
 
 

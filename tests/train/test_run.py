@@ -172,4 +172,4 @@ def test_groups_that_splits_divide_are_warned_of(dataset, tmp_path, caplog):
     rows = table.read_text().splitlines()
     table.write_text("\n".join([f"{rows[0]},group", *(f"{row},one" for row in rows[1:])]))
     train_model(config(dataset, epochs=1), out=tmp_path / "run")
-    assert "1 groups are divided between splits, such as 'one'" in caplog.text
+    assert "1 group divided between splits, such as 'one'" in caplog.text

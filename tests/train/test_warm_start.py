@@ -236,9 +236,7 @@ class OneLayer(SegmentationModel):
 
 def test_a_source_without_a_weight_that_fits_is_refused():
     start = WarmStart("runs/old", OneLayer(3, 2), {})
-    with pytest.raises(
-        ConfigError, match=r"runs/old: none of its weights fits .* 1 channels and 4"
-    ):
+    with pytest.raises(ConfigError, match=r"runs/old: none of its weights fits .* 1 channel and 4"):
         start.apply(OneLayer(1, 4))
     model = OneLayer(1, 2)
     start.apply(model)

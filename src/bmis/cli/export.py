@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, table
 from bmis.cli.options import add_json
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.export.run import Exported
@@ -81,7 +82,8 @@ def render(done: "Exported") -> str:
 
     quality = done.manifest.quality
     caption = (
-        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"
+        f"on {counted(quality['images'], 'image')} of the split {quality['split']} of "
+        f"{quality['data']}"
         f"{describe_fields_of_view(quality['fields_of_view'])}; "
         "agreement: Dice between the graph's masks and the network's"
     )

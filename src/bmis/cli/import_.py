@@ -77,7 +77,10 @@ def render(done: "Imported") -> str:
     strata = Counter(case.stratum for case in done.cases if case.stratum)
     if strata:
         facts.append(("strata", ", ".join(f"{name} {count}" for name, count in strata.items())))
-    decided = [*done.notes, *summarise((note for case in done.cases for note in case.notes), "image")]
+    decided = [
+        *done.notes,
+        *summarise((note for case in done.cases for note in case.notes), "image"),
+    ]
     facts += [("" if number else "decided", text) for number, text in enumerate(decided)]
     converted = sum(not case.copied for case in done.cases)
     if converted:
@@ -95,6 +98,6 @@ def _proposal(groups: dict[str, tuple[str, ...]]) -> str:
     shown = [f"{name} ({len(ids)})" for name, ids in list(groups.items())[:_NAMED]]
     more = ", ..." if len(groups) > _NAMED else ""
     return (
-        f"{len(groups)} groups by the file names: {', '.join(shown)}{more}; if these are patients "
-        "give --groups, so that none is divided between splits"
+        f"{counted(len(groups), 'group')} by the file names: {', '.join(shown)}{more}; "
+        "if these are patients give --groups, so that none is divided between splits"
     )

@@ -132,7 +132,10 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
         facts.append(("strata", ", ".join(counts)))
     if inspection.fields_of_view:
         facts.append(
-            ("fields of view", f"{inspection.fields_of_view} of {counted(inspection.images, 'image')}")
+            (
+                "fields of view",
+                f"{inspection.fields_of_view} of {counted(inspection.images, 'image')}",
+            )
         )
     for name in ("modality", "licence", "spacing"):
         if value := getattr(inspection, name):

@@ -28,6 +28,7 @@ from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
 from bmis.train.recipes import find_recipe
 from bmis.train.run_folder import environment
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _WORK = ".work"  # run folders of trials that are not done yet
@@ -113,7 +114,7 @@ def compare_methods(
         _say_other_code(folder, known.values(), config.conditions)
     if measure_again:
         _measure_again([spec for spec in specs if spec not in todo], known, folder)
-    _log.info("%d trials, %d to run", len(specs), len(todo))
+    _log.info("%s, %d to run", counted(len(specs), "trial"), len(todo))
     for record in _run(todo, ray):
         write_record(folder, record)
         known[record.trial] = record
@@ -129,7 +130,7 @@ def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditi
     done = [changes(record.influences(), now) for record in records if record.status == "done"]
     for other, count in Counter(filter(None, done)).items():
         warnings.warn(
-            f"{folder}: {count} of {len(done)} trials were done with other code or settings "
+            f"{folder}: other code or settings in {count} of {counted(len(done), 'trial')} "
             f"({other}); scores may differ for that reason alone, use another --out to be sure",
             stacklevel=3,
         )

@@ -27,6 +27,7 @@ from bmis.system.files import output_folder, write_json
 from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run import train_model
 from bmis.train.run_folder import environment
+from bmis.wording import counted
 
 _DIGITS = 6
 _log = logging.getLogger("bmis")
@@ -79,7 +80,9 @@ def _run(spec: TrialSpec) -> Record:
     options = RuntimeOptions(device=spec.device)
     scores = evaluate_model(spec.work, data=spec.data, options=options)
     if scores.failed:  # the other methods would be scored on other images
-        raise DataError(f"{len(scores.failed)} bad test images, the first: {scores.failed[0][1]}")
+        raise DataError(
+            f"{counted(len(scores.failed), 'bad test image')}, the first: {scores.failed[0][1]}"
+        )
     predictor = Predictor(*load_runtime(spec.work, options))
     state.unlink(missing_ok=True)
     return _make_record(

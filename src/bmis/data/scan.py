@@ -1,7 +1,8 @@
 """What can only be found by reading all files: the numbers of classes and channels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from bmis.system.pipeline import each
 from bmis.system.progress import track
 from bmis.system.reading import once_per_file
 
+_T = TypeVar("_T")
 _COLOURED = 24  # difference between channels that is too large for JPEG noise
 _MARKS = 0.02  # largest share of the pixels in burnt-in marks
 
@@ -33,19 +35,8 @@ def scan_classes(masks: Sequence[Path], *, on_error: OnError = raise_error) -> i
         >>> scan_classes(sorted(Path("polyps/masks").iterdir()))
         2
     """
-
-    def values(path: Path) -> tuple[Path, tuple[int, ...]] | DataError:
-        try:
-            return path, mask_values(path)
-        except DataError as error:
-            return error
-
-    found = []
-    for one in track(each(values, masks), "reading masks", total=len(masks)):
-        if isinstance(one, DataError):
-            on_error(one)
-        else:
-            found.append(one)
+    read = _read_each(mask_values, masks, on_error)
+    found = list(track(read, "reading masks", total=len(masks)))
     count, wrong = agree_on_count(found)
     for error in wrong:
         on_error(error)
@@ -121,31 +112,29 @@ def scan_channels(images: Sequence[Path], *, on_error: OnError = raise_error) ->
         >>> scan_channels(sorted(Path("polyps/images").iterdir()))
         3
     """
+    seen = dict(_read_each(lambda path: read_header(path).grey, images, on_error))
+    unsure = [path for path, grey in seen.items() if not grey]
+    read = _read_each(lambda path: is_grey(read_image(path).pixels), unsure, on_error)
+    # the first truly coloured image ends the search
+    return 1 if all(grey for _, grey in read) else 3
 
-    def header_is_grey(path: Path) -> bool | DataError:
+
+def _read_each(
+    read: Callable[[Path], _T], files: Sequence[Path], on_error: OnError
+) -> Iterator[tuple[Path, _T]]:
+    """Each file with what is read of it, in order; errors are handed over."""
+
+    def outcome(path: Path) -> tuple[Path, _T] | DataError:
         try:
-            return read_header(path).grey
+            return path, read(path)
         except DataError as error:
             return error
 
-    def shows_no_colour(path: Path) -> bool | DataError:
-        try:
-            return is_grey(read_image(path).pixels)
-        except DataError as error:
-            return error
-
-    unsure = []
-    for path, grey in zip(images, each(header_is_grey, images), strict=True):
-        if isinstance(grey, DataError):
-            on_error(grey)
-        elif not grey:
-            unsure.append(path)
-    for grey in each(shows_no_colour, unsure):
-        if isinstance(grey, DataError):
-            on_error(grey)
-        elif not grey:
-            return 3  # the first truly coloured image ends the search
-    return 1
+    for one in each(outcome, files):
+        if isinstance(one, DataError):
+            on_error(one)
+        else:
+            yield one
 
 
 def is_grey(pixels: NDArray[np.uint8]) -> bool:

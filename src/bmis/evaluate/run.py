@@ -32,6 +32,7 @@ from bmis.runtime.load import load_runtime, threads_of
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 
@@ -120,11 +121,11 @@ def _warn_of(scores: Scores) -> None:
     outcomes = scores.summary["outcomes"]
     if not outcomes["present"] + outcomes["missed"]:
         _log.warning(
-            "%s: none of the %d images of split %r shows any foreground; the scores do not say "
-            "whether the network finds anything",
+            "%s: no foreground in split %r (%s); the scores do not say whether the network finds "
+            "anything",
             scores.data,
-            len(scores.cases),
             scores.split,
+            counted(len(scores.cases), "image"),
         )
     if collapse := describe_collapse(scores.summary):
         _log.warning("%s %s; its means say nothing of what it has learnt", scores.model, collapse)
@@ -187,5 +188,5 @@ def _score(
         job = _Evaluation(predictor, dataset, tolerance, bar.update)
         stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
     if not job.cases:
-        raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")
+        raise DataError(f"no image of {len(cases)} can be scored; the first: {job.failed[0][1]}")
     return job.cases, tuple(job.failed)

@@ -26,6 +26,7 @@ from bmis.pretrained.lookup import is_shipped
 from bmis.system.pipeline import each
 from bmis.system.plain_yaml import read_yaml
 from bmis.system.progress import track
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _Seed = Annotated[
@@ -164,9 +165,9 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
     classes = description.classes or _count_classes(found.cases)
     if classes and len(classes) != expected:
         raise ConfigError(
-            f"{source.root}: has {len(classes)} classes ({', '.join(classes)}), the network "
-            f"{expected} ({', '.join(info.classes)}); choose other data, or name its classes in "
-            "dataset.yaml if some do not occur in it"
+            f"{source.root}: has {counted(len(classes), 'class')} ({', '.join(classes)}), the "
+            f"network {expected} ({', '.join(info.classes)}); choose other data, or name its "
+            "classes in dataset.yaml if some do not occur in it"
         )
     classes = classes or class_names(expected)
     order = _class_order(source.root, classes, info.classes)

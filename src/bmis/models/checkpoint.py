@@ -18,6 +18,7 @@ from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_f
 from bmis.models import SegmentationModel, build_model
 from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
+from bmis.wording import counted
 
 FORMAT_VERSION = 1
 MODEL_FILE = "model.safetensors"  # its name in a run folder
@@ -74,7 +75,8 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
     shape, declared = (model.in_channels, model.num_classes), info.model
     if shape != (declared.in_channels, declared.num_classes):
         raise ConfigError(
-            f"the model has {shape[0]} channels and {shape[1]} classes, its info declares "
+            f"the model has {counted(shape[0], 'channel')} and "
+            f"{counted(shape[1], 'class')}, its info declares "
             f"{declared.in_channels} and {declared.num_classes}; save it with its own ModelInfo"
         )
     try:

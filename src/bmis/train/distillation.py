@@ -20,6 +20,7 @@ from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
 from bmis.train.batches import normalise_batch
 from bmis.train.sources import find_source
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 
@@ -101,4 +102,4 @@ def _check_names(teacher: str, dataset: Dataset, classes: Sequence[str]) -> None
 
 def _describe_input(channels: int, classes: int, size: tuple[int, int], resize: str) -> str:
     kind = "grey" if channels == 1 else "colour"
-    return f"{kind} images of {size[0]}x{size[1]} ({resize}) and {classes} classes"
+    return f"{kind} images of {size[0]}x{size[1]} ({resize}) and {counted(classes, 'class')}"

@@ -39,6 +39,7 @@ from bmis.train.run_folder import (
 from bmis.train.settings import resolve_config, split_seed
 from bmis.train.trainer import Trainer
 from bmis.train.warm_start import WarmStart, read_warm_start
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 
@@ -157,7 +158,8 @@ def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, 
         ) from error
     if len(cases["train"]) < processes:
         raise ConfigError(
-            f"{len(cases['train'])} training images cannot be shared by {processes} processes; "
+            f"{counted(len(cases['train']), 'training image')} cannot be shared by "
+            f"{counted(processes, 'process')}; "
             "use fewer --devices or --nodes"
         )
     return cases
@@ -201,7 +203,7 @@ def _one_image(session: _Session, recipe: Recipe) -> str:
     images, least = len(session.cached["train"]), 2 * session.fabric.world_size
     fix = f"use --batch-size {least} or more, now {recipe.batch_size}"
     if images < least:
-        fix = f"give it {least} training images or more, now {images}"
+        fix = f"give it {counted(least, 'training image')} or more, now {images}"
     return f"{session.config.model} cannot be trained with one image at a time (batch norm); {fix}"
 
 

@@ -23,6 +23,7 @@ from bmis.models import SegmentationModel
 from bmis.models.checkpoint import load_model
 from bmis.models.layers.factorised import ParallelDownsampling
 from bmis.train.sources import find_source
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _LISTED = 8  # names of tensors in the log
@@ -71,8 +72,9 @@ class WarmStart:
         new = transfer_weights(self.model, model)
         if {name for name, _ in model.named_parameters()} <= set(new):
             raise ConfigError(
-                f"{self.source}: none of its weights fits a network of {model.in_channels} "
-                f"channels and {model.num_classes} classes; leave --init out"
+                f"{self.source}: none of its weights fits a network of "
+                f"{counted(model.in_channels, 'channel')} and "
+                f"{counted(model.num_classes, 'class')}; leave --init out"
             )
         more = f" and {len(new) - _LISTED} more" if len(new) > _LISTED else ""
         _log.info(

@@ -137,7 +137,7 @@ def test_arrays_that_are_no_images(tmp_path, array, message):
 def test_nan_in_a_float_tiff(tmp_path):
     pixels = np.ones((8, 8), np.float32)
     pixels[2, 3] = np.nan
-    assert "1 values are NaN" in refused(read_image, save(tmp_path / "a.tif", pixels))
+    assert "1 value NaN" in refused(read_image, save(tmp_path / "a.tif", pixels))
 
 
 def test_many_pages_and_many_channels_are_refused(tmp_path):
