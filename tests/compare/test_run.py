@@ -393,3 +393,13 @@ def test_groups_that_splits_divide_are_warned_of_before_the_first_trial(
     with pytest.raises(TrainingInterrupted):
         compare_methods(settings(data), out=tmp_path / "out")
     assert "1 group divided between splits, such as 'one'" in caplog.text
+
+
+def test_a_comparison_names_the_plugin_that_it_was_begun_with(tmp_path, dataset):
+    model = {"name": "spot", "plugin": "/home/me/my_net.py"}
+    trial = Trial("data", "spot")
+    write_record(tmp_path, Record(trial, Conditions(), "failed", "out of memory", model=model))
+    message = "network 'spot' comes from /home/me/my_net.py: give --plugin /home/me/my_net.py"
+    for methods in (("bmis,spot",), ("spot:width=64",)):
+        with pytest.raises(ConfigError, match=message):
+            compare_methods(CompareConfig((str(dataset),), methods), out=tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, table
-from bmis.cli.options import add_json
+from bmis.cli.options import add_json, add_plugins
 from bmis.wording import counted
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", metavar="DATA", help="dataset folder for int8 ranges (default: DATA)"
     )
+    add_plugins(parser)
     add_flags(parser, ExportOptions, leave_out=["notes"])
     parser.add_argument(
         "--notes",

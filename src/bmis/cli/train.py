@@ -24,7 +24,7 @@ def add_options(parser: ArgumentParser) -> None:
 
     add_json(parser)
     parser.add_argument("--out", help="run folder (default: runs/<data>-<model>-<recipe>-seed<S>)")
-    add_flags(parser, TrainConfig, leave_out=["split_seed"])
+    add_flags(parser, TrainConfig, leave_out=["split_seed", "plugins"])
     add_plugins(parser)
 
 

@@ -1,6 +1,7 @@
 """The command ``compare``: many networks on many data sets, a record for each trial."""
 
 import logging
+import re
 import shutil
 import warnings
 from collections import Counter
@@ -21,7 +22,8 @@ from bmis.data.folder import find_cases, open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, printable
 from bmis.metrics import describe_collapse
-from bmis.models.plugins import load_plugins
+from bmis.models import list_models
+from bmis.models.plugins import load_plugins, missing_network
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.environment import changes, influences
 from bmis.system.files import output_folder
@@ -95,6 +97,7 @@ def compare_methods(
         [('unet:widths=[4,8]', 'done')]
     """
     load_plugins(config.plugins)
+    _check_plugins(Path(out), config.methods)
     variants = find_methods(config.methods)
     folder = output_folder(Path(out))
     splits = _find_splits(config)
@@ -122,6 +125,15 @@ def compare_methods(
     if keep is None:
         shutil.rmtree(runs, ignore_errors=True)
     return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
+
+
+def _check_plugins(folder: Path, methods: Iterable[str]) -> None:
+    """Refuse networks that are not known here, but were when the records were made."""
+    asked = {name for text in methods for name in re.split(r"[:,\s]+", text)}
+    for record in read_records(folder) if folder.is_dir() else ():
+        name, plugin = record.model.get("name"), record.model.get("plugin")
+        if plugin and name in asked and name not in list_models():
+            raise ConfigError(f"{folder}: {missing_network(name, [plugin])}")
 
 
 def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditions) -> None:

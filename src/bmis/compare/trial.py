@@ -19,7 +19,7 @@ from bmis.errors import BmisError, DataError, TrainingInterrupted, is_out_of_mem
 from bmis.evaluate.run import Scores, evaluate_model
 from bmis.metrics import METRICS
 from bmis.models import find_method
-from bmis.models.plugins import load_plugins
+from bmis.models.plugins import load_plugins, plugin_of
 from bmis.predict.predictor import Predictor
 from bmis.records import Record
 from bmis.runtime.load import load_runtime
@@ -128,11 +128,12 @@ def _train_config(spec: TrialSpec) -> TrainConfig:
         split_seed=SPLIT_SEED,
         device=spec.device,
         precision=spec.precision,
+        plugins=spec.plugins,
     )
 
 
 def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
-    method = find_method(spec.model)
+    method, plugin = find_method(spec.model), plugin_of(spec.model)
     return Record(
         trial=spec.trial,
         conditions=spec.conditions,
@@ -141,6 +142,7 @@ def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
             "name": spec.model,
             "options": spec.options,
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
+            **({"plugin": plugin} if plugin else {}),
         },
         environment=environment(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

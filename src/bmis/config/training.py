@@ -10,6 +10,8 @@ from bmis.config.model import InputSize, Resize
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 
+SETTINGS_FILE = "config.yaml"  # the name of a training's settings in a run folder
+
 RecipeName = Annotated[str, Meta(description="Recipe of the training: default, paper or fast.")]
 Epochs = Annotated[int, Meta(ge=1, description="Passes over the training images.")]
 Device = Annotated[
@@ -98,6 +100,10 @@ class TrainConfig(Settings):
             "beside the masks."
         ),
     ] = None
+
+    plugins: Annotated[
+        tuple[str, ...], Meta(description="Python files that register networks.")
+    ] = ()
 
     def __post_init__(self) -> None:
         """Check every value, and that the options leave to the data what is the data's."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from bmis.bundle import SUFFIX
-from bmis.config import ModelInfo
+from bmis.config import SETTINGS_FILE, ModelInfo
 from bmis.config.checks import check_value
 from bmis.data.cases import Case, Dataset
 from bmis.data.class_order import class_order
@@ -109,7 +109,7 @@ def _recorded(run: Path, info: ModelInfo) -> dict[str, Any]:
     # in the weights "data" is only the data set's name, not its path
     recorded = {"data": None, "fold": None, "seed": 0, "split_seed": None}
     recorded |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
-    source, file = run, output_dir(run) / "config.yaml"
+    source, file = run, output_dir(run) / SETTINGS_FILE
     try:
         if run.suffix.lower() != SUFFIX and file.is_file():  # beside a bundle it may be any run's
             source = file

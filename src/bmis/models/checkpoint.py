@@ -16,6 +16,7 @@ from torch import Tensor
 from bmis.config import ModelInfo
 from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_for
 from bmis.models import SegmentationModel, build_model
+from bmis.models.plugins import check_registered
 from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
 from bmis.wording import counted
@@ -68,7 +69,7 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
         >>> from bmis.config import InputSpec, ModelConfig
         >>> info = ModelInfo(ModelConfig("bmis_tiny"), InputSpec(), ("background", "polyp"))
         >>> save_model("tiny.safetensors", build_model("bmis_tiny"), info)
-        >>> load_model("tiny.safetensors")[1].classes
+        >>> read_checkpoint("tiny.safetensors")[1].classes
         ('background', 'polyp')
     """
     path = Path(path)
@@ -109,7 +110,7 @@ def _with_sorted_header(content: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[end:]
 
 
-def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
+def read_checkpoint(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
     """Build the network of a checkpoint with its weights, ready to predict.
 
     Args:
@@ -121,12 +122,13 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
 
     Raises:
         BundleError: There is no such file, or it is damaged, of another program or of a newer
-            version, or its weights do not fit its own network.
+            version, its weights do not fit its own network, or that network comes from a plugin
+            that was not loaded.
         ConfigError: There is no such device.
         NoMemoryError: Memory ran out.
 
     Example:
-        >>> model, info = load_model("run")
+        >>> model, info = read_checkpoint("run")
         >>> info.model.name, info.input.size
         ('bmis', (64, 64))
     """
@@ -135,6 +137,7 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
     path = find_model(Path(path))
     metadata, state = _read(path)
     info = _read_info(path, metadata)
+    check_registered(info.model.name, path)
     try:
         with enough_memory_for(path):
             model = build_model(

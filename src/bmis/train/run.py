@@ -21,6 +21,7 @@ from bmis.errors import (
     is_out_of_memory,
 )
 from bmis.models import build_model
+from bmis.models.plugins import load_plugins
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
@@ -116,6 +117,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         >>> train_model(config, out="polyps-run").resumed_after  # it is finished
         1
     """
+    load_plugins(config.plugins)
     recipe = find_recipe(
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
     )

@@ -34,7 +34,8 @@ def resolve_config(config: TrainConfig) -> TrainConfig:
         source and canonical_source(source) for source in (config.init, config.teacher)
     )
     data = str(Path(config.data).resolve())
-    return replace(config, data=data, fold=fold, init=init, teacher=teacher)
+    plugins = tuple(str(Path(file).resolve()) for file in config.plugins)
+    return replace(config, data=data, fold=fold, init=init, teacher=teacher, plugins=plugins)
 
 
 def _check_size(config: TrainConfig) -> None:
