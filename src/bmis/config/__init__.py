@@ -14,6 +14,7 @@ from bmis.config.model import (
 from bmis.config.runtime import RuntimeOptions
 from bmis.config.settings import Settings
 from bmis.config.training import (
+    MODEL_FILE,
     SETTINGS_FILE,
     Device,
     Epochs,
@@ -23,6 +24,7 @@ from bmis.config.training import (
 )
 
 __all__ = [
+    "MODEL_FILE",
     "RESIZE_RULES",
     "SETTINGS_FILE",
     "STATISTICS",

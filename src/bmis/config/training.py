@@ -10,7 +10,9 @@ from bmis.config.model import InputSize, Resize
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 
-SETTINGS_FILE = "config.yaml"  # the name of a training's settings in a run folder
+# in a run folder
+MODEL_FILE = "model.safetensors"  # the weights of the best epoch
+SETTINGS_FILE = "config.yaml"  # what the training was asked to do
 
 RecipeName = Annotated[str, Meta(description="Recipe of the training: default, paper or fast.")]
 Epochs = Annotated[int, Meta(ge=1, description="Passes over the training images.")]

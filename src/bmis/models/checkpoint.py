@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from bmis.config import ModelInfo
+from bmis.config import MODEL_FILE, ModelInfo
 from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_for
 from bmis.models import SegmentationModel, build_model
 from bmis.models.plugins import check_registered
@@ -22,7 +22,6 @@ from bmis.system.files import atomic
 from bmis.wording import counted
 
 FORMAT_VERSION = 1
-MODEL_FILE = "model.safetensors"  # its name in a run folder
 _PICKLES = (b"PK\x03\x04", b"\x80")  # how torch's two pickle formats begin
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import yaml
 
-from bmis.config import SETTINGS_FILE, ModelInfo, TrainConfig
+from bmis.config import MODEL_FILE, SETTINGS_FILE, ModelInfo, TrainConfig
 from bmis.errors import ConfigError, DataError
-from bmis.models.checkpoint import MODEL_FILE, save_model
+from bmis.models.checkpoint import save_model
 from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
 from bmis.system.plain_yaml import read_yaml
