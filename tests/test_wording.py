@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bmis
-from bmis.wording import counted, first_of_alike, group_alike, summarise
+from bmis.wording import counted, duration, first_of_alike, group_alike, summarise, time_left
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,27 @@ from bmis.wording import counted, first_of_alike, group_alike, summarise
 )
 def test_one_and_several(number, noun, text):
     assert counted(number, noun) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 0 min"),
+        (7170, "2 h 0 min"),
+        (200_000, "55 h 33 min"),
+    ],
+)
+def test_a_time_is_told_in_two_units(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_what_is_left_follows_from_what_was_done():
+    assert time_left(90, 1, 3) == "1 min 30 s so far, about 3 min 0 s left"
+    assert time_left(90, 3, 3) == "1 min 30 s in all"
 
 
 def test_texts_are_alike_if_only_names_and_numbers_differ():

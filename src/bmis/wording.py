@@ -25,6 +25,40 @@ def counted(number: int | str, noun: str) -> str:
     return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """A time in its two largest units.
+
+    Example:
+        >>> duration(7.6), duration(200), duration(7500)
+        ('8 s', '3 min 20 s', '2 h 5 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def time_left(seconds: float, done: int, total: int) -> str:
+    """How long work has taken and will take, where every step takes as long as those before.
+
+    Args:
+        seconds: Time of the steps that are done.
+        done: How many these are, at least 1.
+        total: How many there are in all.
+
+    Example:
+        >>> time_left(30, 3, 60), time_left(600, 60, 60)
+        ('30 s so far, about 9 min 30 s left', '10 min 0 s in all')
+    """
+    if done >= total:
+        return f"{duration(seconds)} in all"
+    left = seconds / done * (total - done)
+    return f"{duration(seconds)} so far, about {duration(left)} left"
+
+
 def group_alike(items: Iterable[_T], text: Callable[[_T], str]) -> list[list[_T]]:
     """Items whose texts differ in quoted names and in numbers alone, in the order of the first.
 

@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 
 from bmis.cli.main import main
 from bmis.compare import costs as costs_module
+from bmis.compare import run as run_module
 from bmis.compare import trial as trial_module
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
@@ -403,3 +405,20 @@ def test_a_comparison_names_the_plugin_that_it_was_begun_with(tmp_path, dataset)
     for methods in (("bmis,spot",), ("spot:width=64",)):
         with pytest.raises(ConfigError, match=message):
             compare_methods(CompareConfig((str(dataset),), methods), out=tmp_path)
+
+
+def test_each_trial_tells_the_time_of_the_whole_comparison(data, tmp_path, monkeypatch, caplog):
+    failed = partial(Record, conditions=CONDITIONS, status="failed", reason="no reason")
+    monkeypatch.setattr(run_module, "run_trial", lambda spec: failed(spec.trial))
+    clock = iter((100.0, 160.0, 220.0, 280.0))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    with caplog.at_level("INFO", "bmis"):
+        compare_methods(settings(data, seeds=3), out=tmp_path / "out")
+    ends = [
+        line.rpartition("failed: no reason ")[2] for line in caplog.messages if "reason" in line
+    ]
+    assert ends == [
+        "(1 of 3 trials, 1 min 0 s so far, about 2 min 0 s left)",
+        "(2 of 3 trials, 2 min 0 s so far, about 1 min 0 s left)",
+        "(3 of 3 trials, 3 min 0 s in all)",
+    ]

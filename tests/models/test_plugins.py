@@ -101,6 +101,8 @@ def test_a_run_names_the_file_that_its_network_comes_from(run_of_a_plugin, monke
         lambda: bmis.export_run(run_of_a_plugin, run_of_a_plugin / "a.bmis"),
         lambda: bmis.profile_model(run_of_a_plugin),
         lambda: train_model(TrainConfig("d", init=str(run_of_a_plugin)), out="new"),
+        lambda: train_model(TrainConfig("d", "spot", init=str(run_of_a_plugin)), out="new"),
+        lambda: train_model(TrainConfig("d", "spot"), out=run_of_a_plugin),
     ):
         with pytest.raises(BmisError, match=re.escape(message)):
             use()

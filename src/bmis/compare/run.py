@@ -1,8 +1,8 @@
 """The command ``compare``: many networks on many data sets, a record for each trial."""
 
 import logging
-import re
 import shutil
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.costs import measure_costs
-from bmis.compare.methods import Variant, find_methods
+from bmis.compare.methods import Variant, check_plugins, find_methods
 from bmis.compare.settings import CompareConfig
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.compare.trial import run_trial
@@ -22,15 +22,14 @@ from bmis.data.folder import find_cases, open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, printable
 from bmis.metrics import describe_collapse
-from bmis.models import list_models
-from bmis.models.plugins import load_plugins, missing_network
+from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
 from bmis.system.environment import changes, influences
 from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
 from bmis.train.recipes import find_recipe
 from bmis.train.run_folder import environment
-from bmis.wording import counted
+from bmis.wording import counted, time_left
 
 _log = logging.getLogger("bmis")
 _WORK = ".work"  # run folders of trials that are not done yet
@@ -97,7 +96,7 @@ def compare_methods(
         [('unet:widths=[4,8]', 'done')]
     """
     load_plugins(config.plugins)
-    _check_plugins(Path(out), config.methods)
+    check_plugins(Path(out), config.methods)
     variants = find_methods(config.methods)
     folder = output_folder(Path(out))
     splits = _find_splits(config)
@@ -118,22 +117,16 @@ def compare_methods(
     if measure_again:
         _measure_again([spec for spec in specs if spec not in todo], known, folder)
     _log.info("%s, %d to run", counted(len(specs), "trial"), len(todo))
-    for record in _run(todo, ray):
+    begin = time.monotonic()
+    for number, record in enumerate(_run(todo, ray), start=1):
         write_record(folder, record)
         known[record.trial] = record
-        _log.info("%s: %s", record.trial, describe(record))
+        times = time_left(time.monotonic() - begin, number, len(todo))
+        done = f"{number} of {counted(len(todo), 'trial')}, {times}"
+        _log.info("%s: %s (%s)", record.trial, describe(record), done)
     if keep is None:
         shutil.rmtree(runs, ignore_errors=True)
     return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
-
-
-def _check_plugins(folder: Path, methods: Iterable[str]) -> None:
-    """Refuse networks that are not known here, but were when the records were made."""
-    asked = {name for text in methods for name in re.split(r"[:,\s]+", text)}
-    for record in read_records(folder) if folder.is_dir() else ():
-        name, plugin = record.model.get("name"), record.model.get("plugin")
-        if plugin and name in asked and name not in list_models():
-            raise ConfigError(f"{folder}: {missing_network(name, [plugin])}")
 
 
 def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditions) -> None:

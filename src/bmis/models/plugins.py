@@ -90,6 +90,24 @@ def check_registered(name: str, file: Path) -> None:
         raise BundleError(f"{file}: {missing_network(name, _recorded_plugins(file.parent))}")
 
 
+def check_given(name: str, run: Path) -> None:
+    """Refuse to train a network that a run has from a plugin, where the plugin was not given.
+
+    Args:
+        name: Name of the network.
+        run: Run folder to go on with or to start from.
+
+    Raises:
+        ConfigError: There is no network of that name here, and the run names a plugin.
+
+    Example:
+        >>> check_given("mine", Path("run"))  # it was trained without plugins
+    """
+    plugins = _recorded_plugins(run)
+    if plugins and name not in list_models():
+        raise ConfigError(f"{run}: {missing_network(name, plugins)}")
+
+
 def missing_network(name: str, plugins: Sequence[str]) -> str:
     """What to do about a network that is not known here.
 

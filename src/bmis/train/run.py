@@ -21,7 +21,7 @@ from bmis.errors import (
     is_out_of_memory,
 )
 from bmis.models import build_model
-from bmis.models.plugins import load_plugins
+from bmis.models.plugins import check_given, load_plugins
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
@@ -118,6 +118,9 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         1
     """
     load_plugins(config.plugins)
+    for earlier in (out, config.init):
+        if earlier is not None:
+            check_given(config.model, Path(earlier))
     recipe = find_recipe(
         config.recipe, batch_size=config.batch_size, learning_rate=config.learning_rate
     )
