@@ -72,7 +72,7 @@ def check_finite(path: Path, array: NDArray[Any]) -> NDArray[Any]:
     Example:
         >>> check_finite(Path("a.npy"), np.array([[0.5, np.inf]]))
         Traceback (most recent call last):
-        bmis.errors.DataError: a.npy: 1 value NaN or infinite; replace before saving
+        bmis.errors.DataError: a.npy: holds NaN or infinity (1 value); replace them before saving
     """
     if array.dtype.kind != "f":
         return array
@@ -80,7 +80,7 @@ def check_finite(path: Path, array: NDArray[Any]) -> NDArray[Any]:
     good = np.abs(array) <= largest  # never true of NaN
     if not good.all():
         raise DataError(
-            f"{path}: {counted(int(array.size - good.sum()), 'value')} NaN or infinite; "
-            "replace before saving"
+            f"{path}: holds NaN or infinity ({counted(int(array.size - good.sum()), 'value')}); "
+            "replace them before saving"
         )
     return array
