@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import shutil
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,21 @@ def no_waiting(monkeypatch):
     monkeypatch.setattr(
         costs_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
     )
+
+
+DOT = """
+from torch import nn
+from bmis import SegmentationModel, register
+
+@register("kept_dot")
+class Dot(SegmentationModel):
+    def __init__(self, in_channels=3, num_classes=2):
+        super().__init__(in_channels, num_classes, stride=1)
+        self.head = nn.Conv2d(in_channels, num_classes, 1)
+
+    def forward(self, x):
+        return self.head(x)
+"""
 
 
 @pytest.fixture
@@ -422,3 +438,15 @@ def test_each_trial_tells_the_time_of_the_whole_comparison(data, tmp_path, monke
         "(2 of 3 trials, 2 min 0 s so far, about 1 min 0 s left)",
         "(3 of 3 trials, 3 min 0 s in all)",
     ]
+
+
+def test_records_and_kept_runs_name_the_plugin_of_their_network(data, tmp_path, monkeypatch):
+    file = tmp_path / "dots.py"
+    file.write_text(DOT)
+    monkeypatch.chdir(tmp_path)
+    config = settings(data, "kept_dot", plugins=("dots.py",))
+    (record,) = compare_methods(config, out=tmp_path / "out", keep=tmp_path / "kept").records
+    del sys.modules["bmis_plugin_dots"]
+    assert (record.status, record.model["plugin"]) == ("done", str(file))
+    (written,) = (tmp_path / "kept").rglob("config.yaml")
+    assert yaml.safe_load(written.read_text())["plugins"] == [str(file)]
