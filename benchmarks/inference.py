@@ -42,12 +42,12 @@ def sides(run: Path, bundle: Path, threads: int) -> dict[str, Run]:
     from authors import Network
 
     from bmis.config import RuntimeOptions
-    from bmis.models.checkpoint import load_model
+    from bmis.models.checkpoint import read_checkpoint
     from bmis.runtime.load import load_runtime
     from bmis.runtime.torch_network import TorchRuntime
 
     torch.set_num_threads(threads)
-    model, info = load_model(run)
+    model, info = read_checkpoint(run)
     network = Network(info.input.channels, info.model.num_classes).eval()
     network.load_state_dict(theirs(network.state_dict(), model.state_dict()))
 

@@ -29,7 +29,7 @@ from bmis.data.preprocess import fit, normalise
 from bmis.export.onnx import serialised, to_onnx
 from bmis.export.openvino import to_openvino
 from bmis.export.quantise import quantise
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.pretrained.lookup import FOLDER
 from bmis.runtime.torch_network import TorchRuntime
 from bmis.system.files import output_folder, write_json
@@ -44,7 +44,7 @@ WAYS = [(engine, kind) for engine in ("onnxruntime", "openvino") for kind in ("f
 
 def export(path: Path, images: Sequence[Pixels]) -> None:
     """A bundle with the network in both formats and precisions."""
-    model, _ = load_model(FOLDER / "nuclei.safetensors")
+    model, _ = read_checkpoint(FOLDER / "nuclei.safetensors")
     manifest = read_bundle(FOLDER / "nuclei.bmis").manifest
     spec = replace(manifest.info.input, size=SIZE)
     graph = to_onnx(model, SIZE)
@@ -105,7 +105,7 @@ def main() -> None:
             options = RuntimeOptions(engine=engine, precision=precision, threads=1)
             predictor = Predictor(*load_runtime(path, options), keep_probabilities=True)
             found[f"{engine} {precision}"] = measure(predictor, images, args.images, args.threads)
-        model, _ = load_model(FOLDER / "nuclei.safetensors")
+        model, _ = read_checkpoint(FOLDER / "nuclei.safetensors")
         info = read_bundle(path).manifest.info
         predictor = Predictor(TorchRuntime(model), info, keep_probabilities=True)
         found["torch fp32"] = measure(predictor, images, args.images, args.threads)

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import onnx
 import torch
@@ -141,7 +141,7 @@ def _weight(random: Random, graph: Any) -> None:
 def _values(tensor: Any) -> NDArray[Any] | None:
     """The values of a weight; none where a change before this one gave it other dimensions."""
     try:
-        return cast(NDArray[Any], numpy_helper.to_array(tensor).copy())
+        return numpy_helper.to_array(tensor).copy()
     except ValueError:
         return None
 

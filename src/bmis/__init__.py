@@ -36,7 +36,6 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.models import list_models as list_models
     from bmis.models import load_published as load_published
     from bmis.models import register as register
-    from bmis.models.checkpoint import load_model as load_model
     from bmis.models.checkpoint import save_model as save_model
     from bmis.predict.folder import predict_masks as predict_masks
     from bmis.predict.predictor import Predictor as Predictor
@@ -53,6 +52,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.train.losses import paper_loss as paper_loss
     from bmis.train.losses import soft_dice as soft_dice
     from bmis.train.run import train_model as train_model
+    from bmis.train.sources import load_model as load_model
     from bmis.train.torch_dataset import SegmentationDataset as SegmentationDataset
 
 _HOMES = {
@@ -90,10 +90,7 @@ _HOMES = {
         "load_published",
         "register",
     ),
-    "models.checkpoint": (
-        "load_model",
-        "save_model",
-    ),
+    "models.checkpoint": ("save_model",),
     "predict.folder": ("predict_masks",),
     "predict.predictor": (
         "Predictor",
@@ -115,6 +112,7 @@ _HOMES = {
         "soft_dice",
     ),
     "train.run": ("train_model",),
+    "train.sources": ("load_model",),
     "train.torch_dataset": ("SegmentationDataset",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -126,6 +124,7 @@ _TORCH_HOMES = (
     "profile.network",
     "train.losses",
     "train.run",
+    "train.sources",
     "train.torch_dataset",
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 
@@ -219,9 +220,40 @@ def require(module: str, *, extra: str) -> ModuleType:
         package = module.split(".", 1)[0]
         if error.name != package:  # it is installed, but something inside it is broken
             raise
-        raise MissingExtraError(
-            f'{package} is needed for this; install it with: pip install "bmis[{extra}]"'
-        ) from error
+        raise MissingExtraError(needs(package, extra=extra)) from error
+
+
+def needs(package: str, *, extra: str) -> str:
+    """The message that a package is missing, with the exact install line.
+
+    Args:
+        package: Name of the package, such as ``"torch"``.
+        extra: The extra of ``bmis`` that brings it, such as ``"train"``.
+
+    Example:
+        >>> needs("torch", extra="train")
+        'torch is needed for this; install it with: pip install "bmis[train]"'
+    """
+    return f"{package} is needed for this; install it with: {install_line(extra)}"
+
+
+def install_line(extra: str) -> str:
+    """The command that installs an extra.
+
+    pip asks an installed bmis for its extras, also one from a checkout, so no index needs to have
+    it. A bmis that runs from a checkout without being installed is named by that folder.
+
+    Example:
+        >>> install_line("zoo")
+        'pip install "bmis[zoo]"'
+    """
+    from importlib.metadata import PackageNotFoundError, distribution  # takes time to import
+
+    try:
+        distribution("bmis")
+    except PackageNotFoundError:
+        return f'pip install "{Path(__file__).parents[2]}[{extra}]"'
+    return f'pip install "bmis[{extra}]"'
 
 
 def did_you_mean(name: str, options: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from bmis.errors import ConfigError, DataError
 from bmis.system.environment import influences
 from bmis.system.files import output_folder, write_json
 from bmis.system.reading import read_bytes
+from bmis.wording import counted
 
 FORMAT = "bmis-record"
 VERSION = 1
@@ -68,7 +69,7 @@ class Conditions(Settings):
 
     def __str__(self) -> str:
         size = f"{self.size[0]}x{self.size[1]}"
-        return f"recipe {self.recipe}, {self.epochs} epochs, {size}, {self.resize}"
+        return f"recipe {self.recipe}, {counted(self.epochs, 'epoch')}, {size}, {self.resize}"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ import io
 import logging
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from bmis.cli import console
-from bmis.cli.console import say, set_up_messages, table, terminal_width, warn
+from bmis.cli.console import say, say_failures, set_up_messages, table, terminal_width, warn
 from bmis.errors import BmisError, printable
 from bmis.system import progress
 from bmis.system.progress import progress_bar
@@ -133,3 +134,17 @@ def test_names_in_warnings_and_logs_make_no_lines_of_their_own(capsys):
     sys.stderr.write(warnings.formatwarning("c\nd\x07", UserWarning, "", 1))
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["bmis: a?bmis: all is well", "bmis: b??[31m?", "bmis: c d?"]
+
+
+def test_files_that_failed_alike_are_one_line_with_their_number(capsys):
+    alike = [(Path(f"{name}.png"), f"{name}.png: the file is empty (0 bytes)") for name in "abc"]
+    assert say_failures([*alike, (Path("d.png"), "d.png: no image")]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "bmis: a.png: the file is empty (0 bytes) (and 2 more like it)",
+        "bmis: d.png: no image",
+        "bmis: left out: 4 files; the others are done",
+    ]
+    assert say_failures(alike[:1]) == 2
+    assert "left out: 1 file; " in capsys.readouterr().err
+    assert say_failures([]) == 0
+    assert capsys.readouterr().err == ""

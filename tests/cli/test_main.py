@@ -325,7 +325,7 @@ def test_a_finished_run_is_reported_as_such(run, capsys):
                "--batch-size", 2, "--precision", 32, "--device", "cpu",
                *(f"-o{name}={value}" for name, value in NETWORK.items())]  # fmt: skip
     assert main([str(arg) for arg in command]) == 0
-    assert capsys.readouterr().out.startswith("1 epochs (all of them before) in ")
+    assert capsys.readouterr().out.startswith("1 epoch (all of them before) in ")
 
 
 @pytest.mark.parametrize(

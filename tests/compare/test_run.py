@@ -4,7 +4,9 @@ import base64
 import io
 import os
 import shutil
+import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 
 from bmis.cli.main import main
 from bmis.compare import costs as costs_module
+from bmis.compare import run as run_module
 from bmis.compare import trial as trial_module
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
@@ -37,6 +40,21 @@ def no_waiting(monkeypatch):
     monkeypatch.setattr(
         costs_module, "profile_model", lambda *a, **k: profile(*a, **{**k, "seconds": 0.0})
     )
+
+
+DOT = """
+from torch import nn
+from bmis import SegmentationModel, register
+
+@register("kept_dot")
+class Dot(SegmentationModel):
+    def __init__(self, in_channels=3, num_classes=2):
+        super().__init__(in_channels, num_classes, stride=1)
+        self.head = nn.Conv2d(in_channels, num_classes, 1)
+
+    def forward(self, x):
+        return self.head(x)
+"""
 
 
 @pytest.fixture
@@ -125,7 +143,7 @@ def test_going_on_beside_records_of_other_code_is_said(
         assert lines == []
     else:
         (line,) = lines
-        assert line.startswith(f"{out}: 1 of 1 trials were done with other code or settings {said}")
+        assert line.startswith(f"{out}: other code or settings in 1 of 1 trial {said}")
 
 
 @pytest.mark.slow
@@ -310,7 +328,7 @@ def test_records_under_other_conditions_are_not_added_to(data, tmp_path):
     out = tmp_path / "out"
     compare_methods(settings(data), out=out)
     before = files(out)
-    with pytest.raises(ConfigError, match=r"records of recipe fast, 1 epochs, .* now .*2 epochs"):
+    with pytest.raises(ConfigError, match=r"records of recipe fast, 1 epoch, .* now .*2 epochs"):
         compare_methods(settings(data, conditions=Conditions("fast", 2, (32, 32))), out=out)
     (data / "splits.csv").write_text(
         (data / "splits.csv").read_text().replace("case3,train", "case3,test")
@@ -392,4 +410,43 @@ def test_groups_that_splits_divide_are_warned_of_before_the_first_trial(
     monkeypatch.setattr("bmis.compare.run.run_trial", stop)
     with pytest.raises(TrainingInterrupted):
         compare_methods(settings(data), out=tmp_path / "out")
-    assert "1 groups are divided between splits, such as 'one'" in caplog.text
+    assert "1 group divided between splits, such as 'one'" in caplog.text
+
+
+def test_a_comparison_names_the_plugin_that_it_was_begun_with(tmp_path, dataset):
+    model = {"name": "spot", "plugin": "/home/me/my_net.py"}
+    trial = Trial("data", "spot")
+    write_record(tmp_path, Record(trial, Conditions(), "failed", "out of memory", model=model))
+    message = "network 'spot' comes from /home/me/my_net.py: give --plugin /home/me/my_net.py"
+    for methods in (("bmis,spot",), ("spot:width=64",)):
+        with pytest.raises(ConfigError, match=message):
+            compare_methods(CompareConfig((str(dataset),), methods), out=tmp_path)
+
+
+def test_each_trial_tells_the_time_of_the_whole_comparison(data, tmp_path, monkeypatch, caplog):
+    failed = partial(Record, conditions=CONDITIONS, status="failed", reason="no reason")
+    monkeypatch.setattr(run_module, "run_trial", lambda spec: failed(spec.trial))
+    clock = iter((100.0, 160.0, 220.0, 280.0))
+    monkeypatch.setattr(run_module.time, "monotonic", lambda: next(clock))
+    with caplog.at_level("INFO", "bmis"):
+        compare_methods(settings(data, seeds=3), out=tmp_path / "out")
+    ends = [
+        line.rpartition("failed: no reason ")[2] for line in caplog.messages if "reason" in line
+    ]
+    assert ends == [
+        "(1 of 3 trials, 1 min 0 s so far, about 2 min 0 s left)",
+        "(2 of 3 trials, 2 min 0 s so far, about 1 min 0 s left)",
+        "(3 of 3 trials, 3 min 0 s in all)",
+    ]
+
+
+def test_records_and_kept_runs_name_the_plugin_of_their_network(data, tmp_path, monkeypatch):
+    file = tmp_path / "dots.py"
+    file.write_text(DOT)
+    monkeypatch.chdir(tmp_path)
+    config = settings(data, "kept_dot", plugins=("dots.py",))
+    (record,) = compare_methods(config, out=tmp_path / "out", keep=tmp_path / "kept").records
+    del sys.modules["bmis_plugin_dots"]
+    assert (record.status, record.model["plugin"]) == ("done", str(file))
+    (written,) = (tmp_path / "kept").rglob("config.yaml")
+    assert yaml.safe_load(written.read_text())["plugins"] == [str(file)]

@@ -124,13 +124,13 @@ def test_an_image_without_a_mask(root):
 
 
 def test_too_few_images_to_split(tmp_path):
-    with pytest.raises(DataError, match="small: 2 separate images or groups cannot be divided"):
+    with pytest.raises(DataError, match="small: 2 images cannot be divided"):
         open_dataset(make_folder(tmp_path / "small", 2))
 
 
 def test_mask_values_that_are_no_classes(root):
     save(root / "masks" / "c02.png", blob(2, value=128))
-    with pytest.raises(DataError, match=r"c02.png: mask values 0 128, expected 0/1, 0/255"):
+    with pytest.raises(DataError, match=r"c02.png: mask values 0 128, expected 0/1 or 0/255"):
         open_dataset(root)
 
 
@@ -144,3 +144,34 @@ def test_nnunet_keeps_its_test_split_and_gets_a_val(tmp_path):
     assert dataset.num_classes == 3
     assert [case.id for case in dataset.split("test")] == ["t"]
     assert len(dataset.split("train")) == 7
+
+
+def test_all_that_is_wrong_is_named_at_once(root):
+    """Masks whose values are no classes, broken images, images without masks: in one message."""
+    for number in range(3):
+        save(root / "masks" / f"c0{number}.png", blob(number, value=128))
+    (root / "masks" / "c03.png").write_bytes(b"")
+    (root / "images" / "c04.png").write_bytes(b"no image")
+    (root / "masks" / "c05.png").unlink()
+    with pytest.raises(DataError) as caught:
+        open_dataset(root)
+    lines = str(caught.value).splitlines()
+    assert "c05.png: has no mask" in lines[0]
+    assert "c03.png: the file is empty" in lines[1]
+    assert "c00.png: mask values 0 128" in lines[2]
+    assert lines[2].endswith("(and 2 more like it)")
+    assert "c04.png: not an image" in lines[3]
+    assert lines[4:] == [f"6 problems; `bmis inspect {root}` lists all of them"]
+
+
+def test_images_that_are_read_for_their_colours_are_named_with_the_others(root):
+    for number, file in enumerate(sorted((root / "images").iterdir())):
+        save(file, picture(number, grey=True)[..., None].repeat(3, 2))
+        if number in (2, 7):
+            file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(DataError) as caught:
+        open_dataset(root)
+    first, advice = str(caught.value).splitlines()
+    assert "c02.png: " in first
+    assert first.endswith("(and 1 more like it)")
+    assert advice.startswith("2 problems; ")

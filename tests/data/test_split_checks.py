@@ -32,9 +32,9 @@ def test_one_image_with_foreground_in_each_split_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("empty", "message"),
     [
-        (range(6), "6 images of split 'train' shows any foreground, so a network learns to"),
-        ((6, 7), "2 images of split 'val' shows any foreground, so it cannot choose"),
-        ((8, 9), "2 images of split 'test' shows any foreground, so its scores do not say"),
+        (range(6), "no foreground in split 'train' (6 images), so a network learns to"),
+        ((6, 7), "no foreground in split 'val' (2 images), so it cannot choose"),
+        ((8, 9), "no foreground in split 'test' (2 images), so its scores do not say"),
     ],
 )
 def test_a_split_without_foreground_is_named(tmp_path, empty, message):
@@ -45,7 +45,7 @@ def test_a_split_without_foreground_is_named(tmp_path, empty, message):
 def test_a_divided_group_is_named(tmp_path):
     root = write(tmp_path / "data", groups=[0, 1, 2, 3, 4, 5, 5, 7, 8, 9])
     (problem,) = problems(root)
-    assert "1 groups are divided between splits, such as 'g5' between train and val" in problem
+    assert "1 group divided between splits, such as 'g5' between train and val" in problem
 
 
 def test_a_problem_is_logged_once(tmp_path, caplog):

@@ -76,9 +76,9 @@ def test_few_groups_leave_no_split_empty():
 
 
 def test_too_few_groups_are_refused():
-    with pytest.raises(DataError, match="2 separate images or groups cannot be divided into 3"):
+    with pytest.raises(DataError, match="2 images cannot be divided into 3"):
         make_split(cases(8, group=lambda i: f"g{i % 2}"))
-    with pytest.raises(DataError, match="4 separate images or groups cannot be divided into 5"):
+    with pytest.raises(DataError, match="4 images cannot be divided into 5"):
         make_fold(cases(4), 1)
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from bmis.data.folder import open_dataset
 from bmis.data.images import read_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError
 from bmis.evaluate.run import evaluate_model, read_case_values
+from bmis.evaluate.training_data import output_dir
 from bmis.metrics import METRICS, paired_difference, score_case
 from bmis.models import build_model
 from bmis.models.checkpoint import save_model
@@ -286,10 +288,10 @@ def test_nothing_to_score_is_an_error_and_writes_nothing(run, data):
     (data / "dataset.yaml").unlink()
     for file in [*data.glob("images/*"), *data.glob("masks/*")]:
         file.write_text("no image")
-    with pytest.raises(DataError, match=r"none of 6 images can be scored; the first: .*a\.png"):
+    with pytest.raises(DataError, match=r"no image of 6 can be scored; the first: .*a\.png"):
         evaluate_model(run)
     assert not (run / "metrics.json").exists()
-    with pytest.raises(DataError, match="none of 6 images"):
+    with pytest.raises(DataError, match="no image of 6"):
         evaluate_model(run, out=run.parent / "apart")
     assert not (run.parent / "apart").exists()
 
@@ -369,10 +371,10 @@ def test_the_split_of_the_training_holds_for_moved_data_too(tmp_path, run):
     expected = [case.id for case in open_dataset(data, fold=2, seed=5).split("test")]
     assert expected != [case.id for case in open_dataset(data).split("test")]
     assert list(evaluate_model(run).cases) == expected
-    assert list(evaluate_model(run, data=moved).cases) == expected
+    assert list(evaluate_model(run, data=moved, out=tmp_path / "more").cases) == expected
     other = [case.id for case in open_dataset(data, fold=3, seed=5).split("test")]
-    assert list(evaluate_model(run, fold=3).cases) == other
-    assert len(evaluate_model(run, split="all").cases) == 15
+    assert list(evaluate_model(run, fold=3, out=tmp_path / "fold3").cases) == other
+    assert len(evaluate_model(run, split="all", out=tmp_path / "all").cases) == 15
 
 
 def test_without_config_fold_and_seed_come_from_the_weights(tmp_path, run, monkeypatch):
@@ -508,7 +510,7 @@ def test_nothing_found_in_images_that_show_nothing_is_no_perfect_score(tmp_path,
     text = render(scores)
     assert "1.0000" not in text
     assert "foreground none; correctly empty: 2" in text
-    assert "none of the 2 images of split 'test' shows any foreground" in caplog.text
+    assert "no foreground in split 'test' (2 images)" in caplog.text
 
 
 def test_a_network_that_finds_nothing_has_collapsed(tmp_path, run, caplog):
@@ -526,3 +528,76 @@ def test_another_split_than_that_of_the_training_is_warned_of(data, run, monkeyp
     (data / "splits.csv").write_text((data / "splits.csv").read_text().replace("b,test", "b,train"))
     evaluate_model(run)
     assert "training images may be among those of the test split" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "told", "place"),
+    [
+        ({"split": "all"}, "split 'test', now 'all'", "all"),
+        ({"tolerance": 3.0}, "tolerance 2.0, now 3.0", "tolerance3.0"),
+        ({"fold": 2}, "fold None, now 2", "fold2"),
+        ({"options": RuntimeOptions(threads=1), "split": "all"}, "split 'test', now 'all'", "all"),
+        ({"options": RuntimeOptions(precision="int8")}, "precision 'auto', now 'int8'", "int8"),
+    ],
+)
+def test_other_scores_are_never_replaced(run, settings, told, place):
+    evaluate_model(run)
+    before = (run / "metrics.json").read_bytes()
+    with pytest.raises(ConfigError) as caught:
+        evaluate_model(run, **settings)
+    assert str(caught.value) == (
+        f"{run}: holds other scores ({told}); choose another --out, such as {run / place}"
+    )
+    assert (run / "metrics.json").read_bytes() == before
+
+
+def test_the_proposed_folder_works_and_keeps_both(run):
+    evaluate_model(run)
+    scores = evaluate_model(run, split="all", out=run / "all")
+    assert json.loads((run / "all" / "metrics.json").read_text())["split"] == "all"
+    assert json.loads((run / "metrics.json").read_text())["split"] == "test"
+    assert scores.out == run / "all"
+
+
+def test_another_data_set_of_the_same_name_is_another_one(run, data, tmp_path):
+    evaluate_model(run)
+    other = shutil.copytree(data, tmp_path / "elsewhere" / "data")
+    with pytest.raises(ConfigError, match=r"other scores \(data '.*', now '.*elsewhere/data'"):
+        evaluate_model(run, data=other)
+
+
+def test_the_same_question_is_answered_again(run, data, monkeypatch):
+    evaluate_model(run)
+    monkeypatch.chdir(data.parent)
+    assert evaluate_model(run, data="data", options=RuntimeOptions(threads=1)).out == run
+
+
+def test_a_run_folder_that_was_moved_is_still_its_own(run):
+    evaluate_model(run)
+    moved = run.rename(run.with_name("moved"))
+    assert evaluate_model(moved).out == moved
+
+
+def test_the_scores_of_another_network_are_not_replaced(run, tmp_path):
+    evaluate_model(run, out=tmp_path / "scores")
+    evaluate_model(run, out=tmp_path / "scores")
+    other = shutil.copytree(run, tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"checkpoint '.*run', now '.*other'"):
+        evaluate_model(other, out=tmp_path / "scores")
+
+
+def test_scores_of_an_earlier_version_are_those_that_they_say(run):
+    evaluate_model(run)
+    found = json.loads((run / "metrics.json").read_text())
+    del found["engine"], found["precision"]
+    (run / "metrics.json").write_text(json.dumps(found))
+    assert evaluate_model(run).out == run
+    (run / "metrics.json").write_text("[1, 2")
+    with pytest.raises(ConfigError, match=r"metrics.json: cannot be read, .*; remove it"):
+        evaluate_model(run)
+
+
+def test_each_file_has_a_folder_of_its_own():
+    for file in ("a.safetensors", "a.bmis"):
+        assert output_dir(Path("models") / file) == Path("models/a")
+    assert output_dir(Path("run/model.safetensors")) == Path("run")

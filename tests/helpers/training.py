@@ -15,7 +15,7 @@ from lightning.fabric import Fabric
 from bmis.config import InputSpec
 from bmis.data.folder import open_dataset
 from bmis.models import SegmentationModel, build_model
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.recipes import find_recipe
 from bmis.train.trainer import Trainer
@@ -81,7 +81,7 @@ def read_log(run):
 
 def best_weights(run):
     """The weights of the best epoch by name."""
-    return load_model(run)[0].state_dict()
+    return read_checkpoint(run)[0].state_dict()
 
 
 def same_weights(one, other):

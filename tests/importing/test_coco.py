@@ -185,7 +185,7 @@ def test_a_segmentation_that_cannot_be_read_leaves_out_its_image(source, value):
 
 def test_annotations_of_images_that_are_not_listed_are_named(source):
     done = run(source, coco(annotation(), annotation(image_id=55)))
-    assert "has annotations of 1 images that it does not list (id 55)" in done.failed[0]
+    assert "has annotations of 1 image it does not list (id 55)" in done.failed[0]
 
 
 def test_the_source_stays_as_it_was(source):

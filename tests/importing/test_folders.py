@@ -85,7 +85,7 @@ def test_isic_as_it_is_published(tmp_path):
             save(root / photos / f"{name}_superpixels.png", picture(1))
     done = run(root)
     assert sorted(case.split for case in done.cases) == ["test"] * 3 + ["train"] * 2 + ["val"]
-    assert done.notes == ("no validation split: 1 of 3 training images are taken for it",)
+    assert done.notes == ("no validation split: 1 of 3 training images taken for it",)
     assert done.not_read == {"PNG": 6}
 
 

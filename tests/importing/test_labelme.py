@@ -93,7 +93,7 @@ def test_images_without_a_file_are_counted(source):
         (labelme(imageHeight=9), "is for an image of 9 x 32 pixels"),
         (labelme("a.png", shape("polygon", [[1, 2], [3, None], [4, 5]])), "no pairs of numbers"),
         (labelme("a.png", shape("polygon", [1, 2, 3])), "no pairs of numbers"),
-        (labelme("a.png", shape("circle", [[1, 2]])), "has 1 points, and 2 are wanted"),
+        (labelme("a.png", shape("circle", [[1, 2]])), "has 1 point instead of 2"),
         (labelme("a.png", shape("mask", [[1, 1], [3, 3]], mask="AAAA")), "no whole PNG"),
         (labelme("a.png", shape("mask", [[1, 1], [3, 3]], mask="A")), "no whole PNG"),
         (labelme("a.png", shape("mask", [[1, 1], [3, 3]])), "no whole PNG"),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from bmis import ImportOptions, import_dataset, inspect_dataset
-from bmis.cli.import_ import summarise
 from bmis.cli.main import main
 from bmis.errors import DataError, MissingExtraError
 from bmis.importing import run as module
@@ -123,14 +122,6 @@ def test_thirty_equal_lines_become_one(tmp_path, capsys):
     assert err.count("\n") == 1
     assert "image 'c01.png' names 'c01.png', but there is no such file" in err
     assert err.endswith("(and 29 more like it)\n")
-
-
-def test_numbers_in_equal_lines_become_a_range():
-    lines = ["12 grey pixels, cut at 128", "7 grey pixels, cut at 128", "called 'a'", "called 'b'"]
-    assert summarise(lines) == [
-        "2 images: 7 to 12 grey pixels, cut at 128",
-        "2 images: called 'a' ...",
-    ]
 
 
 def test_json_holds_all_of_it(source, tmp_path, capsys):

@@ -1,13 +1,14 @@
 """A sound data set, and one with every error at once."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bmis.cli.inspect import render
 from bmis.data.images import read_image
 from bmis.errors import DataError
-from bmis.inspect.dataset import inspect_dataset
+from bmis.inspect.dataset import Problem, inspect_dataset
 from helpers.folders import blob, make_folder, picture, save, write_table
 
 
@@ -125,11 +126,25 @@ def test_without_a_sound_case_there_is_no_contact_sheet(tmp_path):
 
 def test_long_lists_are_cut_on_the_terminal_only(tmp_path):
     root = make_folder(tmp_path / "data", 3)
-    for index in range(60):
-        save(root / "masks" / f"stray{index:02}.png", blob(0))
     found = inspect_dataset(root)
-    assert len(found.problems) == 60
-    assert "... and 10 more; --out DIR lists them all" in render(found)
+    words = [chr(97 + n // 26) + chr(97 + n % 26) for n in range(60)]  # equal ones are one row
+    problems = tuple(Problem(f"{word}.png", f"is {word}") for word in words)
+    assert "... and 10 more; --out DIR lists them all" in render(replace(found, problems=problems))
+
+
+def test_files_with_the_same_problem_are_one_row_on_the_terminal_only(tmp_path):
+    root = make_folder(tmp_path / "data", 3)
+    for index in range(30):
+        save(root / "masks" / f"stray{index:02}.png", blob(0))
+    save(root / "masks" / "c01.png", blob(0, size=(8, 8)))
+    found = inspect_dataset(root)
+    assert len(found.to_dict()["problems"]) == 31
+    text = render(found)
+    assert text.count("stray") == 1
+    rows = [line.split()[:2] for line in text.splitlines() if line.endswith("rename or remove it")]
+    assert rows == [["30", "masks/stray00.png"]]
+    assert "problems: 31" in text
+    assert "inspection.json in the folder of --out names every file" in text
 
 
 def test_folds_are_inspected_as_they_will_be_used(tmp_path):

@@ -270,7 +270,7 @@ def test_an_impossible_field_of_view_is_refused(field_of_view, message):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.full((8, 8), 2), "has labels from 2 to 2; 2 classes need 0 to 1"),
+        (np.full((8, 8), 2), "has labels from 2 to 2; 2 classes can have 0 to 1"),
         (np.full((8, 8), -1), "has labels from -1 to -1"),
         (np.full((8, 8), 255, np.uint8), "has labels from 255 to 255"),
         (np.zeros((8, 8)), "must hold integer labels, got float64"),

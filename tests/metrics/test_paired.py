@@ -77,7 +77,7 @@ def test_a_pair_undefined_in_both_is_skipped():
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ({"a": 0.1}, "1 cases are in one of the two only, such as 'b'"),
+        ({"a": 0.1}, "1 case in only one of the two, such as 'b'"),
         ({"a": 0.1, "b": None}, "'b' has a value in one of the two only"),
     ],
 )

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from bmis.config import InputSpec, ModelConfig, ModelInfo
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import SegmentationModel, build_model, checkpoint
-from bmis.models.checkpoint import choose_device, load_model, save_model
+from bmis.models.checkpoint import choose_device, read_checkpoint, save_model
 
 OPTIONS = {"widths": (4, 6, 8), "depths": (1, 1), "attention": False}
 INFO = ModelInfo(
@@ -44,14 +44,14 @@ def meta(**changes):
 
 def refused(path, match):
     with pytest.raises(BundleError, match=match) as caught:
-        load_model(path)
+        read_checkpoint(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("by_folder", [True, False])
 def test_weights_and_info_come_back(model, saved, by_folder):
-    again, info = load_model(saved.parent if by_folder else saved)
+    again, info = read_checkpoint(saved.parent if by_folder else saved)
     x = torch.randn(1, 1, 32, 24)
     assert torch.equal(again(x), model(x))
     assert info.to_dict() == INFO.to_dict()
@@ -64,7 +64,7 @@ def test_the_same_content_is_the_same_bytes(model, saved):
     for file in (files := [saved.with_name(str(number)) for number in range(8)]):
         save_model(file, model, info)  # of six orders of the metadata at least two come by chance
     assert len({file.read_bytes() for file in files}) == 1
-    assert load_model(files[0])[1].to_dict() == info.to_dict()
+    assert read_checkpoint(files[0])[1].to_dict() == info.to_dict()
     with safe_open(files[0], "pt") as opened:
         assert sorted(opened.keys()) == sorted(model.state_dict())
 
@@ -82,7 +82,7 @@ def test_channels_last_and_shared_tensors_are_saved_right(model, tmp_path):
     other.stage_1[0].norm_1.weight = other.stage_1[0].norm_2.weight  # one tensor, two names
     expected = other.eval()(x)
     save_model(tmp_path / "m.safetensors", other.to(memory_format=torch.channels_last), INFO)
-    torch.testing.assert_close(load_model(tmp_path / "m.safetensors")[0](x), expected)
+    torch.testing.assert_close(read_checkpoint(tmp_path / "m.safetensors")[0](x), expected)
 
 
 def test_a_failed_save_leaves_the_old_file(model, saved):
@@ -153,7 +153,7 @@ def test_other_newer_and_damaged_descriptions_are_refused(model, tmp_path, metad
 @pytest.mark.parametrize(
     ("config", "match"),
     [
-        ({"name": "bmiss"}, r"cannot be built.*did you mean 'bmis'"),
+        ({"name": "bmiss"}, "network 'bmiss' does not come with this bmis: give --plugin FILE"),
         ({"options": {"widths": [8, 4, 2]}}, "cannot be built.*widths"),
         ({"options": {"in_channels": 3, "depth": 1}}, "cannot be built"),
         ({"options": {"widths": ["a", "b", "c"]}}, "cannot be built"),
@@ -207,5 +207,5 @@ def test_memory_that_runs_out_is_no_damaged_file(saved, monkeypatch, error, plac
 
     monkeypatch.setattr(checkpoint, place, fail)
     with pytest.raises(NoMemoryError) as caught:
-        load_model(saved)
+        read_checkpoint(saved)
     assert str(caught.value).startswith(f"{saved}: not enough memory to read it; close other")

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import load_published
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.models.convert import convert_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -56,7 +56,7 @@ def test_a_checkpoint_becomes_the_same_network(tmp_path, write):
     write(source, weights)
     out = convert_checkpoint(source, model="bmis", out=tmp_path / "new" / "model.safetensors")
     assert out == tmp_path / "new" / "model.safetensors"
-    model, info = load_model(out)
+    model, info = read_checkpoint(out)
     expected = load_published("bmis", weights).state_dict()
     assert all(torch.equal(expected[name], v) for name, v in model.state_dict().items())
     assert (info.model.name, info.classes) == ("bmis", ("background", "foreground"))
@@ -69,7 +69,7 @@ def test_dsu_net_is_converted_with_its_one_class(tmp_path):
     wrapped(tmp_path / "DSU_Net.pth.tar", weights)
     out = tmp_path / "model.safetensors"
     convert_checkpoint(tmp_path / "DSU_Net.pth.tar", model="dsu_net", out=out)
-    model, info = load_model(out)
+    model, info = read_checkpoint(out)
     assert torch.equal(model.fine_decoder.head[-1].bias, weights["final_conv4.bias"])
     assert torch.equal(model.coarse_decoder.head[-1].bias, weights["sfinal_conv4.bias"])
     assert (info.model.name, info.classes) == ("dsu_net", ("foreground",))
@@ -77,7 +77,9 @@ def test_dsu_net_is_converted_with_its_one_class(tmp_path):
 
 def test_the_file_says_how_the_authors_made_their_input(tmp_path):
     bare(tmp_path / "a.pth", PLAIN["weights"](1, 3))
-    _, info = load_model(convert_checkpoint(tmp_path / "a.pth", out=tmp_path / "b.safetensors"))
+    _, info = read_checkpoint(
+        convert_checkpoint(tmp_path / "a.pth", out=tmp_path / "b.safetensors")
+    )
     assert (info.input.size, info.input.resize) == ((224, 224), "squash")
     assert (info.input.channels, info.input.mean, info.input.std) == (1, (0.5,), (0.5,))
     assert info.classes == ("background", "class 1", "class 2")
@@ -86,7 +88,7 @@ def test_the_file_says_how_the_authors_made_their_input(tmp_path):
 def test_another_size_is_written_down(tmp_path):
     bare(tmp_path / "a.pth", PLAIN["weights"]())
     out = convert_checkpoint(tmp_path / "a.pth", out=tmp_path / "b.safetensors", size=(96, 128))
-    assert load_model(out)[1].input.size == (96, 128)
+    assert read_checkpoint(out)[1].input.size == (96, 128)
 
 
 @pytest.mark.parametrize("place", ["alone", "beside the weights", "old format", "plain pickle"])

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from bmis.config import InputSpec, ModelConfig, ModelInfo
 from bmis.errors import BundleError, ConfigError
 from bmis.models import build_model, imagenet
-from bmis.models.checkpoint import load_model, save_model
+from bmis.models.checkpoint import read_checkpoint, save_model
 from bmis.models.layers.efficientnet_lite import EfficientNetLite
 
 FILE = Path(imagenet.__file__).parent / "weights" / "efficientnet_lite0.safetensors"
@@ -91,5 +91,5 @@ def test_a_checkpoint_is_read_without_them(tmp_path, monkeypatch):
     info = ModelInfo(ModelConfig("bmis_edge", 3, 2, {"width": 8}), InputSpec(), ("rest", "polyp"))
     save_model(tmp_path / "model.safetensors", model, info)
     monkeypatch.setattr(imagenet, "_FOLDER", tmp_path / "gone")
-    found, _ = load_model(tmp_path)
+    found, _ = read_checkpoint(tmp_path)
     assert all(torch.equal(t, model.state_dict()[n]) for n, t in found.state_dict().items())

@@ -1,10 +1,15 @@
+import re
 import sys
 
 import pytest
 
-from bmis.errors import ConfigError
-from bmis.models import build_model, find_method
-from bmis.models.plugins import load_plugins
+import bmis
+from bmis import TrainConfig, train_model
+from bmis.cli.main import main
+from bmis.errors import BmisError, BundleError, ConfigError
+from bmis.models import build_model, find_method, registry
+from bmis.models.plugins import load_plugins, plugin_of
+from bmis.system.plain_yaml import read_yaml
 
 PLUGIN = """
 from pathlib import Path
@@ -69,3 +74,64 @@ def test_another_kind_of_file_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("")
     with pytest.raises(ConfigError, match=r"mine.txt: no Python file"):
         load_plugins([tmp_path / "mine.txt"])
+
+
+@pytest.fixture
+def run_of_a_plugin(dataset, tmp_path, forget):
+    """A run of the network of ``dots.py``, which nobody knows any more afterwards."""
+    file = tmp_path / "my dots.py"
+    file.write_text(PLUGIN.format(name="spot"))
+    settings = TrainConfig(
+        str(dataset), "spot", epochs=1, size=(32, 32), device="cpu", plugins=(str(file),)
+    )
+    train_model(settings, out=tmp_path / "run")
+    assert plugin_of("spot") == str(file)
+    del registry._METHODS["spot"], sys.modules[f"bmis_plugin_{file.stem}"]
+    return tmp_path / "run"
+
+
+def test_a_run_names_the_file_that_its_network_comes_from(run_of_a_plugin, monkeypatch):
+    file = run_of_a_plugin.parent / "my dots.py"
+    message = f"network 'spot' comes from {file}: give --plugin '{file}'"
+    ran = file.with_suffix(".log").read_text()
+    for use in (
+        lambda: bmis.load(run_of_a_plugin),
+        lambda: bmis.load_model(run_of_a_plugin / "model.safetensors"),
+        lambda: bmis.evaluate_model(run_of_a_plugin),
+        lambda: bmis.export_run(run_of_a_plugin, run_of_a_plugin / "a.bmis"),
+        lambda: bmis.profile_model(run_of_a_plugin),
+        lambda: train_model(TrainConfig("d", init=str(run_of_a_plugin)), out="new"),
+        lambda: train_model(TrainConfig("d", "spot", init=str(run_of_a_plugin)), out="new"),
+        lambda: train_model(TrainConfig("d", "spot"), out=run_of_a_plugin),
+    ):
+        with pytest.raises(BmisError, match=re.escape(message)):
+            use()
+    assert file.with_suffix(".log").read_text() == ran  # a recorded path is never run by itself
+
+
+def test_the_run_works_with_its_plugin_from_another_place(run_of_a_plugin, tmp_path):
+    moved = tmp_path / "elsewhere.py"
+    (run_of_a_plugin.parent / "my dots.py").rename(moved)
+    load_plugins([moved])
+    assert bmis.load_model(run_of_a_plugin)[1].model.name == "spot"
+    settings = read_yaml(run_of_a_plugin / "config.yaml")
+    again = TrainConfig.from_dict(settings | {"plugins": [str(moved)]})
+    assert train_model(again, out=run_of_a_plugin).resumed_after == 1
+
+
+@pytest.mark.parametrize("text", [None, "plugins: 3\n", "- a\n", "epochs: 3\n", "plugins: {\n"])
+def test_a_run_that_does_not_say_where_its_network_is_from(run_of_a_plugin, text):
+    (run_of_a_plugin / "config.yaml").unlink()
+    if text is not None:
+        (run_of_a_plugin / "config.yaml").write_text(text)
+    with pytest.raises(BundleError, match="'spot' does not come with this bmis: give --plugin F"):
+        bmis.load_model(run_of_a_plugin)
+
+
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "export", "profile", "compare"]
+)
+def test_every_command_that_names_it_takes_a_plugin(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "--plugin FILE" in capsys.readouterr().out

@@ -125,7 +125,7 @@ def test_ids_of_the_page_are_unique(report):
 
 def test_the_page_shows_what_is_missing_and_why(report):
     text = " ".join(page(report).texts)
-    assert "2 of 16 trials have no result: 1 failed and 1 not run" in text
+    assert "2 of 16 trials without a result: 1 failed and 1 not run" in text
     assert "failed: out of memory" in text
     assert "unet: polyps: 1 of 2 trials failed (out of memory)" in text
     assert "missing" in text

@@ -50,6 +50,17 @@ def test_a_bar_shows_count_rate_and_time_and_goes_away(monkeypatch):
     assert set(on_screen(terminal.getvalue())) == {""}
 
 
+def test_what_remains_follows_from_all_that_was_done(monkeypatch):
+    """A training pauses after each epoch, to validate; the last step alone would not show that."""
+    terminal_for(monkeypatch)
+    with progress_bar("training", total=100) as bar:
+        bar.start_t = bar.last_print_t = 0
+        for now in (1, 2, 3, 40):
+            monkeypatch.setattr(bar, "_time", lambda now=now: now)
+            bar.update(5)
+        assert "20/100 [00:40<02:40" in str(bar)
+
+
 def test_short_work_shows_nothing(monkeypatch):
     terminal = terminal_for(monkeypatch, delay=60)
     assert list(track(range(3), "reading")) == [0, 1, 2]

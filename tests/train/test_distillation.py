@@ -11,7 +11,7 @@ from bmis.config import InputSpec
 from bmis.data.folder import open_dataset
 from bmis.errors import BundleError, ConfigError
 from bmis.models import SegmentationModel
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.train import distillation
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.run import train_model
@@ -49,7 +49,7 @@ def test_there_is_no_teacher_by_default(dataset):
 
 
 def weights(run):
-    return torch.cat([t.flatten() for t in load_model(run)[0].state_dict().values()])
+    return torch.cat([t.flatten() for t in read_checkpoint(run)[0].state_dict().values()])
 
 
 def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path):
@@ -60,9 +60,9 @@ def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path
     train_model(replace(given, teacher=str(source)), out=tmp_path / "taught")
     assert not torch.equal(weights(tmp_path / "alone"), weights(tmp_path / "taught"))
     assert (source / "model.safetensors").read_bytes() == before
-    recorded = load_model(tmp_path / "taught")[1].provenance["teacher"]
+    recorded = read_checkpoint(tmp_path / "taught")[1].provenance["teacher"]
     assert recorded == {"source": "run", "model": "bmis", "data": "first"}
-    assert load_model(tmp_path / "alone")[1].provenance["teacher"] is None
+    assert read_checkpoint(tmp_path / "alone")[1].provenance["teacher"] is None
     settings = yaml.safe_load((tmp_path / "taught" / "config.yaml").read_text())
     assert settings["teacher"] == str(source)
 
@@ -94,11 +94,11 @@ def test_a_missing_teacher_is_refused(dataset, tmp_path):
     [(["bg", "disc", "cup"], "in the same order"), (["bg", "cup", "polyp"], "same names in")],
 )
 def test_a_teacher_of_other_classes_is_refused(source, tmp_path, monkeypatch, names, message):
-    model, info = load_model(source)
+    model, info = read_checkpoint(source)
     three = SimpleNamespace(
         model=info.model, input=info.input, classes=("bg", "cup", "disc"), provenance={}
     )
-    monkeypatch.setattr(distillation, "load_model", lambda path: (model, three))
+    monkeypatch.setattr(distillation, "read_checkpoint", lambda path: (model, three))
     data = write_dataset(tmp_path / "data", classes=3)
     (data / "dataset.yaml").write_text(yaml.safe_dump({"classes": names}))
     with pytest.raises(ConfigError, match=message):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bmis.errors import ConfigError, MissingExtraError
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.train import optim
 from bmis.train.run import train_model
 from helpers.tiny import config, write_dataset
@@ -48,7 +48,7 @@ def test_two_processes_share_the_work_and_make_one_run(tmp_path, script):
     for rank in (0, 1):  # 8 images in batches of 4 over 2 processes: 2 steps of 2, twice
         assert (tmp_path / f"rank{rank}").read_text().split() == ["2"] * 4
     assert [row["epoch"] for row in read_log(tmp_path / "run")] == [1, 2]
-    assert load_model(tmp_path / "run")[1].classes
+    assert read_checkpoint(tmp_path / "run")[1].classes
     assert done.stderr.count("epoch 1/2") == 1
 
 
@@ -73,7 +73,7 @@ def test_bf16_computes_in_bf16(dataset, tmp_path, monkeypatch):
 
 def test_more_processes_than_images_are_refused(tmp_path):
     data = write_dataset(tmp_path / "data", splits=("train", "val"))
-    with pytest.raises(ConfigError, match="1 training images cannot be shared by 2 processes"):
+    with pytest.raises(ConfigError, match="1 training image cannot be shared by 2 processes"):
         train_model(config(data, devices=2), out=tmp_path / "run")
 
 

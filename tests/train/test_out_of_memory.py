@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bmis.errors import TrainingError
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.models.networks.bmis import BMIS
 from bmis.train.run import train_model
 from bmis.train.trainer import Trainer
@@ -43,7 +43,7 @@ def test_out_of_memory_halves_the_batch_with_a_warning(dataset, tmp_path, monkey
     ]
     assert sizes == [4, 2] + [1] * 8
     assert done.epochs == 2
-    assert load_model(tmp_path / "run")[1].provenance["recipe"]["batch_size"] == 1
+    assert read_checkpoint(tmp_path / "run")[1].provenance["recipe"]["batch_size"] == 1
 
 
 def test_out_of_memory_later_goes_on_from_the_last_epoch(dataset, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import yaml
 
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.train.run import train_model
 from helpers.tiny import config
 
@@ -21,7 +21,7 @@ def test_recorded_settings_can_be_read_back_and_are_valid_from_any_folder(
     train_model(given, out="run")
     recorded = TrainConfig.from_dict(yaml.safe_load((tmp_path / "run/config.yaml").read_text()))
     assert recorded == replace(given, data=str(dataset), fold=str(dataset / "mine.csv"))
-    assert load_model(tmp_path / "run")[1].provenance["recipe"]["learning_rate"] == 1e-3
+    assert read_checkpoint(tmp_path / "run")[1].provenance["recipe"]["learning_rate"] == 1e-3
 
 
 @pytest.mark.parametrize(

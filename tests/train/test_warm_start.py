@@ -11,7 +11,7 @@ import bmis.pretrained.lookup
 from bmis.config import TrainConfig
 from bmis.errors import BmisError, ConfigError, TrainingInterrupted
 from bmis.models import SegmentationModel, build_model
-from bmis.models.checkpoint import load_model, save_model
+from bmis.models.checkpoint import read_checkpoint, save_model
 from bmis.train import run as module
 from bmis.train.run import train_model
 from bmis.train.trainer import Trainer
@@ -57,17 +57,17 @@ def starting_weights(monkeypatch, settings, out):
 def test_the_first_step_starts_from_the_source(source, dataset, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "bmis")
     settings = config(dataset, init=source)
-    weights = load_model(source)[0].state_dict()
+    weights = read_checkpoint(source)[0].state_dict()
     for found in starting_weights(monkeypatch, settings, tmp_path / "run"):
         assert same_weights(weights, found)
     assert f"starting from {source}; random start: none" in caplog.messages
-    assert not same_weights(weights, load_model(tmp_path / "run")[0].state_dict())
+    assert not same_weights(weights, read_checkpoint(tmp_path / "run")[0].state_dict())
 
 
 def test_a_file_of_weights_is_taken_like_its_folder(source, dataset, tmp_path, monkeypatch):
     settings = config(dataset, init=source / "model.safetensors", epochs=1)
     found = starting_weights(monkeypatch, settings, tmp_path / "run")[0]
-    assert same_weights(load_model(source)[0].state_dict(), found)
+    assert same_weights(read_checkpoint(source)[0].state_dict(), found)
 
 
 def test_a_network_that_comes_with_the_package_is_recorded_by_name(
@@ -77,15 +77,15 @@ def test_a_network_that_comes_with_the_package_is_recorded_by_name(
     folder = tmp_path / "weights"
     folder.mkdir()
     (folder / "spots.bmis").touch()
-    model, info = load_model(source)
+    model, info = read_checkpoint(source)
     save_model(folder / "spots.safetensors", model.half(), info)
     monkeypatch.setattr(bmis.pretrained.lookup, "FOLDER", folder)
     start, _ = starting_weights(monkeypatch, config(dataset, init="spots"), tmp_path / "run")
-    for name, tensor in load_model(source)[0].state_dict().items():
+    for name, tensor in read_checkpoint(source)[0].state_dict().items():
         torch.testing.assert_close(start[name], tensor, rtol=1e-3, atol=1e-6, check_dtype=True)
     settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
     assert settings["init"] == "spots"
-    assert load_model(tmp_path / "run")[1].provenance["init"]["source"] == "spots"
+    assert read_checkpoint(tmp_path / "run")[1].provenance["init"]["source"] == "spots"
 
 
 def test_settings_and_checkpoint_record_the_source(source, dataset, tmp_path, monkeypatch):
@@ -93,15 +93,15 @@ def test_settings_and_checkpoint_record_the_source(source, dataset, tmp_path, mo
     train_model(config(dataset, init="run", epochs=1), out=tmp_path / "run")
     settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert settings["init"] == str(source)
-    recorded = load_model(tmp_path / "run")[1].provenance["init"]
+    recorded = read_checkpoint(tmp_path / "run")[1].provenance["init"]
     assert recorded == {"source": "run", "data": "first"}
-    assert load_model(source)[1].provenance["init"] is None
+    assert read_checkpoint(source)[1].provenance["init"] is None
 
 
 def test_other_channels_and_classes(source, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "bmis")
     data = write_dataset(tmp_path / "data", channels=1, classes=3)
-    given = load_model(source)[0].state_dict()
+    given = read_checkpoint(source)[0].state_dict()
     fresh = starting_weights(monkeypatch, config(data, epochs=1), tmp_path / "fresh")[0]
     settings = config(data, epochs=1, init=source)
     for found in starting_weights(monkeypatch, settings, tmp_path / "run"):
@@ -182,7 +182,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(source, dataset, tmp_path, 
     whole, parts = (torch.load(tmp_path / run / "last.ckpt") for run in ("whole", "parts"))
     assert same_weights(whole["model"], parts["model"])
     assert same_weights(whole["average"]["model"], parts["average"]["model"])
-    kept = [load_model(tmp_path / run) for run in ("whole", "parts")]
+    kept = [read_checkpoint(tmp_path / run) for run in ("whole", "parts")]
     assert same_weights(*(model.state_dict() for model, _ in kept))
     assert kept[1][1].provenance["init"] == {"source": "run", "data": "first"}
 
@@ -196,7 +196,7 @@ def test_another_source_is_another_training(source, dataset, tmp_path):
 @pytest.mark.parametrize(
     ("make", "values", "message"),
     [
-        (None, {}, r"nothing: no such file; name a run folder of `bmis train` or a .safetensors"),
+        (None, {}, "nothing: no such file or folder; name a run folder of `bmis train`"),
         ("lesion.bmis", {}, r"lesion.bmis: a bundle holds no weights .* name the run folder"),
         ("weights.safetensors", {}, r"weights.safetensors: not a whole safetensors file"),
         ("run", {"model": "bmis_tiny"}, r"holds weights of `--model bmis -o 'depths=\[1,1\]' .*`, "
@@ -236,9 +236,7 @@ class OneLayer(SegmentationModel):
 
 def test_a_source_without_a_weight_that_fits_is_refused():
     start = WarmStart("runs/old", OneLayer(3, 2), {})
-    with pytest.raises(
-        ConfigError, match=r"runs/old: none of its weights fits .* 1 channels and 4"
-    ):
+    with pytest.raises(ConfigError, match=r"runs/old: none of its weights fits .* 1 channel and 4"):
         start.apply(OneLayer(1, 4))
     model = OneLayer(1, 2)
     start.apply(model)

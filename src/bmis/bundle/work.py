@@ -9,6 +9,7 @@ import numpy as np
 
 from bmis.bundle.operators.values import Check, Computation, Node, Operator, Value
 from bmis.errors import BundleError
+from bmis.wording import counted
 
 # For each pixel of the image, several times what the hungriest network of bmis needs; and at least
 # so much for any image
@@ -94,7 +95,7 @@ class _Count:
         except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise BundleError(_misfit(node, error)) from None
         if len(outputs) < len(node.outputs):
-            raise BundleError(_misfit(node, ValueError(f"{len(node.outputs)} outputs")))
+            raise BundleError(_misfit(node, ValueError(counted(len(node.outputs), "output"))))
         fixed = all(value is None or value.fixed for value in inputs)
         if not fixed:
             self._loaded |= {*node.inputs}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.errors import printable
+from bmis.wording import counted, first_of_alike
 
 if TYPE_CHECKING:
     import logging
@@ -149,7 +150,7 @@ def _widths(cells: Sequence[Sequence[str]], align: str, edge: int) -> list[int]:
 
 
 def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
-    """List the files that could not be used, each with the reason, on stderr.
+    """Say on stderr which files could not be used and why; of many alike one is named.
 
     Returns:
         The exit code that goes with it: 0 if there are none, else 2.
@@ -158,9 +159,9 @@ def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
         >>> say_failures([(Path("a.png"), "a.png: cannot be read")])
         2
     """
-    warn(*(reason for _, reason in failed))
+    warn(*first_of_alike(reason for _, reason in failed))
     if failed:
-        warn(f"{len(failed)} files were left out, the others are done")
+        warn(f"left out: {counted(len(failed), 'file')}; the others are done")
     return 2 if failed else 0
 
 

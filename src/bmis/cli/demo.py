@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say
 from bmis.errors import ConfigError, require
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.evaluate.run import Scores
@@ -145,7 +146,7 @@ def _rows(training: "TrainResult", scores: "Scores", costs: "Profile") -> Iterat
     yield "parameters", f"{costs.parameters:,}"
     yield "MACs", f"{costs.macs / 1e9:.3f} G at {costs.size[0]} x {costs.size[1]}"
     yield "one image", f"{one.latency_p50_ms:.1f} ms on {costs.device_name}"
-    yield "trained", f"{training.epochs} epochs in {training.seconds:.0f} s"
+    yield "trained", f"{counted(training.epochs, 'epoch')} in {training.seconds:.0f} s"
 
 
 def _page(**values: Any) -> str:

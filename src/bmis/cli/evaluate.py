@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import answer, say, say_failures, table
 from bmis.cli.options import MODEL, add_json, add_runtime, read_fold, runtime_options
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.evaluate.scores import Scores
@@ -80,7 +81,8 @@ def run(args: Namespace) -> int:
         )
     answer(args, scores.to_dict(), render(scores))
     if not args.json:
-        say(f"cases.csv, metrics.json and {len(scores.overlays)} overlays in {scores.out}")
+        overlays = counted(len(scores.overlays), "overlay")
+        say(f"cases.csv, metrics.json and {overlays} in {scores.out}")
     return say_failures(scores.failed)
 
 
@@ -100,7 +102,7 @@ def render(scores: "Scores") -> str:
     empty = outcomes.pop("correctly_empty")
     counts = [f"{n} {word.replace('_', ' ')}" for word, n in outcomes.items() if n] or ["none"]
     apart = f"; correctly empty: {empty}" if empty else ""
-    known = f"{scores.fields_of_view} of {len(scores.cases)} images"
+    known = f"{scores.fields_of_view} of {counted(len(scores.cases), 'image')}"
     inside = f"\n{known} counted inside their field of view"
     several = foreground if len(foreground) > 1 else ()
     return table(
@@ -115,7 +117,8 @@ def render(scores: "Scores") -> str:
             *(_SHOWING,) * (empty > 0),
             *several,
         ),
-        title=f"{scores.model} on {scores.data.name}, {scores.split}: {len(scores.cases)} images",
+        title=f"{scores.model} on {scores.data.name}, {scores.split}: "
+        f"{counted(len(scores.cases), 'image')}",
         caption=f"foreground {', '.join(counts)}{apart}\nhd95 and assd in {scores.unit}, "
         f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, table
-from bmis.cli.options import add_json
+from bmis.cli.options import add_json, add_plugins
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.export.run import Exported
@@ -36,6 +37,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", metavar="DATA", help="dataset folder for int8 ranges (default: DATA)"
     )
+    add_plugins(parser)
     add_flags(parser, ExportOptions, leave_out=["notes"])
     parser.add_argument(
         "--notes",
@@ -81,7 +83,8 @@ def render(done: "Exported") -> str:
 
     quality = done.manifest.quality
     caption = (
-        f"on {quality['images']} images of the split {quality['split']} of {quality['data']}"
+        f"on {counted(quality['images'], 'image')} of the split {quality['split']} of "
+        f"{quality['data']}"
         f"{describe_fields_of_view(quality['fields_of_view'])}; "
         "agreement: Dice between the graph's masks and the network's"
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, table
 from bmis.cli.options import add_json, read_fold
+from bmis.wording import counted, group_alike
 
 if TYPE_CHECKING:
     from bmis.inspect.dataset import Inspection
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 HELP = "say what a dataset folder holds and what is wrong with it"
 EXAMPLE = "DATA"
 _PAIRS, _PROBLEMS = 12, 50  # rows of each on the terminal; the record holds them all
+_ALL = "inspection.json in the folder of --out names every file"
 _NO_PROBLEMS = "No problems found."
 
 
@@ -100,15 +102,19 @@ def _pair_table(inspection: "Inspection") -> str:
 
 
 def _problem_table(inspection: "Inspection") -> str:
+    """What is wrong, a row for all files of which the same is wrong, with the first of them."""
+    groups = group_alike(inspection.problems, lambda problem: problem.message)
+    rows = [
+        [str(len(group)), _below(group[0].path, inspection.root), group[0].message]
+        for group in groups[:_PROBLEMS]
+    ]
+    rest = _rest(sum(map(len, groups[_PROBLEMS:])))
     return table(
-        [
-            [_below(problem.path, inspection.root), problem.message]
-            for problem in inspection.problems[:_PROBLEMS]
-        ],
-        "ww",
-        headers=("file", "problem"),
+        rows,
+        "rww",
+        headers=("files", "such as", "problem"),
         title=f"problems: {len(inspection.problems)}",
-        caption=_rest(len(inspection.problems) - _PROBLEMS),
+        caption=rest or (_ALL if len(inspection.problems) > len(groups) else ""),
     )
 
 
@@ -126,7 +132,10 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
         facts.append(("strata", ", ".join(counts)))
     if inspection.fields_of_view:
         facts.append(
-            ("fields of view", f"{inspection.fields_of_view} of {inspection.images} images")
+            (
+                "fields of view",
+                f"{inspection.fields_of_view} of {counted(inspection.images, 'image')}",
+            )
         )
     for name in ("modality", "licence", "spacing"):
         if value := getattr(inspection, name):

@@ -30,6 +30,7 @@ from bmis.errors import (
     TrainingInterrupted,
     did_you_mean,
     is_out_of_memory,
+    needs,
 )
 
 _TRAINING_SIDE = (  # what the extra "train" brings
@@ -215,5 +216,5 @@ def _hint(error: Exception) -> str | None:
         return f"{place}{error.strerror}; check the path, its permissions and the room on the disk"
     package = (getattr(error, "name", None) or "").split(".")[0]
     if isinstance(error, ModuleNotFoundError) and package in _TRAINING_SIDE:
-        return f'{package} is needed for this; install it with: pip install "bmis[train]"'
+        return needs(package, extra="train")
     return None

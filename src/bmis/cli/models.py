@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, table, terminal_width
 from bmis.cli.options import add_json, add_plugins
+from bmis.errors import install_line
 
 if TYPE_CHECKING:
     from bmis.models.catalogue import CatalogueEntry
@@ -83,7 +84,7 @@ def render_catalogue(entries: "Sequence[CatalogueEntry]") -> str:
         headers=names,
         title="parameters in millions, GMACs at 224 x 224",
         caption="\n".join(
-            [*_starts(entries), *(f'missing: pip install "bmis[{e}]"' for e in missing)]
+            [*_starts(entries), *(f"missing: {install_line(extra)}" for extra in missing)]
         ),
     )
 

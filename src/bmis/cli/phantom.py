@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bmis.cli.console import say
 from bmis.cli.options import SIZE, read_size
+from bmis.wording import counted
 
 HELP = "draw a data set of phantoms with exact masks"
 EXAMPLE = "--modality ultrasound --count 200 OUT"
@@ -71,5 +72,5 @@ def run(args: Namespace) -> int:
         difficulty=args.difficulty,
         classes=args.classes,
     )
-    say(f"{args.count} {args.modality} phantoms in {out}")
+    say(f"{counted(args.count, f'{args.modality} phantom')} in {out}")
     return 0

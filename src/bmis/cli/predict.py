@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say, say_failures, say_json, warn_out_of_distribution
 from bmis.cli.options import MODEL, add_json, add_runtime, read_spacing, runtime_options
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.predict.folder import Prediction
@@ -44,7 +45,7 @@ def run(args: Namespace) -> int:
     Example:
         >>> from bmis.cli.main import main
         >>> main(["predict", "run", "photo.png", "--out", "masks"])
-        1 masks in masks; measurements in masks/measurements.csv
+        1 mask in masks; measurements in masks/measurements.csv
         0
     """
     from bmis.data.image_files import find_images
@@ -65,7 +66,8 @@ def run(args: Namespace) -> int:
     if args.json:
         say_json(_plain(done))
     else:
-        say(f"{len(done.written)} masks in {args.out}; measurements in {done.measurements}")
+        masks = counted(len(done.written), "mask")
+        say(f"{masks} in {args.out}; measurements in {done.measurements}")
     warn_out_of_distribution(done.out_of_distribution)
     return say_failures(done.failed)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bmis.cli.console import answer, table
 from bmis.cli.options import MODEL, SIZE, add_json, add_plugins, read_batches, read_size
 from bmis.errors import ConfigError
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.profile.bundle import BatchTime, BundleProfile, EngineCost
@@ -98,7 +99,7 @@ def render_network(profile: "Profile") -> str:
     """
     device = profile.device_name
     if profile.device == "cpu":
-        device += f", {_threads(profile.threads)}"
+        device += f", {counted(profile.threads, 'thread')}"
     facts = [
         ("parameters", f"{profile.parameters:,}"),
         ("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.size)),
@@ -135,7 +136,7 @@ def render_bundle(profile: "BundleProfile") -> str:
         ("parameters", f"{profile.parameters:,}"),
         ("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.macs_size)),
         ("file", f"{profile.file_mb:.2f} MB"),
-        ("device", ", ".join([profile.processor, _threads(profile.threads), *versions])),
+        ("device", ", ".join([profile.processor, counted(profile.threads, "thread"), *versions])),
     ]
     names = ("engine", "precision", "start s", *_BATCH, "peak MB")
     costs = table(
@@ -150,10 +151,6 @@ def render_bundle(profile: "BundleProfile") -> str:
         ),
     )
     return f"{table(facts, 'lw', title=profile.bundle)}\n\n{costs}"
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread" if count == 1 else f"{count} threads"
 
 
 def _engine_rows(cost: "EngineCost") -> Iterator[Sequence[str]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bmis.cli.console import say, say_json, warn
 from bmis.cli.options import add_json
+from bmis.wording import counted
 
 HELP = "compare what `bmis compare` found"
 EXAMPLE = "results --out report"
@@ -48,5 +49,6 @@ def run(args: Namespace) -> int:
     else:
         trials = f"{done.done} done, {done.failed} failed, {done.missing} missing"
         say(f"methods: {done.methods}; data sets: {done.datasets}; trials: {trials}")
-        say(f"page: {done.page}\ntables and figures: {args.out} ({len(done.files) - 1} files)")
+        others = counted(len(done.files) - 1, "file")
+        say(f"page: {done.page}\ntables and figures: {args.out} ({others})")
     return 0

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from bmis.cli.console import say
 from bmis.cli.options import add_json, add_plugins
 from bmis.errors import ConfigError
+from bmis.wording import counted
 
 HELP = "train a network on a dataset folder"
 EXAMPLE = "DATA --epochs 60"
@@ -25,7 +26,7 @@ def add_options(parser: ArgumentParser) -> None:
     add_json(parser)
     parser.add_argument("--out", help="run folder (default: runs/<data>-<model>-<recipe>-seed<S>)")
     parser.add_argument("data", nargs="?", metavar="DATA", help="dataset folder")
-    add_flags(parser, TrainConfig, leave_out=["data", "split_seed"])
+    add_flags(parser, TrainConfig, leave_out=["data", "split_seed", "plugins"])
     parser.add_argument(
         "--show-recipe", action="store_true", help="print the recipe as a file to change, and stop"
     )
@@ -64,7 +65,7 @@ def run(args: Namespace) -> int:
         count = "all" if done.resumed_after == done.epochs else done.resumed_after
         before = f" ({count} of them before)" if done.resumed_after else ""
         say_once(
-            f"{done.epochs} epochs{before} in {done.seconds:.0f} s, "
+            f"{counted(done.epochs, 'epoch')}{before} in {done.seconds:.0f} s, "
             f"{done.images_per_second:.1f} images/s; best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
             f"run folder: {done.run}\nnext: bmis evaluate {done.run}"

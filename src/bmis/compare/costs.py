@@ -8,6 +8,7 @@ from bmis.errors import ConfigError
 from bmis.models import build_untrained, size_options
 from bmis.profile.network import profile_model
 from bmis.train.recipes import find_recipe
+from bmis.wording import counted
 
 
 def measure_costs(spec: TrialSpec, dataset: Dataset, *, seconds: float = 0.5) -> dict[str, Any]:
@@ -49,7 +50,8 @@ def measure_costs(spec: TrialSpec, dataset: Dataset, *, seconds: float = 0.5) ->
     one, many = profile.batches
     if many.training_mb is None:
         raise ConfigError(
-            f"not enough memory to train with {batch} images of {size[0]}x{size[1]} pixels; "
+            "not enough memory to train with "
+            f"{counted(batch, 'image')} of {size[0]}x{size[1]} pixels; "
             "use a smaller --size or a machine with more memory"
         )
     return {

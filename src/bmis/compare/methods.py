@@ -4,13 +4,16 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from bmis.errors import ConfigError, did_you_mean
 from bmis.models import build_model, find_method, list_models
+from bmis.models.plugins import missing_network
 from bmis.models.registry import GROUPS
+from bmis.records import read_records
 from bmis.system.plain_yaml import parse_yaml
 
 _OUTSIDE_BRACKETS = re.compile(r",(?![^\[]*\])")
@@ -62,6 +65,27 @@ def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
     return tuple(found.values())
 
 
+def check_plugins(folder: Path, texts: Iterable[str]) -> None:
+    """Refuse networks that are not known here, but were when records of a comparison were made.
+
+    Args:
+        folder: Results folder.
+        texts: Methods, as in ``find_methods``.
+
+    Raises:
+        ConfigError: The plugin of a network was not loaded.
+        DataError: A record is damaged.
+
+    Example:
+        >>> check_plugins(Path("results"), ["bmis,unet"])  # nothing there
+    """
+    asked = {name for text in texts for name in re.split(r"[:,\s]+", text)}
+    for record in read_records(folder) if folder.is_dir() else ():
+        name, plugin = record.model.get("name"), record.model.get("plugin")
+        if plugin and name in asked and name not in list_models():
+            raise ConfigError(f"{folder}: {missing_network(name, [plugin])}")
+
+
 def _split(text: str) -> list[str]:
     """Split at commas, except between the options of one network or inside brackets."""
     parts: list[str] = []
@@ -81,7 +105,10 @@ def _expand(text: str) -> list[Variant]:
         return [Variant(n, n, {}) for n in names if find_method(n).group == text]
     name, _, settings = text.partition(":")
     if name not in names:
-        raise ConfigError(f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}")
+        raise ConfigError(
+            f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}; one of your "
+            "own: give --plugin FILE"
+        )
     options = dict(_option(text, part) for part in _OUTSIDE_BRACKETS.split(settings) if part)
     spelling = ",".join(
         f"{key}={json.dumps(options[key], separators=(',', ':'))}" for key in sorted(options)

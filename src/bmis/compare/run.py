@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.costs import measure_costs
-from bmis.compare.methods import Variant, find_methods
+from bmis.compare.methods import Variant, check_plugins, find_methods
 from bmis.compare.settings import CompareConfig
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
 from bmis.compare.trial import run_trial
@@ -28,6 +29,7 @@ from bmis.system.files import output_folder
 from bmis.system.progress import progress_bar, track
 from bmis.train.recipes import find_recipe
 from bmis.train.run_folder import environment
+from bmis.wording import counted, time_left
 
 _log = logging.getLogger("bmis")
 _WORK = ".work"  # run folders of trials that are not done yet
@@ -94,6 +96,7 @@ def compare_methods(
         [('unet:widths=[4,8]', 'done')]
     """
     load_plugins(config.plugins)
+    check_plugins(Path(out), config.methods)
     variants = find_methods(config.methods)
     folder = output_folder(Path(out))
     splits = _find_splits(config)
@@ -113,11 +116,14 @@ def compare_methods(
         _say_other_code(folder, known.values(), config.conditions)
     if measure_again:
         _measure_again([spec for spec in specs if spec not in todo], known, folder)
-    _log.info("%d trials, %d to run", len(specs), len(todo))
-    for record in _run(todo, ray):
+    _log.info("%s, %d to run", counted(len(specs), "trial"), len(todo))
+    begin = time.monotonic()
+    for number, record in enumerate(_run(todo, ray), start=1):
         write_record(folder, record)
         known[record.trial] = record
-        _log.info("%s: %s", record.trial, describe(record))
+        times = time_left(time.monotonic() - begin, number, len(todo))
+        done = f"{number} of {counted(len(todo), 'trial')}, {times}"
+        _log.info("%s: %s (%s)", record.trial, describe(record), done)
     if keep is None:
         shutil.rmtree(runs, ignore_errors=True)
     return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
@@ -129,7 +135,7 @@ def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditi
     done = [changes(record.influences(), now) for record in records if record.status == "done"]
     for other, count in Counter(filter(None, done)).items():
         warnings.warn(
-            f"{folder}: {count} of {len(done)} trials were done with other code or settings "
+            f"{folder}: other code or settings in {count} of {counted(len(done), 'trial')} "
             f"({other}); scores may differ for that reason alone, use another --out to be sure",
             stacklevel=3,
         )

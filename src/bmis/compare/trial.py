@@ -19,7 +19,7 @@ from bmis.errors import BmisError, DataError, TrainingInterrupted, is_out_of_mem
 from bmis.evaluate.run import Scores, evaluate_model
 from bmis.metrics import METRICS
 from bmis.models import find_method, initial_weights
-from bmis.models.plugins import load_plugins
+from bmis.models.plugins import load_plugins, plugin_of
 from bmis.predict.predictor import Predictor
 from bmis.records import Record
 from bmis.runtime.load import load_runtime
@@ -27,6 +27,7 @@ from bmis.system.files import output_folder, write_json
 from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run import train_model
 from bmis.train.run_folder import environment
+from bmis.wording import counted
 
 _DIGITS = 6
 _log = logging.getLogger("bmis")
@@ -79,7 +80,9 @@ def _run(spec: TrialSpec) -> Record:
     options = RuntimeOptions(device=spec.device)
     scores = evaluate_model(spec.work, data=spec.data, options=options)
     if scores.failed:  # the other methods would be scored on other images
-        raise DataError(f"{len(scores.failed)} bad test images, the first: {scores.failed[0][1]}")
+        raise DataError(
+            f"{counted(len(scores.failed), 'bad test image')}, the first: {scores.failed[0][1]}"
+        )
     predictor = Predictor(*load_runtime(spec.work, options))
     state.unlink(missing_ok=True)
     return _make_record(
@@ -125,11 +128,12 @@ def _train_config(spec: TrialSpec) -> TrainConfig:
         split_seed=SPLIT_SEED,
         device=spec.device,
         precision=spec.precision,
+        plugins=spec.plugins,
     )
 
 
 def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
-    method = find_method(spec.model)
+    method, plugin = find_method(spec.model), plugin_of(spec.model)
     return Record(
         trial=spec.trial,
         conditions=spec.conditions,
@@ -139,6 +143,7 @@ def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
             "options": spec.options,
             "weights": initial_weights(spec.model, spec.options),
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
+            **({"plugin": plugin} if plugin else {}),
         },
         environment=environment(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -13,10 +13,20 @@ from bmis.config.model import (
 )
 from bmis.config.runtime import RuntimeOptions
 from bmis.config.settings import Settings
-from bmis.config.training import Device, Epochs, Precision, RecipeName, TrainConfig
+from bmis.config.training import (
+    MODEL_FILE,
+    SETTINGS_FILE,
+    Device,
+    Epochs,
+    Precision,
+    RecipeName,
+    TrainConfig,
+)
 
 __all__ = [
+    "MODEL_FILE",
     "RESIZE_RULES",
+    "SETTINGS_FILE",
     "STATISTICS",
     "Device",
     "Epochs",

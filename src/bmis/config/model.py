@@ -9,6 +9,7 @@ from msgspec import Meta
 from bmis.config.checks import Size, one_of
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
+from bmis.wording import counted
 
 STATISTICS = 19  # of an image, that its out-of-distribution score rests on
 
@@ -166,11 +167,12 @@ class ModelInfo(Settings):
         super().__post_init__()
         if len(self.classes) != self.model.num_classes:
             raise ConfigError(
-                f"{len(self.classes)} class names for {self.model.num_classes} classes; "
+                f"{counted(len(self.classes), 'class name')} for "
+                f"{counted(self.model.num_classes, 'class')}; "
                 "give one name for each, background first"
             )
         if self.model.in_channels != self.input.channels:
             raise ConfigError(
-                f"the network takes {self.model.in_channels} channels, "
+                f"the network takes {counted(self.model.in_channels, 'channel')}, "
                 f"its input has {self.input.channels}; they must be the same"
             )

@@ -10,6 +10,10 @@ from bmis.config.model import InputSize, Resize
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 
+# in a run folder
+MODEL_FILE = "model.safetensors"  # the weights of the best epoch
+SETTINGS_FILE = "config.yaml"  # what the training was asked to do
+
 RecipeName = Annotated[
     str,
     Meta(description="Recipe of the training: default, paper, fast or a .yaml file of your own."),
@@ -108,6 +112,10 @@ class TrainConfig(Settings):
             "--show-recipe."
         ),
     ] = field(default_factory=dict)
+
+    plugins: Annotated[
+        tuple[str, ...], Meta(description="Python files that register networks.")
+    ] = ()
 
     def __post_init__(self) -> None:
         """Check every value, and that the options leave to the data what is the data's."""

@@ -13,7 +13,7 @@ from bmis.data.description import Description, read_description
 from bmis.data.image_files import find_images
 from bmis.data.labels import class_names
 from bmis.data.layouts import find_layout
-from bmis.data.on_error import OnError, raise_error
+from bmis.data.on_error import OnError, raise_together
 from bmis.data.pairs import Pair
 from bmis.data.scan import scan_channels, scan_classes
 from bmis.data.tables import Row
@@ -57,17 +57,20 @@ def open_dataset(
         >>> len(open_dataset("polyps", fold=2).split("test"))
         3
     """
-    found = find_cases(Path(root), fold=fold, seed=seed)
-    cases, declared = found.cases, found.description
-    classes = declared.classes or class_names(
-        scan_classes([mask for case in cases for mask in case.masks])
-    )
+    root = Path(root)
+    with raise_together(root) as on_error:
+        found = find_cases(root, fold=fold, seed=seed, on_error=on_error)
+        cases, declared = found.cases, found.description
+        masks = [mask for case in cases for mask in case.masks]
+        images = [case.image for case in cases]
+        classes = declared.classes or class_names(scan_classes(masks, on_error=on_error))
+        channels = declared.channels or scan_channels(images, on_error=on_error)
     return Dataset(
-        Path(root),
-        declared.name or Path(root).resolve().name,
+        root,
+        declared.name or root.resolve().name,
         cases,
         classes,
-        declared.channels or scan_channels([case.image for case in cases]),
+        channels,
         declared.spacing,
         declared.modality,
         declared.licence,
@@ -99,7 +102,7 @@ def find_cases(
     *,
     fold: int | str | Path | None = None,
     seed: int = 0,
-    on_error: OnError = raise_error,
+    on_error: OnError | None = None,
 ) -> Found:
     """Find the cases of a data set and their splits without reading any pixels.
 
@@ -107,7 +110,8 @@ def find_cases(
         root: Folder in one of the layouts of ``bmis.data.layouts``.
         fold: Number or file of a fold, as in ``open_dataset``.
         seed: Seed of a split or fold that has to be made.
-        on_error: Takes every error that leaves other cases usable.
+        on_error: Takes every error that leaves other cases usable; by default all are raised
+            together.
 
     Raises:
         DataError: There is no such folder, no images, no masks at all, or nnU-Net volumes.
@@ -117,6 +121,9 @@ def find_cases(
         >>> len(find_cases(Path("polyps")).cases)
         12
     """
+    if on_error is None:
+        with raise_together(root) as collect:
+            return find_cases(root, fold=fold, seed=seed, on_error=collect)
     layout = find_layout(root, on_error=on_error)
     description = Description()
     try:

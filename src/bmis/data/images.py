@@ -25,6 +25,7 @@ from bmis.data.formats.raster import DecodedImage, decode, read_header
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic
+from bmis.wording import counted
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 _PERCENTILES = (0.1, 99.9)
@@ -211,7 +212,9 @@ def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
     if path.suffix.lower() != ".png":
         raise DataError(f"{path}: masks are written as PNG; name it {path.stem}.png")
     if labels.size and int(labels.max()) >= num_classes:
-        raise DataError(f"{path}: label {labels.max()} does not fit {num_classes} classes")
+        raise DataError(
+            f"{path}: label {labels.max()} does not fit {counted(num_classes, 'class')}"
+        )
     if num_classes == 2:
         image = Pillow.fromarray(labels * np.uint8(255))
     else:

@@ -16,6 +16,7 @@ from bmis.data.nnunet import is_nnunet, nnunet_layout
 from bmis.data.on_error import OnError, raise_error
 from bmis.data.pairs import Layout, Pair, group_by_image, is_mask_name, pair_files, same_id
 from bmis.errors import DataError
+from bmis.wording import counted
 
 _FIELDS_OF_VIEW = "fov"
 
@@ -56,8 +57,8 @@ def _by_suffix(root: Path) -> Layout:
     images = [file for file in files if not is_mask_name(file)]
     if images and not masks:
         raise DataError(
-            f"{root}: {len(images)} images but no masks; put them into images/ and masks/ under "
-            "the same names, or end the masks' names in _mask, _segmentation or _seg"
+            f"{root}: {counted(len(images), 'image')} but no masks; put them into images/ and "
+            "masks/ under the same names, or end the masks' names in _mask, _segmentation or _seg"
         )
     layout = pair_files(images, masks)
     if len({file.parent for file in images}) == 1:

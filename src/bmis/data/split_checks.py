@@ -9,6 +9,7 @@ from pathlib import Path
 from bmis.data.cases import Case
 from bmis.data.scan import foreground_values
 from bmis.data.splits import SPLITS
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _CONSEQUENCES = {
@@ -61,8 +62,8 @@ def _divided_groups(root: Path, cases: Sequence[Case]) -> list[str]:
         return []
     group, sides = next(iter(divided.items()))
     return [
-        f"{root}: {len(divided)} groups are divided between splits, such as {group!r} between "
-        f"{' and '.join(sides)}; keep a group in one split, or scores come out too good"
+        f"{root}: {counted(len(divided), 'group')} divided between splits, such as {group!r} "
+        f"between {' and '.join(sides)}; keep a group in one split, or scores come out too good"
     ]
 
 
@@ -72,7 +73,7 @@ def _empty_splits(root: Path, cases: Sequence[Case]) -> list[str]:
         chosen = [case for case in cases if case.split == split]
         if chosen and not any(foreground_values(case.masks) for case in chosen):
             problems.append(
-                f"{root}: none of the {len(chosen)} images of split {split!r} shows any "
-                f"foreground, so {_CONSEQUENCES[split]}; make another split"
+                f"{root}: no foreground in split {split!r} ({counted(len(chosen), 'image')}), "
+                f"so {_CONSEQUENCES[split]}; make another split"
             )
     return problems

@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Protocol
 
 from bmis.errors import ConfigError, DataError
+from bmis.wording import counted
 
 SPLITS = ("train", "val", "test")
 NUM_FOLDS = 5
@@ -138,8 +139,8 @@ def _deal(
     units = _units(cases, id_prefix, shown)
     if len(units) < len(shares):
         raise DataError(
-            f"{len(units)} separate images or groups cannot be divided into {len(shares)} parts; "
-            f"add images, or write splits.csv by hand"
+            f"{counted(len(units), 'image')} cannot be divided into {len(shares)} parts (a group "
+            "counts as one); add images, or write splits.csv by hand"
         )
     counts = dict.fromkeys(shares, 0)
     hands: dict[str, list[_Unit]] = {part: [] for part in shares}

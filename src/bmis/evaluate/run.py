@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bmis.config import RuntimeOptions
 from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
 from bmis.errors import DataError, one_line_about
+from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
@@ -32,6 +33,7 @@ from bmis.runtime.load import load_runtime, threads_of
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 
@@ -63,14 +65,16 @@ def evaluate_model(
             data set that was moved.
         split: "train", "val", "test", or "all" for every image of the data set.
         fold: Another fold than the training's: a number or the path of a CSV file.
-        out: Folder for the results. By default the run folder; for a bundle a folder of its name
-            beside it, so that the run's own scores stay.
+        out: Folder for the results. By default the run folder; for another file a folder of its
+            name beside it, so that the run's own scores stay. Scores of the same question are
+            replaced.
         options: How the network is run; the defaults where left out.
         tolerance: Tolerance of ``nsd``, in millimetres where the data set has a spacing, else in
             pixels.
 
     Raises:
-        ConfigError: A setting is wrong, or the data set has other classes than the network.
+        ConfigError: A setting is wrong, the data set has other classes than the network, or ``out``
+            holds the scores of another network, data set, split, fold or option.
         DataError: The data set cannot be used, none of its images can be scored, or ``out``
             cannot be written to.
         BundleError: See ``load_runtime``.
@@ -82,12 +86,24 @@ def evaluate_model(
         >>> sorted(path.name for path in scores.out.iterdir())
         ['cases.csv', 'metrics.json', 'overlays']
     """
-    run = find_model_file(run)
+    run, options = find_model_file(run), options or RuntimeOptions()
     runtime, info = load_runtime(run, options)
     source = find_training_data(run, info, data=data, fold=fold)
     dataset = open_training_data(source, info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
-    folder = output_folder(output_dir(run) if out is None else Path(out))
+    asked = question(
+        checkpoint=run,
+        data=source.root,
+        split=split,
+        fold=source.fold,
+        seed=source.seed,
+        tolerance=tolerance,
+        engine=options.engine,
+        precision=options.precision,
+    )
+    folder = output_dir(run) if out is None else Path(out)
+    check_earlier(folder, asked, own=out is None)
+    output_folder(folder)
     predictor = Predictor(runtime, info)
     with remove_if_empty(folder):
         cases, failed = _score(predictor, dataset, chosen, tolerance)
@@ -96,8 +112,7 @@ def evaluate_model(
         checkpoint=run,
         data=source.root,
         split=split,
-        fold=source.fold,
-        seed=source.seed,
+        asked=asked,
         classes=dataset.classes,
         unit="px" if dataset.spacing is None else "mm",
         tolerance=tolerance,
@@ -120,11 +135,11 @@ def _warn_of(scores: Scores) -> None:
     outcomes = scores.summary["outcomes"]
     if not outcomes["present"] + outcomes["missed"]:
         _log.warning(
-            "%s: none of the %d images of split %r shows any foreground; the scores do not say "
-            "whether the network finds anything",
+            "%s: no foreground in split %r (%s); the scores do not say whether the network finds "
+            "anything",
             scores.data,
-            len(scores.cases),
             scores.split,
+            counted(len(scores.cases), "image"),
         )
     if collapse := describe_collapse(scores.summary):
         _log.warning("%s %s; its means say nothing of what it has learnt", scores.model, collapse)
@@ -187,5 +202,5 @@ def _score(
         job = _Evaluation(predictor, dataset, tolerance, bar.update)
         stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
     if not job.cases:
-        raise DataError(f"none of {len(cases)} images can be scored; the first: {job.failed[0][1]}")
+        raise DataError(f"no image of {len(cases)} can be scored; the first: {job.failed[0][1]}")
     return job.cases, tuple(job.failed)

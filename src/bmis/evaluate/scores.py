@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bmis.errors import DataError
+from bmis.evaluate.earlier import METRICS_FILE
 from bmis.metrics import METRICS, RULES_VERSION, CaseScore
 from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
@@ -25,8 +26,8 @@ class Scores:
         checkpoint: File or folder of its weights.
         data: Dataset folder.
         split: Which of the images were scored, "all" for all of them.
-        fold: Number or file of the fold, None for the data set's own split.
-        seed: Seed of the split, where the data set brings none.
+        asked: What was scored and how, see ``earlier.question``: the two before with absolute
+            paths, the fold, the seed of a split that was made, and options.
         classes: Names of the classes, background first.
         unit: Unit of ``hd95``, ``assd`` and ``tolerance``: "mm" or "px".
         tolerance: Tolerance of ``nsd``.
@@ -52,8 +53,7 @@ class Scores:
     checkpoint: Path
     data: Path
     split: str
-    fold: int | str | None
-    seed: int
+    asked: Mapping[str, Any]
     classes: tuple[str, ...]
     unit: str
     tolerance: float
@@ -75,14 +75,9 @@ class Scores:
         return {
             "rules_version": RULES_VERSION,
             "model": self.model,
-            "checkpoint": str(self.checkpoint),
-            "data": str(self.data),
-            "split": self.split,
-            "fold": self.fold,
-            "seed": self.seed,
+            **self.asked,
             "classes": list(self.classes),
             "unit": self.unit,
-            "tolerance": self.tolerance,
             "images": len(self.cases),
             "fields_of_view": self.fields_of_view,
             "summary": dict(self.summary),
@@ -105,7 +100,7 @@ def write_scores(scores: Scores) -> None:
         'id,class,state,iou,d'
     """
     write_text(scores.out / "cases.csv", to_csv(_rows(scores)))
-    write_json(scores.out / "metrics.json", scores.to_dict())
+    write_json(scores.out / METRICS_FILE, scores.to_dict())
 
 
 def read_case_values(path: Path, metric: str) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from bmis.bundle import SUFFIX
-from bmis.config import ModelInfo
+from bmis.config import MODEL_FILE, SETTINGS_FILE, ModelInfo
 from bmis.config.checks import check_value
 from bmis.data.cases import Case, Dataset
 from bmis.data.class_order import class_order
@@ -26,6 +26,7 @@ from bmis.pretrained.lookup import is_shipped
 from bmis.system.pipeline import each
 from bmis.system.plain_yaml import read_yaml
 from bmis.system.progress import track
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _Seed = Annotated[
@@ -58,18 +59,20 @@ class TrainingData:
 def output_dir(run: Path) -> Path:
     """Where results of a run are written.
 
-    This is the run's own folder. For a bundle it is a folder of its name beside it, and for a
-    bundle that comes with the package a folder of its name in the working directory.
+    This is the run's own folder. For a bundle and other files it is a folder of their name beside
+    them, and for a bundle that comes with the package one in the working directory.
 
     Example:
-        >>> output_dir(Path("run")), output_dir(Path("models/lesion.bmis"))
-        (PosixPath('run'), PosixPath('models/lesion'))
+        >>> output_dir(Path("run")), output_dir(Path("run/model.safetensors"))
+        (PosixPath('run'), PosixPath('run'))
+        >>> output_dir(Path("models/lesion.bmis"))
+        PosixPath('models/lesion')
     """
     if is_shipped(run):
         return Path(run.stem)
-    if run.suffix.lower() == SUFFIX:
-        return run.with_suffix("")
-    return run if run.is_dir() else run.parent
+    if run.is_dir():
+        return run
+    return run.parent if run.name == MODEL_FILE else run.with_suffix("")
 
 
 def find_training_data(
@@ -108,7 +111,7 @@ def _recorded(run: Path, info: ModelInfo) -> dict[str, Any]:
     # in the weights "data" is only the data set's name, not its path
     recorded = {"data": None, "fold": None, "seed": 0, "split_seed": None}
     recorded |= {name: info.provenance[name] for name in names[1:] if name in info.provenance}
-    source, file = run, output_dir(run) / "config.yaml"
+    source, file = run, (run if run.is_dir() else run.parent) / SETTINGS_FILE
     try:
         if run.suffix.lower() != SUFFIX and file.is_file():  # beside a bundle it may be any run's
             source = file
@@ -164,9 +167,9 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
     classes = description.classes or _count_classes(found.cases)
     if classes and len(classes) != expected:
         raise ConfigError(
-            f"{source.root}: has {len(classes)} classes ({', '.join(classes)}), the network "
-            f"{expected} ({', '.join(info.classes)}); choose other data, or name its classes in "
-            "dataset.yaml if some do not occur in it"
+            f"{source.root}: has {counted(len(classes), 'class')} ({', '.join(classes)}), the "
+            f"network {expected} ({', '.join(info.classes)}); choose other data, or name its "
+            "classes in dataset.yaml if some do not occur in it"
         )
     classes = classes or class_names(expected)
     order = _class_order(source.root, classes, info.classes)

@@ -11,6 +11,7 @@ from bmis.data.images import to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import DataError
 from bmis.system.progress import track
+from bmis.wording import counted
 
 COUNT = 100  # images; more hardly change the ranges
 LEAST = 8  # images
@@ -53,8 +54,8 @@ def read_calibration(dataset: Dataset, spec: InputSpec) -> NDArray[np.float32]:
         images.append(normalise(pixels[top : top + height, left : left + width], spec))
     if len(images) < LEAST:
         raise DataError(
-            f"{dataset.root}: int8 needs {LEAST} training images or more to read ranges from, "
-            f"got {len(images)}; calibrate with the training images"
+            f"{dataset.root}: int8 needs {counted(LEAST, 'training image')} or more to read "
+            f"ranges from, got {len(images)}; calibrate with the training images"
         )
     batch = np.stack(images)
     _check_real(dataset, batch)

@@ -23,6 +23,7 @@ from bmis.metrics.summary import summarise
 from bmis.predict.predictor import Predictor
 from bmis.runtime.load import Runtime
 from bmis.system.progress import track
+from bmis.wording import counted
 
 Floats = NDArray[np.float32]
 
@@ -173,8 +174,8 @@ def check_float(found: Agreement, file: str) -> None:
     if not found.logits_error <= MAX_LOGITS_ERROR:
         raise BundleError(
             f"{file} is not the network: its logits are off by {found.logits_error:.2g} of the "
-            f"largest on {found.images} images, {MAX_LOGITS_ERROR:g} is allowed; nothing was "
-            "written, please report this network"
+            f"largest on {counted(found.images, 'image')}, {MAX_LOGITS_ERROR:g} is allowed; "
+            "nothing was written, please report this network"
         )
 
 
@@ -196,10 +197,10 @@ def check_int8(found: Agreement, file: str) -> None:
     """
     if not allowance_used(found) <= 1:
         raise BundleError(
-            f"{file} is not near enough to the network on {found.images} images: Dice between "
-            f"their masks {found.agreement:.4f} ({MIN_DICE} wanted), IoU {found.iou:.4f} against "
-            f"{found.iou_torch:.4f} (at most {MAX_IOU_LOSS} points less wanted); nothing was "
-            "written, calibrate with more images, or export without --int8"
+            f"{file} is not near enough to the network on {counted(found.images, 'image')}: Dice "
+            f"between their masks {found.agreement:.4f} ({MIN_DICE} wanted), IoU {found.iou:.4f} "
+            f"against {found.iou_torch:.4f} (at most {MAX_IOU_LOSS} points less wanted); nothing "
+            "was written, calibrate with more images, or export without --int8"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bmis.bundle import Graph, Manifest
 from bmis.data.cases import Dataset
+from bmis.wording import counted
 
 _NOT_A_DEVICE = (
     "**Not a medical device.** For research and engineering. It has not been assessed for any "
@@ -81,7 +82,7 @@ def _origin(training: Mapping[str, Any]) -> list[str]:
     licence = training.get("licence") or "not stated"
     return [
         f"- data: {training.get('data', 'not known')}, licence: {licence}",
-        f"- recipe: {recipe or 'not known'}, {training.get('epochs', '?')} epochs, "
+        f"- recipe: {recipe or 'not known'}, {counted(training.get('epochs', '?'), 'epoch')}, "
         f"seed {training.get('seed', '?')}, best epoch {training.get('best_epoch', '?')}",
         f"- exported on {date.today().isoformat()} by bmis {version('bmis')}",
     ]
@@ -90,7 +91,7 @@ def _origin(training: Mapping[str, Any]) -> list[str]:
 def _scores(manifest: Manifest) -> list[str]:
     quality = manifest.quality
     return [
-        f"Means over {quality['images']} images of the split `{quality['split']}` of "
+        f"Means over {counted(quality['images'], 'image')} of the split `{quality['split']}` of "
         f"{quality['data']}, at their own size"
         f"{describe_fields_of_view(quality['fields_of_view'])}. "
         "Agreement is the Dice between the graph's masks and those of the trained network.",

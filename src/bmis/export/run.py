@@ -23,7 +23,7 @@ from bmis.export.quantise import TARGET, Images, Quantised, quantise
 from bmis.export.settings import ExportOptions
 from bmis.export.validation import FIXED, ExportedGraph, Validator
 from bmis.models import SegmentationModel
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.system.files import output_folder
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def export_run(
     if out.suffix.lower() != SUFFIX:
         raise ConfigError(f"{out}: a bundle's name ends in {SUFFIX}; name it {out.stem}{SUFFIX}")
     output_folder(out.parent)
-    model, info = load_model(run)
+    model, info = read_checkpoint(run)
     dataset = _dataset(run, info, data)
     validator = Validator(model, info, dataset)
     size = _size(options, info)

@@ -16,6 +16,7 @@ from bmis.importing.shapes import Fill, Mask, Shape, Size, outlines, painter
 from bmis.importing.source import Draw, Item, Source, choose_classes
 from bmis.importing.tree import Tree, split_of
 from bmis.system.reading import open_file
+from bmis.wording import counted
 
 _START = 2**16  # bytes in which a file of COCO names one of its lists
 
@@ -157,7 +158,8 @@ class _Reader:
             lost = ", ".join(str(key) for key in list(of_image)[:3])
             failed.append(
                 DataError(
-                    f"{self.path}: has annotations of {len(of_image)} images that it does not "
+                    f"{self.path}: has annotations of "
+                    f"{counted(len(of_image), 'image')} it does not "
                     f"list (id {lost}); export it again"
                 )
             )

@@ -16,6 +16,7 @@ from bmis.importing.mask_values import MaskSet, survey_masks
 from bmis.importing.settings import ImportOptions
 from bmis.importing.shapes import Size
 from bmis.importing.source import Draw, Drawn, Item, Source, choose_classes
+from bmis.wording import counted
 
 
 def lost_masks(layout: Layout) -> list[DataError]:
@@ -126,7 +127,8 @@ def one_hot_source(
     rule = choose_rule(found, replace(options, classes=()))
     if rule.classes != class_names(2):
         raise DataError(
-            f"{every[0].parent}: masks hold {len(rule.classes)} classes, where each file is of "
+            f"{every[0].parent}: masks hold "
+            f"{counted(len(rule.classes), 'class')}, where each file is of "
             "one class; give --mask-threshold N"
         )
     items = []
@@ -149,7 +151,7 @@ def _stacked(parts: Sequence[tuple[int, Path]], found: MaskSet, rule: Rule) -> D
             labels[one > 0] = label or labels[one > 0]
             notes += said
         if covered:
-            notes.append(f"classes overlap in {covered} pixels: the later one counts")
+            notes.append(f"classes overlap in {counted(covered, 'pixel')}: the later one counts")
         return Drawn(labels, tuple(notes))
 
     return draw

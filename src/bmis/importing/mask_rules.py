@@ -15,6 +15,7 @@ from bmis.importing.mask_values import MaskSet
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import BACKGROUND, choose_classes, is_background, name_classes
 from bmis.importing.voc_colours import VOID, voc_colour
+from bmis.wording import counted
 
 _VOID = 255  # pixels that PASCAL VOC and others give no class
 _VOC = {voc_colour(index): index for index in range(256)}
@@ -70,7 +71,8 @@ def _grey_rule(masks: MaskSet, options: ImportOptions) -> Rule:
         return rule
     if masks.lossy:
         raise DataError(
-            f"masks saved as JPEG hold {len(masks.values)} values, and more than two classes "
+            "masks saved as JPEG hold "
+            f"{counted(len(masks.values), 'value')}, and more than two classes "
             "cannot be told apart in them; export them as PNG, or make two classes with "
             "--mask-threshold N"
         )
@@ -209,7 +211,8 @@ def _table(table: dict[int, int], void: int | None = None) -> Convert:
             shown = ", ".join(f"#{value:06x}" for value in unknown[:3].tolist())
             raise DataError(f"has colours that the map of labels lacks ({shown}); add them")
         lost = int((values == void).sum()) if void is not None else 0
-        return labels[at], f"{lost} pixels without a class (void): background" if lost else None
+        note = f"{counted(lost, 'pixel')} without a class (void): background" if lost else None
+        return labels[at], note
 
     return convert
 

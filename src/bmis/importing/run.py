@@ -25,6 +25,7 @@ from bmis.system.files import output_folder, to_csv, write_json, write_text
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 from bmis.system.temporary import remove_remains, temporary_name
+from bmis.wording import counted
 
 _REPORT = "import.json"
 
@@ -196,7 +197,7 @@ def _with_validation(
     except DataError:  # one image, or one patient
         return list(cases), notes
     taken = sum(split == "val" for split in made.values())
-    note = f"no validation split: {taken} of {len(rows)} training images are taken for it"
+    note = f"no validation split: {taken} of {counted(len(rows), 'training image')} taken for it"
     return [replace(c, split=made.get(c.id, c.split)) for c in cases], (*notes, note)
 
 

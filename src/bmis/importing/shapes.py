@@ -14,6 +14,7 @@ from PIL import ImageDraw
 from bmis.errors import DataError, require
 from bmis.importing.run_lengths import decode_runs, unpack_counts
 from bmis.importing.source import Draw, Drawn
+from bmis.wording import counted
 
 Size = tuple[int, int]
 Mask = NDArray[np.bool_]
@@ -82,7 +83,7 @@ def _paint(shapes: Sequence[Shape], size: Size) -> Drawn:
         labels[mask] = shape.label
     notes = ["nothing is labelled: all background"] if not shapes else []
     if covered:
-        notes.append(f"classes overlap in {covered} pixels: the later one counts")
+        notes.append(f"classes overlap in {counted(covered, 'pixel')}: the later one counts")
     return Drawn(labels, tuple(notes), tuple(problems))
 
 
@@ -258,7 +259,7 @@ def _pairs(flat: Any) -> Any:
 
 def _exactly(count: int, points: NDArray[np.float64]) -> NDArray[np.float64]:
     if len(points) != count:
-        raise DataError(f"has {len(points)} points, and {count} are wanted; draw it again")
+        raise DataError(f"has {counted(len(points), 'point')} instead of {count}; draw it again")
     return points
 
 

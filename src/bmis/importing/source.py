@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bmis.data.description import Description
 from bmis.data.labels import MAX_CLASSES
 from bmis.errors import DataError, did_you_mean
+from bmis.wording import counted
 
 BACKGROUND = "background"
 _BACKGROUNDS = ("background", "_background_", "__background__", "bg")
@@ -172,6 +173,6 @@ def name_classes(count: int, names: Sequence[str], wanted: Sequence[str]) -> tup
     given = tuple(wanted) if is_background(wanted[0]) else (BACKGROUND, *wanted)
     if len(given) != count:
         raise DataError(
-            f"has {count} classes with the background, but {len(given)} are named; name each"
+            f"has {counted(count, 'class')} with the background, but {len(given)} named; name each"
         )
     return given

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bmis.data.labels import MAX_CLASSES, class_names, count_classes, legal, wrong_values
+from bmis.data.labels import class_names, legal, wrong_values
+from bmis.data.scan import agree_on_count
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.inspect.survey import CaseInspection
@@ -53,27 +54,17 @@ def agree_on_classes(
         >>> agree_on_classes(survey(open_dataset("polyps").cases), declared=())
         (('background', 'foreground'), [])
     """
-    names, error = (declared, None) if declared else _names_from_values(inspections)
-    wrong = []
-    for found in inspections:
-        illegal = [(p, tuple(v)) for p, v in found.mask_values.items() if not legal(v, len(names))]
-        if illegal:  # what has no class cannot be counted
-            wrong += [wrong_values(path, values, len(names)) for path, values in illegal]
-            found.merged_values = {}
-    return names, wrong or ([] if error is None else [error])
-
-
-def _names_from_values(
-    inspections: Sequence[CaseInspection],
-) -> tuple[tuple[str, ...], DataError | None]:
-    """Names by the masks that can be right, and what is wrong with these as a whole."""
     masks = [(path, tuple(v)) for found in inspections for path, v in found.mask_values.items()]
-    sane = [(path, v) for path, v in masks if set(v) <= {0, 255} or v[-1] < MAX_CLASSES]
-    try:
-        return class_names(count_classes(sane) if sane else 2), None
-    except DataError as error:
-        highest = max(values[-1] for _, values in sane if values[-1] < MAX_CLASSES)
-        return class_names(1 + highest), error
+    if declared:
+        names, count = declared, len(declared)
+        wrong = [wrong_values(path, v, count) for path, v in masks if not legal(v, count)]
+    else:
+        count, wrong = agree_on_count(masks)
+        names = class_names(count)
+    for found in inspections:
+        if not all(legal(values, count) for values in found.mask_values.values()):
+            found.merged_values = {}  # what has no class cannot be counted
+    return names, wrong
 
 
 def class_counts(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bmis.errors import ConfigError, DataError
 from bmis.metrics.boundary import BoolArray, boundary_metrics
+from bmis.wording import counted
 
 RULES_VERSION = 3
 OVERLAPS = ("iou", "dice", "accuracy", "sensitivity", "specificity", "precision")
@@ -188,7 +189,7 @@ def _check_labels(what: str, labels: NDArray[np.integer] | BoolArray, num_classe
     if low < 0 or high >= num_classes:
         raise DataError(
             f"the {what} has labels from {low} to {high}; "
-            f"{num_classes} classes need 0 to {num_classes - 1}"
+            f"{counted(num_classes, 'class')} can have 0 to {num_classes - 1}"
         )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bmis.errors import DataError, require
 from bmis.metrics.intervals import student_interval
+from bmis.wording import counted
 
 _DIGITS = 9  # of a difference: what is smaller is the rounding of floats, and no order
 
@@ -76,7 +77,7 @@ def _differences(
     """First minus second of every case that has both values."""
     if first.keys() != second.keys():
         odd = sorted(first.keys() ^ second.keys())
-        raise DataError(f"{len(odd)} cases are in one of the two only, such as {odd[0]!r}")
+        raise DataError(f"{counted(len(odd), 'case')} in only one of the two, such as {odd[0]!r}")
     differences = []
     for case, a in first.items():
         b = second[case]

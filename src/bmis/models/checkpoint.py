@@ -13,14 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from bmis.config import ModelInfo
+from bmis.config import MODEL_FILE, ModelInfo
 from bmis.errors import BundleError, ConfigError, NoMemoryError, enough_memory_for
 from bmis.models import SegmentationModel, build_untrained
+from bmis.models.plugins import check_registered
 from bmis.models.threads import keep_to_container
 from bmis.system.files import atomic
+from bmis.wording import counted
 
 FORMAT_VERSION = 1
-MODEL_FILE = "model.safetensors"  # its name in a run folder
 _PICKLES = (b"PK\x03\x04", b"\x80")  # how torch's two pickle formats begin
 
 
@@ -67,14 +68,15 @@ def save_model(path: Path | str, model: SegmentationModel, info: ModelInfo) -> N
         >>> from bmis.config import InputSpec, ModelConfig
         >>> info = ModelInfo(ModelConfig("bmis_tiny"), InputSpec(), ("background", "polyp"))
         >>> save_model("tiny.safetensors", build_untrained("bmis_tiny"), info)
-        >>> load_model("tiny.safetensors")[1].classes
+        >>> read_checkpoint("tiny.safetensors")[1].classes
         ('background', 'polyp')
     """
     path = Path(path)
     shape, declared = (model.in_channels, model.num_classes), info.model
     if shape != (declared.in_channels, declared.num_classes):
         raise ConfigError(
-            f"the model has {shape[0]} channels and {shape[1]} classes, its info declares "
+            f"the model has {counted(shape[0], 'channel')} and "
+            f"{counted(shape[1], 'class')}, its info declares "
             f"{declared.in_channels} and {declared.num_classes}; save it with its own ModelInfo"
         )
     try:
@@ -107,7 +109,7 @@ def _with_sorted_header(content: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[end:]
 
 
-def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
+def read_checkpoint(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
     """Build the network of a checkpoint with its weights, ready to predict.
 
     Args:
@@ -119,12 +121,13 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
 
     Raises:
         BundleError: There is no such file, or it is damaged, of another program or of a newer
-            version, or its weights do not fit its own network.
+            version, its weights do not fit its own network, or that network comes from a plugin
+            that was not loaded.
         ConfigError: There is no such device.
         NoMemoryError: Memory ran out.
 
     Example:
-        >>> model, info = load_model("run")
+        >>> model, info = read_checkpoint("run")
         >>> info.model.name, info.input.size
         ('bmis', (64, 64))
     """
@@ -133,6 +136,7 @@ def load_model(path: Path | str, device: str = "cpu") -> tuple[SegmentationModel
     path = find_model(Path(path))
     metadata, state = _read(path)
     info = _read_info(path, metadata)
+    check_registered(info.model.name, path)
     try:
         with enough_memory_for(path):
             model = build_untrained(

@@ -125,7 +125,10 @@ def find_method(name: str) -> Method:
         'arXiv:1505.04597'
     """
     if name not in _METHODS:
-        raise ConfigError(f"unknown model {name!r}{did_you_mean(name, list_models())}")
+        raise ConfigError(
+            f"unknown model {name!r}{did_you_mean(name, list_models())}; one of your own: give "
+            "--plugin FILE"
+        )
     return _METHODS[name]
 
 

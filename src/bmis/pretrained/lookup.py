@@ -7,12 +7,12 @@ a model takes such a name too.
 import logging
 from pathlib import Path
 
+from bmis.config import MODEL_FILE
 from bmis.errors import BundleError, did_you_mean
 from bmis.system.cache import recall, remember
 
 FOLDER = Path(__file__).parent / "weights"
 _SHOWN = "licences.json"
-_RUN = "model.safetensors"
 _log = logging.getLogger("bmis")
 
 
@@ -40,9 +40,8 @@ def find_model_file(model: Path | str) -> Path:
     """
     path = Path(model)
     bundle = FOLDER / f"{path.name}.bmis"
-    if str(path) != path.name or not bundle.is_file() or path.is_file() or (path / _RUN).exists():
-        return path
-    return bundle
+    is_there = path.is_file() or (path / MODEL_FILE).exists()
+    return bundle if str(path) == path.name and bundle.is_file() and not is_there else path
 
 
 def is_shipped(path: Path) -> bool:

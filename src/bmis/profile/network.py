@@ -19,7 +19,7 @@ import torch
 
 from bmis.errors import ConfigError, did_you_mean
 from bmis.models import SegmentationModel, build_untrained, list_models
-from bmis.models.checkpoint import choose_device, load_model
+from bmis.models.checkpoint import choose_device, read_checkpoint
 from bmis.models.complexity import count_macs
 from bmis.models.threads import keep_to_container
 from bmis.profile.steps import (
@@ -183,7 +183,7 @@ def _find(
     if not Path(model).exists():
         known = did_you_mean(str(model), list_models())
         raise ConfigError(f"{model}: neither a run folder nor a model{known}")
-    network, info = load_model(Path(model))
+    network, info = read_checkpoint(Path(model))
     return str(model), network, info.input.size
 
 

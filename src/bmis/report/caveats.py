@@ -6,6 +6,7 @@ from bmis.data.fingerprint import PARTS
 from bmis.metrics import describe_collapse
 from bmis.records import Record
 from bmis.report.results import DatasetResults, Results, plain
+from bmis.wording import counted
 
 _SHOWN = 6  # items of a list in a sentence
 
@@ -48,9 +49,9 @@ def _incomplete(results: Results) -> Iterator[str]:
         counts = ((failed, "failed"), (missing, "not run"))
         words = " and ".join(f"{count} {word}" for count, word in counts if count)
         yield (
-            f"{failed + missing} of {len(results.trials)} trials have no result: {words}. A method "
-            "marked † lacks some of its trials: it takes no part in best and second best, and has "
-            "no overall value."
+            f"{failed + missing} of {counted(len(results.trials), 'trial')} without a result: "
+            f"{words}. A method marked † lacks some of its trials: it takes no part in best and "
+            "second best, and has no overall value."
         )
 
 
@@ -188,11 +189,11 @@ def _about_data(dataset: DatasetResults) -> str:
     """Numbers of images, folds and seeds, and the classes."""
     folds = list(dataset.trials["fold"].unique())
     seeds = ", ".join(str(seed) for seed in dataset.trials["seed"].unique())
-    split = "own split" if folds == [""] else f"{len(folds)} folds"
-    words = [f"{dataset.images} test images", split, f"seeds {seeds}"]
+    split = "own split" if folds == [""] else counted(len(folds), "fold")
+    words = [counted(dataset.images, "test image"), split, f"seeds {seeds}"]
     if dataset.records:
         data = dataset.records[0].data
-        words.insert(0, f"{plain(data.get('train'))} training images")
+        words.insert(0, counted(plain(data.get("train")), "training image"))
         classes = data.get("classes")
         if isinstance(classes, list | tuple):
             words.append(f"classes {', '.join(map(plain, classes))}")
@@ -205,7 +206,7 @@ def _machine(record: Record) -> str:
     costs = record.costs
     parts = [plain(costs.get("device_name")) or "unknown device"]
     if costs.get("device") != "cuda" and costs.get("threads") is not None:
-        parts.append(f"{plain(costs['threads'])} threads")
+        parts.append(counted(plain(costs["threads"]), "thread"))
     if costs.get("precision") is not None:
         parts.append(plain(costs["precision"]))
     return ", ".join(parts)

@@ -11,6 +11,7 @@ from bmis.errors import require
 from bmis.metrics import DISTANCES, METRICS, Summary, highest_value, summarise
 from bmis.report.quantities import COSTS, QUALITY, SCORE, SECONDS
 from bmis.report.statistics import overall_summary, quality_cost_scores
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -127,7 +128,9 @@ def _state(trials: "DataFrame") -> str:
     if len(trials) in (failed, missing):
         return why if failed else "missing"
     counts = ((failed, why), (missing, "missing"))
-    words = [f"{count} of {len(trials)} trials {word}" for count, word in counts if count]
+    words = [
+        f"{count} of {counted(len(trials), 'trial')} {word}" for count, word in counts if count
+    ]
     return ", ".join(words)
 
 

@@ -14,6 +14,7 @@ from bmis.report.quantities import PLOTTED, QUALITY
 from bmis.report.results import DatasetResults, Results
 from bmis.report.statistics import bootstrap_ranks, compare_pairs, rank_shares
 from bmis.report.tables import Table, main_table, marked_names, ranking_table
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -81,7 +82,8 @@ def dataset_section(dataset: DatasetResults) -> Section:
     shares = rank_shares(ranks).rename_axis("method").reset_index()
     cases, notes = draw_cases(dataset)
     caption = (
-        f"{dataset.name}: {dataset.images} test images, mean ± standard deviation over images "
+        f"{dataset.name}: {counted(dataset.images, 'test image')}, "
+        "mean ± standard deviation over images "
         "[95 % interval of the mean]"
     )
     seeds = dataset.trials["seed"].nunique() > 1
@@ -138,7 +140,8 @@ def _fronts(methods: "DataFrame", suffix: str) -> Iterator[Drawing]:
                 ),
                 f"pareto-{quantity.key.replace('_', '-')}{suffix}",
                 quantity.title,
-                f"{quantity.title} against IoU of {len(known)} methods; see the table above.",
+                f"{quantity.title} against IoU of "
+                f"{counted(len(known), 'method')}; see the table above.",
                 wide=len(known) > scatter.MANY,
             )
 
@@ -151,7 +154,8 @@ def _comparison(pairs: "DataFrame", ranks: "DataFrame", slug: str) -> tuple[Draw
             partial(matrices.draw_significance, pairs),
             f"significance-{slug}",
             "Who is better than whom",
-            f"{differ} of {len(pairs)} pairs of methods differ; the numbers are in the CSV file.",
+            f"Of {counted(len(pairs), 'pair')} of methods {differ} differ; "
+            "the numbers are in the CSV file.",
             wide=wide,
         ),
         render(

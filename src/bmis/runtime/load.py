@@ -60,7 +60,7 @@ def load_runtime(
         The network, and what its file says about its input and its classes.
 
     Raises:
-        BundleError: No such file, or see ``bundle.read_bundle`` and ``checkpoint.load_model``.
+        BundleError: No such file, or see ``bundle.read_bundle`` and ``checkpoint.read_checkpoint``.
         ConfigError: No such device; an option that this network or this machine does not have.
         MissingExtraError: torch, or the engine that was asked for, is not installed.
 
@@ -129,10 +129,10 @@ def _load_run(path: Path, options: RuntimeOptions) -> tuple[Runtime, ModelInfo]:
             "them out, or make a bundle with `bmis export`"
         )
     torch = require("torch", extra="train")
-    from bmis.models.checkpoint import load_model
+    from bmis.models.checkpoint import read_checkpoint
     from bmis.runtime.torch_network import TorchRuntime
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    model, info = load_model(path, options.device)
+    model, info = read_checkpoint(path, options.device)
     return TorchRuntime(model), info

@@ -66,6 +66,7 @@ def progress_bar(
         file=terminal,
         leave=False,
         delay=_DELAY,
+        smoothing=0,  # the remaining time rests on all steps: a training pauses to validate
         dynamic_ncols=True,
     )
     try:

@@ -16,6 +16,7 @@ from torch import Tensor
 from bmis.config import InputSpec
 from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.images import image_size
+from bmis.data.on_error import raise_together
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError, one_line_about
 from bmis.system.memory import free_memory
@@ -23,7 +24,6 @@ from bmis.system.processor import usable_cores
 from bmis.system.progress import track
 
 _SHARE = 0.5  # of the free memory, which the data may take
-_LISTED = 10  # bad files in an error message
 _WAITING = 4  # threads beyond one a core, because some wait for the disk
 
 
@@ -65,7 +65,7 @@ class CachedDataset:
             scratch: Folder for the mapped file, used only if they do not fit into memory.
 
         Raises:
-            DataError: Some files cannot be used; the message names up to ten of them.
+            DataError: Some files cannot be used; see ``data.on_error.raise_together``.
         """
         self.spec, self.device = spec, device
         self.uniform = spec.resize != "native"
@@ -91,29 +91,26 @@ class CachedDataset:
     ) -> None:
         """Read all cases into the two arrays, on several threads."""
 
-        def read(number: int) -> str | None:
+        def read(number: int) -> DataError | None:
             try:
                 with one_line_about(cases[number].image):
                     image, mask = load_case(cases[number], dataset)
             except DataError as error:
-                return str(error)
+                return error
             span = slice(*self._starts[number : number + 2])
             fitted, _ = fit(image.pixels, self.spec)
             pixels[span] = fitted.reshape(-1, self.spec.channels)
             labels[span] = fit_labels(mask, self.spec).reshape(-1)
             return None
 
-        with ThreadPoolExecutor(usable_cores() + _WAITING) as pool:
-            results = track(pool.map(read, range(len(cases))), "reading images", total=len(cases))
-            errors = [error for error in results if error]
-        if errors:
-            left = len(errors) - _LISTED
-            raise DataError(
-                *errors[:_LISTED],
-                *([f"and {left} more"] if left > 0 else []),
-                f"{len(errors)} of {len(cases)} cases cannot be used; fix or remove them "
-                "(`bmis inspect` lists all)",
-            )
+        with (
+            raise_together(dataset.root) as on_error,
+            ThreadPoolExecutor(usable_cores() + _WAITING) as pool,
+        ):
+            results = pool.map(read, range(len(cases)))
+            for error in track(results, "reading images", total=len(cases)):
+                if error:
+                    on_error(error)
 
     def crops_per_image(self) -> int:
         """How many crops of ``spec.size`` cover the mean image once, at least 1."""

@@ -17,9 +17,10 @@ from bmis.data.cases import Dataset
 from bmis.data.class_order import class_order
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.train.batches import normalise_batch
 from bmis.train.sources import find_source
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 
@@ -34,7 +35,7 @@ class Teacher:
         provenance: What the learner's checkpoint says of it: ``source``, ``model``, ``data``.
 
     Example:
-        >>> model, info = load_model("run")
+        >>> model, info = read_checkpoint("run")
         >>> teacher = Teacher(model, info.input, {})
         >>> teacher(torch.rand(1, 3, 64, 64)).shape
         torch.Size([1, 2, 64, 64])
@@ -59,7 +60,7 @@ def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
         dataset: The images and classes that the teacher must have been trained for.
 
     Raises:
-        BundleError: The file is missing, damaged or not of bmis; see ``load_model``.
+        BundleError: The file is missing, damaged or not of bmis; see ``read_checkpoint``.
         ConfigError: It is a bundle, or a network for other images or other classes.
 
     Example:
@@ -70,7 +71,7 @@ def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
     """
     if config.teacher is None:
         return None
-    model, info = load_model(find_source(config.teacher))
+    model, info = read_checkpoint(find_source(config.teacher))
     theirs = (info.input.channels, len(info.classes), info.input.size, info.input.resize)
     ours = (dataset.channels, dataset.num_classes, config.size, config.resize)
     if theirs != ours:
@@ -101,4 +102,4 @@ def _check_names(teacher: str, dataset: Dataset, classes: Sequence[str]) -> None
 
 def _describe_input(channels: int, classes: int, size: tuple[int, int], resize: str) -> str:
     kind = "grey" if channels == 1 else "colour"
-    return f"{kind} images of {size[0]}x{size[1]} ({resize}) and {classes} classes"
+    return f"{kind} images of {size[0]}x{size[1]} ({resize}) and {counted(classes, 'class')}"

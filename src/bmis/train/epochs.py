@@ -10,6 +10,7 @@ from bmis.system.progress import progress_bar
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.run_folder import write_epoch
 from bmis.train.trainer import Trainer
+from bmis.wording import time_left
 
 _log = logging.getLogger("bmis")
 
@@ -64,7 +65,7 @@ def run_epochs(
             fabric.log_dict(row, step=trainer.progress.epoch)
             if fabric.is_global_zero:
                 write_epoch(trainer, run, info, better=better)
-                _log.info("%s  %.1f s", _describe(trainer), row["seconds"])
+                _log.info("%s  %.1f s (%s)", _describe(trainer), row["seconds"], _time(trainer))
             bar.update(_share_done(trainer, total) - bar.n)
             bar.set_description(_describe(trainer))
     fabric.barrier()
@@ -84,6 +85,12 @@ def _begin_session(trainer: Trainer, run: Path, info: ModelInfo) -> None:
 
 def _share_done(trainer: Trainer, total: int) -> int:
     return total * trainer.progress.epoch // trainer.epochs
+
+
+def _time(trainer: Trainer) -> str:
+    """Time of the whole training, epochs of earlier calls included."""
+    done = trainer.progress
+    return time_left(done.seconds, done.epoch, trainer.epochs)
 
 
 def _describe(trainer: Trainer) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bmis.errors import TrainingError
 from bmis.train.recipes import Recipe
+from bmis.wording import counted
 
 
 def halve_batch(recipe: Recipe, error: BaseException, *, processes: int) -> Recipe:
@@ -26,7 +27,8 @@ def halve_batch(recipe: Recipe, error: BaseException, *, processes: int) -> Reci
     """
     if processes > 1:
         raise TrainingError(
-            f"out of memory with a batch of {recipe.batch_size} over {processes} processes; "
+            f"out of memory with a batch of {recipe.batch_size} over "
+            f"{counted(processes, 'process')}; "
             "use a smaller --batch-size or --size"
         ) from error
     if recipe.batch_size == 1:

@@ -21,6 +21,7 @@ from bmis.errors import (
     is_out_of_memory,
 )
 from bmis.models import build_model, initial_weights
+from bmis.models.plugins import check_given, load_plugins
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
@@ -39,6 +40,7 @@ from bmis.train.run_folder import (
 from bmis.train.settings import resolve_config, split_seed
 from bmis.train.trainer import Trainer
 from bmis.train.warm_start import WarmStart, read_warm_start
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 
@@ -115,6 +117,10 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         >>> train_model(config, out="polyps-run").resumed_after  # it is finished
         1
     """
+    load_plugins(config.plugins)
+    for earlier in (out, config.init):
+        if earlier is not None:
+            check_given(config.model, Path(earlier))
     recipe = find_recipe(
         config.recipe,
         config.changes,
@@ -160,7 +166,8 @@ def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, 
         ) from error
     if len(cases["train"]) < processes:
         raise ConfigError(
-            f"{len(cases['train'])} training images cannot be shared by {processes} processes; "
+            f"{counted(len(cases['train']), 'training image')} cannot be shared by "
+            f"{counted(processes, 'process')}; "
             "use fewer --devices or --nodes"
         )
     return cases
@@ -204,7 +211,7 @@ def _one_image(session: _Session, recipe: Recipe) -> str:
     images, least = len(session.cached["train"]), 2 * session.fabric.world_size
     fix = f"use --batch-size {least} or more, now {recipe.batch_size}"
     if images < least:
-        fix = f"give it {least} training images or more, now {images}"
+        fix = f"give it {counted(least, 'training image')} or more, now {images}"
     return f"{session.config.model} cannot be trained with one image at a time (batch norm); {fix}"
 
 

@@ -8,16 +8,14 @@ from typing import Any
 import torch
 import yaml
 
-from bmis.config import ModelInfo, TrainConfig
+from bmis.config import MODEL_FILE, SETTINGS_FILE, ModelInfo, TrainConfig
 from bmis.errors import ConfigError, DataError
-from bmis.models.checkpoint import MODEL_FILE, save_model
+from bmis.models.checkpoint import save_model
 from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
 from bmis.system.plain_yaml import read_yaml
 from bmis.train.resume import LAST_CHECKPOINT
 from bmis.train.trainer import Trainer
-
-_SETTINGS = "config.yaml"
 
 
 def default_run_folder(config: TrainConfig, name: str) -> Path:
@@ -53,7 +51,7 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
         Traceback (most recent call last):
         bmis.errors.ConfigError: run: holds a run with other settings (...); choose ...
     """
-    file = run / _SETTINGS
+    file = run / SETTINGS_FILE
     if not any((run / name).exists() for name in (LAST_CHECKPOINT, MODEL_FILE)):
         return  # there is nothing that could be lost
     try:
@@ -61,11 +59,13 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
         other = [
             f"{key} {found.get(key)!r}, now {value!r}"
             for key, value in config.to_dict().items()
-            if found.get(key) != value and (value or key in found)  # older runs have fewer keys
+            if found.get(key) != value
+            and (value or key in found)  # older runs have fewer keys
+            and key != "plugins"  # a file that may be moved
         ]
     except (DataError, AttributeError) as error:
         raise ConfigError(
-            f"{run}: holds a run whose {_SETTINGS} cannot be read; choose another --out"
+            f"{run}: holds a run whose {SETTINGS_FILE} cannot be read; choose another --out"
         ) from error
     if other:
         raise ConfigError(
@@ -85,7 +85,7 @@ def write_settings(run: Path, config: TrainConfig) -> None:
         >>> yaml.safe_load(Path("config.yaml").read_text())["epochs"]
         3
     """
-    write_text(run / _SETTINGS, yaml.safe_dump(config.to_dict(), sort_keys=False))
+    write_text(run / SETTINGS_FILE, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
 def environment() -> dict[str, Any]:

@@ -37,7 +37,16 @@ def resolve_config(config: TrainConfig) -> TrainConfig:
     data, recipe = str(Path(config.data).resolve()), config.recipe
     if is_recipe_file(recipe):
         recipe = str(Path(recipe).resolve())
-    return replace(config, data=data, fold=fold, init=init, teacher=teacher, recipe=recipe)
+    plugins = tuple(str(Path(file).resolve()) for file in config.plugins)
+    return replace(
+        config,
+        data=data,
+        recipe=recipe,
+        fold=fold,
+        init=init,
+        teacher=teacher,
+        plugins=plugins,
+    )
 
 
 def _check_size(config: TrainConfig) -> None:

@@ -1,11 +1,19 @@
-"""Trained weights that a training is given: a run folder, a file, or the name of a network."""
+"""Trained weights by what a user calls them: a run folder, a file, or the name of a network."""
 
 from pathlib import Path
 
 from bmis.bundle import SUFFIX
-from bmis.errors import ConfigError
-from bmis.models.checkpoint import find_model
-from bmis.pretrained.lookup import find_model_file, find_weights, is_shipped
+from bmis.config import ModelInfo
+from bmis.errors import BundleError, ConfigError, did_you_mean
+from bmis.models import SegmentationModel
+from bmis.models.checkpoint import find_model, read_checkpoint
+from bmis.pretrained.lookup import (
+    find_model_file,
+    find_weights,
+    is_shipped,
+    log_licence,
+    shipped_names,
+)
 
 
 def canonical_source(source: str) -> str:
@@ -26,7 +34,41 @@ def canonical_source(source: str) -> str:
     return source if is_shipped(find_model_file(source)) else str(Path(source).resolve())
 
 
-def find_source(source: str) -> Path:
+def load_model(source: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
+    """Build a trained network in torch, with its weights and ready to predict.
+
+    To predict without torch, or from a bundle, see ``bmis.load``.
+
+    Args:
+        source: A run folder, a ``.safetensors`` file of bmis, or the name of a network that comes
+            with the package.
+        device: Name of the device, such as "cpu" or "cuda"; "auto" is the GPU where there is one.
+
+    Returns:
+        The network in eval mode on ``device``, and the description in the file.
+
+    Raises:
+        BundleError: There is no such file, or it is damaged, of another program or of a newer
+            version, its weights do not fit its own network, or that network comes from a plugin
+            that was not loaded.
+        ConfigError: There is no such device, or the source is a bundle.
+        NoMemoryError: Memory ran out.
+
+    Example:
+        >>> model, info = load_model("run")
+        >>> info.model.name, info.input.size
+        ('bmis', (64, 64))
+        >>> load_model("dermoscopy")[1].classes
+        ('background', 'lesion')
+    """
+    path = find_source(source)
+    model, info = read_checkpoint(path, device)
+    if is_shipped(path):
+        log_licence(path.stem, info.provenance["licence"])
+    return model, info
+
+
+def find_source(source: Path | str) -> Path:
     """The ``.safetensors`` file that a source stands for.
 
     Args:
@@ -42,10 +84,16 @@ def find_source(source: str) -> Path:
         'model.safetensors'
     """
     if is_shipped(find_model_file(source)):
-        return find_weights(source)
-    if Path(source).suffix.lower() == SUFFIX:
+        return find_weights(str(source))
+    path = Path(source)
+    if path.suffix.lower() == SUFFIX:
         raise ConfigError(
             f"{source}: a bundle holds no weights that can be trained on; name the run folder that "
             "it was exported from"
         )
-    return find_model(Path(source))
+    if not path.exists():
+        raise BundleError(
+            f"{path}: no such file or folder; name a run folder of `bmis train`, a .safetensors "
+            f"file, or a network that comes with bmis{did_you_mean(path.name, shipped_names())}"
+        )
+    return find_model(path)

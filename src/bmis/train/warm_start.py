@@ -20,9 +20,10 @@ from torch import Tensor
 from bmis.config import TrainConfig
 from bmis.errors import ConfigError
 from bmis.models import SegmentationModel
-from bmis.models.checkpoint import load_model
+from bmis.models.checkpoint import read_checkpoint
 from bmis.models.layers.factorised import ParallelDownsampling
 from bmis.train.sources import find_source
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _LISTED = 8  # names of tensors in the log
@@ -40,9 +41,9 @@ class WarmStart:
 
     Example:
         >>> from bmis import load_model
-        >>> model, info = load_model("run")
+        >>> model, info = read_checkpoint("run")
         >>> start = WarmStart("run", model, {"source": "run"})
-        >>> start.apply(load_model("run")[0])
+        >>> start.apply(read_checkpoint("run")[0])
     """
 
     source: str
@@ -71,8 +72,9 @@ class WarmStart:
         new = transfer_weights(self.model, model)
         if {name for name, _ in model.named_parameters()} <= set(new):
             raise ConfigError(
-                f"{self.source}: none of its weights fits a network of {model.in_channels} "
-                f"channels and {model.num_classes} classes; leave --init out"
+                f"{self.source}: none of its weights fits a network of "
+                f"{counted(model.in_channels, 'channel')} and "
+                f"{counted(model.num_classes, 'class')}; leave --init out"
             )
         more = f" and {len(new) - _LISTED} more" if len(new) > _LISTED else ""
         _log.info(
@@ -86,7 +88,7 @@ def read_warm_start(config: TrainConfig) -> WarmStart | None:
     """The weights that ``config.init`` names; None if it names none.
 
     Raises:
-        BundleError: The file is missing, damaged or not of bmis; see ``load_model``.
+        BundleError: The file is missing, damaged or not of bmis; see ``read_checkpoint``.
         ConfigError: It is a bundle, or holds the weights of another network.
 
     Example:
@@ -96,7 +98,7 @@ def read_warm_start(config: TrainConfig) -> WarmStart | None:
     """
     if config.init is None:
         return None
-    model, info = load_model(find_source(config.init))
+    model, info = read_checkpoint(find_source(config.init))
     theirs = command_line(info.model.name, info.to_dict()["model"]["options"])
     ours = command_line(config.model, config.to_dict()["options"])
     if theirs != ours:

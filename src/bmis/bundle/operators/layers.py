@@ -7,6 +7,7 @@ import numpy as np
 
 from bmis.bundle.operators.shapes import need
 from bmis.bundle.operators.values import Inputs, Node, Value, made
+from bmis.wording import counted
 
 
 def windows(
@@ -62,7 +63,7 @@ def convolved(
     """
     channels, kernel = weight.shape[0], weight.shape[2:]
     if image.shape[1] != weight.shape[1] * groups or channels % groups:
-        raise ValueError(f"a weight {weight.shape} in {groups} groups for {image.shape}")
+        raise ValueError(f"a weight {weight.shape} in {counted(groups, 'group')} for {image.shape}")
     sides = windows(image.shape[2:], kernel, strides, pads, dilations)
     return [made(image.kind, (image.shape[0], channels, *sides))]
 
@@ -152,7 +153,7 @@ def depth_to_space(value: Value, block: int) -> list[Value]:
     """
     count, channels, *sides = value.shape
     if channels % block ** len(sides):
-        raise ValueError(f"{channels} channels in blocks of {block}")
+        raise ValueError(f"{counted(channels, 'channel')} in blocks of {block}")
     return [made(value.kind, (count, channels // block ** len(sides), *(s * block for s in sides)))]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from bmis.bundle.operators import indices as indexing
 from bmis.bundle.operators import layers, shapes
 from bmis.bundle.operators.values import Inputs, Node, Rule, Value, integers, known, made
+from bmis.wording import counted
 
 TYPES: Final[
     Mapping[int, np.dtype[Any]]
@@ -92,7 +93,7 @@ def _split(node: Node, inputs: Inputs) -> list[Value]:
         return shapes.split(value, axis, integers(inputs[1]))
     count, (axis,) = len(node.outputs), shapes.axes_of([axis], len(value.shape))
     if node.attributes.get("num_outputs", count) != count or value.shape[axis] % count:
-        raise ValueError(f"{count} parts of {value.shape}")
+        raise ValueError(f"{counted(count, 'part')} of {value.shape}")
     return shapes.split(value, axis, [value.shape[axis] // count] * count)
 
 

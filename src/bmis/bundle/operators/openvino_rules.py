@@ -9,6 +9,7 @@ import numpy as np
 from bmis.bundle.operators import indices as indexing
 from bmis.bundle.operators import layers, shapes
 from bmis.bundle.operators.values import Inputs, Node, Rule, Value, integers, known, made
+from bmis.wording import counted
 
 TYPES: Final[Mapping[str, np.dtype[Any]]] = {  # element type of OpenVINO -> of NumPy
     **{"f32": np.dtype("float32"), "i8": np.dtype("int8"), "u8": np.dtype("uint8")},
@@ -83,7 +84,7 @@ def _split(node: Node, inputs: Inputs) -> list[Value]:
         (_axis(inputs[0], inputs[1]), node.attributes["num_splits"]),
     )
     if value.shape[axis] % count:
-        raise ValueError(f"{count} parts of {value.shape}")
+        raise ValueError(f"{counted(count, 'part')} of {value.shape}")
     return shapes.split(value, axis, [value.shape[axis] // count] * count)
 
 

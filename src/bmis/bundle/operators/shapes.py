@@ -17,6 +17,7 @@ from bmis.bundle.operators.values import (
     known,
     made,
 )
+from bmis.wording import counted
 
 
 def need(*inputs: Value | None) -> list[Value]:
@@ -218,7 +219,7 @@ def transposed(value: Value, order: Sequence[int]) -> list[Value]:
         (4, 2, 3)
     """
     if sorted(order) != list(range(len(value.shape))):
-        raise ValueError(f"order {list(order)[:8]} of {len(value.shape)} dimensions")
+        raise ValueError(f"order {list(order)[:8]} of {counted(len(value.shape), 'dimension')}")
     numbers = None if value.numbers is None else value.numbers.transpose(order)
     return [made(value.kind, [value.shape[axis] for axis in order], numbers)]
 

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from bmis.data.formats.limits import check_size
 from bmis.errors import DataError
+from bmis.wording import counted
 
 MAGIC = b"\x93NUMPY"
 _LARGEST = 1e100  # beyond it the difference of two values may not be a number
@@ -71,7 +72,7 @@ def check_finite(path: Path, array: NDArray[Any]) -> NDArray[Any]:
     Example:
         >>> check_finite(Path("a.npy"), np.array([[0.5, np.inf]]))
         Traceback (most recent call last):
-        bmis.errors.DataError: a.npy: 1 values are NaN or infinite; replace them before saving
+        bmis.errors.DataError: a.npy: holds NaN or infinity (1 value); replace them before saving
     """
     if array.dtype.kind != "f":
         return array
@@ -79,7 +80,7 @@ def check_finite(path: Path, array: NDArray[Any]) -> NDArray[Any]:
     good = np.abs(array) <= largest  # never true of NaN
     if not good.all():
         raise DataError(
-            f"{path}: {int(array.size - good.sum())} values are NaN or infinite; "
+            f"{path}: holds NaN or infinity ({counted(int(array.size - good.sum()), 'value')}); "
             "replace them before saving"
         )
     return array

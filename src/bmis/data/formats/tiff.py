@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bmis.data.formats.arrays import check_array
 from bmis.data.formats.limits import check_pages
-from bmis.errors import DataError
+from bmis.errors import DataError, install_line
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -90,7 +90,7 @@ def _values(path: Path, page: "TiffPage") -> NDArray[Any]:
         kind = str(getattr(page.compression, "name", page.compression))
         raise DataError(
             f"{path}: {kind} compression of this kind of TIFF needs another package; install it "
-            'with: pip install "bmis[tiff]", or save the file without compression'
+            f"with: {install_line('tiff')}, or save the file without compression"
         ) from error
 
 
