@@ -87,7 +87,7 @@ def test_fields_of_view_go_with_images_as_masks_do(tmp_path):
 
 def test_a_folder_without_any_readable_field_of_view_is_listed(tmp_path):
     (make_folder(tmp_path, 2) / "fov").mkdir()
-    (tmp_path / "fov" / "c00.gif").write_bytes(b"x")
+    (tmp_path / "fov" / "c00.mat").write_bytes(b"x")
     layout = find_layout(tmp_path)
     assert layout.unmatched == (tmp_path / "fov",)
     assert [p.field_of_view for p in layout.pairs] == [None, None]

@@ -1,4 +1,4 @@
-"""Read PNG, JPEG, BMP, TIFF and NPY files into arrays of the values that they store.
+"""Read PNG, JPEG, BMP, TIFF, GIF, WEBP and NPY files into arrays of the values that they store.
 
 A format is recognised by the first bytes of a file, not by its name, and no other format is
 opened. The header is checked before a pixel is decoded. ``bmis.data.images`` interprets the values.
@@ -6,6 +6,7 @@ opened. The header is checked before a pixel is decoded. ``bmis.data.images`` in
 
 import ctypes
 import logging
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -18,13 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, _imaging
 from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
+from bmis.data.file_kinds import KIND_SHOWS, foreign_kind
 from bmis.data.formats.arrays import MAGIC, check_finite, map_npy
-from bmis.data.formats.limits import check_pages, check_size
+from bmis.data.formats.gif import count_frames, expand_palette
+from bmis.data.formats.limits import MAX_PIXELS, check_pages, check_size
 from bmis.data.formats.missing_rows import png_lacks_rows, without_end
 from bmis.data.formats.tiff import ORIENTATION, QUARTER_TURNS, read_tiff, valid_orientation
 from bmis.errors import DataError, one_line_about
@@ -32,13 +37,18 @@ from bmis.system.reading import open_file
 
 # The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
 # own limit is a global that other libraries set.
-_PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"BM", BmpImageFile),
-    (b"II*\0", TiffImageFile),
-    (b"MM\0*", TiffImageFile),
+_PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = tuple(
+    (re.compile(start, re.DOTALL), plugin)
+    for start, plugin in (
+        (rb"\x89PNG\r\n\x1a\n", PngImageFile),
+        (rb"\xff\xd8\xff", JpegImageFile),
+        (rb"BM", BmpImageFile),
+        (rb"II\*\0|MM\0\*", TiffImageFile),
+        (rb"GIF8", GifImageFile),
+        (rb"RIFF....WEBP", WebPImageFile),  # films and sounds begin with RIFF too
+    )
 )
+_WEBP_PIXELS = 2**26  # its decoder needs 18 bytes a pixel
 _WIDTH, _HEIGHT, _BITS = 256, 257, 258  # tags of TIFF
 _COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
@@ -55,8 +65,10 @@ class DecodedImage:
     """An image as its file stores it, but upright.
 
     Attributes:
-        array: (H, W) or (H, W, C) of any type. Alpha is dropped, palette indices are kept.
+        array: (H, W) or (H, W, C) of any type, without alpha. Palette indices are kept, except
+            those of GIF.
         palette: (256, 3) uint8 colours if ``array`` holds indices into them.
+        alpha: (H, W) uint8 transparency of an image with eight bits a channel, if it has one.
 
     Example:
         >>> DecodedImage(np.zeros((4, 6), np.uint16)).palette is None
@@ -65,6 +77,7 @@ class DecodedImage:
 
     array: NDArray[Any]
     palette: NDArray[np.uint8] | None = None
+    alpha: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,12 +146,14 @@ def decode(path: Path) -> DecodedImage:
 
 def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
     """What of Pillow reads a file; None for NPY."""
-    start = stream.read(8)
+    start = stream.read(KIND_SHOWS)
     stream.seek(0)
     if not start:
         raise DataError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
-    plugin = next((plugin for magic, plugin in _PLUGINS if start.startswith(magic)), None)
+    plugin = next((plugin for magic, plugin in _PLUGINS if magic.match(start)), None)
     if plugin is None and not start.startswith(MAGIC):
+        if kind := foreign_kind(path, start):
+            raise DataError(f"{path}: {kind.title}, which is not read; {kind.fix}")
         raise DataError(
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
             "convert it to PNG, JPEG, BMP, TIFF or NPY"
@@ -158,15 +173,19 @@ def _open(path: Path, plugin: type[ImageFile], stream: BinaryIO) -> ImageFile | 
         _header(path, image)
     except DataError:
         raise
+    except Pillow.DecompressionBombError as error:
+        raise DataError(f"{path}: has too many pixels; cut or shrink it first") from error
     except Exception:
         if plugin is not TiffImageFile:
             raise
         stream.seek(0)
         return None
-    if isinstance(image, TiffImageFile):
-        check_pages(path, getattr(image, "n_frames", 1))
-        if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
-            stream.seek(0)  # Pillow would keep the upper eight bits only
+    films = isinstance(image, GifImageFile)  # Pillow takes a cut film for a whole picture
+    check_pages(path, count_frames(path, stream) if films else getattr(image, "n_frames", 1))
+    if isinstance(image, TiffImageFile) and image.mode in _COLOUR_MODES:
+        deep = max(image.tag_v2.get(_BITS, (8,))) > 8
+        if deep:  # Pillow would keep the upper eight bits only
+            stream.seek(0)
             return None
     return image
 
@@ -194,7 +213,8 @@ def _header(path: Path, image: ImageFile) -> Header:
         width, height = height, width
     deep = image.mode.startswith("I;16")
     value_bytes = 4 if image.mode in _WIDE_MODES else 2 if deep else 1
-    check_size(path, height, width, len(image.getbands()) * value_bytes)
+    most = _WEBP_PIXELS if isinstance(image, WebPImageFile) else MAX_PIXELS
+    check_size(path, height, width, len(image.getbands()) * value_bytes, most=most)
     return Header((height, width), image.mode in _GREY_MODES or deep, orientation != 1)
 
 
@@ -249,11 +269,15 @@ def _pixels(image: ImageFile) -> DecodedImage:
         colours = np.zeros((256, 3), np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
         colours[: len(table)] = table
+        if isinstance(image, GifImageFile):
+            return DecodedImage(expand_palette(np.array(image), colours))
         return DecodedImage(np.array(image), colours)
     if image.mode in ("1", "L", "RGB", "I", "F") or image.mode.startswith("I;16"):
         return DecodedImage(np.array(image))
+    array = np.array(image)
     if image.mode in ("LA", "La"):
-        return DecodedImage(np.array(image)[..., 0])
+        return DecodedImage(array[..., 0], alpha=array[..., 1])
     if image.mode in _COLOUR_MODES:
-        return DecodedImage(np.array(image)[..., :3])
+        alpha = array[..., 3] if image.mode == "RGBA" else None
+        return DecodedImage(array[..., :3], alpha=alpha)
     return DecodedImage(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA
