@@ -115,7 +115,7 @@ def test_two_images_of_one_id(tmp_path):
     [
         (lambda root: None, "there is no such folder; give the folder that holds images/"),
         (lambda root: root.write_text("x"), "is a file, not a folder"),
-        (lambda root: root.mkdir(), "holds no images; it needs images/ and masks/"),
+        (lambda root: root.mkdir(), r"holds no images \(.*\); it needs images/ and masks/"),
         (lambda root: save(root / "a.png", picture(0)), "1 images but no masks; put them into"),
         (lambda root: [(root / n).mkdir(parents=True) for n in ("images", "masks")], "no images"),
     ],

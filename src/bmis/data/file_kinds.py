@@ -1,4 +1,4 @@
-"""What files are called that bmis does not read as images: DICOM, NIfTI, videos, archives ...
+"""What kind of file something is: an image by its name, a companion of images, or a foreign kind.
 
 A file is known by its first bytes where it is opened, and by its name where it is only counted.
 """
@@ -8,6 +8,18 @@ from pathlib import Path
 
 from bmis.system.reading import first_bytes
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".npy")
+_SUPERPIXELS = "_superpixels"  # ISIC puts these beside its images; they are no images or masks
+_COMPANIONS = (
+    *(".txt", ".md", ".rst", ".html", ".htm", ".css", ".pdf", ".doc", ".docx", ".odt", ".tex"),
+    *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".jsonl", ".yaml", ".yml", ".xml", ".toml"),
+    *(".ini", ".cfg", ".log", ".names", ".data", ".url", ".lnk", ".md5", ".sha1", ".sha256"),
+    *(".py", ".ipynb", ".sh", ".js", ".m", ".r"),
+)
+_COMPANION_NAMES = (
+    *("readme", "license", "licence", "copying", "notice", "authors", "citation", "changelog"),
+    *("manifest", "checksums", "makefile", "thumbs.db", "desktop.ini"),
+)
 KIND_SHOWS = 352
 """First bytes of a file in which each known kind shows."""
 
@@ -122,3 +134,28 @@ def kind_of(path: Path) -> str:
     if kind:
         return kind.name
     return suffix[1:].upper() if named else "file without a suffix"
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file is an image or a mask by its name. Superpixels of ISIC are neither.
+
+    Example:
+        >>> [is_image_name(Path(name)) for name in ("a.TIF", "a.dcm", "a_superpixels.png")]
+        [True, False, False]
+    """
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.stem.endswith(_SUPERPIXELS)
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file belongs beside images and holds none.
+
+    Such files are hidden ones, texts, tables, documents and scripts by their suffix, LICENSE and
+    the like by their name, copies that editors leave, and superpixels of ISIC.
+
+    Example:
+        >>> [is_companion(Path(name)) for name in ("splits.csv", "Thumbs.db", "LICENSE", "a.dcm")]
+        [True, True, True, False]
+    """
+    name = path.name.lower()
+    named = name in _COMPANION_NAMES or name.startswith(".") or name.endswith("~")
+    return named or path.suffix.lower() in _COMPANIONS or path.stem.endswith(_SUPERPIXELS)

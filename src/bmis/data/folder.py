@@ -13,6 +13,7 @@ from bmis.data.description import Description, read_description
 from bmis.data.image_files import find_images
 from bmis.data.labels import class_names
 from bmis.data.layouts import find_layout
+from bmis.data.not_read import NotRead, find_not_read, warn_of_not_read
 from bmis.data.on_error import OnError, raise_error
 from bmis.data.pairs import Pair
 from bmis.data.scan import scan_channels, scan_classes
@@ -58,6 +59,7 @@ def open_dataset(
         3
     """
     found = find_cases(Path(root), fold=fold, seed=seed)
+    warn_of_not_read(Path(root), found.not_read)
     cases, declared = found.cases, found.description
     classes = declared.classes or class_names(
         scan_classes([mask for case in cases for mask in case.masks])
@@ -82,6 +84,7 @@ class Found:
         cases: All cases, sorted by id. Each has masks and a split unless an error was reported.
         description: Content of ``dataset.yaml``, with class names from nnU-Net where it has none.
         unmatched: Masks and fields of view without an image.
+        not_read: What else lies in the folder.
 
     Example:
         >>> found = find_cases(Path("polyps"))
@@ -92,6 +95,7 @@ class Found:
     cases: tuple[Case, ...]
     description: Description
     unmatched: tuple[Path, ...]
+    not_read: NotRead
 
 
 def find_cases(
@@ -136,7 +140,9 @@ def find_cases(
                     "splits.csv with an empty split to leave it out"
                 )
             )
-    return Found(cases, description, layout.unmatched)
+    used = {file for pair in layout.pairs for file in (pair.image, pair.field_of_view, *pair.masks)}
+    not_read = find_not_read(root, {file for file in used if file} | {*layout.unmatched})
+    return Found(cases, description, layout.unmatched, not_read)
 
 
 def _case(pair: Pair, row: Row) -> Case:

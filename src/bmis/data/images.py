@@ -26,8 +26,7 @@ from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic
 
-WRITTEN_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
-IMAGE_SUFFIXES = (*WRITTEN_SUFFIXES, ".gif", ".webp")
+_WRITTEN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 _PERCENTILES = (0.1, 99.9)
 _SAMPLE = 2**22  # pixels that the percentiles are taken from; more do not change them
 
@@ -182,8 +181,8 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
         (40, 60, 1)
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITTEN_SUFFIXES:
-        raise DataError(f"{path}: not a format that is written; use {', '.join(WRITTEN_SUFFIXES)}")
+    if path.suffix.lower() not in _WRITTEN:
+        raise DataError(f"{path}: not a format that is written; use {', '.join(_WRITTEN)}")
     with atomic(path) as temporary:
         if path.suffix.lower() == ".npy":
             np.save(temporary, pixels)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bmis.data.cases import Case
 from bmis.data.description import read_description
+from bmis.data.file_kinds import is_image_name
 from bmis.data.pairs import is_mask_name, pair_files
 from bmis.data.tables import Row, read_table
 from bmis.errors import DataError
@@ -21,7 +22,6 @@ _MASKS = (
     *("segmentations", "segmentation", "annotations", "annotation", "manual", "targets"),
 )
 _TABLES = ("splits.csv", "dataset.yaml")
-_SUPERPIXELS = "_superpixels"  # ISIC puts these beside its images
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _masked(image: Path, masks: tuple[Path, ...], rest: Sequence[str]) -> Case:
 
 def _beside(tree: Tree) -> tuple[list[Case], list[DataError]]:
     """Images and masks in any folders; only the masks have a suffix."""
-    files = [file for file in tree.pictures() if not file.stem.endswith(_SUPERPIXELS)]
+    files = [file for file in tree.pictures() if is_image_name(file)]
     images = [file for file in files if not is_mask_name(file)]
     layout = pair_files(images, [file for file in files if is_mask_name(file)])
     several = len({file.parent for file in images}) > 1

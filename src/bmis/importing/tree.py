@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from bmis.data.file_kinds import kind_of
-from bmis.data.images import IMAGE_SUFFIXES
+from bmis.data.file_kinds import IMAGE_SUFFIXES, kind_of
 from bmis.errors import DataError
 
 _WORDS = (  # "train2017", "valid", "ISIC2018_Task1_Training_Input"

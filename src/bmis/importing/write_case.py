@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bmis.data.file_kinds import IMAGE_SUFFIXES
 from bmis.data.formats.raster import Header, read_header
-from bmis.data.images import IMAGE_SUFFIXES, read_image, write_image, write_mask
+from bmis.data.images import read_image, write_image, write_mask
 from bmis.data.labels import wrong_size
 from bmis.errors import DataError
 from bmis.importing.pictures import read_stored
