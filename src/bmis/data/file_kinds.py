@@ -103,7 +103,7 @@ def foreign_kind(path: Path, start: bytes = b"") -> FileKind | None:
 
     Args:
         path: The file, for its name.
-        start: Its first bytes; they count more than its name.
+        start: Its first bytes; they count where the name says nothing.
 
     Example:
         >>> foreign_kind(Path("a.png"), b"PK\3\4").fix
@@ -112,11 +112,11 @@ def foreign_kind(path: Path, start: bytes = b"") -> FileKind | None:
         True
     """
     name = path.name.lower()
-    for kind in _KINDS:
-        if any(start[at:].startswith(content) for at, content in kind.starts):
-            return kind
-    found = [(len(end), kind) for kind in _KINDS for end in kind.suffixes if name.endswith(end)]
-    return max(found, key=lambda one: one[0])[1] if found else None  # .nii.gz is no archive
+    named = [(len(end), kind) for kind in _KINDS for end in kind.suffixes if name.endswith(end)]
+    if named:
+        return max(named, key=lambda one: one[0])[1]  # .nii.gz is no archive
+    shown = (k for k in _KINDS if any(start[at:].startswith(part) for at, part in k.starts))
+    return next(shown, None)
 
 
 def kind_of(path: Path) -> str:

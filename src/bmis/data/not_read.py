@@ -60,8 +60,8 @@ def _count(count: int, what: str) -> str:
 def find_not_read(root: Path, used: Collection[Path], *, out: Path | None = None) -> NotRead:
     """Count what lies below a folder and is not read.
 
-    Links to folders are followed only if files in them are used. Of more than 200,000 files those
-    nearest to the root are counted.
+    Links to folders are followed only if files in them are used. Of more than 200,000 files that are
+    not read those nearest to the root are counted.
 
     Args:
         root: The folder.
@@ -78,10 +78,11 @@ def find_not_read(root: Path, used: Collection[Path], *, out: Path | None = None
     known = {*used, *(file.parent for file in used)}
     files: Counter[str] = Counter()
     folders: Counter[str] = Counter()
-    for file, is_folder in islice(_walk(root, known, out), _MOST):
+    others = (one for one in _walk(root, known, out) if one[0] not in known)
+    for file, is_folder in islice(others, _MOST):
         if is_folder:
             files[_LINK] += 1
-        elif file in known or is_companion(file):
+        elif is_companion(file):
             continue
         elif not is_image_name(file):
             files[kind_of(file)] += 1
@@ -122,11 +123,13 @@ def no_images(root: Path, wanted: str = "check the path") -> DataError:
         >>> Path("scans").mkdir()
         >>> Path("scans/a.dcm").touch()
         >>> print(no_images(Path("scans")))
-        scans: holds no images (.png ... .npy), only 1 DICOM; check the path
+        scans: holds no images (.png ... .npy), only 1 DICOM; convert it to PNG, or check the path
     """
     found = find_not_read(root, ())
     only = f", only {found}" if found else ""
-    return DataError(f"{root}: holds no images ({' '.join(IMAGE_SUFFIXES)}){only}; {wanted}")
+    them = "it" if sum(found.files.values()) == 1 else "them"
+    fix = f"convert {them} to PNG, or {wanted}" if found.files else wanted
+    return DataError(f"{root}: holds no images ({' '.join(IMAGE_SUFFIXES)}){only}; {fix}")
 
 
 def warn_of_not_read(root: Path, found: NotRead) -> None:
