@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.data.formats.raster import DecodedImage, decode, read_header
+from bmis.data.formats.pixels import DecodedImage
+from bmis.data.formats.raster import decode, read_header
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic

@@ -60,8 +60,8 @@ def _count(count: int, what: str) -> str:
 def find_not_read(root: Path, used: Collection[Path], *, out: Path | None = None) -> NotRead:
     """Count what lies below a folder and is not read.
 
-    Links to folders are followed only if files in them are used. Of more than 200,000 files that are
-    not read those nearest to the root are counted.
+    Links to folders are followed only if files in them are used. Of more than 200,000 files that
+    are not read those nearest to the root are counted.
 
     Args:
         root: The folder.

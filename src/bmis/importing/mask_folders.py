@@ -16,8 +16,8 @@ from bmis.importing.settings import ImportOptions
 from bmis.importing.source import Source
 from bmis.importing.tree import Tree, split_of
 
-_IMAGES = ("images", "image", "imgs", "img", "original", "originals", "inputs", "input")
-_MASKS = (
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "original", "originals", "inputs", "input")
+MASK_FOLDERS = (
     *("masks", "mask", "ground truth", "ground_truth", "groundtruth", "gt", "labels", "label"),
     *("segmentations", "segmentation", "annotations", "annotation", "manual", "targets"),
 )
@@ -40,9 +40,11 @@ def _twins(tree: Tree) -> list[_Twins]:
     for folder in tree.folders:
         parts = _parts(tree, folder)
         for at, part in enumerate(parts):
-            if part.lower() not in _IMAGES:
+            if part.lower() not in IMAGE_FOLDERS:
                 continue
-            names = [tuple(p.lower() for p in (*parts[:at], m, *parts[at + 1 :])) for m in _MASKS]
+            names = [
+                tuple(p.lower() for p in (*parts[:at], m, *parts[at + 1 :])) for m in MASK_FOLDERS
+            ]
             masks = next((known[name] for name in names if name in known), None)
             if masks is not None and tree.pictures(folder):
                 found.append(_Twins(folder, masks, (*parts[:at], *parts[at + 1 :])))

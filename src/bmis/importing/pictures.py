@@ -11,12 +11,14 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from bmis.data.formats.limits import MAX_PIXELS
-from bmis.data.formats.raster import DecodedImage, decode
+from bmis.data.formats.pixels import DecodedImage
+from bmis.data.formats.raster import decode
 from bmis.errors import DataError
 from bmis.system.reading import first_bytes, open_file
 
 _JPEG, _WEBP, _LOSSY_WEBP = b"\xff\xd8\xff", b"RIFF", b"VP8 "
 _CHUNKS = 2**16  # bytes of a WEBP that say how it is compressed
+_TIFF = (b"II", b"MM")
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and a value of it
 _LOSSY_NOISE = 24  # difference between channels that lossy compression makes of grey
 
@@ -75,7 +77,7 @@ def read_stored(path: Path, *, alpha: bool = False, colours: bool = False) -> St
         raise DataError(
             f"{path}: mask values from {array.min()} to {array.max()}; save 0, 1, 2 ..."
         )
-    if array.dtype in (np.bool_, np.uint8) and start[:2] in (b"II", b"MM") and _white_is_zero(path):
+    if array.dtype in (np.bool_, np.uint8) and white_is_zero(path):
         return Stored(_bytes(~array), note="white is zero: the stored numbers count")
     return Stored(_bytes(array), coloured, lossy)
 
@@ -114,7 +116,15 @@ def decode_png(data: bytes) -> NDArray[Any]:
         raise DataError("its picture is no whole PNG; save the file again") from error
 
 
-def _white_is_zero(path: Path) -> bool:
+def white_is_zero(path: Path) -> bool:
+    """Whether a file is a TIFF in which white is stored as 0, as ImageJ writes masks.
+
+    Example:
+        >>> white_is_zero(Path("photo.png"))
+        False
+    """
+    if not first_bytes(path, 2).startswith(_TIFF):
+        return False
     with open_file(path) as stream, TiffImageFile(stream) as image:
         return image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 

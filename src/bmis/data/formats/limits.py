@@ -47,18 +47,34 @@ def check_size(
         )
 
 
+class SeveralPagesError(DataError):
+    """A file holds several pictures, and one is read of a file.
+
+    Attributes:
+        pages: Number of pictures.
+
+    Example:
+        >>> SeveralPagesError(Path("a.gif"), 3).pages
+        3
+    """
+
+    def __init__(self, path: Path, pages: int) -> None:
+        self.pages = pages
+        super().__init__(
+            f"{path}: holds {pages} pictures (pages or frames), and one is read of a file; `bmis "
+            "import` splits it if a mask of the same name has as many, or split it yourself: "
+            f"magick {quote(path.name)} {quote(path.stem)}-%03d.png"
+        )
+
+
 def check_pages(path: Path, pages: int) -> None:
     """Refuse a file that holds several images.
 
     Raises:
-        DataError: There is more than one.
+        SeveralPagesError: There is more than one.
 
     Example:
         >>> check_pages(Path("a.tif"), 1)
     """
     if pages > 1:
-        raise DataError(
-            f"{path}: holds {pages} pictures (pages or frames), and one is read of a file; "
-            f"save each as a file of its own, for example with: magick {quote(path.name)} "
-            f"{quote(path.stem)}-%03d.png"
-        )
+        raise SeveralPagesError(path, pages)
