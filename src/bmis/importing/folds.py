@@ -51,7 +51,7 @@ def read_folds(tree: Tree, ids: Collection[str]) -> Folds:
 
     Example:
         >>> Path("folds").mkdir()
-        >>> size = Path("folds/fold1.csv").write_text("id,split\\na,train\\nb,test\\n")
+        >>> size = Path("folds/fold1.csv").write_text("id,split\na,train\nb,test\n")
         >>> folds = read_folds(Tree(Path("."), (Path("folds/fold1.csv"),)), ["a", "b"])
         >>> folds.notes
         ('files of folds/ that are carried over: 1',)

@@ -5,10 +5,9 @@ palette mean nothing there, and its colours count.
 """
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
+from PIL.Image import Image
 
 from bmis.errors import DataError
 
@@ -61,22 +60,22 @@ def _skip_table(stream: BinaryIO, flags: bytes) -> None:
         stream.seek(3 * 2 ** ((flags[0] & _TABLE_SIZE) + 1), 1)
 
 
-def expand_palette(indices: NDArray[np.uint8], colours: NDArray[np.uint8]) -> NDArray[Any]:
-    """The picture that a palette shows.
+def without_palette(image: Image) -> Image:
+    """A picture with a palette as the greys or colours that it shows.
 
     Args:
-        indices: (H, W) uint8.
-        colours: (256, 3) uint8.
+        image: Picture of the mode P.
 
     Returns:
-        (H, W) uint8 if only greys occur, else (H, W, 3) uint8.
+        A picture of the mode L if only greys occur, else RGB.
 
     Example:
-        >>> colours = np.zeros((256, 3), np.uint8)
-        >>> colours[1] = 2
-        >>> expand_palette(np.array([[0, 1]], np.uint8), colours)
-        array([[0, 2]], dtype=uint8)
+        >>> from PIL import Image
+        >>> image = Image.new("P", (2, 1), 1)
+        >>> image.putpalette([0, 0, 0, 2, 2, 2])
+        >>> without_palette(image).getpixel((0, 0))
+        2
     """
-    used = colours[np.flatnonzero(np.bincount(indices.ravel(), minlength=256))]
-    grey = (used == used[:, :1]).all()
-    return colours[:, 0][indices] if grey else colours[indices]
+    table = image.getpalette("RGB") or []
+    used = (table[3 * n : 3 * n + 3] for n, count in enumerate(image.histogram()) if count)
+    return image.convert("L" if all(len(set(colour)) <= 1 for colour in used) else "RGB")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 
-from bmis.data.formats.gif import expand_palette
+from bmis.data.formats.gif import without_palette
 
 COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 """Modes of Pillow with three channels of eight bits, and a fourth that is no colour."""
@@ -43,12 +43,12 @@ def pixels_of(image: ImageFile) -> DecodedImage:
         ...     pixels_of(image).array.shape
         (64, 64, 3)
     """
+    if image.mode == "P" and isinstance(image, GifImageFile):
+        return DecodedImage(np.array(without_palette(image)))
     if image.mode == "P":
         colours = np.zeros((256, 3), np.uint8)
         table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
         colours[: len(table)] = table
-        if isinstance(image, GifImageFile):
-            return DecodedImage(expand_palette(np.array(image), colours))
         return DecodedImage(np.array(image), colours)
     if image.mode in ("1", "L", "RGB", "I", "F") or image.mode.startswith("I;16"):
         return DecodedImage(np.array(image))
