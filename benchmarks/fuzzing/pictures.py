@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
+from bmis.data.file_kinds import IMAGE_SUFFIXES
 from fuzzing.edits import NUMBERS, edit_bytes
 from fuzzing.material import BUNDLE, DATA
 from fuzzing.mutant import Mutant
@@ -39,8 +40,8 @@ def _write(random: Random, folder: Path, stem: str) -> str:
     name, data = random.choice(_pictures())
     data, how = damage(random, name, data)
     suffix = name.rpartition(".")[2]
-    suffix = random.choice(("png", "tif", "jpg", "npy")) if random.random() < 0.1 else suffix
-    suffix = suffix if suffix in ("png", "jpg", "bmp", "tif", "npy") else "png"
+    suffix = random.choice(("png", "tif", "jpg", "gif", "npy")) if random.random() < 0.1 else suffix
+    suffix = suffix if f".{suffix}" in IMAGE_SUFFIXES else "png"
     (folder / f"{stem}.{suffix}").write_bytes(data)
     return f"{name} {how}"
 
@@ -83,8 +84,12 @@ def _pictures() -> tuple[tuple[str, bytes], ...]:
         ("cmyk.jpg", _saved(image.convert("CMYK"), "JPEG")),
         ("rgb.bmp", _saved(image, "BMP")),
         ("palette.bmp", _saved(image.quantize(16), "BMP")),
-        ("frames.gif", _saved(image, "GIF", save_all=True, append_images=[image])),
+        ("rgb.gif", _saved(image, "GIF")),
+        ("grey.gif", _saved(Image.fromarray(grey), "GIF", interlace=0)),
+        ("frames.gif", _saved(image, "GIF", save_all=True, append_images=[ImageOps.invert(image)])),
+        ("lossy.webp", _saved(image, "WEBP", exif=exif)),
         ("lossless.webp", _saved(image, "WEBP", lossless=True)),
+        ("alpha.webp", _saved(alpha, "WEBP")),
         ("rgb.ppm", _saved(image, "PPM")),
         ("rgb.tga", _saved(image, "TGA")),
         ("rgb.jp2", _saved(image, "JPEG2000")),
@@ -205,9 +210,33 @@ def _jpg(random: Random, data: bytes) -> bytes:
     return bytes(out)
 
 
+def _gif(random: Random, data: bytes) -> bytes:
+    """Size or flags of the screen or of the first picture changed, or pictures cut off."""
+    picture = data.find(b"\x2c\0\0\0\0")
+    if random.random() < 0.2:
+        return data[: random.randrange(picture, len(data))] + random.choice((b"", b";", b"\0;"))
+    out = bytearray(data)
+    at = random.choice((6, 8, picture + 1, picture + 5, picture + 7))
+    if random.random() < 0.3:
+        out[random.choice((10, picture + 9, picture + 10))] = random.randrange(256)
+    else:
+        struct.pack_into("<H", out, at, random.choice((0, 1, 9, 4095, 65535)))
+    return bytes(out)
+
+
+def _webp(random: Random, data: bytes) -> bytes:
+    """Size of the file, of a part or of the picture changed."""
+    out = bytearray(data)
+    at = random.choice((4, 16, 20, 21, 24, 26))
+    struct.pack_into("<I", out, at, int(random.choice(NUMBERS[:15])) % 2**32)
+    return bytes(out)
+
+
 _STRUCTURES: dict[str, Callable[[Random, bytes], bytes]] = {
     "png": _png,
     "tif": _tif,
     "npy": _npy,
     "jpg": _jpg,
+    "gif": _gif,
+    "webp": _webp,
 }

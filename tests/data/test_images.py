@@ -212,5 +212,5 @@ def test_a_written_image_comes_back(tmp_path, suffix, pixels):
 
 
 def test_an_unknown_suffix_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"unknown image format; use \.png"):
+    with pytest.raises(DataError, match=r"not a format that is written; use \.png"):
         write_image(tmp_path / "a.gif", RGB)

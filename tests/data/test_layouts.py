@@ -87,7 +87,7 @@ def test_fields_of_view_go_with_images_as_masks_do(tmp_path):
 
 def test_a_folder_without_any_readable_field_of_view_is_listed(tmp_path):
     (make_folder(tmp_path, 2) / "fov").mkdir()
-    (tmp_path / "fov" / "c00.gif").write_bytes(b"x")
+    (tmp_path / "fov" / "c00.mat").write_bytes(b"x")
     layout = find_layout(tmp_path)
     assert layout.unmatched == (tmp_path / "fov",)
     assert [p.field_of_view for p in layout.pairs] == [None, None]
@@ -115,7 +115,7 @@ def test_two_images_of_one_id(tmp_path):
     [
         (lambda root: None, "there is no such folder; give the folder that holds images/"),
         (lambda root: root.write_text("x"), "is a file, not a folder"),
-        (lambda root: root.mkdir(), "holds no images; it needs images/ and masks/"),
+        (lambda root: root.mkdir(), r"holds no images \(.*\); it needs images/ and masks/"),
         (lambda root: save(root / "a.png", picture(0)), "1 image but no masks; put them into"),
         (lambda root: [(root / n).mkdir(parents=True) for n in ("images", "masks")], "no images"),
     ],

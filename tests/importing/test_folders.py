@@ -137,15 +137,30 @@ def test_hrf_as_it_is_published(tmp_path):
     assert len(list((done.out / "fov").iterdir())) == 3
 
 
-def test_gif_images_become_png_and_the_others_are_copied(tmp_path):
-    root = tmp_path / "in"
-    save(root / "images" / "a.gif", picture(0, grey=True))
-    save(root / "images" / "b.png", picture(1, grey=True))
-    for name in ("a", "b"):
-        save(root / "masks" / f"{name}.png", square(255))
-    done = run(root)
-    assert [case.copied for case in done.cases] == [False, True]
-    assert sorted(path.name for path in (done.out / "images").iterdir()) == ["a.png", "b.png"]
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
+def test_images_are_copied_byte_for_byte(tmp_path, suffix):
+    image = save(tmp_path / "in" / "images" / f"a.{suffix}", picture(0, grey=True))
+    save(tmp_path / "in" / "masks" / "a.png", square(255))
+    done = run(tmp_path / "in")
+    assert [case.copied for case in done.cases] == [True]
+    assert (done.out / "images" / f"a.{suffix}").read_bytes() == image.read_bytes()
+
+
+def test_a_mask_in_lossy_webp_is_cut_at_half(tmp_path):
+    save(tmp_path / "in" / "images" / "a.png", picture(0))
+    save(tmp_path / "in" / "masks" / "a.webp", square(255), quality=30)
+    done = run(tmp_path / "in")
+    assert "cut at" in done.cases[0].notes[0]
+    assert (mask(done.out) > 0).sum() == pytest.approx(100, abs=12)
+
+
+def test_a_mask_in_gif_keeps_its_greys(tmp_path):
+    """Its palette numbers them anew: 2 becomes 1 there."""
+    for name, value in (("a", 1), ("b", 2)):
+        save(tmp_path / "in" / "images" / f"{name}.png", picture(value))
+        save(tmp_path / "in" / "masks" / f"{name}.gif", square(value))
+    done = run(tmp_path / "in")
+    assert [int(mask(done.out, name).max()) for name in ("a", "b")] == [1, 2]
 
 
 def test_what_bmis_itself_knows_of_a_folder_is_kept(tmp_path):

@@ -140,6 +140,8 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
     for name in ("modality", "licence", "spacing"):
         if value := getattr(inspection, name):
             facts.append((name, str(value)))
+    if inspection.not_read:
+        facts.append(("not read", str(inspection.not_read)))
     if inspection.contact_sheet:
         facts.append(("pictures", str(inspection.contact_sheet)))
     return facts

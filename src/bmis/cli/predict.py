@@ -4,11 +4,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmis.cli.console import say, say_failures, say_json, warn_out_of_distribution
+from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
 from bmis.cli.options import MODEL, add_json, add_runtime, read_spacing, runtime_options
 from bmis.wording import counted
 
 if TYPE_CHECKING:
+    from bmis.data.not_read import NotRead
     from bmis.predict.folder import Prediction
 
 HELP = "write masks for images"
@@ -49,9 +50,11 @@ def run(args: Namespace) -> int:
         0
     """
     from bmis.data.image_files import find_images
+    from bmis.data.not_read import find_not_read
     from bmis.predict.folder import predict_masks
 
-    images = [file for path in args.images for file in find_images(Path(path))]
+    sources = [Path(path) for path in args.images]
+    images = [file for path in sources for file in find_images(path)]
     with runtime_options(args) as options:
         done = predict_masks(
             Path(args.run),
@@ -63,20 +66,36 @@ def run(args: Namespace) -> int:
             options=options,
             spacing=args.spacing,
         )
+    not_read = {
+        str(path): found
+        for path in sources
+        if path.is_dir() and (found := find_not_read(path, images, out=Path(args.out)))
+    }
     if args.json:
-        say_json(_plain(done))
+        say_json(_plain(done, not_read))
     else:
         masks = counted(len(done.written), "mask")
         say(f"{masks} in {args.out}; measurements in {done.measurements}")
+    warn(*(f"{path}: not read: {found}; {_fix(found)}" for path, found in not_read.items()))
     warn_out_of_distribution(done.out_of_distribution)
     return say_failures(done.failed)
 
 
-def _plain(done: "Prediction") -> dict[str, Any]:
+def _fix(found: "NotRead") -> str:
+    """What to do so that these files are predicted too."""
+    name = "name the folders too" if found.folders else ""
+    convert = "convert the files to PNG" if found.files else ""
+    return ", ".join(filter(None, (convert, name)))
+
+
+def _plain(done: "Prediction", not_read: "dict[str, NotRead]") -> dict[str, Any]:
+    from dataclasses import asdict
+
     ood = [{"file": str(path), "ood_score": score} for path, score in done.out_of_distribution]
     return {
         "written": [str(path) for path in done.written],
         "failed": [{"file": str(path), "why": why} for path, why in done.failed],
+        "not_read": {path: asdict(found) for path, found in not_read.items()},
         "measurements": str(done.measurements),
         "out_of_distribution": ood,
     }

@@ -13,6 +13,7 @@ from bmis.data.description import Description, read_description
 from bmis.data.image_files import find_images
 from bmis.data.labels import class_names
 from bmis.data.layouts import find_layout
+from bmis.data.not_read import NotRead, find_not_read, warn_of_not_read
 from bmis.data.on_error import OnError, raise_together
 from bmis.data.pairs import Pair
 from bmis.data.scan import scan_channels, scan_classes
@@ -60,6 +61,7 @@ def open_dataset(
     root = Path(root)
     with raise_together(root) as on_error:
         found = find_cases(root, fold=fold, seed=seed, on_error=on_error)
+        warn_of_not_read(root, found.not_read)
         cases, declared = found.cases, found.description
         masks = [mask for case in cases for mask in case.masks]
         images = [case.image for case in cases]
@@ -85,6 +87,7 @@ class Found:
         cases: All cases, sorted by id. Each has masks and a split unless an error was reported.
         description: Content of ``dataset.yaml``, with class names from nnU-Net where it has none.
         unmatched: Masks and fields of view without an image.
+        not_read: What else lies in the folder.
 
     Example:
         >>> found = find_cases(Path("polyps"))
@@ -95,6 +98,7 @@ class Found:
     cases: tuple[Case, ...]
     description: Description
     unmatched: tuple[Path, ...]
+    not_read: NotRead
 
 
 def find_cases(
@@ -143,7 +147,9 @@ def find_cases(
                     "splits.csv with an empty split to leave it out"
                 )
             )
-    return Found(cases, description, layout.unmatched)
+    used = {file for pair in layout.pairs for file in (pair.image, pair.field_of_view, *pair.masks)}
+    not_read = find_not_read(root, {file for file in used if file} | {*layout.unmatched})
+    return Found(cases, description, layout.unmatched, not_read)
 
 
 def _case(pair: Pair, row: Row) -> Case:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from bmis.data.images import IMAGE_SUFFIXES
+from bmis.data.file_kinds import is_image_name
+from bmis.data.not_read import no_images
 from bmis.errors import DataError
-
-_SUPERPIXELS = "_superpixels"  # ISIC puts these beside its images; they are no images or masks
 
 
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
@@ -25,9 +24,8 @@ def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
     return sorted(
         path
         for path in found
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if is_image_name(path)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.stem.endswith(_SUPERPIXELS)
         and not path.is_dir()
     )
 
@@ -58,5 +56,5 @@ def find_images(path: Path | str) -> list[Path]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if not files:
-        raise DataError(f"{path}: holds no images ({' '.join(IMAGE_SUFFIXES)}); check the path")
+        raise no_images(path)
     return files

@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.data.formats.raster import DecodedImage, decode, read_header
+from bmis.data.formats.pixels import DecodedImage
+from bmis.data.formats.raster import decode, read_header
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic
 from bmis.wording import counted
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
+_WRITTEN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
 _PERCENTILES = (0.1, 99.9)
 _SAMPLE = 2**22  # pixels that the percentiles are taken from; more do not change them
 
@@ -69,7 +70,7 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
     """Read an image file as uint8 pixels, by the rules at the top of this module.
 
     Args:
-        path: PNG, JPEG, BMP, TIFF or NPY file.
+        path: PNG, JPEG, BMP, TIFF, GIF, WEBP or NPY file of one picture.
         channels: 1 for grey (ITU-R 601 luma of RGB), 3 for RGB, None for what is stored. Three
             equal channels count as RGB.
 
@@ -182,8 +183,8 @@ def write_image(path: Path, pixels: NDArray[np.uint8]) -> None:
         (40, 60, 1)
     """
     path = Path(path)
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise DataError(f"{path}: unknown image format; use {', '.join(IMAGE_SUFFIXES)}")
+    if path.suffix.lower() not in _WRITTEN:
+        raise DataError(f"{path}: not a format that is written; use {', '.join(_WRITTEN)}")
     with atomic(path) as temporary:
         if path.suffix.lower() == ".npy":
             np.save(temporary, pixels)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bmis.data.image_files import find_images, image_files
-from bmis.data.images import IMAGE_SUFFIXES
 from bmis.data.nnunet import is_nnunet, nnunet_layout
+from bmis.data.not_read import no_images
 from bmis.data.on_error import OnError, raise_error
 from bmis.data.pairs import Layout, Pair, group_by_image, is_mask_name, pair_files, same_id
 from bmis.errors import DataError
@@ -73,10 +73,7 @@ def _by_suffix(root: Path) -> Layout:
 def _unique(root: Path, layout: Layout, on_error: OnError) -> Layout:
     """The layout sorted by id, with the first image of each."""
     if not layout.pairs:
-        raise DataError(
-            f"{root}: holds no images; it needs images/ and masks/ with files of one name "
-            f"({' '.join(IMAGE_SUFFIXES)})"
-        )
+        raise no_images(root, "it needs images/ and masks/ with files of one name")
     first: dict[str, Pair] = {}
     for pair in layout.pairs:
         if pair.id in first:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from bmis.data.file_kinds import kind_of
 from bmis.data.image_files import image_files
 from bmis.data.on_error import OnError
 from bmis.data.pairs import Layout, Pair, same_id
@@ -13,7 +14,7 @@ from bmis.system.reading import read_bytes
 
 _CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
 _LARGEST = 2**20  # bytes of dataset.json
-_VOLUMES = (".nii.gz", ".nii", ".nrrd", ".mha")
+_VOLUMES = ("NIfTI", "volume")
 
 
 def is_nnunet(root: Path) -> bool:
@@ -67,7 +68,7 @@ def nnunet_layout(root: Path, on_error: OnError) -> Layout:
 
 
 def _slices(folder: Path) -> list[Path]:
-    volume = next((p for p in sorted(folder.iterdir()) if p.name.endswith(_VOLUMES)), None)
+    volume = next((p for p in sorted(folder.iterdir()) if kind_of(p) in _VOLUMES), None)
     if volume is not None:
         raise DataError(
             f"{volume}: volumes are not read; convert the slices to PNG or TIFF images first"

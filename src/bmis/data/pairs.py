@@ -67,6 +67,18 @@ def is_mask_name(file: Path) -> bool:
     return _MASK_NAME.fullmatch(file.stem) is not None
 
 
+def without_mask_suffix(stem: str) -> tuple[str, str]:
+    """The name of an image in that of its mask, and what the mask's name has more.
+
+    Example:
+        >>> without_mask_suffix("a_mask_1"), without_mask_suffix("a")
+        (('a', '_mask_1'), ('a', ''))
+    """
+    match = _MASK_NAME.fullmatch(stem)
+    name = match["id"] if match else stem
+    return name, stem[len(name) :]
+
+
 def pair_files(images: Iterable[Path], masks: Iterable[Path]) -> Layout:
     """Pair images and masks by name: a mask has the image's name, with or without a suffix.
 

@@ -20,6 +20,7 @@ from bmis.data.class_order import class_order
 from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import find_cases
 from bmis.data.labels import class_names, count_classes
+from bmis.data.not_read import warn_of_not_read
 from bmis.data.scan import mask_values
 from bmis.errors import ConfigError, DataError
 from bmis.pretrained.lookup import is_shipped
@@ -162,6 +163,7 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         (12, ('background', 'polyp'))
     """
     found = find_cases(source.root, fold=source.fold, seed=source.seed)
+    warn_of_not_read(source.root, found.not_read)
     description = found.description
     expected = max(2, info.model.num_classes)  # one logit separates two classes
     classes = description.classes or _count_classes(found.cases)

@@ -2,7 +2,8 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from pathlib import Path
+from os.path import normpath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -45,6 +46,11 @@ class _File(msgspec.Struct):
     imageWidth: int | None = None  # noqa: N815
 
 
+class _WithImage(msgspec.Struct):
+    imagePath: str  # noqa: N815
+    imageData: str | None = None  # noqa: N815
+
+
 def is_labelme(tree: Tree) -> bool:
     """Whether a source has files of LabelMe.
 
@@ -54,6 +60,47 @@ def is_labelme(tree: Tree) -> bool:
         False
     """
     return any(map(_looks_like_labelme, tree.ending(".json")))
+
+
+def embedded_image(tree: Tree, path: Path) -> tuple[str, bytes] | None:
+    """The image that a file of LabelMe holds itself, where there is no file of that image.
+
+    Returns:
+        Where the image belongs, as seen from the root, and the bytes of its file.
+
+    Example:
+        >>> import json
+        >>> from base64 import b64encode
+        >>> data = b64encode(Path("photo.png").read_bytes()).decode()
+        >>> text = json.dumps({"shapes": [], "imagePath": "lost.png", "imageData": data})
+        >>> size = Path("a.json").write_text(text)
+        >>> name, content = embedded_image(Tree(Path("."), (Path("a.json"),)), Path("a.json"))
+        >>> name, content == Path("photo.png").read_bytes()
+        ('lost.png', True)
+    """
+    if not _looks_like_labelme(path):
+        return None
+    try:
+        file = read_json(path, _WithImage)
+        content = b64decode(file.imageData or "")
+    except (DataError, ValueError):  # said by the reader
+        return None
+    if not content or _is_there(tree, file.imagePath, path.parent):
+        return None
+    plain = file.imagePath.replace("\\", "/")
+    home = PurePosixPath(tree.relative(path)).parent
+    place = PurePosixPath(normpath(home / plain))
+    if ".." in place.parts or place.is_absolute() or not place.name:
+        place = home / PurePosixPath(plain).name
+    return place.as_posix(), content
+
+
+def _is_there(tree: Tree, name: str, beside: Path) -> bool:
+    try:
+        tree.find(name, beside)
+    except DataError:
+        return False
+    return True
 
 
 def _looks_like_labelme(path: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bmis.data.cases import Case
 from bmis.data.description import read_description
+from bmis.data.file_kinds import is_image_name
 from bmis.data.pairs import is_mask_name, pair_files
 from bmis.data.tables import Row, read_table
 from bmis.errors import DataError
@@ -15,13 +16,12 @@ from bmis.importing.settings import ImportOptions
 from bmis.importing.source import Source
 from bmis.importing.tree import Tree, split_of
 
-_IMAGES = ("images", "image", "imgs", "img", "original", "originals", "inputs", "input")
-_MASKS = (
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "original", "originals", "inputs", "input")
+MASK_FOLDERS = (
     *("masks", "mask", "ground truth", "ground_truth", "groundtruth", "gt", "labels", "label"),
     *("segmentations", "segmentation", "annotations", "annotation", "manual", "targets"),
 )
 _TABLES = ("splits.csv", "dataset.yaml")
-_SUPERPIXELS = "_superpixels"  # ISIC puts these beside its images
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,11 @@ def _twins(tree: Tree) -> list[_Twins]:
     for folder in tree.folders:
         parts = _parts(tree, folder)
         for at, part in enumerate(parts):
-            if part.lower() not in _IMAGES:
+            if part.lower() not in IMAGE_FOLDERS:
                 continue
-            names = [tuple(p.lower() for p in (*parts[:at], m, *parts[at + 1 :])) for m in _MASKS]
+            names = [
+                tuple(p.lower() for p in (*parts[:at], m, *parts[at + 1 :])) for m in MASK_FOLDERS
+            ]
             masks = next((known[name] for name in names if name in known), None)
             if masks is not None and tree.pictures(folder):
                 found.append(_Twins(folder, masks, (*parts[:at], *parts[at + 1 :])))
@@ -148,7 +150,7 @@ def _masked(image: Path, masks: tuple[Path, ...], rest: Sequence[str]) -> Case:
 
 def _beside(tree: Tree) -> tuple[list[Case], list[DataError]]:
     """Images and masks in any folders; only the masks have a suffix."""
-    files = [file for file in tree.pictures() if not file.stem.endswith(_SUPERPIXELS)]
+    files = [file for file in tree.pictures() if is_image_name(file)]
     images = [file for file in files if not is_mask_name(file)]
     layout = pair_files(images, [file for file in files if is_mask_name(file)])
     several = len({file.parent for file in images}) > 1

@@ -15,11 +15,13 @@ from bmis.data.description import Description
 from bmis.data.splits import SPLITS, make_split
 from bmis.data.tables import Row
 from bmis.errors import DataError, printable
+from bmis.importing.folds import read_folds
 from bmis.importing.formats import choose_format, find_format
 from bmis.importing.names import propose_groups, unique_ids
 from bmis.importing.settings import ImportOptions
 from bmis.importing.source import Item, Source
 from bmis.importing.tree import Tree, read_tree
+from bmis.importing.unpack import Unpacked, unpacked
 from bmis.importing.write_case import ImportedCase, write_case
 from bmis.system.files import output_folder, to_csv, write_json, write_text
 from bmis.system.pipeline import each
@@ -96,30 +98,43 @@ def import_dataset(
     source, out = Path(source), Path(out)
     tree = read_tree(source)
     _check_out(source, out)
+    with unpacked(tree, out.absolute().with_name(temporary_name(""))) as view:
+        try:
+            return _import(view, out, options)
+        except DataError as error:
+            raise DataError(view.in_words(str(error))) from error
+
+
+def _import(view: Unpacked, out: Path, options: ImportOptions) -> Imported:
+    tree = view.tree
     name = choose_format(tree, options.format)
     found = find_format(name).read(tree, options)
     with _whole_folder(out) as folder:
         cases, failed = _write_cases(folder, tree, found)
+        failed += view.damaged
         if not cases:
             more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
             raise failed[0] if not more else DataError(f"{failed[0]}{more}")
-        used = {*found.used, *(one for item in found.items for one in _files_of(item))}
+        folds = read_folds(tree, {case.id for case in cases})
+        used = {*found.used, *folds.used, *(one for item in found.items for one in _files_of(item))}
+        cases = view.restore(cases)
         proposed = (
             {} if any(case.group for case in cases) else propose_groups([c.id for c in cases])
         )
         cases = _with_groups(cases, proposed) if options.groups else cases
-        cases, notes = _with_validation(cases, found.notes)
+        cases, notes = _with_validation(cases, (*view.notes, *found.notes))
         done = Imported(
             out,
-            source,
+            view.source,
             name,
             found.classes,
             tuple(cases),
-            notes,
-            tuple(printable(str(error)) for error in failed),
+            (*notes, *folds.notes),
+            tuple(printable(view.in_words(str(error))) for error in (*failed, *folds.failed)),
             tree.unread(used),
             {} if options.groups else proposed,
         )
+        folds.write(folder)
         _describe(folder, done, found.description)
     return done
 

@@ -8,18 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from bmis.data.file_kinds import IMAGE_SUFFIXES, kind_of
 from bmis.errors import DataError
-from bmis.importing.pictures import PICTURE_SUFFIXES
 
-_KINDS = {
-    **dict.fromkeys((".dcm", ".dicom", ".ima"), "DICOM"),
-    **dict.fromkeys((".nii", ".nii.gz"), "NIfTI"),
-    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), "volume"),
-    **dict.fromkeys((".heic", ".heif"), "HEIC"),
-    **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".mpg", ".wmv"), "video"),
-    **dict.fromkeys((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"), "archive"),
-    **dict.fromkeys((".svs", ".ndpi", ".mrxs", ".scn"), "slide"),
-}
 _WORDS = (  # "train2017", "valid", "ISIC2018_Task1_Training_Input"
     ("train", re.compile(r"(?<![a-z])train(?:ing)?(?![a-z])")),
     ("val", re.compile(r"(?<![a-z])val(?:id(?:ation)?)?(?![a-z])")),
@@ -67,7 +58,7 @@ class Tree:
 
     def pictures(self, folder: Path | None = None) -> list[Path]:
         """The picture files, of the whole source or directly in one folder."""
-        found = self.ending(*PICTURE_SUFFIXES)
+        found = self.ending(*IMAGE_SUFFIXES)
         return found if folder is None else [file for file in found if file.parent == folder]
 
     @cached_property
@@ -129,7 +120,7 @@ class Tree:
             used: Files that were read.
         """
         rest = set(self.files) - set(used)
-        counts = Counter(_kind(file) for file in rest)
+        counts = Counter(kind_of(file) for file in rest)
         if self.links:
             counts["link out of the folder"] = len(self.links)
         return dict(sorted(counts.items()))
@@ -180,11 +171,3 @@ def split_of(*names: str) -> str | None:
                 if word.search(part):
                     found = split
     return found
-
-
-def _kind(file: Path) -> str:
-    name = file.name.lower()
-    for suffix in (".nii.gz", ".tar.gz", file.suffix.lower()):
-        if suffix and name.endswith(suffix) and suffix in _KINDS:
-            return _KINDS[suffix]
-    return file.suffix.lower().removeprefix(".").upper() or "file without a suffix"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bmis.data.file_kinds import IMAGE_SUFFIXES
 from bmis.data.formats.raster import Header, read_header
-from bmis.data.images import IMAGE_SUFFIXES, write_image, write_mask
+from bmis.data.images import read_image, write_image, write_mask
 from bmis.data.labels import wrong_size
 from bmis.errors import DataError
-from bmis.importing.pictures import read_pixels, read_stored
+from bmis.importing.pictures import read_stored
 from bmis.importing.source import Item
 
 _OUTLINES = (".json", ".xml", ".txt")
@@ -71,7 +72,7 @@ def write_case(
         True
     """
     try:
-        size = _size(read_pixels(item.image).shape)
+        size = _size(read_image(item.image).pixels.shape)
         drawn = item.draw(size)
         view = _view(item, size)
         for part in ("images", "masks", *(["fov"] if view is not None else [])):
@@ -130,7 +131,7 @@ def _header(image: Path) -> Header | None:
 
 def _write_image(image: Path, folder: Path, name: str, *, copied: bool) -> None:
     if not copied:
-        write_image(folder / f"{name}.png", read_pixels(image))
+        write_image(folder / f"{name}.png", read_image(image).pixels)
         return
     try:
         shutil.copyfile(image, folder / f"{name}{image.suffix.lower()}")

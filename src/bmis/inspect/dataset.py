@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import find_cases
+from bmis.data.not_read import NotRead
 from bmis.data.split_checks import split_problems
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
@@ -66,6 +67,7 @@ class Inspection:
         fields_of_view: Number of images with a field of view, for ``evaluate``.
         duplicates: Pairs of equal and of similar images, those that cross a split first.
         problems: Everything that is wrong with the data set.
+        not_read: Files of other kinds in the folder, and folders that are not looked into.
         suggestion: The command of ``bmis import`` that helps, with the reason, where one does.
         contact_sheet: File of the contact sheet, if one was written.
 
@@ -90,6 +92,7 @@ class Inspection:
     fields_of_view: int
     duplicates: tuple[Duplicate, ...]
     problems: tuple[Problem, ...]
+    not_read: NotRead = field(default_factory=NotRead)
     suggestion: str | None = None
     contact_sheet: Path | None = None
 
@@ -165,6 +168,7 @@ def inspect_dataset(
         fields_of_view=sum(case.field_of_view is not None for case in found.cases),
         duplicates=find_duplicates(inspections),
         problems=tuple(map(Problem.from_error, errors)),
+        not_read=found.not_read,
         suggestion=suggest_import(root),
     )
     if folder is None:

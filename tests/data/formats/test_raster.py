@@ -62,7 +62,9 @@ def refused(read, path):
         ("stub.tif", encoded("TIFF")[:9], "truncated or damaged"),
         ("stub.bmp", encoded("BMP")[:20], "truncated or damaged"),
         ("stub.npy", b"\x93NUMPY\1\0", "truncated or damaged"),
-        ("a.gif", encoded("GIF"), "not an image"),
+        ("stub.gif", encoded("GIF")[:30], "truncated or damaged"),
+        ("stub.webp", encoded("WEBP")[:30], "truncated or damaged"),
+        ("a.wav.webp", b"RIFF\x24\0\0\0WAVEfmt ", "not an image"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
@@ -91,6 +93,9 @@ def test_missing_files_and_folders(tmp_path, read):
         ("BMP", {}),
         ("TIFF", {}),
         ("TIFF", {"compression": "tiff_lzw"}),
+        ("GIF", {}),
+        ("WEBP", {}),
+        ("WEBP", {"lossless": True}),
     ],
 )
 def test_truncated_pixels_are_never_filled_in(tmp_path, form, options, share):
@@ -144,7 +149,7 @@ def test_nan_in_a_float_tiff(tmp_path):
 
 def test_many_pages_and_many_channels_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "p.tif", np.zeros((4, 9, 9), np.uint8), photometric="minisblack")
-    assert "has 4 pages; save each" in refused(read_image, tmp_path / "p.tif")
+    assert "holds 4 pictures (pages or frames)" in refused(read_image, tmp_path / "p.tif")
     tifffile.imwrite(
         tmp_path / "c.tif",
         np.zeros((9, 9, 5), np.uint8),

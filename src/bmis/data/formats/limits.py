@@ -1,6 +1,7 @@
 """What is checked before a pixel is decoded, so that a small file cannot ask for all memory."""
 
 from pathlib import Path
+from shlex import quote
 
 from bmis.errors import DataError
 
@@ -11,7 +12,9 @@ MAX_BYTES = 2**30
 """So are images of more than 1 GiB, which RGBA of that many pixels has with 8 bits a channel."""
 
 
-def check_size(path: Path, height: int, width: int, pixel_bytes: int = 1) -> None:
+def check_size(
+    path: Path, height: int, width: int, pixel_bytes: int = 1, *, most: int = MAX_PIXELS
+) -> None:
     """Refuse an image without pixels, or with more than fit into memory.
 
     Args:
@@ -19,6 +22,7 @@ def check_size(path: Path, height: int, width: int, pixel_bytes: int = 1) -> Non
         height: Height in pixels.
         width: Width in pixels.
         pixel_bytes: Bytes of one pixel, all channels together.
+        most: Number of pixels that the format may have.
 
     Raises:
         DataError: The image has no pixels or too many.
@@ -31,10 +35,10 @@ def check_size(path: Path, height: int, width: int, pixel_bytes: int = 1) -> Non
     """
     if height < 1 or width < 1:
         raise DataError(f"{path}: has no pixels ({height} x {width}); remove it")
-    if height * width > MAX_PIXELS:
+    if height * width > most:
         raise DataError(
             f"{path}: {height} x {width} pixels are more than the limit of "
-            f"{MAX_PIXELS // 10**6} million; cut or shrink it first"
+            f"{most // 10**6} million; cut or shrink it first"
         )
     if height * width * pixel_bytes > MAX_BYTES:
         raise DataError(
@@ -43,14 +47,34 @@ def check_size(path: Path, height: int, width: int, pixel_bytes: int = 1) -> Non
         )
 
 
+class SeveralPagesError(DataError):
+    """A file holds several pictures, and one is read of a file.
+
+    Attributes:
+        pages: Number of pictures.
+
+    Example:
+        >>> SeveralPagesError(Path("a.gif"), 3).pages
+        3
+    """
+
+    def __init__(self, path: Path, pages: int) -> None:
+        self.pages = pages
+        super().__init__(
+            f"{path}: holds {pages} pictures (pages or frames), and one is read of a file; `bmis "
+            "import` splits it if a mask of the same name has as many, or split it yourself: "
+            f"magick {quote(path.name)} {quote(path.stem)}-%03d.png"
+        )
+
+
 def check_pages(path: Path, pages: int) -> None:
     """Refuse a file that holds several images.
 
     Raises:
-        DataError: There is more than one.
+        SeveralPagesError: There is more than one.
 
     Example:
         >>> check_pages(Path("a.tif"), 1)
     """
     if pages > 1:
-        raise DataError(f"{path}: has {pages} pages; save each as an image of its own")
+        raise SeveralPagesError(path, pages)

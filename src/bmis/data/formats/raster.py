@@ -1,4 +1,4 @@
-"""Read PNG, JPEG, BMP, TIFF and NPY files into arrays of the values that they store.
+"""Read PNG, JPEG, BMP, TIFF, GIF, WEBP and NPY files into arrays of the values that they store.
 
 A format is recognised by the first bytes of a file, not by its name, and no other format is
 opened. The header is checked before a pixel is decoded. ``bmis.data.images`` interprets the values.
@@ -6,41 +6,56 @@ opened. The header is checked before a pixel is decoded. ``bmis.data.images`` in
 
 import ctypes
 import logging
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps, _imaging
 from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
+from bmis.data.file_kinds import KIND_SHOWS, foreign_kind
 from bmis.data.formats.arrays import MAGIC, check_finite, map_npy
-from bmis.data.formats.limits import check_pages, check_size
+from bmis.data.formats.gif import count_frames
+from bmis.data.formats.limits import MAX_PIXELS, SeveralPagesError, check_pages, check_size
 from bmis.data.formats.missing_rows import png_lacks_rows, without_end
-from bmis.data.formats.tiff import ORIENTATION, QUARTER_TURNS, read_tiff, valid_orientation
+from bmis.data.formats.pixels import COLOUR_MODES, DecodedImage, pixels_of
+from bmis.data.formats.tiff import (
+    ORIENTATION,
+    QUARTER_TURNS,
+    imagej_pages,
+    read_tiff,
+    valid_orientation,
+)
 from bmis.errors import DataError, one_line_about
 from bmis.system.reading import open_file
 
 # The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
 # own limit is a global that other libraries set.
-_PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"BM", BmpImageFile),
-    (b"II*\0", TiffImageFile),
-    (b"MM\0*", TiffImageFile),
+_PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = tuple(
+    (re.compile(start, re.DOTALL), plugin)
+    for start, plugin in (
+        (rb"\x89PNG\r\n\x1a\n", PngImageFile),
+        (rb"\xff\xd8\xff", JpegImageFile),
+        (rb"BM", BmpImageFile),
+        (rb"II\*\0|MM\0\*", TiffImageFile),
+        (rb"GIF8", GifImageFile),
+        (rb"RIFF....WEBP", WebPImageFile),  # films and sounds begin with RIFF too
+    )
 )
-_WIDTH, _HEIGHT, _BITS = 256, 257, 258  # tags of TIFF
-_COLOUR_MODES = ("RGB", "RGBA", "RGBX")
+_WEBP_PIXELS = 2**26  # its decoder needs 18 bytes a pixel
+_WIDTH, _HEIGHT, _BITS, _DESCRIPTION = 256, 257, 258, 270  # tags of TIFF
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 _LARGE = 2**24  # pixels
 _WIDE_MODES = ("I", "F")  # four bytes a value
@@ -48,23 +63,6 @@ _MAY_TURN = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # not
 
 for _name in ("PIL", "tifffile"):  # whose words about a file are for whoever sets up logging
     logging.getLogger(_name).addHandler(logging.NullHandler())
-
-
-@dataclass(frozen=True, eq=False)
-class DecodedImage:
-    """An image as its file stores it, but upright.
-
-    Attributes:
-        array: (H, W) or (H, W, C) of any type. Alpha is dropped, palette indices are kept.
-        palette: (256, 3) uint8 colours if ``array`` holds indices into them.
-
-    Example:
-        >>> DecodedImage(np.zeros((4, 6), np.uint16)).palette is None
-        True
-    """
-
-    array: NDArray[Any]
-    palette: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +104,28 @@ def read_header(path: Path) -> Header:
         return Header(array.shape[:2], array.ndim == 2 or array.shape[2] == 1)
 
 
-def decode(path: Path) -> DecodedImage:
+def count_pages(path: Path) -> int:
+    """Number of pictures in a file; 1 if it is damaged, which is said when it is read.
+
+    Example:
+        >>> count_pages(Path("photo.png"))
+        1
+    """
+    try:
+        read_header(path)
+    except SeveralPagesError as error:
+        return error.pages
+    except DataError:
+        pass
+    return 1
+
+
+def decode(path: Path, *, page: int | None = None) -> DecodedImage:
     """Read a whole image file.
+
+    Args:
+        path: The file.
+        page: Number of one of its pictures, from 0; None for the only one.
 
     Raises:
         DataError: The file is missing, empty, damaged, truncated, too large or of another format.
@@ -119,13 +137,13 @@ def decode(path: Path) -> DecodedImage:
     with one_line_about(path), open_file(path) as stream:
         plugin = _plugin(path, stream)
         data = BytesIO(without_end(stream.read())) if plugin is JpegImageFile else stream
-        image = _open(path, plugin, data) if plugin else None
+        image = _open(path, plugin, data, page) if plugin else None
         if isinstance(image, PngImageFile):
             decoded = _decode_png(path, image, stream)
         elif image:
-            decoded = _pixels(_load_upright(image))
+            decoded = pixels_of(_load_upright(image))
         else:
-            array = read_tiff(path, stream) if plugin else map_npy(path)
+            array = read_tiff(path, stream, page=page) if plugin else map_npy(path)
             decoded = DecodedImage(np.array(array[..., :3] if array.ndim == 3 else array))
         check_finite(path, decoded.array)
         return decoded
@@ -133,12 +151,14 @@ def decode(path: Path) -> DecodedImage:
 
 def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
     """What of Pillow reads a file; None for NPY."""
-    start = stream.read(8)
+    start = stream.read(KIND_SHOWS)
     stream.seek(0)
     if not start:
         raise DataError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
-    plugin = next((plugin for magic, plugin in _PLUGINS if start.startswith(magic)), None)
+    plugin = next((plugin for magic, plugin in _PLUGINS if magic.match(start)), None)
     if plugin is None and not start.startswith(MAGIC):
+        if kind := foreign_kind(path, start):
+            raise DataError(f"{path}: {kind.title}, which is not read; {kind.fix}")
         raise DataError(
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
             "convert it to PNG, JPEG, BMP, TIFF or NPY"
@@ -146,7 +166,9 @@ def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
     return plugin
 
 
-def _open(path: Path, plugin: type[ImageFile], stream: BinaryIO) -> ImageFile | None:
+def _open(
+    path: Path, plugin: type[ImageFile], stream: BinaryIO, page: int | None = None
+) -> ImageFile | None:
     """An image with a checked header, not decoded; None for TIFF that ``read_tiff`` must read.
 
     Pillow gets a stream, because it maps a named file into memory and then garbles TIFF that it
@@ -158,17 +180,33 @@ def _open(path: Path, plugin: type[ImageFile], stream: BinaryIO) -> ImageFile | 
         _header(path, image)
     except DataError:
         raise
+    except Pillow.DecompressionBombError as error:
+        raise DataError(f"{path}: has too many pixels; cut or shrink it first") from error
     except Exception:
         if plugin is not TiffImageFile:
             raise
         stream.seek(0)
         return None
-    if isinstance(image, TiffImageFile):
-        check_pages(path, getattr(image, "n_frames", 1))
-        if image.mode in _COLOUR_MODES and max(image.tag_v2.get(_BITS, (8,))) > 8:
-            stream.seek(0)  # Pillow would keep the upper eight bits only
+    if page is None:
+        check_pages(path, _pages(path, image, stream))
+    elif page:
+        image.seek(page)
+        _header(path, image)
+    if isinstance(image, TiffImageFile) and image.mode in COLOUR_MODES:
+        deep = max(image.tag_v2.get(_BITS, (8,))) > 8
+        if deep:  # Pillow would keep the upper eight bits only
+            stream.seek(0)
             return None
     return image
+
+
+def _pages(path: Path, image: ImageFile, stream: BinaryIO) -> int:
+    if isinstance(image, GifImageFile):  # of a cut film Pillow shows what is left
+        return count_frames(path, stream)
+    listed = int(getattr(image, "n_frames", 1))
+    if isinstance(image, TiffImageFile):
+        return max(listed, imagej_pages(image.tag_v2.get(_DESCRIPTION)))
+    return listed
 
 
 @cache
@@ -194,7 +232,8 @@ def _header(path: Path, image: ImageFile) -> Header:
         width, height = height, width
     deep = image.mode.startswith("I;16")
     value_bytes = 4 if image.mode in _WIDE_MODES else 2 if deep else 1
-    check_size(path, height, width, len(image.getbands()) * value_bytes)
+    most = _WEBP_PIXELS if isinstance(image, WebPImageFile) else MAX_PIXELS
+    check_size(path, height, width, len(image.getbands()) * value_bytes, most=most)
     return Header((height, width), image.mode in _GREY_MODES or deep, orientation != 1)
 
 
@@ -227,7 +266,7 @@ def _decode_png(path: Path, image: PngImageFile, stream: BinaryIO) -> DecodedIma
     large = image.width * image.height > _LARGE
     if large:  # asked first, so that nobody gets memory in vain
         _check_rows(path, stream)
-    decoded = _pixels(_load_upright(image))
+    decoded = pixels_of(_load_upright(image))
     array = decoded.array
     edges = (array[0], array[-1], array[:, 0], array[:, -1])  # one is the last row, if turned too
     if not large and (image.info.get("interlace") or not all(edge.any() for edge in edges)):
@@ -242,18 +281,3 @@ def _check_rows(path: Path, stream: BinaryIO) -> None:
     stream.seek(place)
     if lacking:
         raise DataError(f"{path}: truncated or damaged (rows are missing); copy it again")
-
-
-def _pixels(image: ImageFile) -> DecodedImage:
-    if image.mode == "P":
-        colours = np.zeros((256, 3), np.uint8)
-        table = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-        colours[: len(table)] = table
-        return DecodedImage(np.array(image), colours)
-    if image.mode in ("1", "L", "RGB", "I", "F") or image.mode.startswith("I;16"):
-        return DecodedImage(np.array(image))
-    if image.mode in ("LA", "La"):
-        return DecodedImage(np.array(image)[..., 0])
-    if image.mode in _COLOUR_MODES:
-        return DecodedImage(np.array(image)[..., :3])
-    return DecodedImage(np.array(image.convert("RGB")))  # CMYK, YCbCr, LAB, PA

@@ -1,5 +1,6 @@
 """TIFF that Pillow cannot read whole: several channels of more than eight bits, and odd numbers."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 ORIENTATION = 274  # a tag of TIFF and of EXIF
 QUARTER_TURNS = 5  # orientations from this one on swap height and width
+_IMAGEJ = re.compile(r"ImageJ=.*?^images=(\d{1,9})$", re.DOTALL | re.MULTILINE)
 _PLANAR = 2  # value of a tag: channels are stored one after the other
 _GREY_OR_RGB = (0, 1, 2)  # values of a tag; others are CIELAB, YCbCr, palettes and more
 
@@ -29,13 +31,30 @@ def valid_orientation(value: object) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def read_tiff(path: Path, stream: BinaryIO, *, header: bool = False) -> NDArray[Any]:
+def imagej_pages(description: object) -> int:
+    r"""Number of pictures that ImageJ says a TIFF has; of large stacks it lists the first alone.
+
+    Args:
+        description: Value of the tag for it.
+
+    Example:
+        >>> imagej_pages("ImageJ=1.54f\nimages=30\nslices=30\n"), imagej_pages("notes")
+        (30, 1)
+    """
+    found = _IMAGEJ.match(description) if isinstance(description, str) else None
+    return int(found[1]) if found else 1
+
+
+def read_tiff(
+    path: Path, stream: BinaryIO, *, header: bool = False, page: int | None = None
+) -> NDArray[Any]:
     """Read a TIFF file, upright and without alpha.
 
     Args:
         path: The file, for messages.
         stream: Its content.
         header: Whether the shape is enough; the values are then all zero and need no memory.
+        page: Number of a page from 0; None for the only one.
 
     Returns:
         (H, W) or (H, W, C) of the type that is stored.
@@ -54,17 +73,18 @@ def read_tiff(path: Path, stream: BinaryIO, *, header: bool = False) -> NDArray[
     import tifffile  # rarely needed, and it takes a tenth of the start of a command
 
     with tifffile.TiffFile(stream) as file:
-        check_pages(path, len(file.pages))
-        page = cast("TiffPage", file.pages[0])
-        _check_colours(path, page)
-        shape = _shape(page)
-        check_array(path, shape, page.dtype or object)
+        if page is None:
+            check_pages(path, len(file.pages))
+        found = cast("TiffPage", file.pages[page or 0])
+        _check_colours(path, found)
+        shape = _shape(found)
+        check_array(path, shape, found.dtype or object)
         if header:
-            array = np.broadcast_to(np.zeros((), page.dtype), shape)
+            array = np.broadcast_to(np.zeros((), found.dtype), shape)
         else:
-            array = _values(path, page).reshape(page.shape)
-            array = np.moveaxis(array, 0, -1) if shape != page.shape else array
-        array = _upright(array, valid_orientation(page.tags.valueof(ORIENTATION)))
+            array = _values(path, found).reshape(found.shape)
+            array = np.moveaxis(array, 0, -1) if shape != found.shape else array
+        array = _upright(array, valid_orientation(found.tags.valueof(ORIENTATION)))
     return array[..., :3] if array.ndim == 3 else array
 
 
