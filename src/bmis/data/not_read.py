@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bmis.data.file_kinds import IMAGE_SUFFIXES, is_companion, is_image_name, kind_of
 from bmis.errors import DataError
+from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
 _MOST = 200_000  # files that are looked at; somebody may name a whole disk
@@ -48,13 +49,9 @@ class NotRead:
         if self.folders:
             names = list(self.folders)
             shown = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-            images = _count(sum(self.folders.values()), "image")
-            parts.append(f"{_count(len(names), 'folder')} ({shown}) with {images}")
+            images = counted(sum(self.folders.values()), "image")
+            parts.append(f"{counted(len(names), 'folder')} ({shown}) with {images}")
         return ", ".join(parts)
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def find_not_read(root: Path, used: Collection[Path], *, out: Path | None = None) -> NotRead:

@@ -16,6 +16,7 @@ from bmis.report.results import Results, read_results
 from bmis.report.sections import Section, dataset_section, overall_section
 from bmis.report.tables import missing_table
 from bmis.system.files import output_folder, write_text
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -140,7 +141,7 @@ def _lead(results: Results) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return counted(f"{number:,}", noun)
 
 
 def _texts(
