@@ -129,6 +129,24 @@ def owners(recipe):
     return dict(model.named_parameters()), found
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adam"])
+def test_a_trunk_from_imagenet_may_learn_more_slowly(optimizer):
+    recipe = find_recipe("default", optimizer=optimizer, trunk_rate=0.1)
+    model = build_model("bmis_edge", width=8)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    factors = {
+        names[id(parameter)]: group["factor"]
+        for one in make_optimizers(model, recipe)
+        for group in one.param_groups
+        for parameter in group["params"]
+    }
+    assert set(factors) == set(names.values())
+    for name, factor in factors.items():
+        assert factor == (0.1 if name.startswith("trunk.") else 1.0)
+    untrained = make_optimizers(build_model("bmis_edge", width=8, weights="none"), recipe)
+    assert {group["factor"] for one in untrained for group in one.param_groups} == {1.0}
+
+
 class Mixed(SegmentationModel):
     """One of each kind of weight between a first and a last convolution."""
 

@@ -15,6 +15,7 @@ def test_paper_is_the_published_protocol_in_every_number():
         "loss": "published",
         "optimizer": "adam",
         "learning_rate": 1e-4,
+        "trunk_rate": 1.0,
         "weight_decay": 1e-8,
         "batch_size": 6,
         "schedule": "warm_restarts",

@@ -1,5 +1,7 @@
 """The contract that every network keeps: a tensor in, logits out."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +60,10 @@ class SegmentationModel(nn.Module):
         The others come from auxiliary heads; ``auxiliary_weights`` has one weight for each.
         """
         return (self(x),)
+
+    def trunk_parameters(self) -> Iterable[nn.Parameter]:
+        """The parameters that start from ImageNet, which may learn more slowly; none by default."""
+        return ()
 
     def merge(self) -> None:
         """Merge layers that are one layer once training is over, in place; none by default.

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -31,7 +32,9 @@ class Muon(torch.optim.Optimizer):
         True
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, params: Iterable[Tensor] | list[dict[str, Any]], lr: float, weight_decay: float
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
 
     @torch.no_grad()
@@ -114,15 +117,32 @@ def make_optimizers(model: SegmentationModel, recipe: Recipe) -> list[torch.opti
         ['AdamW', 'Muon']
     """
     rate, decay = recipe.learning_rate, recipe.weight_decay
+    groups = partial(_groups, model=model, recipe=recipe)
     if recipe.optimizer == "adam":
-        return [torch.optim.Adam(model.parameters(), rate, weight_decay=decay, fused=True)]
-    groups = [{"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
+        return [torch.optim.Adam(groups(model.parameters(), decay), rate, fused=True)]
     inner = _inner_matrices(model) if recipe.optimizer == "muon" else []
     chosen = set(map(id, inner))
     rest = [p for p in model.parameters() if p.ndim > 1 and id(p) not in chosen]
-    groups.append({"params": rest, "weight_decay": decay})
-    adamw = torch.optim.AdamW(groups, rate, fused=True)
-    return [adamw, Muon(inner, rate, decay)] if inner else [adamw]
+    plain = groups([p for p in model.parameters() if p.ndim <= 1], 0.0) + groups(rest, decay)
+    adamw = torch.optim.AdamW(plain, rate, fused=True)
+    return [adamw, Muon(groups(inner, decay), rate, decay)] if inner else [adamw]
+
+
+def _groups(
+    parameters: Iterable[Tensor], decay: float, *, model: SegmentationModel, recipe: Recipe
+) -> list[dict[str, Any]]:
+    """Groups of one decay; ``factor`` is what the schedule's rate is multiplied by in each.
+
+    The trunk has a group of its own only where its rate differs.
+    """
+    trunk = set(map(id, model.trunk_parameters())) if recipe.trunk_rate != 1 else set()
+    every = list(parameters)
+    slow = [p for p in every if id(p) in trunk]
+    rest = [p for p in every if id(p) not in trunk]
+    groups = [{"params": rest, "weight_decay": decay, "factor": 1.0}]
+    if slow:
+        groups.append({"params": slow, "weight_decay": decay, "factor": recipe.trunk_rate})
+    return groups
 
 
 def _inner_matrices(model: SegmentationModel) -> list[Tensor]:

@@ -72,6 +72,7 @@ class Recipe(Settings):
         loss: "ce_dice" on logits, or "published" (the paper's, on sigmoid outputs).
         optimizer: "muon", "adamw" or "adam"; see ``optim``.
         learning_rate: Highest learning rate of the schedule.
+        trunk_rate: Factor on it for a trunk that starts from ImageNet.
         weight_decay: Decoupled weight decay; with "adam" it is added to the gradient.
         batch_size: Images in a step, over all processes.
         schedule: "one_cycle" (a rise, then a cosine to nearly 0) or "warm_restarts" (the paper's).
@@ -88,6 +89,7 @@ class Recipe(Settings):
     loss: str = "ce_dice"
     optimizer: str = "muon"
     learning_rate: float = 2e-3
+    trunk_rate: Annotated[float, Meta(gt=0, le=1)] = 1.0
     weight_decay: _Amount = 1e-2
     batch_size: int = 8
     schedule: str = "one_cycle"

@@ -140,7 +140,7 @@ class Trainer:
         rate = learning_rate(self.recipe, epoch, self.epochs)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
         return rate
 
     def _step(self, dataset: CachedDataset, batch: Tensor, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,7 @@ efficient channel attention at the coarsest scale, and attention of every positi
 ones. ``docs/results`` says what each part brings.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -123,6 +124,7 @@ class BMISEdge(SegmentationModel):
         self.dropout = nn.Dropout2d(dropout)
         self.head = nn.Conv2d(width, num_classes * finest**2, 1)
         self.finest = finest
+        self._pretrained = weights != "none"
         self.auxiliary_heads = nn.ModuleList()
         if deep_supervision:
             self.auxiliary_heads.append(nn.Conv2d(width, num_classes, 1))
@@ -138,6 +140,9 @@ class BMISEdge(SegmentationModel):
         logits, coarse = self._logits(x)
         sides = (head(coarse) for head in self.auxiliary_heads)
         return (logits, *(F.interpolate(y, x.shape[2:], mode="bilinear") for y in sides))
+
+    def trunk_parameters(self) -> Iterable[nn.Parameter]:
+        return self.trunk.parameters() if self._pretrained else ()
 
     def _logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The logits, and the decoder's map at the coarsest scale."""
