@@ -28,3 +28,17 @@ def test_each_epoch_tells_the_time_of_the_whole_training(dataset, tmp_path, monk
         "20.0 s (1 min 0 s so far, about 20 s left)",
         "20.0 s (1 min 20 s in all)",
     ]
+
+
+def test_patience_ends_a_training_that_gets_no_better(dataset, tmp_path, monkeypatch):
+    scores = iter([0.3, 0.5, 0.4, 0.5, 0.45, 0.9])
+
+    def validate(trainer, images):
+        score = next(scores)
+        return {"val_iou": score, "val_dice": score}
+
+    monkeypatch.setattr("bmis.train.trainer.Trainer.validate", validate)
+    settings = config(dataset, epochs=9, patience=3)
+    done = train_model(settings, out=tmp_path / "run")
+    assert (done.epochs, done.best_epoch) == (5, 2)
+    assert train_model(settings, out=tmp_path / "run").resumed_after == 5  # it is over

@@ -21,6 +21,7 @@ def test_paper_is_the_published_protocol_in_every_number():
         "schedule": "warm_restarts",
         "average": 0.0,
         "clip": 0.0,
+        "patience": 0,
         "augmentation": {
             "flip": 0.5,
             "rotate": 30.0,

@@ -84,5 +84,6 @@ def _show_recipe(args: Namespace) -> str:
         dict(args.changes),
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
+        patience=args.patience,
     )
     return yaml.safe_dump(recipe.to_dict(), sort_keys=False).rstrip()

@@ -105,6 +105,13 @@ class TrainConfig(Settings):
             "beside the masks."
         ),
     ] = None
+    patience: Annotated[
+        int | None,
+        Meta(
+            description="End after this many epochs without a better validation; the recipe's if "
+            "not given, 0 for never."
+        ),
+    ] = None
     changes: Annotated[
         dict[str, Any],
         Meta(

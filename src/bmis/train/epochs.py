@@ -55,7 +55,7 @@ def run_epochs(
     total = trainer.epochs * len(train) * train.crops_per_image()
     begun, silent = _share_done(trainer, total), not fabric.is_global_zero
     with progress_bar("training", total, initial=begun, disable=silent) as bar:
-        while trainer.progress.epoch < trainer.epochs:
+        while not trainer.progress.is_over(trainer.epochs, trainer.recipe.patience):
             start = time.perf_counter()
             row = trainer.train_epoch(train, bar.update)
             row["train_seconds"] = time.perf_counter() - start

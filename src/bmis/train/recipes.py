@@ -79,6 +79,7 @@ class Recipe(Settings):
         average: Decay of the running average of the weights, which is validated and kept; 0 for no
             average.
         clip: Largest norm of the gradient; 0 for no limit.
+        patience: Epochs without a better validation after which the training ends; 0 for never.
         augmentation: How training images are changed.
 
     Example:
@@ -95,6 +96,7 @@ class Recipe(Settings):
     schedule: str = "one_cycle"
     average: Annotated[float, Meta(ge=0, lt=1)] = 0.998
     clip: _Amount = 1.0
+    patience: Annotated[int, Meta(ge=0)] = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:

@@ -49,6 +49,16 @@ class Progress:
         known = [row for row in self.log if "images" in row]  # older checkpoints do not count them
         return sum(row["images"] for row in known) / (sum(r["seconds"] for r in known) or 1.0)
 
+    def is_over(self, epochs: int, patience: int) -> bool:
+        """Whether all epochs are done, or too many since the best one.
+
+        Args:
+            epochs: Epochs of the whole training.
+            patience: Epochs without a better one after which a training ends; 0 for never.
+        """
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= epochs or 0 < patience <= waited
+
     def begin_session(self, environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
         """Note what the next epochs are trained with.
 

@@ -126,6 +126,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         config.changes,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
+        patience=config.patience,
     )
     config = resolve_config(config)
     start = read_warm_start(config)
@@ -139,7 +140,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     check_run_folder(run, config)
     last = run / LAST_CHECKPOINT
     done = read_progress(last) if last.exists() else Progress()
-    if done.epoch >= config.epochs:
+    if done.is_over(config.epochs, recipe.patience):
         return _result(run, done, resumed_after=done.epoch)
     fabric = launch_fabric(config, run)
     if teacher:
