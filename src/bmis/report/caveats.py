@@ -21,7 +21,7 @@ def warnings(results: Results) -> list[str]:
         >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
         >>> results = read_results(write_record(Path("results"), failed).parent)
         >>> warnings(results)[0][:41]
-        '1 of 1 trials have no result: 1 failed. A'
+        '1 of 1 trial without a result: 1 failed. '
     """
     found = [
         *_incomplete(results),
