@@ -65,7 +65,7 @@ def test_every_problem_is_reported_and_none_stops_the_rest(damaged):
         ("c01.png", "not an image"),
         ("c02.png", "mask of 9 x 9 pixels for an image of 24 x 32"),
         ("c03.png", "mask values 0 77, expected 0/1 or 0/255"),
-        ("data", "4 groups are divided between splits, such as 'g0' between test and train"),
+        ("data", "4 groups divided between splits, such as 'g0' between test and train"),
     ):
         assert any(file == name and text.startswith(start) for file, text in problems), name
     assert len(problems) == 10

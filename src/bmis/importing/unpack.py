@@ -28,6 +28,7 @@ from bmis.importing.write_case import ImportedCase
 from bmis.system.files import output_folder
 from bmis.system.pipeline import each
 from bmis.system.progress import track
+from bmis.wording import counted
 
 _OF_PAGES = (".tif", ".tiff", ".gif", ".webp")
 _MOST = 10_000  # pages of a file
@@ -84,8 +85,9 @@ class Unpacked:
         """What was decided about inner images."""
         notes = []
         if stacks := sorted({*self.stacks.values()}):
+            files = counted(len(stacks), "file")
             notes.append(
-                f"every page is an image of its own, in {len(stacks)} files such as {stacks[0]}; "
+                f"every page is an image of its own, in {files} such as {stacks[0]}; "
                 "the pages of a file are a group, if there are enough files for all splits"
             )
         if inner := len(self.origins) - len(self.stacks):

@@ -109,7 +109,7 @@ def list_models() -> list[str]:
 
     Example:
         >>> [name for name in list_models() if name.startswith("bmis")]
-        ['bmis', 'bmis_large', 'bmis_small', 'bmis_tiny']
+        ['bmis', 'bmis_edge', 'bmis_edge_s', 'bmis_large', 'bmis_small', 'bmis_tiny']
     """
     return sorted(_METHODS)
 

@@ -30,7 +30,7 @@ from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {
     "group": "light",
-    "source": "this package",
+    "source": "arXiv:1905.11946",  # of the trunk; the decoder is described here alone
     "licence": "Apache-2.0",
 }
 _DILATIONS = (1, 2, 3)  # of the blocks of BMIS at the coarsest scale, 14 pixels of a side
