@@ -141,9 +141,10 @@ def test_json_holds_all_of_it(source, tmp_path, capsys):
 
 
 def test_inspect_names_the_command(source, tmp_path, capsys):
+    save(source / "masks" / "c01.png", square(200))
     main(["inspect", str(source), "--out", str(tmp_path / "sheet")])
     out = capsys.readouterr().out
-    assert f"two values, 0 and 128: the larger is foreground; `bmis import {source} " in out
+    assert f"values 0 128 200 are classes 0 to 2; `bmis import {source} " in out
 
 
 def test_inspect_names_the_command_where_it_can_read_nothing(tmp_path, capsys):
@@ -168,6 +169,19 @@ def test_masks_of_one_value_are_no_reason_to_import(tmp_path, value):
     for path in (tmp_path / "in" / "masks").iterdir():
         save(path, np.full_like(square(), value))
     assert inspect_dataset(tmp_path / "in").suggestion is None
+
+
+@pytest.mark.parametrize(("value", "ignored"), [(128, None), (2, 9), (255, 128)])
+def test_what_bmis_reads_in_place_is_no_reason_to_import(tmp_path, value, ignored):
+    make_folder(tmp_path / "in", 12, value=value)
+    if ignored:
+        (tmp_path / "in" / "dataset.yaml").write_text(f"ignore: {ignored}")
+        save(
+            tmp_path / "in" / "masks" / "c03.png",
+            np.where(square(1), value, ignored).astype(np.uint8),
+        )
+    found = inspect_dataset(tmp_path / "in")
+    assert (found.suggestion, found.problems) == (None, ())
 
 
 def test_a_class_that_a_few_masks_lack_is_no_reason_to_import(tmp_path):

@@ -124,6 +124,7 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
     if inspection.strata:
         counts = (f"{name} {count}" for name, count in inspection.strata.items())
         facts.append(("strata", ", ".join(counts)))
+    facts.extend(("values", note) for note in inspection.masks)
     if inspection.fields_of_view:
         facts.append(
             ("fields of view", f"{inspection.fields_of_view} of {inspection.images} images")

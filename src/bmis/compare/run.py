@@ -209,8 +209,9 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
                     f"{path}: has no {' and no '.join(sorted(missing))} images; a comparison needs "
                     "train, val and test: name them in splits.csv, or use --folds 5"
                 )
-            warn_of_splits(Path(path), cases)
-            content = content_fingerprints(replace(dataset, cases=cases))
+            divided = replace(dataset, cases=cases)
+            warn_of_splits(divided)
+            content = content_fingerprints(divided)
             found.append(_Split(name, path, fold, split_fingerprint(cases), content))
     return found
 

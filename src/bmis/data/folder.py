@@ -15,7 +15,7 @@ from bmis.data.labels import class_names
 from bmis.data.layouts import find_layout
 from bmis.data.on_error import OnError, raise_error
 from bmis.data.pairs import Pair
-from bmis.data.scan import scan_channels, scan_classes
+from bmis.data.scan import scan_channels, scan_coding
 from bmis.data.tables import Row
 from bmis.errors import DataError
 
@@ -59,18 +59,19 @@ def open_dataset(
     """
     found = find_cases(Path(root), fold=fold, seed=seed)
     cases, declared = found.cases, found.description
-    classes = declared.classes or class_names(
-        scan_classes([mask for case in cases for mask in case.masks])
-    )
+    masks = [mask for case in cases for mask in case.masks]
+    coding = scan_coding(Path(root), masks, len(declared.classes), declared.ignore)
     return Dataset(
         Path(root),
         declared.name or Path(root).resolve().name,
         cases,
-        classes,
+        declared.classes or class_names(coding.num_classes),
         declared.channels or scan_channels([case.image for case in cases]),
         declared.spacing,
         declared.modality,
         declared.licence,
+        pair=coding.pair,
+        ignore=coding.ignore,
     )
 
 
@@ -123,8 +124,14 @@ def find_cases(
         description = read_description(root)
     except DataError as error:
         on_error(error)
-    description = replace(description, classes=description.classes or layout.classes)
-    rows = assign_splits(root, layout.pairs, fold=fold, seed=seed, on_error=on_error)
+    description = replace(
+        description,
+        classes=description.classes or layout.classes,
+        ignore=layout.ignore if description.ignore is None else description.ignore,
+    )
+    rows = assign_splits(
+        root, layout.pairs, fold=fold, seed=seed, ignore=description.ignore, on_error=on_error
+    )
     cases = tuple(
         _case(pair, row) for pair, row in zip(layout.pairs, rows, strict=True) if row.split != ""
     )

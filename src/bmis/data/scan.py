@@ -1,6 +1,9 @@
 """What can only be found by reading all files: the numbers of classes and channels."""
 
+import logging
 from collections.abc import Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +11,66 @@ from numpy.typing import NDArray
 
 from bmis.data.formats.raster import read_header
 from bmis.data.images import read_image, read_mask
-from bmis.data.labels import count_classes, value_counts
+from bmis.data.labels import Coding, find_coding, value_counts
 from bmis.errors import DataError
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 from bmis.system.reading import once_per_file
 
+_log = logging.getLogger("bmis")
 _COLOURED = 24  # difference between channels that is too large for JPEG noise
 _MARKS = 0.02  # largest share of the pixels in burnt-in marks
 
 
-def scan_classes(masks: Sequence[Path]) -> int:
-    """Find the number of classes from the values in all masks.
+def scan_coding(
+    root: Path,
+    masks: Sequence[Path],
+    declared: int = 0,
+    ignore: int | None = None,
+    *,
+    otherwise: int | None = None,
+) -> Coding:
+    """Find what the values in the masks mean, and say once where that is not plain.
+
+    Args:
+        root: Folder of the data set, for the messages.
+        masks: Files of all masks; read only as far as needed.
+        declared: The number of classes if it is declared, else 0.
+        ignore: The value to ignore if one is declared.
+        otherwise: The number of classes where no mask can be read. If given, or if the number is
+            declared, masks that cannot be read are left out.
 
     Raises:
         DataError: A mask cannot be read, or its values are no classes.
 
     Example:
-        >>> scan_classes(sorted(Path("polyps/masks").iterdir()))
+        >>> scan_coding(Path("polyps"), sorted(Path("polyps/masks").iterdir())).num_classes
         2
     """
+    strict = not declared and otherwise is None
 
-    def values(path: Path) -> tuple[Path, tuple[int, ...]]:
-        return path, mask_values(path)
+    def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
+        try:
+            return path, mask_values(path)
+        except DataError:
+            if strict:
+                raise
+            return None
 
-    return count_classes(track(each(values, masks), "reading masks", total=len(masks)))
+    read = track(each(values, masks), "reading masks", total=len(masks))
+    found = (mask for mask in read if mask is not None)
+    first = next(found, None)
+    if first is None:
+        return Coding(declared or otherwise or 2, ignore=ignore)
+    coding = find_coding(chain([first], found), declared, ignore)
+    for note in coding.notes:
+        _say(f"{root}: {note}")
+    return coding
+
+
+@cache
+def _say(note: str) -> None:
+    _log.warning("%s", note)
 
 
 @once_per_file
@@ -49,8 +87,12 @@ def mask_values(path: Path) -> tuple[int, ...]:
     return tuple(value_counts(read_mask(path)))
 
 
-def foreground_values(masks: Sequence[Path]) -> frozenset[int]:
+def foreground_values(masks: Sequence[Path], ignore: int | None = None) -> frozenset[int]:
     """The values above 0 of the masks of one image; 255 is 1. Empty where a mask is unreadable.
+
+    Args:
+        masks: Files of the masks.
+        ignore: The value of pixels that do not count, where there is one.
 
     Example:
         >>> sorted(foreground_values([Path("polyps/masks/endoscopy_0001.png")]))
@@ -60,7 +102,7 @@ def foreground_values(masks: Sequence[Path]) -> frozenset[int]:
         values = [value for path in masks for value in mask_values(path)]
     except DataError:  # named by whoever needs the mask itself
         return frozenset()
-    return frozenset(1 if value == 255 else value for value in values if value)
+    return frozenset(1 if value == 255 else value for value in values if value not in (0, ignore))
 
 
 def scan_channels(images: Sequence[Path]) -> int:

@@ -1,11 +1,12 @@
 """The classes that the masks of a data set agree on, and how common each of them is."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bmis.data.labels import MAX_CLASSES, class_names, count_classes, legal, wrong_values
+from bmis.data.labels import IGNORE, MAX_CLASSES, Coding, class_names, find_coding, wrong_values
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.inspect.survey import CaseInspection
@@ -33,47 +34,62 @@ class ClassCount:
 
 
 def agree_on_classes(
-    inspections: Sequence[CaseInspection], declared: tuple[str, ...]
-) -> tuple[tuple[str, ...], list[DataError]]:
+    inspections: Sequence[CaseInspection], declared: tuple[str, ...], ignore: int | None = None
+) -> tuple[tuple[str, ...], Coding, list[DataError]]:
     """Find the names of the classes, and the masks whose values do not fit them.
 
     If no names are declared, the masks that can be right decide and the others are wrong. The
-    ``merged_values`` of cases with wrong masks are cleared, so that they are not counted.
+    ``merged_values`` become numbers of classes without ignored pixels. Those of cases with wrong
+    masks are cleared, so that they are not counted.
 
     Args:
         inspections: All cases of the data set.
         declared: Names of the classes, background first; empty if none are declared.
+        ignore: The value to ignore if one is declared.
 
     Returns:
-        Names of the classes, and one error for each wrong mask or for the set as a whole.
+        Names of the classes, what the values mean, and one error for each wrong mask or for the
+        set as a whole.
 
     Example:
         >>> from bmis import open_dataset
         >>> from bmis.inspect.survey import survey
         >>> agree_on_classes(survey(open_dataset("polyps").cases), declared=())
-        (('background', 'foreground'), [])
+        (('background', 'foreground'), Coding(num_classes=2, pair=(), ignore=None), [])
     """
-    names, error = (declared, None) if declared else _names_from_values(inspections)
+    coding, error = _coding_from_values(inspections, len(declared), ignore)
     wrong = []
     for found in inspections:
-        illegal = [(p, tuple(v)) for p, v in found.mask_values.items() if not legal(v, len(names))]
-        if illegal:  # what has no class cannot be counted
-            wrong += [wrong_values(path, values, len(names)) for path, values in illegal]
-            found.merged_values = {}
-    return names, wrong or ([] if error is None else [error])
+        illegal = [(p, tuple(v)) for p, v in found.mask_values.items() if not coding.allows(v)]
+        wrong += [wrong_values(path, values, coding) for path, values in illegal]
+        # what has no class cannot be counted
+        found.merged_values = {} if illegal else _by_class(found.merged_values, coding)
+    names = declared or class_names(coding.num_classes)
+    return names, coding, wrong or ([] if error is None else [error])
 
 
-def _names_from_values(
-    inspections: Sequence[CaseInspection],
-) -> tuple[tuple[str, ...], DataError | None]:
-    """Names by the masks that can be right, and what is wrong with these as a whole."""
+def _by_class(values: Mapping[int, int], coding: Coding) -> dict[int, int]:
+    counts = Counter[int]()
+    for value, count in values.items():
+        counts[coding.class_of(value)] += count
+    del counts[IGNORE]
+    return dict(counts)
+
+
+def _coding_from_values(
+    inspections: Sequence[CaseInspection], declared: int, ignore: int | None
+) -> tuple[Coding, DataError | None]:
+    """What the masks that can be right mean, and what is wrong with these as a whole."""
     masks = [(path, tuple(v)) for found in inspections for path, v in found.mask_values.items()]
-    sane = [(path, v) for path, v in masks if set(v) <= {0, 255} or v[-1] < MAX_CLASSES]
-    try:
-        return class_names(count_classes(sane) if sane else 2), None
-    except DataError as error:
-        highest = max(values[-1] for _, values in sane if values[-1] < MAX_CLASSES)
-        return class_names(1 + highest), error
+    sane = [(path, v) for path, v in masks if set(v) <= {0, 255, ignore} or v[-1] < MAX_CLASSES]
+    error = None
+    for chosen in (masks, sane):  # all masks together may hold another pair of values
+        try:
+            return find_coding(chosen, declared, ignore), error
+        except DataError as raised:
+            error = raised
+    numbers = (value for _, values in sane for value in values if value < MAX_CLASSES)
+    return Coding(declared or 1 + max(numbers, default=1)), error
 
 
 def class_counts(

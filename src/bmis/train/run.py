@@ -124,7 +124,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if start:
         start.check_classes(dataset.classes)
     teacher = read_teacher(config, dataset)
-    warn_of_splits(dataset.root, dataset.cases)
+    warn_of_splits(dataset)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
     check_run_folder(run, config)
