@@ -139,7 +139,43 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
     return replace(image, spacing=dataset.spacing), labels
 
 
-def load_field_of_view(case: Case, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+def load_counted(
+    case: Case, labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Find the pixels of an image that count in scores: in the field of view and not ignored.
+
+    Args:
+        case: Files of the image.
+        labels: (H, W) labels as ``load_case`` returns them.
+
+    Returns:
+        The labels with background where they were ``IGNORE``, and (H, W), true where a pixel
+        counts; None if all do.
+
+    Raises:
+        DataError: See ``load_field_of_view``, or no pixel counts.
+
+    Example:
+        >>> import bmis
+        >>> labels = np.array([[0, 1, 255]], np.uint8)
+        >>> labels, counted = load_counted(bmis.open_dataset("polyps").cases[0], labels)
+        >>> labels.tolist(), counted.tolist()
+        ([[0, 1, 0]], [[True, True, False]])
+    """
+    counted = load_field_of_view(case, labels.shape)
+    known = labels != IGNORE
+    if known.all():
+        return labels, counted
+    counted = known if counted is None else known & counted
+    if not counted.any():
+        raise DataError(
+            f"{case.masks[0]}: all pixels are ignored, so there is nothing to score; remove the "
+            "image, or list it in splits.csv with an empty split"
+        )
+    return np.where(known, labels, np.uint8(0)), counted
+
+
+def load_field_of_view(case: Case, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
     """Read the field of view of an image, the pixels that its file stores as more than 0.
 
     Args:
