@@ -73,7 +73,10 @@ def render(inspection: "Inspection") -> str:
     parts = [table(_facts(inspection), "lw"), _class_table(inspection)]
     if inspection.duplicates:
         parts.append(_pair_table(inspection))
-    parts.append(_problem_table(inspection) if inspection.problems else _NO_PROBLEMS)
+    if inspection.problems:
+        parts.append(_problem_table(inspection))
+    elif not inspection.suggestion:
+        parts.append(_NO_PROBLEMS)
     if inspection.suggestion:
         parts.append(inspection.suggestion)
     return "\n\n".join(parts)

@@ -20,6 +20,7 @@ from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fin
 from bmis.data.folder import find_cases, open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, printable
+from bmis.importing.suggest import warn_of_masks
 from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
@@ -194,6 +195,7 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
     folds = range(1, config.folds + 1) if config.folds else (None,)
     found: list[_Split] = []
     for path in config.data:
+        warn_of_masks(Path(path))
         dataset = open_dataset(path, fold=folds[0], seed=SPLIT_SEED)
         name = dataset.name
         if any(split.dataset == name for split in found):

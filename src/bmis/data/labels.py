@@ -246,7 +246,7 @@ def wrong_values(path: Path, values: tuple[int, ...], coding: Coding | None) -> 
     """
     between = [value for value in values if 0 < value < 255]
     if values[-1] <= 255 and len(between) > 2 and between[-1] > 200:
-        hint = "looks blurred, scaled or saved as JPEG: threshold it at 128 and save it as PNG"
+        hint = "looks blurred, scaled or saved as JPEG: `bmis import` thresholds such masks"
     elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
         hint = "if 255 marks pixels that shall not count, write `ignore: 255` into dataset.yaml"
     elif len(values) <= 2 and coding is not None and coding.num_classes == 2:

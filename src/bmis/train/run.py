@@ -20,6 +20,7 @@ from bmis.errors import (
     TrainingInterrupted,
     is_out_of_memory,
 )
+from bmis.importing.suggest import warn_of_masks
 from bmis.models import build_model
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
@@ -120,6 +121,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     )
     config = resolve_config(config)
     start = read_warm_start(config)
+    warn_of_masks(Path(config.data))
     dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
     if start:
         start.check_classes(dataset.classes)
