@@ -26,6 +26,8 @@ def test_without_a_file_or_content_the_description_is_empty(tmp_path):
         ("spacing: [0.1, -1]", "spacing must be"),
         ("spacing: [0.1, .inf]", "spacing must be"),
         ("spacing: [a, b]", "spacing must be"),
+        ("ignore: 0", "ignore must be the value 1 to 65535 of pixels that do not count"),
+        ("ignore: no", "ignore must be the value 1 to 65535"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):

@@ -93,3 +93,15 @@ def test_a_long_caption_does_not_run_into_the_next():
 def test_a_sheet_needs_pictures():
     with pytest.raises(DataError, match="needs at least one picture"):
         contact_sheet([])
+
+
+def test_ignored_pixels_are_striped_and_have_no_colour():
+    labels = SQUARE.copy()
+    labels[:, 11:] = 255
+    black = np.zeros((12, 14, 3), np.uint8)
+    drawn = overlay(black, labels)
+    np.testing.assert_array_equal(drawn[:, :11], overlay(black, SQUARE)[:, :11])
+    stripes = drawn[:, 11:].reshape(-1, 3)
+    assert {tuple(colour) for colour in stripes.tolist()} == {(0, 0, 0), (128, 128, 128)}
+    compared = overlay(black, SQUARE, truth=labels)
+    np.testing.assert_array_equal(compared[:, 11:], drawn[:, 11:])

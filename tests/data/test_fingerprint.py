@@ -86,3 +86,8 @@ def test_a_file_that_is_gone_is_an_error(root):
     (root / "masks" / "c03.png").unlink()
     with pytest.raises(DataError, match=r"c03.png: cannot be read \(No such file"):
         content_fingerprints(dataset)
+
+
+def test_a_value_to_ignore_counts(root):
+    before = content_fingerprints(open_dataset(root))
+    assert changed(before, root, ignore=9) == [PARTS[3]]

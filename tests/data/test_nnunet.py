@@ -2,6 +2,7 @@
 
 import pytest
 
+from bmis.data.folder import find_cases
 from bmis.data.layouts import find_layout
 from bmis.errors import DataError
 from helpers.folders import make_nnunet, picture, save
@@ -44,3 +45,12 @@ def test_nnunet_volumes_are_refused(tmp_path):
 def test_nnunet_labels_with_gaps_or_merged_classes(tmp_path, labels, message):
     with pytest.raises(DataError, match=message):
         find_layout(make_nnunet(tmp_path, labels))
+
+
+def test_nnunet_ignore_label(tmp_path):
+    labels = {"background": 0, "lung": 1, "ignore": 2}
+    layout = find_layout(make_nnunet(tmp_path, labels))
+    assert (layout.classes, layout.ignore) == (("background", "lung"), 2)
+    assert find_cases(tmp_path).description.ignore == 2
+    (tmp_path / "dataset.yaml").write_text("ignore: 9")
+    assert find_cases(tmp_path).description.ignore == 9

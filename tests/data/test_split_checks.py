@@ -51,5 +51,5 @@ def test_a_divided_group_is_named(tmp_path):
 def test_a_problem_is_logged_once(tmp_path, caplog):
     root = write(tmp_path / "data", empty=(8, 9))
     for _ in range(2):
-        warn_of_splits(root, open_dataset(root).cases)
+        warn_of_splits(open_dataset(root))
     assert len(caplog.messages) == 1

@@ -601,3 +601,22 @@ def test_each_file_has_a_folder_of_its_own():
     for file in ("a.safetensors", "a.bmis"):
         assert output_dir(Path("models") / file) == Path("models/a")
     assert output_dir(Path("run/model.safetensors")) == Path("run")
+
+
+def test_ignored_pixels_count_no_more_than_those_outside_the_field_of_view(run, data):
+    ignored, alone = EMPTY > 0, EMPTY > 0
+    ignored[:, :12], alone[:6] = True, True
+    (data / "dataset.yaml").write_text("classes: [background, cup]\nchannels: 3\nignore: 7")
+    masks = {"b": np.where(ignored, 7, CASES["b"][1]), "d": np.full_like(EMPTY, 7)}
+    for case, mask in masks.items():
+        Image.fromarray(mask.astype(np.uint8)).save(data / "masks" / f"{case}.png")
+    show_only(data, "b", (~alone).astype(np.uint8))
+    scores = evaluate_model(run)
+    seen, truth = CASES["b"]
+    counted = ~ignored & ~alone
+    assert scores.cases["b"] == score_case(seen, truth, 2, field_of_view=counted)
+    assert scores.cases["b"] != score_case(seen, truth, 2, field_of_view=~alone)
+    assert scores.cases["c"] == score_case(*CASES["c"], 2)
+    ((path, why),) = scores.failed
+    assert path.name == "d.png"
+    assert "d.png: all pixels are ignored, so there is nothing to score" in why

@@ -14,7 +14,7 @@ def test_the_masks_that_can_be_right_decide_on_the_classes(make_case):
     inspections = survey(
         [make_case(f"c{i}", picture(i), blob(i)) for i in range(3)] + [make_case("x", odd, odd)]
     )
-    names, errors = agree_on_classes(inspections, ())
+    names, _, errors = agree_on_classes(inspections, ())
     assert names == ("background", "foreground")
     assert [str(error).split(": ")[1] for error in errors] == [
         "mask values 0 99 255, expected 0/1 or 0/255; number the classes 0, 1, 2 ... (at most 64)"
@@ -26,17 +26,19 @@ def test_gaps_between_classes_are_an_error_unless_declared(make_case):
     inspections = survey(
         [make_case("a", picture(0), blob(0, value=3)), make_case("b", picture(1), blob(0, value=1))]
     )
-    names, errors = agree_on_classes(inspections, ())
+    names, _, errors = agree_on_classes(inspections, ())
     assert len(names) == 4
     assert "leave out 2" in str(errors[0])
-    assert agree_on_classes(inspections, ("a", "b", "c", "d"))[1] == []
+    assert agree_on_classes(inspections, ("a", "b", "c", "d"))[2] == []
 
 
 def test_no_legal_mask_at_all(make_case):
-    inspections = survey([make_case("a", picture(0), blob(0, value=200))])
-    names, errors = agree_on_classes(inspections, ())
+    odd = blob(0, value=200)
+    odd[0, 0] = 99
+    inspections = survey([make_case("a", picture(0), odd)])
+    names, _, errors = agree_on_classes(inspections, ())
     assert names == ("background", "foreground")
-    assert "mask values 0 200" in str(errors[0])
+    assert "mask values 0 99 200" in str(errors[0])
 
 
 def test_shares_are_means_over_images_per_split(make_case):
@@ -59,3 +61,29 @@ def test_zero_and_255_count_as_classes_zero_and_one(make_case):
     ground, lesion = class_counts(inspections, ("g", "l"))[:2]
     assert lesion.share == pytest.approx((blob(0) > 0).mean())
     assert ground.share == pytest.approx(1 - lesion.share)
+
+
+def test_two_other_values_are_counted_as_two_classes(make_case):
+    inspections = survey([make_case("a", picture(0), blob(0, value=1) + 1)])
+    names, coding, errors = agree_on_classes(inspections, ())
+    assert (coding.pair, errors) == ((1, 2), [])
+    assert class_counts(inspections, names)[1].share == pytest.approx((blob(0) > 0).mean())
+
+
+def test_ignored_pixels_are_not_counted(make_case):
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:2], mask[5:] = 1, 255
+    whole = np.full((10, 10), 255, np.uint8)
+    grey = picture(0, (10, 10), grey=True)
+    inspections = survey([make_case("a", grey, mask), make_case("b", grey, whole)])
+    names, _, errors = agree_on_classes(inspections, (), ignore=255)
+    assert (names, errors) == (("background", "foreground"), [])
+    counts = class_counts(inspections, names)
+    assert [(c.images, c.share) for c in counts[:2]] == [(1, 0.6), (1, pytest.approx(0.4))]
+
+
+def test_a_class_cannot_be_ignored(make_case):
+    inspections = survey([make_case("a", picture(0), blob(0, value=2))])
+    names, _, errors = agree_on_classes(inspections, ("a", "b", "c"), ignore=1)
+    assert len(names) == 3
+    assert "ignore is 1, the number of a class" in str(errors[0])

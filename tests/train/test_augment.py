@@ -259,3 +259,11 @@ def test_grey_images_have_no_colour_to_change():
     settings = replace(STILL, colour=0.5)
     moved, _ = change(settings, images, labels)
     torch.testing.assert_close(moved, images, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_an_ignored_pixel_stays_ignored_and_no_other_becomes_so(smooth):
+    labels = disc(64, 64, 20) * 255
+    _, marks = rotated(33, labels[:, None].float(), labels, smooth=smooth)
+    assert set(marks.unique().tolist()) == {0, 255}
+    assert (marks != labels).float().mean() < 0.02

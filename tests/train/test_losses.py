@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.train.losses import LOSSES, ce_dice, distillation_loss, one_hot, paper_loss, soft_dice
+from bmis.train.losses import (
+    LOSSES,
+    ce_dice,
+    counted_pixels,
+    distillation_loss,
+    one_hot,
+    paper_loss,
+    soft_dice,
+)
 
 
 def case(classes=2, seed=0):
@@ -129,3 +137,56 @@ def test_logits_like_the_teachers_have_no_loss_and_no_gradient():
     found.backward()
     assert float(found.detach()) == pytest.approx(0, abs=1e-6)
     assert ours.grad.abs().max() < 1e-6
+
+
+def ignoring():
+    """Logits and labels of three images, two ignored in part and one as a whole."""
+    logits, labels = case(3)
+    labels[0, :2], labels[1, :, 3], labels[2] = 255, 255, 255
+    return logits, labels, counted_pixels(labels)
+
+
+def loss_and_gradient(loss, logits, *more):
+    logits = logits.clone().requires_grad_()
+    value = loss(logits, *more)
+    value.backward()
+    return value, logits.grad
+
+
+@pytest.mark.parametrize("name", [*LOSSES, "distillation"])
+def test_what_lies_under_ignored_pixels_changes_no_loss_and_no_gradient(name):
+    logits, labels, counted = ignoring()
+    loss = LOSSES.get(name, distillation_loss)
+    target, changed_target = (labels, labels) if name in LOSSES else (logits * 2, logits * 2)
+    ignored = labels.unsqueeze(1).expand_as(logits) == 255
+    changed = torch.where(ignored, 9 * torch.randn(logits.shape), logits)
+    if name == "distillation":
+        changed_target = torch.where(ignored, torch.randn(logits.shape), target)
+    value, gradient = loss_and_gradient(loss, logits, target, counted)
+    other, other_gradient = loss_and_gradient(loss, changed, changed_target, counted)
+    assert torch.equal(value, other)
+    assert torch.equal(gradient, other_gradient)
+    assert not gradient[ignored].any()
+    assert gradient[~ignored].all()
+
+
+@pytest.mark.parametrize("loss", [ce_dice, paper_loss])
+def test_the_loss_of_an_image_with_ignored_rows_is_that_of_the_image_without_them(loss):
+    logits, labels = case(3)
+    labels[:, 4:] = 255
+    found = loss(logits, labels, counted_pixels(labels))
+    torch.testing.assert_close(found, loss(logits[:, :, :4], labels[:, :4]))
+    theirs = logits.flip(0)
+    torch.testing.assert_close(
+        distillation_loss(logits, theirs, counted_pixels(labels)),
+        distillation_loss(logits[:, :, :4], theirs[:, :, :4]),
+    )
+
+
+@pytest.mark.parametrize("loss", [ce_dice, paper_loss])
+def test_a_batch_that_is_ignored_as_a_whole_teaches_nothing(loss):
+    logits, labels = case()
+    labels[:] = 255
+    value, gradient = loss_and_gradient(loss, logits, labels, counted_pixels(labels))
+    assert value.isfinite()
+    assert not gradient.any()

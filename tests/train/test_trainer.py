@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
+from PIL import Image
 
 from bmis.errors import TrainingError
 from bmis.models import build_model
 from bmis.train.batches import normalise_batch
-from bmis.train.recipes import find_recipe
+from bmis.train.losses import LOSSES, counted_pixels, distillation_loss
+from bmis.train.recipes import Augmentation, find_recipe
 from bmis.train.trainer import Trainer
 from helpers.tiny import NETWORK, write_dataset
 from helpers.training import FAST, Threshold, cache_split, make_trainer
@@ -119,3 +122,55 @@ def test_weights_ruined_by_the_last_step_are_noticed_in_the_same_epoch(tmp_path,
     )
     with pytest.raises(TrainingError, match="not a number"):
         trainer.train_epoch(cached, lambda count: None)
+
+
+def ignore_columns(root, start):
+    """All masks ignore the columns from ``start``."""
+    (root / "dataset.yaml").write_text("ignore: 7")
+    for path in (root / "masks").iterdir():
+        labels = np.array(Image.open(path))
+        labels[:, start:] = 7
+        Image.fromarray(labels).save(path)
+
+
+def still(loss):
+    """A recipe that leaves images as they are, so that losses can be computed by hand."""
+    return replace(FAST, loss=loss, augmentation=Augmentation(flip=0.0, rotate=0.0, smooth=False))
+
+
+@pytest.mark.parametrize("loss", ["ce_dice", "published"])
+def test_ignored_pixels_do_not_count_in_the_loss_of_labels_and_teacher(dataset, loss):
+    ignore_columns(dataset, 16)
+    cached = cache_split(dataset)
+    assert cached.ignores
+    trainer = make_trainer(recipe=still(loss), teacher=lambda pixels: pixels[:, :2] * 9)
+    trainer._network = lambda inputs: (logits,)
+    pixels, labels = cached.crops(torch.tensor([0, 1]), torch.Generator())
+    logits = torch.randn(2, 2, 32, 32)
+    found = trainer._total_loss(pixels.float(), labels, counted_pixels(labels), pixels)
+    seen = LOSSES[loss](logits[..., :16], labels[..., :16])
+    taught = distillation_loss(logits[..., :16], pixels[:, :2, :, :16].float() * 9)
+    torch.testing.assert_close(found, seen + taught)
+
+
+def test_ignored_pixels_teach_nothing(dataset):
+    """A network of one weight, which sees each pixel by itself, ends with the same weight."""
+    ignore_columns(dataset, 16)
+    levels = []
+    for value in (0, 255):
+        for path in (dataset / "images").iterdir():
+            pixels = np.array(Image.open(path))
+            pixels[:, 16:] = value
+            Image.fromarray(pixels).save(path)
+        trainer = make_trainer(Threshold(), recipe=still("ce_dice"))
+        row = trainer.train_epoch(cache_split(dataset), lambda count: None)
+        scores = trainer.validate(cache_split(dataset, "val"))
+        levels.append((trainer.model.level.item(), row["loss"], scores["val_dice"]))
+    assert levels[0] == levels[1]
+    assert levels[0][0] != 0
+
+
+def test_no_pixel_is_looked_for_where_none_is_ignored(dataset, monkeypatch):
+    (dataset / "dataset.yaml").write_text("ignore: 7")
+    monkeypatch.setattr("bmis.train.trainer.counted_pixels", None)
+    assert make_trainer().train_epoch(cache_split(dataset), lambda count: None)["loss"]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -100,3 +101,18 @@ def test_the_best_epoch_is_the_first_with_the_highest_iou_and_dice():
     assert better == [True, True, False, False, True]
     assert trainer.progress.best_epoch == 5
     assert [row["epoch"] for row in trainer.progress.log] == [1, 2, 3, 4, 5]
+
+
+def test_ignored_pixels_do_not_count(tmp_path):
+    root = write_dataset(tmp_path / "d", splits=("val",) * 2)
+    paint(root, 0, found=16, truth=8)
+    paint(root, 1, found=32, truth=16)
+    (root / "dataset.yaml").write_text("ignore: 9")
+    for number, start in enumerate((12, 16)):
+        labels = np.array(Image.open(root / "masks" / f"case{number}.png"))
+        labels[:, start:] = 9
+        Image.fromarray(labels).save(root / "masks" / f"case{number}.png")
+    trainer = make_trainer(Threshold(), recipe=replace(FAST, batch_size=1))
+    found = trainer.validate(cache_split(root, "val"))
+    assert found["val_iou"] == pytest.approx((8 / 12 + 1) / 2)
+    assert found["val_dice"] == pytest.approx((16 / 20 + 1) / 2)

@@ -75,7 +75,10 @@ def render(inspection: "Inspection") -> str:
     parts = [table(_facts(inspection), "lw"), _class_table(inspection)]
     if inspection.duplicates:
         parts.append(_pair_table(inspection))
-    parts.append(_problem_table(inspection) if inspection.problems else _NO_PROBLEMS)
+    if inspection.problems:
+        parts.append(_problem_table(inspection))
+    elif not inspection.suggestion:
+        parts.append(_NO_PROBLEMS)
     if inspection.suggestion:
         parts.append(inspection.suggestion)
     return "\n\n".join(parts)
@@ -130,6 +133,7 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
     if inspection.strata:
         counts = (f"{name} {count}" for name, count in inspection.strata.items())
         facts.append(("strata", ", ".join(counts)))
+    facts.extend(("values", note) for note in inspection.masks)
     if inspection.fields_of_view:
         facts.append(
             (

@@ -21,6 +21,7 @@ from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fin
 from bmis.data.folder import find_cases, open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError, printable
+from bmis.importing.suggest import warn_of_masks
 from bmis.metrics import describe_collapse
 from bmis.models.plugins import load_plugins
 from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
@@ -200,6 +201,7 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
     folds = range(1, config.folds + 1) if config.folds else (None,)
     found: list[_Split] = []
     for path in config.data:
+        warn_of_masks(Path(path))
         dataset = open_dataset(path, fold=folds[0], seed=SPLIT_SEED)
         name = dataset.name
         if any(split.dataset == name for split in found):
@@ -215,8 +217,9 @@ def _find_splits(config: CompareConfig) -> list[_Split]:
                     f"{path}: has no {' and no '.join(sorted(missing))} images; a comparison needs "
                     "train, val and test: name them in splits.csv, or use --folds 5"
                 )
-            warn_of_splits(Path(path), cases)
-            content = content_fingerprints(replace(dataset, cases=cases))
+            divided = replace(dataset, cases=cases)
+            warn_of_splits(divided)
+            content = content_fingerprints(divided)
             found.append(_Split(name, path, fold, split_fingerprint(cases), content))
     return found
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.images import Image, read_image, read_mask
-from bmis.data.labels import to_labels, wrong_size
+from bmis.data.labels import IGNORE, Coding, to_labels, wrong_size
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 
@@ -55,6 +55,9 @@ class Dataset:
         modality: Kind of images, such as "ultrasound", where declared.
         licence: Licence of the images, where declared.
         order: The class of each value 0 to K-1 in the masks; () where they are the same.
+        pair: The values of background and foreground in the masks of two classes where they are
+            two others than 0/1 or 0/255, such as (0, 128).
+        ignore: Value of pixels that count neither in losses nor in scores, where declared.
 
     Example:
         >>> import bmis
@@ -72,11 +75,18 @@ class Dataset:
     modality: str | None = None
     licence: str | None = None
     order: tuple[int, ...] = ()
+    pair: tuple[int, ...] = ()
+    ignore: int | None = None
 
     @property
     def num_classes(self) -> int:
         """Number of classes, background included."""
         return len(self.classes)
+
+    @property
+    def coding(self) -> Coding:
+        """What the values in the masks mean."""
+        return Coding(self.num_classes, self.pair, self.ignore)
 
     def split(self, name: str) -> tuple[Case, ...]:
         """The cases of one split.
@@ -100,8 +110,9 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
         dataset: Data set of the case, for its channels, classes and spacing.
 
     Returns:
-        The image with ``dataset.channels`` channels, and its labels (H, W) uint8, 0 to K-1.
-        Several masks are merged. Where they overlap, the higher class wins.
+        The image with ``dataset.channels`` channels, and its labels (H, W) uint8, 0 to K-1,
+        or ``IGNORE`` where a pixel does not count. Several masks are merged. Where they overlap,
+        ``IGNORE`` wins, then the higher class.
 
     Raises:
         DataError: A file cannot be read, or a mask does not fit the image or the classes.
@@ -120,13 +131,51 @@ def load_case(case: Case, dataset: Dataset) -> tuple[Image, NDArray[np.uint8]]:
         raw = read_mask(path)
         if raw.shape != size:
             raise wrong_size(path, raw.shape, size)
-        np.maximum(labels, to_labels(raw, dataset.num_classes, path), out=labels)
+        np.maximum(labels, to_labels(raw, dataset.coding, path), out=labels)
     if dataset.order:
-        labels = np.array(dataset.order, np.uint8)[labels]
+        table = np.full(256, IGNORE, np.uint8)
+        table[: len(dataset.order)] = dataset.order
+        labels = table[labels]
     return replace(image, spacing=dataset.spacing), labels
 
 
-def load_field_of_view(case: Case, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+def load_counted(
+    case: Case, labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Find the pixels of an image that count in scores: in the field of view and not ignored.
+
+    Args:
+        case: Files of the image.
+        labels: (H, W) labels as ``load_case`` returns them.
+
+    Returns:
+        The labels with background where they were ``IGNORE``, and (H, W), true where a pixel
+        counts; None if all do.
+
+    Raises:
+        DataError: See ``load_field_of_view``, or no pixel counts.
+
+    Example:
+        >>> import bmis
+        >>> labels = np.array([[0, 1, 255]], np.uint8)
+        >>> labels, counted = load_counted(bmis.open_dataset("polyps").cases[0], labels)
+        >>> labels.tolist(), counted.tolist()
+        ([[0, 1, 0]], [[True, True, False]])
+    """
+    counted = load_field_of_view(case, labels.shape)
+    known = labels != IGNORE
+    if known.all():
+        return labels, counted
+    counted = known if counted is None else known & counted
+    if not counted.any():
+        raise DataError(
+            f"{case.masks[0]}: all pixels are ignored, so there is nothing to score; remove the "
+            "image, or list it in splits.csv with an empty split"
+        )
+    return np.where(known, labels, np.uint8(0)), counted
+
+
+def load_field_of_view(case: Case, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
     """Read the field of view of an image, the pixels that its file stores as more than 0.
 
     Args:

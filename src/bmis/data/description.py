@@ -30,6 +30,10 @@ _KINDS: dict[str, Any] = {
         tuple[_Side, _Side] | None,
         Meta(title="[row, column] in mm per pixel, such as [0.1, 0.1]"),
     ],
+    "ignore": Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(title="the value 1 to 65535 of pixels that do not count, such as 255"),
+    ],
 }
 
 
@@ -44,6 +48,7 @@ class Description:
         classes: Names of the classes, background first.
         channels: 1 (grey) or 3 (RGB).
         spacing: Millimetres per pixel along rows and columns.
+        ignore: Value of pixels that count neither in losses nor in scores.
 
     Example:
         >>> Description(name="polyps", spacing=(0.1, 0.1)).channels is None
@@ -56,6 +61,7 @@ class Description:
     classes: tuple[str, ...] = ()
     channels: int | None = None
     spacing: tuple[float, float] | None = None
+    ignore: int | None = None
 
 
 def read_description(root: Path) -> Description:

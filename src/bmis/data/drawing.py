@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from bmis.data.labels import IGNORE
 from bmis.data.palette import palette
 from bmis.errors import DataError
 
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
+_GREY = 128  # of the stripes over ignored pixels
 _GAP = 8  # pixels between the tiles of a sheet
 
 
@@ -59,7 +61,7 @@ def overlay(
 
     Args:
         pixels: (H, W, C) uint8, C = 1 or 3.
-        labels: (H, W) class numbers.
+        labels: (H, W) class numbers; ``IGNORE`` is hatched in grey.
         truth: (H, W) class numbers to compare with, outlined in black and white dashes.
         alpha: Strength of the tint, from 0 (contour only) to 1.
 
@@ -80,19 +82,31 @@ def overlay(
         if array is not None and array.shape != size:
             raise DataError(f"{name} of shape {array.shape} do not fit an image of shape {size}")
     drawn = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
+    width = max(1, round(min(size) / 300))
+    for array in (labels, truth):
+        if array is not None:
+            _hatch(drawn, array == IGNORE, width)
+    labels = np.where(labels == IGNORE, np.uint8(0), labels)
     colours = palette(int(labels.max()) + 1)
     inside = labels > 0
     tint = colours[labels[inside]].astype(np.float32) * alpha
     drawn[inside] = np.rint(drawn[inside] * np.float32(1 - alpha) + tint)
-    width = max(1, round(min(size) / 300))
     rim = contours(labels, width)
     drawn[rim > 0] = colours[rim[rim > 0]]
     if truth is not None:
-        rows, columns = np.nonzero(contours(truth, width))
+        marks = np.where(truth == IGNORE, np.uint8(0), truth)
+        rows, columns = np.nonzero(contours(marks, width))
         dash = 3 * width  # a chequered pattern gives dashes in every direction
         light = (rows // dash + columns // dash) % 2 == 0
         drawn[rows, columns] = np.where(light, np.uint8(255), np.uint8(0))[:, None]
     return drawn
+
+
+def _hatch(drawn: NDArray[np.uint8], where: NDArray[np.bool_], width: int) -> None:
+    """Draw grey diagonal stripes over some pixels."""
+    rows, columns = np.nonzero(where)
+    stripe = (rows + columns) // (3 * width) % 2 == 0
+    drawn[rows[stripe], columns[stripe]] = _GREY
 
 
 def contact_sheet(

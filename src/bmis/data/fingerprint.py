@@ -54,7 +54,10 @@ def content_fingerprints(dataset: Dataset) -> dict[str, str]:
         files[0].append((case.id, case.image))
         files[1].extend((case.id, mask) for mask in case.masks)
         files[2].extend((case.id, path) for path in (case.field_of_view,) if path)
-    declared = repr((dataset.classes, dataset.channels, dataset.spacing)).encode()
+    facts: tuple[object, ...] = (dataset.classes, dataset.channels, dataset.spacing)
+    if dataset.ignore is not None:  # fingerprints of earlier versions know of none
+        facts += (dataset.ignore,)
+    declared = repr(facts).encode()
     parts = [_hash(_describe(listed)) for listed in files] + [_hash([declared])]
     return dict(zip(PARTS, parts, strict=True))
 

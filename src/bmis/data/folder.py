@@ -16,7 +16,7 @@ from bmis.data.layouts import find_layout
 from bmis.data.not_read import NotRead, find_not_read, warn_of_not_read
 from bmis.data.on_error import OnError, raise_together
 from bmis.data.pairs import Pair
-from bmis.data.scan import scan_channels, scan_classes
+from bmis.data.scan import scan_channels, scan_coding
 from bmis.data.tables import Row
 from bmis.errors import DataError
 
@@ -65,17 +65,20 @@ def open_dataset(
         cases, declared = found.cases, found.description
         masks = [mask for case in cases for mask in case.masks]
         images = [case.image for case in cases]
-        classes = declared.classes or class_names(scan_classes(masks, on_error=on_error))
+        count, ignore = len(declared.classes), declared.ignore
+        coding = scan_coding(root, masks, count, ignore, on_error=on_error)
         channels = declared.channels or scan_channels(images, on_error=on_error)
     return Dataset(
         root,
         declared.name or root.resolve().name,
         cases,
-        classes,
+        declared.classes or class_names(coding.num_classes),
         channels,
         declared.spacing,
         declared.modality,
         declared.licence,
+        pair=coding.pair,
+        ignore=coding.ignore,
     )
 
 
@@ -134,8 +137,14 @@ def find_cases(
         description = read_description(root)
     except DataError as error:
         on_error(error)
-    description = replace(description, classes=description.classes or layout.classes)
-    rows = assign_splits(root, layout.pairs, fold=fold, seed=seed, on_error=on_error)
+    description = replace(
+        description,
+        classes=description.classes or layout.classes,
+        ignore=layout.ignore if description.ignore is None else description.ignore,
+    )
+    rows = assign_splits(
+        root, layout.pairs, fold=fold, seed=seed, ignore=description.ignore, on_error=on_error
+    )
     cases = tuple(
         _case(pair, row) for pair, row in zip(layout.pairs, rows, strict=True) if row.split != ""
     )

@@ -147,7 +147,8 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if array.ndim == 3:
         if (array != array[..., :1]).any():
             raise DataError(
-                f"{path}: a mask in colours; save class numbers as a grey or palette PNG"
+                f"{path}: a mask in colours; save class numbers as a grey or palette PNG, or let "
+                "`bmis import` give each colour a class"
             )
         array = array[..., 0]
     if array.dtype.kind == "f" and (array != np.rint(array)).any():

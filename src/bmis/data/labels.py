@@ -1,9 +1,11 @@
 """From the values that masks store to class numbers.
 
-Two classes may be stored as 0 and 1 or as 0 and 255, K classes as 0 to K-1.
+Two classes may be stored as 0 and 1, as 0 and 255 or as any other two values, K classes as 0 to
+K-1. One value more may stand for pixels that do not count.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from bmis.errors import DataError
 
 MAX_CLASSES = 64
+IGNORE = 255  # the label of pixels that do not count
 
 
 def value_counts(raw: NDArray[np.uint8] | NDArray[np.uint16]) -> dict[int, int]:
@@ -27,72 +30,172 @@ def value_counts(raw: NDArray[np.uint8] | NDArray[np.uint16]) -> dict[int, int]:
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
 
 
+@dataclass(frozen=True)
+class Coding:
+    """How the masks of a data set store its classes.
+
+    Attributes:
+        num_classes: Number of classes, background included.
+        pair: The values of background and foreground where they are two others than 0/1 or 0/255,
+            such as (0, 128); else ().
+        ignore: Value of the pixels that count neither in losses nor in scores, where there is one.
+
+    Raises:
+        DataError: The value to ignore is that of a class.
+
+    Example:
+        >>> Coding(2, pair=(0, 128)).notes
+        ('masks hold 0 and 128: 128 is read as foreground',)
+    """
+
+    num_classes: int
+    pair: tuple[int, ...] = ()
+    ignore: int | None = None
+
+    def __post_init__(self) -> None:
+        taken = self.pair or range(self.num_classes)
+        if self.ignore in taken:
+            raise DataError(
+                f"dataset.yaml: ignore is {self.ignore}, the number of a class; the classes are "
+                f"{taken[0]} to {taken[-1]}, so choose a value outside of them"
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the values, a sentence for each."""
+        notes = []
+        if self.pair:
+            low, high = self.pair
+            notes.append(f"masks hold {low} and {high}: {high} is read as foreground")
+        if self.ignore is not None:
+            notes.append(f"pixels of value {self.ignore} are ignored in losses and scores")
+        return tuple(notes)
+
+    def allows(self, values: Collection[int]) -> bool:
+        """Whether a mask may hold these raw values.
+
+        Example:
+            >>> Coding(2).allows([0, 255]), Coding(3).allows([0, 255])
+            (True, False)
+        """
+        left = set(values) - {self.ignore}
+        if self.pair:
+            return left <= set(self.pair)
+        return left <= set(range(self.num_classes)) or (self.num_classes == 2 and left <= {0, 255})
+
+    def class_of(self, value: int) -> int:
+        """The class of a raw value that is allowed, or ``IGNORE``.
+
+        Example:
+            >>> Coding(2, ignore=7).class_of(255), Coding(2, ignore=7).class_of(7)
+            (1, 255)
+        """
+        if value == self.ignore:
+            return IGNORE
+        if self.pair:
+            return self.pair.index(value)
+        return 1 if value == 255 else value
+
+
 def to_labels(
-    raw: NDArray[np.uint8] | NDArray[np.uint16], num_classes: int, path: Path
+    raw: NDArray[np.uint8] | NDArray[np.uint16], coding: Coding, path: Path
 ) -> NDArray[np.uint8]:
-    """Convert raw mask values (H, W) to class numbers (H, W) uint8, 0 to ``num_classes`` - 1.
+    """Convert raw mask values (H, W) to class numbers (H, W) uint8.
 
     Args:
         raw: Values as ``read_mask`` returns them.
-        num_classes: Number of classes, background included.
+        coding: What the values mean.
         path: File of the mask, for the message.
+
+    Returns:
+        0 to K - 1, and ``IGNORE`` where a pixel does not count.
 
     Raises:
         DataError: The mask holds values that are no class.
 
     Example:
-        >>> to_labels(np.array([[0, 255]], np.uint8), num_classes=2, path=Path("a.png"))
+        >>> to_labels(np.array([[0, 255]], np.uint8), Coding(2), path=Path("a.png"))
         array([[0, 1]], dtype=uint8)
     """
+    if coding.ignore is not None:
+        ignored = raw == coding.ignore
+        if ignored.any():
+            background = coding.pair[0] if coding.pair else 0
+            filled = np.where(ignored, raw.dtype.type(background), raw)
+            return np.where(ignored, np.uint8(IGNORE), _to_classes(filled, coding, path))
+    return _to_classes(raw, coding, path)
+
+
+def _to_classes(
+    raw: NDArray[np.uint8] | NDArray[np.uint16], coding: Coding, path: Path
+) -> NDArray[np.uint8]:
+    """``to_labels`` of a mask without ignored pixels."""
     high = int(raw.max())
-    if num_classes == 2 and high == 255:
-        labels: NDArray[np.bool_] = raw == 255
-        if bool((labels | (raw == 0)).all()):
+    pair = coding.pair or ((0, 255) if coding.num_classes == 2 and high == 255 else ())
+    if pair:
+        labels: NDArray[np.bool_] = raw == pair[1]
+        if bool((labels | (raw == pair[0])).all()):
             return labels.view(np.uint8)
-    if high >= num_classes:
-        raise wrong_values(path, tuple(value_counts(raw)), num_classes)
+    if coding.pair or high >= coding.num_classes:
+        raise wrong_values(path, tuple(value_counts(raw)), coding)
     return raw.astype(np.uint8, copy=False)
 
 
-def legal(values: Collection[int], num_classes: int) -> bool:
-    """Whether a mask with these raw values can have ``num_classes`` classes.
-
-    Example:
-        >>> legal([0, 255], num_classes=2), legal([0, 255], num_classes=3)
-        (True, False)
-    """
-    return max(values) < num_classes or (num_classes == 2 and set(values) <= {0, 255})
-
-
-def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:
-    """Find the number of classes of a data set from the values in each of its masks.
+def find_coding(
+    found: Iterable[tuple[Path, tuple[int, ...]]], declared: int = 0, ignore: int | None = None
+) -> Coding:
+    """Find what the values in the masks of a data set mean.
 
     Args:
-        found: File and values, rising, of each mask.
+        found: File and values, rising, of each mask; read only as far as needed.
+        declared: The number of classes if it is declared, else 0.
+        ignore: The value to ignore if one is declared.
 
     Raises:
-        DataError: The values of all masks together are neither 0/1, 0/255 nor 0..K-1.
+        DataError: The values of all masks together are neither 0/1, 0/255, any other two values
+            nor 0..K-1. Where the number of classes is declared, single masks are not judged here.
 
     Example:
-        >>> count_classes([(Path("a.png"), (0, 1)), (Path("b.png"), (0, 2))])
-        3
+        >>> find_coding([(Path("a.png"), (0, 1)), (Path("b.png"), (0, 2)), (Path("c.png"), (3,))])
+        Coding(num_classes=4, pair=(), ignore=None)
+        >>> find_coding([(Path("a.png"), (0, 128))]).pair
+        (0, 128)
     """
-    masks = list(found)
-    binary = all(set(values) <= {0, 255} or set(values) <= {0, 1} for _, values in masks)
-    if binary:
+    if declared > 2:
+        return Coding(declared, ignore=ignore)
+    masks = []
+    for path, all_values in found:
+        values = tuple(value for value in all_values if value != ignore)
+        if values:
+            masks.append((path, values))
+        plain = all(_is_binary(earlier) for _, earlier in masks)
+        if declared and plain and values not in ((), (0,)):
+            return Coding(2, ignore=ignore)  # the first mask that shows anything
+    pair = _other_pair(masks)
+    if declared or pair:
+        return Coding(2, pair, ignore)
+    return Coding(_count_classes(masks) if masks else 2, ignore=ignore)
+
+
+def _is_binary(values: Collection[int]) -> bool:
+    return set(values) <= {0, 1} or set(values) <= {0, 255}
+
+
+def _other_pair(masks: Sequence[tuple[Path, tuple[int, ...]]]) -> tuple[int, ...]:
+    """The two values that are all that masks hold; () for 0/1, 0/255 or another number of them."""
+    everywhere = sorted({value for _, values in masks for value in values})
+    binary = all(_is_binary(values) for _, values in masks)
+    return tuple(everywhere) if len(everywhere) == 2 and not binary else ()
+
+
+def _count_classes(masks: Sequence[tuple[Path, tuple[int, ...]]]) -> int:
+    """The number of classes; see ``find_coding``."""
+    if all(_is_binary(values) for _, values in masks):
         return 2
     everywhere = sorted({value for _, values in masks for value in values})
     path, values = max(masks, key=lambda mask: (mask[1][-1], len(mask[1])))
     if everywhere[-1] >= MAX_CLASSES:
-        if set(values) <= {0, 255}:  # fine by itself, so name the file that does not fit
-            other = path
-            path, values = max(masks, key=lambda mask: len(set(mask[1]) - {0, 255}))
-            if values[-1] < MAX_CLASSES:
-                raise DataError(
-                    f"{path}: mask values {_short(values)}, but {other} has 0 and 255; "
-                    "number the classes in the same way in all masks"
-                )
-        raise wrong_values(path, values, None)
+        raise _contradiction(masks) or wrong_values(path, values, None)
     missing = sorted(set(range(1, everywhere[-1])) - set(everywhere))
     if missing:
         raise DataError(
@@ -100,6 +203,21 @@ def count_classes(found: Iterable[tuple[Path, tuple[int, ...]]]) -> int:
             "number the classes 0, 1, 2 ... or name them all in dataset.yaml (classes: [...])"
         )
     return everywhere[-1] + 1
+
+
+def _contradiction(masks: Sequence[tuple[Path, tuple[int, ...]]]) -> DataError | None:
+    """The error of two masks that are fine by themselves and number their classes differently."""
+    sane = [mask for mask in masks if len(mask[1]) <= 2 or mask[1][-1] < MAX_CLASSES]
+    if len(sane) < len(masks):
+        return None
+    other, known = max(sane, key=lambda mask: (mask[1][-1], len(mask[1])))
+    path, values = max(sane, key=lambda mask: len(set(mask[1]) - {0, known[-1]}))
+    if set(values) <= {0, known[-1]}:
+        return None
+    return DataError(
+        f"{path}: mask values {_short(values)}, but {other} has {' and '.join(map(str, known))}; "
+        "number the classes in the same way in all masks"
+    )
 
 
 def class_names(num_classes: int) -> tuple[str, ...]:
@@ -114,29 +232,36 @@ def class_names(num_classes: int) -> tuple[str, ...]:
     return ("background", *(f"class {index}" for index in range(1, num_classes)))
 
 
-def wrong_values(path: Path, values: tuple[int, ...], num_classes: int | None) -> DataError:
+def wrong_values(path: Path, values: tuple[int, ...], coding: Coding | None) -> DataError:
     """The error of a mask with values that are no class, with a hint that fits them.
 
     Args:
         path: File of the mask.
         values: All values of the mask, rising.
-        num_classes: Number of classes; None if it is not known yet.
+        coding: What is expected; None if it is not known yet.
 
     Example:
-        >>> print(wrong_values(Path("a.png"), (0, 1, 255), num_classes=2))
-        a.png: mask values 0 1 255, expected 0/1 or 0/255; 255 as 'ignore' is not supported: ...
+        >>> print(wrong_values(Path("a.png"), (0, 1, 255), Coding(2)))
+        a.png: mask values 0 1 255, expected 0/1 or 0/255; if 255 marks pixels that shall not ...
     """
     between = [value for value in values if 0 < value < 255]
-    if values[-1] <= 255 and between and len(between) > 2 and between[-1] > 200:
-        hint = "looks blurred, scaled or saved as JPEG: threshold it at 128 and save it as PNG"
+    if values[-1] <= 255 and len(between) > 2 and between[-1] > 200:
+        hint = "looks blurred, scaled or saved as JPEG: `bmis import` thresholds such masks"
     elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
-        hint = "255 as 'ignore' is not supported: give those pixels a class"
+        hint = "if 255 marks pixels that shall not count, write `ignore: 255` into dataset.yaml"
+    elif len(values) <= 2 and coding is not None and coding.num_classes == 2:
+        hint = "use the same two values in all masks"
     else:
         hint = f"number the classes 0, 1, 2 ... (at most {MAX_CLASSES})"
-    expected = "0/1, 0/255 or 0..K-1"
-    if num_classes is not None:
-        expected = "0/1 or 0/255" if num_classes == 2 else f"0..{num_classes - 1}"
-    return DataError(f"{path}: mask values {_short(values)}, expected {expected}; {hint}")
+    return DataError(f"{path}: mask values {_short(values)}, expected {_expected(coding)}; {hint}")
+
+
+def _expected(coding: Coding | None) -> str:
+    if coding is None:
+        return "0/1, 0/255 or 0..K-1"
+    if coding.pair:
+        return "/".join(map(str, coding.pair)) + " as in other masks"
+    return "0/1 or 0/255" if coding.num_classes == 2 else f"0..{coding.num_classes - 1}"
 
 
 def _short(values: tuple[int, ...]) -> str:

@@ -60,11 +60,12 @@ def nnunet_layout(root: Path, on_error: OnError) -> Layout:
             pairs.append(Pair(name, image, () if mask is None else (mask,), None, split))
         unmatched += masks.values()
     classes: tuple[str, ...] = ()
+    ignore: int | None = None
     try:
-        classes = _classes(root / "dataset.json")
+        classes, ignore = _classes(root / "dataset.json")
     except DataError as error:
         on_error(error)
-    return Layout(tuple(pairs), tuple(unmatched), classes)
+    return Layout(tuple(pairs), tuple(unmatched), classes, ignore)
 
 
 def _slices(folder: Path) -> list[Path]:
@@ -96,9 +97,10 @@ def _single_channel(files: list[Path], on_error: OnError) -> dict[str, Path]:
     return images
 
 
-def _classes(path: Path) -> tuple[str, ...]:
+def _classes(path: Path) -> tuple[tuple[str, ...], int | None]:
+    """The names of the classes, and the number of the label that nnU-Net calls "ignore"."""
     if not path.exists():
-        return ()
+        return (), None
     content = read_bytes(path, limit=_LARGEST)
     try:
         labels = msgspec.json.decode(content, type=_DatasetJson).labels
@@ -111,9 +113,11 @@ def _classes(path: Path) -> tuple[str, ...]:
         raise DataError(
             f"{path}: cannot be read ({error}); 'labels' must give one number per class name"
         ) from error
+    ignore = next((number for number, name in numbers.items() if name == "ignore"), None)
+    numbers = {number: name for number, name in numbers.items() if number != ignore}
     if sorted(numbers) != list(range(len(numbers))):
         raise DataError(f"{path}: 'labels' must number the classes 0, 1, 2 ..., got {labels}")
-    return tuple(numbers[index] for index in range(len(numbers)))
+    return tuple(numbers[index] for index in range(len(numbers))), ignore
 
 
 class _DatasetJson(msgspec.Struct):

@@ -46,6 +46,7 @@ class Layout:
         pairs: One pair per image, sorted by id.
         unmatched: Masks and fields of view without an image, and a folder ``fov/`` without any.
         classes: Names of the classes, background first, where the layout declares them.
+        ignore: Value of pixels that do not count, where the layout declares one.
 
     Example:
         >>> Layout(pairs=(), unmatched=(Path("masks/lost.png"),)).classes
@@ -55,6 +56,7 @@ class Layout:
     pairs: tuple[Pair, ...]
     unmatched: tuple[Path, ...] = ()
     classes: tuple[str, ...] = ()
+    ignore: int | None = None
 
 
 def is_mask_name(file: Path) -> bool:

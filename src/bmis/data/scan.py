@@ -1,6 +1,9 @@
 """What can only be found by reading all files: the numbers of classes and channels."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +12,7 @@ from numpy.typing import NDArray
 
 from bmis.data.formats.raster import read_header
 from bmis.data.images import read_image, read_mask
-from bmis.data.labels import MAX_CLASSES, count_classes, legal, value_counts, wrong_values
+from bmis.data.labels import MAX_CLASSES, Coding, find_coding, value_counts, wrong_values
 from bmis.data.on_error import OnError, raise_error
 from bmis.errors import DataError
 from bmis.system.pipeline import each
@@ -17,12 +20,31 @@ from bmis.system.progress import track
 from bmis.system.reading import once_per_file
 
 _T = TypeVar("_T")
+_log = logging.getLogger("bmis")
 _COLOURED = 24  # difference between channels that is too large for JPEG noise
 _MARKS = 0.02  # largest share of the pixels in burnt-in marks
 
 
-def scan_classes(masks: Sequence[Path], *, on_error: OnError = raise_error) -> int:
-    """Find the number of classes from the values in all masks.
+def scan_coding(
+    root: Path,
+    masks: Sequence[Path],
+    declared: int = 0,
+    ignore: int | None = None,
+    *,
+    otherwise: int | None = None,
+    on_error: OnError = raise_error,
+) -> Coding:
+    """Find what the values in the masks mean, and say once where that is not plain.
+
+    Args:
+        root: Folder of the data set, for the messages.
+        masks: Files of all masks; read only as far as needed.
+        declared: The number of classes if it is declared, else 0.
+        ignore: The value to ignore if one is declared.
+        otherwise: The number of classes where no mask can be read. If given, or if the number is
+            declared, masks that cannot be read are left out.
+        on_error: Takes the error of every mask that cannot be read or whose values are no classes,
+            where nothing is declared.
 
     Args:
         masks: Files of the masks.
@@ -32,42 +54,83 @@ def scan_classes(masks: Sequence[Path], *, on_error: OnError = raise_error) -> i
         DataError: The values of all masks together are no classes.
 
     Example:
-        >>> scan_classes(sorted(Path("polyps/masks").iterdir()))
+        >>> scan_coding(Path("polyps"), sorted(Path("polyps/masks").iterdir())).num_classes
         2
     """
-    read = _read_each(mask_values, masks, on_error)
-    found = list(track(read, "reading masks", total=len(masks)))
-    count, wrong = agree_on_count(found)
-    for error in wrong:
-        on_error(error)
-    return count
+    if declared or otherwise is not None:
+        coding = _scan_readable(masks, declared, ignore) or Coding(
+            declared or otherwise or 2, ignore=ignore
+        )
+    else:
+        read = _read_each(mask_values, masks, on_error)
+        found = list(track(read, "reading masks", total=len(masks)))
+        coding, wrong = agree_on_coding(found, declared, ignore)
+        for error in wrong:
+            on_error(error)
+    for note in coding.notes:
+        _say(f"{root}: {note}")
+    return coding
 
 
-def agree_on_count(
-    found: Sequence[tuple[Path, tuple[int, ...]]],
-) -> tuple[int, list[DataError]]:
-    """Find the number of classes by the masks that can be right, and name all others.
+def _scan_readable(masks: Sequence[Path], declared: int, ignore: int | None) -> Coding | None:
+    """What the values mean by the masks that can be read; None if there are none."""
+
+    def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
+        try:
+            return path, mask_values(path)
+        except DataError:  # named by whoever needs the mask itself
+            return None
+
+    read = track(each(values, masks), "reading masks", total=len(masks))
+    found = (mask for mask in read if mask is not None)
+    first = next(found, None)
+    return None if first is None else find_coding(chain([first], found), declared, ignore)
+
+
+def agree_on_coding(
+    found: Sequence[tuple[Path, tuple[int, ...]]], declared: int, ignore: int | None
+) -> tuple[Coding, list[DataError]]:
+    """Find what the values mean by the masks that can be right, and name all others.
 
     Args:
         found: File and values, rising, of each mask.
+        declared: The number of classes if it is declared, else 0.
+        ignore: The value to ignore if one is declared.
 
     Returns:
-        The number of classes, 2 or more, and an error for each wrong mask or for all together.
+        The meaning, and an error for each wrong mask or for all together.
 
     Example:
-        >>> count, wrong = agree_on_count([(Path("a.png"), (0, 1)), (Path("b.png"), (0, 90))])
-        >>> count, [str(error)[:25] for error in wrong]
-        (2, ['b.png: mask values 0 90, '])
+        >>> masks = [(Path("a.png"), (0, 1)), (Path("b.png"), (0, 90, 91))]
+        >>> coding, wrong = agree_on_coding(masks, 0, None)
+        >>> coding.num_classes, [str(error)[:28] for error in wrong]
+        (2, ['b.png: mask values 0 90 91, '])
     """
-    sane = [(path, v) for path, v in found if set(v) <= {0, 255} or v[-1] < MAX_CLASSES]
-    together = []
-    try:
-        count = count_classes(sane)
-    except DataError as error:
-        together = [error]
-        count = 1 + max(values[-1] for _, values in sane if values[-1] < MAX_CLASSES)
-    wrong = [wrong_values(path, v, count) for path, v in found if not legal(v, count)]
-    return count, wrong or together
+    coding, error = _coding_of_most(found, declared, ignore)
+    wrong = [wrong_values(path, v, coding) for path, v in found if not coding.allows(v)]
+    return coding, wrong or ([] if error is None else [error])
+
+
+def _coding_of_most(
+    found: Sequence[tuple[Path, tuple[int, ...]]], declared: int, ignore: int | None
+) -> tuple[Coding, DataError | None]:
+    """What the masks that can be right mean, and what is wrong with these as a whole."""
+    if not found:
+        return Coding(declared or 2, ignore=ignore), None
+    sane = [(path, v) for path, v in found if set(v) <= {0, 255, ignore} or v[-1] < MAX_CLASSES]
+    error = None
+    for chosen in (found, sane):  # all masks together may hold another pair of values
+        try:
+            return find_coding(chosen, declared, ignore), error
+        except DataError as raised:
+            error = raised
+    numbers = (value for _, values in sane for value in values if value < MAX_CLASSES)
+    return Coding(declared or 1 + max(numbers, default=1)), error
+
+
+@cache
+def _say(note: str) -> None:
+    _log.warning("%s", note)
 
 
 @once_per_file
@@ -84,8 +147,12 @@ def mask_values(path: Path) -> tuple[int, ...]:
     return tuple(value_counts(read_mask(path)))
 
 
-def foreground_values(masks: Sequence[Path]) -> frozenset[int]:
+def foreground_values(masks: Sequence[Path], ignore: int | None = None) -> frozenset[int]:
     """The values above 0 of the masks of one image; 255 is 1. Empty where a mask is unreadable.
+
+    Args:
+        masks: Files of the masks.
+        ignore: The value of pixels that do not count, where there is one.
 
     Example:
         >>> sorted(foreground_values([Path("polyps/masks/endoscopy_0001.png")]))
@@ -95,7 +162,7 @@ def foreground_values(masks: Sequence[Path]) -> frozenset[int]:
         values = [value for path in masks for value in mask_values(path)]
     except DataError:  # named by whoever needs the mask itself
         return frozenset()
-    return frozenset(1 if value == 255 else value for value in values if value)
+    return frozenset(1 if value == 255 else value for value in values if value not in (0, ignore))
 
 
 def scan_channels(images: Sequence[Path], *, on_error: OnError = raise_error) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from bmis.data.cases import Case
+from bmis.data.cases import Case, Dataset
 from bmis.data.scan import foreground_values
 from bmis.data.splits import SPLITS
 from bmis.wording import counted
@@ -19,7 +19,7 @@ _CONSEQUENCES = {
 }
 
 
-def split_problems(root: Path, cases: Sequence[Case]) -> list[str]:
+def split_problems(root: Path, cases: Sequence[Case], ignore: int | None = None) -> list[str]:
     """What makes scores of these splits misleading, a sentence for each.
 
     Masks are read up to the first of each split that shows foreground.
@@ -27,23 +27,24 @@ def split_problems(root: Path, cases: Sequence[Case]) -> list[str]:
     Args:
         root: Folder of the data set, for the messages.
         cases: All cases with their splits.
+        ignore: Value of pixels in masks that do not count, where there is one.
 
     Example:
         >>> from bmis import open_dataset
         >>> split_problems(Path("polyps"), open_dataset("polyps").cases)
         []
     """
-    return [*_divided_groups(root, cases), *_empty_splits(root, cases)]
+    return [*_divided_groups(root, cases), *_empty_splits(root, cases, ignore)]
 
 
-def warn_of_splits(root: Path, cases: Sequence[Case]) -> None:
+def warn_of_splits(dataset: Dataset) -> None:
     """Log each of ``split_problems`` as a warning, once in a process: trials share a data set.
 
     Example:
         >>> from bmis import open_dataset
-        >>> warn_of_splits(Path("polyps"), open_dataset("polyps").cases)
+        >>> warn_of_splits(open_dataset("polyps"))
     """
-    for problem in split_problems(root, cases):
+    for problem in split_problems(dataset.root, dataset.cases, dataset.ignore):
         _warn(problem)
 
 
@@ -67,11 +68,11 @@ def _divided_groups(root: Path, cases: Sequence[Case]) -> list[str]:
     ]
 
 
-def _empty_splits(root: Path, cases: Sequence[Case]) -> list[str]:
+def _empty_splits(root: Path, cases: Sequence[Case], ignore: int | None) -> list[str]:
     problems = []
     for split in SPLITS:
         chosen = [case for case in cases if case.split == split]
-        if chosen and not any(foreground_values(case.masks) for case in chosen):
+        if chosen and not any(foreground_values(case.masks, ignore) for case in chosen):
             problems.append(
                 f"{root}: no foreground in split {split!r} ({counted(len(chosen), 'image')}), "
                 f"so {_CONSEQUENCES[split]}; make another split"

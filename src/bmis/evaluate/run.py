@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
-from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
+from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.errors import DataError, one_line_about
 from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
@@ -163,14 +163,15 @@ class _Evaluation:
         """First stage, in the reader's thread; None where a file is bad."""
         try:
             with one_line_about(case.image):
-                image, truth = load_case(case, self.dataset)
+                image, labels = load_case(case, self.dataset)
+                truth, counted = load_counted(case, labels)
                 score = partial(
                     score_case,
                     truth=truth,
                     num_classes=self.dataset.num_classes,
                     spacing=self.dataset.spacing,
                     tolerance=self.tolerance,
-                    field_of_view=load_field_of_view(case, truth.shape),
+                    field_of_view=counted,
                 )
                 return case, self.predictor.prepare(image), score
         except DataError as error:

@@ -19,14 +19,12 @@ from bmis.data.cases import Case, Dataset
 from bmis.data.class_order import class_order
 from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import find_cases
-from bmis.data.labels import class_names, count_classes
+from bmis.data.labels import class_names
 from bmis.data.not_read import warn_of_not_read
-from bmis.data.scan import mask_values
+from bmis.data.scan import scan_coding
 from bmis.errors import ConfigError, DataError
 from bmis.pretrained.lookup import is_shipped
-from bmis.system.pipeline import each
 from bmis.system.plain_yaml import read_yaml
-from bmis.system.progress import track
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
@@ -166,14 +164,17 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
     warn_of_not_read(source.root, found.not_read)
     description = found.description
     expected = max(2, info.model.num_classes)  # one logit separates two classes
-    classes = description.classes or _count_classes(found.cases)
-    if classes and len(classes) != expected:
+    masks = [mask for case in found.cases for mask in case.masks]
+    coding = scan_coding(
+        source.root, masks, len(description.classes), description.ignore, otherwise=expected
+    )
+    classes = description.classes or class_names(coding.num_classes)
+    if len(classes) != expected:
         raise ConfigError(
             f"{source.root}: has {counted(len(classes), 'class')} ({', '.join(classes)}), the "
             f"network {expected} ({', '.join(info.classes)}); choose other data, or name its "
             "classes in dataset.yaml if some do not occur in it"
         )
-    classes = classes or class_names(expected)
     order = _class_order(source.root, classes, info.classes)
     name = description.name or source.root.resolve().name
     _check_split(source, name, found.cases, info)
@@ -187,6 +188,8 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         description.modality,
         description.licence,
         order,
+        coding.pair,
+        coding.ignore,
     )
 
 
@@ -217,18 +220,3 @@ def _class_order(root: Path, ours: Sequence[str], theirs: Sequence[str]) -> tupl
         ", ".join(theirs),
     )
     return order
-
-
-def _count_classes(cases: Sequence[Case]) -> tuple[str, ...]:
-    """Names for the classes in all masks that can be read; the others are reported later."""
-
-    def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
-        try:
-            return path, mask_values(path)
-        except DataError:
-            return None
-
-    masks = [mask for case in cases for mask in case.masks]
-    read = track(each(values, masks), "reading masks", total=len(masks))
-    found = [mask for mask in read if mask is not None]
-    return class_names(count_classes(found)) if found else ()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import InputSpec, ModelInfo
-from bmis.data.cases import Case, Dataset, load_case, load_field_of_view
+from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.data.images import Image, to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import BundleError, DataError
@@ -137,12 +137,12 @@ def compare(graph: Runtime, reference: Reference, cases: Sequence[Case]) -> Agre
     scores: dict[str, list[float | None]] = {name: [] for name in _MEANS}
     errors = []
     for index, case in enumerate(track(cases, "comparing masks", total=len(cases))):
-        image, truth = load_case(case, dataset)
+        image, labels = load_case(case, dataset)
         if index < _LOGITS:
             window = _window(image, info.input)
             errors.append(_logits_error(graph(window), reference.logits(case, window)))
         masks = predictor(image).labels, reference.mask(case, image)
-        found = _scores(*masks, truth, dataset.num_classes, load_field_of_view(case, truth.shape))
+        found = _scores(*masks, *load_counted(case, labels), dataset.num_classes)
         for name, value in found.items():
             scores[name].append(value)
     means = {name: summarise(values).mean or 0.0 for name, values in scores.items()}
@@ -153,8 +153,8 @@ def _scores(
     ours: NDArray[np.uint8],
     theirs: NDArray[np.uint8],
     truth: NDArray[np.uint8],
-    num_classes: int,
     field_of_view: NDArray[np.bool_] | None,
+    num_classes: int,
 ) -> dict[str, float | None]:
     """``_MEANS`` of one image, from the masks of the graph and of the network."""
     apart, mine, other = (

@@ -1,23 +1,46 @@
-"""What ``bmis inspect`` says where ``bmis import`` can read what lies in a folder."""
+"""What ``inspect`` and ``train`` say where ``bmis import`` can read what lies in a folder."""
 
+import logging
+from functools import cache
 from pathlib import Path
 from shlex import quote
 
-from bmis.data.description import read_description
-from bmis.data.labels import MAX_CLASSES
+from bmis.data.description import Description, read_description
+from bmis.data.labels import MAX_CLASSES, find_coding
 from bmis.data.layouts import find_layout
 from bmis.errors import DataError
 from bmis.importing.formats import find_format, recognise
 from bmis.importing.mask_rules import choose_rule
-from bmis.importing.mask_values import survey_masks
+from bmis.importing.mask_values import MaskSet, survey_masks
 from bmis.importing.settings import ImportOptions
 from bmis.importing.tree import read_tree
 
+_log = logging.getLogger("bmis")
 _ENOUGH = 40  # masks that show how all of them are stored
+_FEW = 8  # masks that show most of it in a moment
 
 
-def suggest_import(root: Path) -> str | None:
+def warn_of_masks(root: Path) -> None:
+    """Log what ``suggest_import`` says of a few masks as a warning, once in a process.
+
+    Example:
+        >>> warn_of_masks(Path("polyps"))
+    """
+    if suggestion := suggest_import(root, enough=_FEW):
+        _warn(f"{root}: {suggestion}")
+
+
+@cache
+def _warn(text: str) -> None:
+    _log.warning("%s", text)
+
+
+def suggest_import(root: Path, *, enough: int = _ENOUGH) -> str | None:
     """What to do with a folder that bmis does not read as it should as it is.
+
+    Args:
+        root: Folder of the data set, or of what it can be made of.
+        enough: How many masks are read to find out.
 
     Returns:
         What it holds, and the command that makes a data set of it. None where bmis reads the folder
@@ -27,43 +50,76 @@ def suggest_import(root: Path) -> str | None:
         >>> suggest_import(Path("polyps")) is None
         True
     """
-    out = f"{root.resolve().name}-imported"
-    command = f"`bmis import {quote(str(root))} {quote(out)}` makes a data set of it"
     try:
         layout = find_layout(root, on_error=lambda _: None)
     except DataError:
         layout = None
     if layout is not None and any(pair.masks for pair in layout.pairs):
         masks = [mask for pair in layout.pairs for mask in pair.masks]
-        reason = _reason(masks, _declared(root) or layout.classes)
-        return f"{reason}; {command}" if reason else None
+        declared = _declared(root)
+        ignore = layout.ignore if declared.ignore is None else declared.ignore
+        found = _survey(masks, enough)
+        if found is None:
+            return None
+        return _judge(root, found, declared.classes or layout.classes, ignore)
     try:
         name = recognise(read_tree(root))
     except DataError:
         return None
-    return f"holds {find_format(name).title}; {command}" if name else None
+    return f"holds {find_format(name).title}; {_command(root)}" if name else None
 
 
-def _declared(root: Path) -> tuple[str, ...]:
+def _command(root: Path, options: str = "") -> str:
+    out = f"{root.resolve().name}-imported"
+    return f"`bmis import {quote(str(root))} {quote(out)}{options}` makes a data set of it"
+
+
+def _declared(root: Path) -> Description:
     try:
-        return read_description(root).classes
+        return read_description(root)
     except DataError:
-        return ()
+        return Description()
 
 
-def _reason(masks: list[Path], classes: tuple[str, ...]) -> str | None:
-    """Why some of these masks do not mean what bmis takes them for."""
-    found, _ = survey_masks(masks[:: max(1, len(masks) // _ENOUGH)])
+def _survey(masks: list[Path], enough: int) -> MaskSet | None:
+    """Some masks; None if they cannot show how all are stored."""
+    found, _ = survey_masks(masks[:: max(1, len(masks) // enough)])
     if not found.per_mask:
         return None
-    numbers = found.values[0] == 0 and found.values[-1] < MAX_CLASSES and not found.object_ids
-    if numbers and len(masks) > _ENOUGH:  # a class may be missing in these masks alone
+    numbers = found.values[-1] < MAX_CLASSES and not found.object_ids
+    if numbers and len(masks) > enough:
+        if found.values[0] == 0:  # a class may be missing in these masks alone
+            return None
+        found, _ = survey_masks(masks)  # all of them show whether there is no background at all
+    return found
+
+
+def _judge(root: Path, masks: MaskSet, classes: tuple[str, ...], ignore: int | None) -> str | None:
+    """Why some of these masks do not mean what bmis takes them for, and the command that helps."""
+    as_it_is = _is_read(masks, len(classes), ignore)
+    if as_it_is and ignore is not None:
         return None
     try:
-        note = choose_rule(found, ImportOptions(classes=classes)).note
+        note = choose_rule(masks, ImportOptions(classes=classes)).note
     except DataError as error:
+        if masks.object_ids:
+            objects = _command(root, " --instances foreground")
+            return f"{error}; {objects} with all objects as foreground"
         return str(error)
-    black_and_white = set(found.values) <= {0, 255} and not found.coloured
-    if not found.alpha and (note is None or black_and_white):  # bmis reads these by itself
-        return found.read(next(iter(found.per_mask))).note
-    return note
+    if not masks.alpha and (note is None or as_it_is):
+        note = masks.read(next(iter(masks.per_mask))).note
+    elif masks.values[0] and not masks.coloured and not masks.lossy:
+        note = f"no mask holds 0, the background: {note}"
+    return f"{note}; {_command(root)}" if note else None
+
+
+def _is_read(masks: MaskSet, declared: int, ignore: int | None) -> bool:
+    """Whether bmis reads these by itself: black and white, two other values, or some ignored."""
+    if masks.coloured or masks.alpha:
+        return False
+    try:
+        coding = find_coding(masks.per_mask.items(), declared, ignore)
+    except DataError:
+        return False
+    plain = coding.num_classes == 2 or ignore is not None
+    return plain and all(map(coding.allows, masks.per_mask.values()))

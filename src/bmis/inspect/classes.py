@@ -1,12 +1,13 @@
 """The classes that the masks of a data set agree on, and how common each of them is."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bmis.data.labels import class_names, legal, wrong_values
-from bmis.data.scan import agree_on_count
+from bmis.data.labels import IGNORE, Coding, class_names
+from bmis.data.scan import agree_on_coding
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.inspect.survey import CaseInspection
@@ -34,37 +35,44 @@ class ClassCount:
 
 
 def agree_on_classes(
-    inspections: Sequence[CaseInspection], declared: tuple[str, ...]
-) -> tuple[tuple[str, ...], list[DataError]]:
+    inspections: Sequence[CaseInspection], declared: tuple[str, ...], ignore: int | None = None
+) -> tuple[tuple[str, ...], Coding, list[DataError]]:
     """Find the names of the classes, and the masks whose values do not fit them.
 
     If no names are declared, the masks that can be right decide and the others are wrong. The
-    ``merged_values`` of cases with wrong masks are cleared, so that they are not counted.
+    ``merged_values`` become numbers of classes without ignored pixels. Those of cases with wrong
+    masks are cleared, so that they are not counted.
 
     Args:
         inspections: All cases of the data set.
         declared: Names of the classes, background first; empty if none are declared.
+        ignore: The value to ignore if one is declared.
 
     Returns:
-        Names of the classes, and one error for each wrong mask or for the set as a whole.
+        Names of the classes, what the values mean, and one error for each wrong mask or for the
+        set as a whole.
 
     Example:
         >>> from bmis import open_dataset
         >>> from bmis.inspect.survey import survey
         >>> agree_on_classes(survey(open_dataset("polyps").cases), declared=())
-        (('background', 'foreground'), [])
+        (('background', 'foreground'), Coding(num_classes=2, pair=(), ignore=None), [])
     """
     masks = [(path, tuple(v)) for found in inspections for path, v in found.mask_values.items()]
-    if declared:
-        names, count = declared, len(declared)
-        wrong = [wrong_values(path, v, count) for path, v in masks if not legal(v, count)]
-    else:
-        count, wrong = agree_on_count(masks)
-        names = class_names(count)
+    coding, wrong = agree_on_coding(masks, len(declared), ignore)
     for found in inspections:
-        if not all(legal(values, count) for values in found.mask_values.values()):
-            found.merged_values = {}  # what has no class cannot be counted
-    return names, wrong
+        legal = all(coding.allows(values) for values in found.mask_values.values())
+        # what has no class cannot be counted
+        found.merged_values = _by_class(found.merged_values, coding) if legal else {}
+    return declared or class_names(coding.num_classes), coding, wrong
+
+
+def _by_class(values: Mapping[int, int], coding: Coding) -> dict[int, int]:
+    counts = Counter[int]()
+    for value, count in values.items():
+        counts[coding.class_of(value)] += count
+    del counts[IGNORE]
+    return dict(counts)
 
 
 def class_counts(

@@ -64,6 +64,7 @@ class Inspection:
         sizes: Smallest, median and largest image by area, (height, width) in pixels.
         distinct_sizes: Number of different sizes.
         classes: How common each class is, in each split and in all.
+        masks: What is said of the values in the masks, a sentence each.
         fields_of_view: Number of images with a field of view, for ``evaluate``.
         duplicates: Pairs of equal and of similar images, those that cross a split first.
         problems: Everything that is wrong with the data set.
@@ -89,6 +90,7 @@ class Inspection:
     sizes: tuple[tuple[int, int], ...]
     distinct_sizes: int
     classes: tuple[ClassCount, ...]
+    masks: tuple[str, ...]
     fields_of_view: int
     duplicates: tuple[Duplicate, ...]
     problems: tuple[Problem, ...]
@@ -146,11 +148,11 @@ def inspect_dataset(
             raise
         raise DataError(f"{root}: {hint}") from error
     inspections = survey(found.cases)
-    names, wrong = agree_on_classes(inspections, found.description.classes)
+    declared = found.description
+    names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.ignore)
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     errors += [error for case in inspections for error in case.errors] + wrong
-    errors += map(DataError, split_problems(root, found.cases))
-    declared = found.description
+    errors += map(DataError, split_problems(root, found.cases, coding.ignore))
     sizes = sorted((k.size for k in inspections if k.size), key=math.prod)
     inspection = Inspection(
         root=root,
@@ -165,6 +167,7 @@ def inspect_dataset(
         sizes=tuple(sizes[at] for at in (0, len(sizes) // 2, -1) if sizes),
         distinct_sizes=len(set(sizes)),
         classes=class_counts(inspections, names),
+        masks=coding.notes,
         fields_of_view=sum(case.field_of_view is not None for case in found.cases),
         duplicates=find_duplicates(inspections),
         problems=tuple(map(Problem.from_error, errors)),
@@ -173,7 +176,15 @@ def inspect_dataset(
     )
     if folder is None:
         return inspection
-    dataset = Dataset(root, inspection.name, found.cases, names, inspection.channels)
+    dataset = Dataset(
+        root,
+        inspection.name,
+        found.cases,
+        names,
+        inspection.channels,
+        pair=coding.pair,
+        ignore=coding.ignore,
+    )
     return _write(folder, inspection, dataset, inspections)
 
 

@@ -16,6 +16,7 @@ from bmis.data.cases import Dataset, load_case
 from bmis.data.drawing import overlay
 from bmis.data.folder import find_cases
 from bmis.data.palette import palette
+from bmis.data.scan import scan_coding
 from bmis.errors import BmisError, DataError
 from bmis.records import Record
 from bmis.report.quantities import QUALITY
@@ -133,8 +134,19 @@ def _find_scenes(
     try:
         if not path or not Path(path).is_dir():
             raise DataError(f"{path or 'the data set'}: not on this machine")
-        cases = {case.id: case for case in find_cases(Path(path)).cases}
-        dataset = Dataset(Path(path), "", tuple(cases.values()), tuple(classes), channels=3)
+        found = find_cases(Path(path))
+        cases = {case.id: case for case in found.cases}
+        masks = [mask for case in found.cases for mask in case.masks]
+        coding = scan_coding(Path(path), masks, len(classes), found.description.ignore)
+        dataset = Dataset(
+            Path(path),
+            "",
+            found.cases,
+            tuple(classes),
+            channels=3,
+            pair=coding.pair,
+            ignore=coding.ignore,
+        )
     except (BmisError, OSError, TypeError, ValueError) as error:
         return {}, [f"The masks are drawn alone, since the images were not found: {error}."]
     scenes, notes = {}, []

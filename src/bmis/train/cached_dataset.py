@@ -16,6 +16,7 @@ from torch import Tensor
 from bmis.config import InputSpec
 from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.images import image_size
+from bmis.data.labels import IGNORE
 from bmis.data.on_error import raise_together
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError, one_line_about
@@ -35,6 +36,7 @@ class CachedDataset:
         device: Where ``crops`` and ``windows`` put what they return.
         shapes: Height and width of each case.
         uniform: Whether all shapes are ``spec.size``, which "native" alone does not promise.
+        ignores: Whether some labels are ``IGNORE``.
 
     Example:
         >>> from bmis import open_dataset
@@ -75,6 +77,7 @@ class CachedDataset:
         total = int(self._starts[-1])
         pixels, labels = _allocate(total, spec.channels, scratch)
         self._fill(cases, dataset, pixels, labels)
+        self.ignores = dataset.ignore is not None and int(labels.max()) == IGNORE
         self._pixels, self._labels = torch.from_numpy(pixels), torch.from_numpy(labels)
         if device.type == "cuda" and total * (spec.channels + 1) < _SHARE * _free(device):
             self._pixels, self._labels = self._pixels.to(device), self._labels.to(device)

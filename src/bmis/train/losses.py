@@ -1,21 +1,52 @@
-"""Training losses: (logits, labels) -> one number. A recipe names the one it uses."""
+"""Training losses: (logits, labels) -> one number. A recipe names the one it uses.
 
-from collections.abc import Callable, Mapping
+Each takes ``counted``, (N, H, W), 1.0 where a pixel counts and 0.0 where it is ignored; None if all
+of them count.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+from bmis.data.labels import IGNORE
+
 _TEMPERATURE = 2.0  # of the distillation loss
 
 
-def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
+class Loss(Protocol):
+    """A loss of logits (N, K, H, W) and labels (N, H, W).
+
+    Example:
+        >>> loss: Loss = LOSSES["ce_dice"]
+        >>> loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4)).shape
+        torch.Size([])
+    """
+
+    def __call__(
+        self, logits: Tensor, labels: Tensor, counted: Tensor | None = None, /
+    ) -> Tensor: ...
+
+
+def counted_pixels(labels: Tensor) -> Tensor:
+    """1.0 where labels (N, H, W) count in losses, 0.0 where they are ``IGNORE``.
+
+    Example:
+        >>> counted_pixels(torch.tensor([[[0, 1, 255]]]))
+        tensor([[[1., 1., 0.]]])
+    """
+    return (labels != IGNORE).float()
+
+
+def soft_dice(probabilities: Tensor, targets: Tensor, counted: Tensor | None = None) -> Tensor:
     """Soft Dice of every image and channel: (2 TP + 1) / (2 TP + FP + FN + 1).
 
     Args:
         probabilities: (N, K, H, W) in 0..1.
-        targets: (N, K, H, W), 0 or 1.
+        targets: (N, K, H, W), 0 or 1; 0 where a pixel does not count.
+        counted: The pixels that count.
 
     Returns:
         (N, K) in 0..1, 1 where both are empty.
@@ -24,6 +55,8 @@ def soft_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
         >>> soft_dice(torch.tensor([[[[0.5, 0.5]]]]), torch.tensor([[[[1.0, 0.0]]]]))
         tensor([[0.6667]])
     """
+    if counted is not None:
+        probabilities = probabilities * counted.unsqueeze(1)
     overlap = (probabilities * targets).sum((2, 3))
     total = probabilities.sum((2, 3)) + targets.sum((2, 3))  # = 2 TP + FP + FN
     return (2 * overlap + 1) / (total + 1)
@@ -42,12 +75,13 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     return (labels.unsqueeze(1) == classes).float()
 
 
-def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
+def ce_dice(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Tensor:
     """Cross-entropy plus one minus the soft Dice of the foreground classes, per image.
 
     Args:
         logits: (N, K, H, W), K >= 2.
-        labels: (N, H, W), 0..K-1.
+        labels: (N, H, W), 0..K-1, and ``IGNORE`` where a pixel does not count.
+        counted: The pixels that count.
 
     Returns:
         0 or more, 0 where the network is sure of the labels.
@@ -60,16 +94,17 @@ def ce_dice(logits: Tensor, labels: Tensor) -> Tensor:
     logits = logits.float()
     targets = one_hot(labels, logits.shape[1])
     log_probabilities = F.log_softmax(logits, dim=1)
-    dice = soft_dice(log_probabilities.exp()[:, 1:], targets[:, 1:])
-    return _cross_entropy(log_probabilities, targets) + 1 - dice.mean()
+    dice = soft_dice(log_probabilities.exp()[:, 1:], targets[:, 1:], counted)
+    return _cross_entropy(log_probabilities, targets, counted) + 1 - dice.mean()
 
 
-def paper_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def paper_loss(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Tensor:
     """The loss of the BMIS authors: cross-entropy of sigmoids taken for logits, minus soft Dice.
 
     Args:
         logits: (N, K, H, W), K >= 2; their sigmoid is what the authors' network gives.
-        labels: (N, H, W), 0..K-1.
+        labels: (N, H, W), 0..K-1, and ``IGNORE`` where a pixel does not count.
+        counted: The pixels that count.
 
     Returns:
         A number that may be below 0.
@@ -81,11 +116,11 @@ def paper_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     probabilities = logits.float().sigmoid()
     targets = one_hot(labels, logits.shape[1])
-    cross_entropy = _cross_entropy(F.log_softmax(probabilities, dim=1), targets)
-    return cross_entropy - soft_dice(probabilities, targets).mean()
+    cross_entropy = _cross_entropy(F.log_softmax(probabilities, dim=1), targets, counted)
+    return cross_entropy - soft_dice(probabilities, targets, counted).mean()
 
 
-def distillation_loss(logits: Tensor, teacher: Tensor) -> Tensor:
+def distillation_loss(logits: Tensor, teacher: Tensor, counted: Tensor | None = None) -> Tensor:
     """How far logits are from a teacher's: Kullback-Leibler divergence, mean over pixels.
 
     Both are softened by a temperature first (G. Hinton et al., arXiv:1503.02531, section 2), so
@@ -94,6 +129,7 @@ def distillation_loss(logits: Tensor, teacher: Tensor) -> Tensor:
     Args:
         logits: (N, K, H, W), K >= 2.
         teacher: (N, K, H, W), the teacher's logits for the same images.
+        counted: The pixels that count.
 
     Returns:
         0 or more. It is multiplied by the temperature squared, so that its gradients are as large
@@ -106,12 +142,19 @@ def distillation_loss(logits: Tensor, teacher: Tensor) -> Tensor:
     """
     ours = F.log_softmax(logits.float() / _TEMPERATURE, dim=1)
     theirs = F.log_softmax(teacher.float() / _TEMPERATURE, dim=1)
-    return (theirs.exp() * (theirs - ours)).sum(1).mean() * _TEMPERATURE**2
+    return _mean((theirs.exp() * (theirs - ours)).sum(1), counted) * _TEMPERATURE**2
 
 
-def _cross_entropy(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+def _cross_entropy(log_probabilities: Tensor, targets: Tensor, counted: Tensor | None) -> Tensor:
     """Mean over pixels, from one-hot targets; from labels it is not deterministic on CUDA."""
-    return -(log_probabilities * targets).sum(1).mean()
+    return -_mean((log_probabilities * targets).sum(1), counted)
+
+
+def _mean(values: Tensor, counted: Tensor | None) -> Tensor:
+    """Mean over the pixels that count; 0 if none does."""
+    if counted is None:
+        return values.mean()
+    return (values * counted).sum() / counted.sum().clamp(min=1)
 
 
 LOSSES: Mapping[str, Loss] = {"ce_dice": ce_dice, "published": paper_loss}

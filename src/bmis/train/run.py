@@ -20,6 +20,7 @@ from bmis.errors import (
     TrainingInterrupted,
     is_out_of_memory,
 )
+from bmis.importing.suggest import warn_of_masks
 from bmis.models import build_model, initial_weights
 from bmis.models.plugins import check_given, load_plugins
 from bmis.system.files import output_folder, remove_if_empty
@@ -130,11 +131,12 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     )
     config = resolve_config(config)
     start = read_warm_start(config)
+    warn_of_masks(Path(config.data))
     dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
     if start:
         start.check_classes(dataset.classes)
     teacher = read_teacher(config, dataset)
-    warn_of_splits(dataset.root, dataset.cases)
+    warn_of_splits(dataset)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
     check_run_folder(run, config)

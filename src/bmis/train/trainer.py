@@ -9,13 +9,14 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from bmis.data.labels import IGNORE
 from bmis.errors import TrainingError
 from bmis.models import SegmentationModel, TrainingView
 from bmis.models.layers.cpu_gradients import prepare_for_cpu
 from bmis.train.augment import apply_parameters, draw_parameters
 from bmis.train.batches import draw_batches, mix_seed, normalise_batch
 from bmis.train.cached_dataset import CachedDataset
-from bmis.train.losses import LOSSES, distillation_loss
+from bmis.train.losses import LOSSES, counted_pixels, distillation_loss
 from bmis.train.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.train.recipes import Recipe
 from bmis.train.resume import Progress, reading, save_state
@@ -149,7 +150,8 @@ class Trainer:
         crops, labels = dataset.crops(batch, generator)
         parameters = draw_parameters(settings, len(crops), crops.shape[1], generator)
         pixels, labels = apply_parameters(crops.float() / 255, labels, parameters, settings)
-        loss = self._total_loss(pixels, labels, normalise_batch(pixels, dataset.spec))
+        counted = counted_pixels(labels) if dataset.ignores else None
+        loss = self._total_loss(pixels, labels, counted, normalise_batch(pixels, dataset.spec))
         self.fabric.backward(loss)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -160,16 +162,18 @@ class Trainer:
             self._average.update(self.model)
         return loss.detach()
 
-    def _total_loss(self, pixels: Tensor, labels: Tensor, inputs: Tensor) -> Tensor:
+    def _total_loss(
+        self, pixels: Tensor, labels: Tensor, counted: Tensor | None, inputs: Tensor
+    ) -> Tensor:
         """The loss of the logits, of the auxiliary heads and of the teacher's logits."""
         logits, *auxiliary = self._network(inputs)
-        loss = self._loss(logits, labels)
+        loss = self._loss(logits, labels, counted)
         for weight, other in zip(self.model.auxiliary_weights, auxiliary, strict=True):
-            loss = loss + weight * self._loss(other, labels)
+            loss = loss + weight * self._loss(other, labels, counted)
         if self._teacher:
             with self.fabric.autocast():
                 theirs = self._teacher(pixels)
-            loss = loss + distillation_loss(logits, theirs)
+            loss = loss + distillation_loss(logits, theirs, counted)
         return loss
 
     def _check(self, losses: Tensor) -> float:
@@ -206,7 +210,10 @@ class Trainer:
                 with self.fabric.autocast():
                     logits = model(normalise_batch(part.float() / 255, dataset.spec))
                     predicted.append(logits.argmax(1))
-            sums += score_image(torch.cat(predicted), labels, model.num_classes)
+            found = torch.cat(predicted)
+            if dataset.ignores:
+                found = found.masked_fill(labels == IGNORE, IGNORE)
+            sums += score_image(found, labels, model.num_classes)
         total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
         iou, dice, count = total.tolist()
         return {"val_iou": iou / max(count, 1), "val_dice": dice / max(count, 1)}

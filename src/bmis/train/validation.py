@@ -13,7 +13,8 @@ def score_image(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     foreground in either: it must not make an epoch that finds nothing look good.
 
     Args:
-        predicted: (W, h, w), the W windows that cover the image, values 0..K-1.
+        predicted: (W, h, w), the W windows that cover the image, values 0..K-1, or any other in
+            both where a pixel does not count.
         labels: (W, h, w), the reference mask in the same windows.
         num_classes: K, background included.
 
