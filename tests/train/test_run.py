@@ -3,6 +3,7 @@
 import json
 from importlib.metadata import version
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -173,3 +174,13 @@ def test_groups_that_splits_divide_are_warned_of(dataset, tmp_path, caplog):
     table.write_text("\n".join([f"{rows[0]},group", *(f"{row},one" for row in rows[1:])]))
     train_model(config(dataset, epochs=1), out=tmp_path / "run")
     assert "1 group divided between splits, such as 'one'" in caplog.text
+    assert "1 groups are divided between splits, such as 'one'" in caplog.text
+
+
+def test_masks_that_an_import_would_read_better_are_warned_of(tmp_path, caplog):
+    root = write_dataset(tmp_path / "d", classes=3)
+    for path in (root / "masks").iterdir():
+        Image.fromarray(np.array(Image.open(path)) + np.uint8(1)).save(path)
+    train_model(config(root, epochs=1), out=tmp_path / "run")
+    (said,) = (message for message in caplog.messages if "bmis import" in message)
+    assert said.startswith(f"{root}: no mask holds 0, the background: values 1 2 3 are classes")
