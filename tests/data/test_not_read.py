@@ -108,7 +108,7 @@ def test_predict_says_it_and_masks_in_the_folder_are_no_images(root, tmp_path, c
     for _ in range(2):  # the second time there are masks
         assert main(command) == 0
         out, err = capsys.readouterr()
-        assert f"{images}: not read: {expected}; convert the files to PNG, name the folders" in err
+        assert f"{images}: not read: {expected}; convert the files to PNG and name the" in err
         assert "4 masks" in out
     assert main([*command, str(images / "old"), "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)

@@ -27,7 +27,7 @@ def add_options(parser: ArgumentParser) -> None:
     """
     add_json(parser)
     parser.add_argument("run", metavar="MODEL", help=MODEL)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files or folders")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or folders without those below")
     parser.add_argument("--out", required=True, help="folder for the masks and measurements.csv")
     parser.add_argument("--overlay", action="store_true", help="draw each mask on its image")
     parser.add_argument(
@@ -83,9 +83,9 @@ def run(args: Namespace) -> int:
 
 def _fix(found: "NotRead") -> str:
     """What to do so that these files are predicted too."""
-    name = "name the folders too" if found.folders else ""
     convert = "convert the files to PNG" if found.files else ""
-    return ", ".join(filter(None, (convert, name)))
+    name = "name the folders too" if found.folders else ""
+    return " and ".join(filter(None, (convert, name)))
 
 
 def _plain(done: "Prediction", not_read: "dict[str, NotRead]") -> dict[str, Any]:
