@@ -117,6 +117,13 @@ def test_two_images_of_one_id(tmp_path):
         (lambda root: root.write_text("x"), "is a file, not a folder"),
         (lambda root: root.mkdir(), r"holds no images \(.*\); it needs images/ and masks/"),
         (lambda root: save(root / "a.png", picture(0)), "1 image but no masks; put them into"),
+        (
+            lambda root: [
+                save(root / name, blob(1))
+                for name in ("images/a.png", "manual1/a.png", "mask/a_mask.png")
+            ],
+            r"holds manual1/, as DRIVE and HRF are published, where files called \*_mask are",
+        ),
         (lambda root: [(root / n).mkdir(parents=True) for n in ("images", "masks")], "no images"),
     ],
 )

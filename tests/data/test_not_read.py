@@ -26,6 +26,7 @@ def root(tmp_path):
         (root / "images" / name).write_bytes(b"x")
     for name in ("LICENSE", "README.md", "splits.csv.bak~"):
         (root / name).write_bytes(b"x")
+    save(root / "images" / ".cache" / "0.png", picture(0))
     for index in range(2):
         save(root / "images" / "old" / f"{index}.png", picture(index))
     return root
@@ -40,7 +41,7 @@ def test_what_is_used_or_has_an_error_of_its_own_is_not_counted(tmp_path):
     root = make_folder(tmp_path / "data", 3)
     save(root / "masks" / "stray.png", picture(0))
     save(root / "images" / "c00.bmp", picture(9))
-    (root / "fov").mkdir()
+    save(root / "fov" / "lost.png", picture(0))
     (root / "folds").mkdir()
     (root / "folds" / "fold1.csv").write_text("id,split\n")
     found = find_cases(root, on_error=lambda _: None)

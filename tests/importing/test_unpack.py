@@ -113,12 +113,16 @@ def test_three_stacks_are_three_groups(source):
     for name in ("b", "c"):
         stack(source / "images" / f"{name}.tif", greys(3))
         stack(source / "masks" / f"{name}.tif", shifted(3))
-    groups = [case.group for case in run(source).cases]
+    done = run(source)
+    groups = [case.group for case in done.cases]
+    assert done.notes[0].endswith("; the pages of a file are a group")
     assert groups == [f"images/{name}" for name in "abc" for _ in range(3)]
 
 
-def test_two_stacks_are_no_groups_as_they_could_not_be_split(source):
-    assert {case.group for case in run(source).cases} == {None}
+def test_one_stack_is_no_group_as_it_could_not_be_split(source):
+    done = run(source)
+    assert {case.group for case in done.cases} == {None}
+    assert done.notes[0].endswith("scores of neighbouring pages come out too good")
 
 
 @pytest.mark.parametrize("pages", [1, 2, 4])
@@ -240,10 +244,12 @@ def test_broken_base64_is_as_no_image(tmp_path, capsys):
 
 
 def test_two_files_for_one_image_inside(tmp_path):
-    for name in ("a", "b"):
-        write(tmp_path / "in" / f"{name}.json", inside(folder=tmp_path / "other"))
+    for seed, name in enumerate("ab"):
+        content = save(tmp_path / "of.png", picture(seed, SIZE)).read_bytes()
+        write(tmp_path / "in" / f"{name}.json", inside(content=content))
     done = run(tmp_path / "in")
     assert len(done.cases) == 1
+    np.testing.assert_array_equal(read_image(done.out / "images/lost.png").pixels, picture(0, SIZE))
     assert "b.json: a second file for lost.png" in done.failed[0]
 
 

@@ -27,7 +27,9 @@ def add_options(parser: ArgumentParser) -> None:
     """
     add_json(parser)
     parser.add_argument("run", metavar="MODEL", help=MODEL)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="image files, or folders without those below")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="image files, or folders without those below"
+    )
     parser.add_argument("--out", required=True, help="folder for the masks and measurements.csv")
     parser.add_argument("--overlay", action="store_true", help="draw each mask on its image")
     parser.add_argument(

@@ -19,6 +19,7 @@ from bmis.errors import DataError
 from bmis.wording import counted
 
 _FIELDS_OF_VIEW = "fov"
+_VESSELS = ("1st_manual", "manual1")  # of DRIVE and HRF, whose *_mask files are fields of view
 
 
 def find_layout(root: Path, *, on_error: OnError = raise_error) -> Layout:
@@ -53,6 +54,11 @@ def find_layout(root: Path, *, on_error: OnError = raise_error) -> Layout:
 def _by_suffix(root: Path) -> Layout:
     """Images and masks mixed, anywhere below the root; only the masks have a suffix."""
     files = image_files(root, recursive=True)
+    if vessels := next((file for file in files if file.parent.name in _VESSELS), None):
+        raise DataError(
+            f"{root}: holds {vessels.parent.name}/, as DRIVE and HRF are published, where files "
+            "called *_mask are fields of view; `bmis import` makes a data set of it"
+        )
     masks = [file for file in files if is_mask_name(file)]
     images = [file for file in files if not is_mask_name(file)]
     if images and not masks:

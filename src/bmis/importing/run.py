@@ -117,12 +117,12 @@ def _import(view: Unpacked, out: Path, options: ImportOptions) -> Imported:
             raise failed[0] if not more else DataError(f"{failed[0]}{more}")
         folds = read_folds(tree, {case.id for case in cases})
         used = {*found.used, *folds.used, *(one for item in found.items for one in _files_of(item))}
-        cases = view.restore(cases)
+        cases, unpacking = view.restore(cases), view.notes(cases)
         proposed = (
             {} if any(case.group for case in cases) else propose_groups([c.id for c in cases])
         )
         cases = _with_groups(cases, proposed) if options.groups else cases
-        cases, notes = _with_validation(cases, (*view.notes, *found.notes))
+        cases, notes = _with_validation(cases, (*unpacking, *found.notes))
         done = Imported(
             out,
             view.source,

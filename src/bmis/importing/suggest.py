@@ -61,7 +61,7 @@ def suggest_import(root: Path, *, enough: int = _ENOUGH) -> str | None:
         found = _survey(masks, enough)
         if found is None:
             return None
-        return _judge(root, found, declared.classes or layout.classes, ignore)
+        return _reason(root, found, declared.classes or layout.classes, ignore)
     try:
         name = recognise(read_tree(root))
     except DataError:
@@ -94,7 +94,7 @@ def _survey(masks: list[Path], enough: int) -> MaskSet | None:
     return found
 
 
-def _judge(root: Path, masks: MaskSet, classes: tuple[str, ...], ignore: int | None) -> str | None:
+def _reason(root: Path, masks: MaskSet, classes: tuple[str, ...], ignore: int | None) -> str | None:
     """Why some of these masks do not mean what bmis takes them for, and the command that helps."""
     as_it_is = _is_read(masks, len(classes), ignore)
     if as_it_is and ignore is not None:

@@ -66,8 +66,12 @@ class Unpacked:
 
     def restore(self, cases: Sequence[ImportedCase]) -> list[ImportedCase]:
         """The cases with their files named as the source names them; a stack becomes a group."""
-        units = {self.stacks.get(case.image, case.image) for case in cases}
-        return [self._restored(case, grouped=len(units) >= len(SPLITS)) for case in cases]
+        grouped = self._enough(cases)
+        return [self._restored(case, grouped=grouped) for case in cases]
+
+    def _enough(self, cases: Sequence[ImportedCase]) -> bool:
+        """Whether each split can have a stack of its own."""
+        return len({self.stacks.get(case.image, case.image) for case in cases}) >= len(SPLITS)
 
     def _restored(self, case: ImportedCase, *, grouped: bool) -> ImportedCase:
         stack = self.stacks.get(case.image)
@@ -80,15 +84,25 @@ class Unpacked:
             group=case.group or group,
         )
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was decided about inner images."""
+    def notes(self, cases: Sequence[ImportedCase]) -> tuple[str, ...]:
+        """What was decided about inner images, of cases as they were before ``restore``."""
         notes = []
         if stacks := sorted({*self.stacks.values()}):
+<<<<<<< HEAD
             files = counted(len(stacks), "file")
             notes.append(
                 f"every page is an image of its own, in {files} such as {stacks[0]}; "
                 "the pages of a file are a group, if there are enough files for all splits"
+=======
+            splits = (
+                "the pages of a file are a group"
+                if self._enough(cases)
+                else "too few files to be groups, so scores of neighbouring pages come out too good"
+            )
+            notes.append(
+                f"every page is an image of its own, in {len(stacks)} files such as {stacks[0]}; "
+                f"{splits}"
+>>>>>>> issue21-a
             )
         if inner := len(self.origins) - len(self.stacks):
             notes.append(f"images that only files of LabelMe hold: {inner}")
