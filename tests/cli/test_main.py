@@ -354,13 +354,9 @@ def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
     argv = ["predict", run, tmp_path / "noise.png", "--out", tmp_path / "masks", "--json"]
     assert main([str(arg) for arg in argv]) == 0
     answer = json.loads(capsys.readouterr().out)
-<<<<<<< HEAD
-    assert set(answer) == {"written", "failed", "measurements", "not_read", "out_of_distribution"}
-=======
     assert set(answer) == {
         *("written", "failed", "not_read", "measurements", "out_of_distribution")
     }
->>>>>>> issue21-a
 
 
 @pytest.mark.slow

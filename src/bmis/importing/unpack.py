@@ -88,21 +88,14 @@ class Unpacked:
         """What was decided about inner images, of cases as they were before ``restore``."""
         notes = []
         if stacks := sorted({*self.stacks.values()}):
-<<<<<<< HEAD
             files = counted(len(stacks), "file")
-            notes.append(
-                f"every page is an image of its own, in {files} such as {stacks[0]}; "
-                "the pages of a file are a group, if there are enough files for all splits"
-=======
             splits = (
                 "the pages of a file are a group"
                 if self._enough(cases)
                 else "too few files to be groups, so scores of neighbouring pages come out too good"
             )
             notes.append(
-                f"every page is an image of its own, in {len(stacks)} files such as {stacks[0]}; "
-                f"{splits}"
->>>>>>> issue21-a
+                f"every page is an image of its own, in {files} such as {stacks[0]}; {splits}"
             )
         if inner := len(self.origins) - len(self.stacks):
             notes.append(f"images that only files of LabelMe hold: {inner}")
