@@ -58,10 +58,12 @@ def agree_on_classes(
         (('background', 'foreground'), Coding(num_classes=2, pair=(), ignore=None), [])
     """
     coding, error = _coding_from_values(inspections, len(declared), ignore)
+    every = [values for found in inspections for values in found.mask_values.values()]
+    expected = coding if declared or any(map(coding.allows, every)) else None
     wrong = []
     for found in inspections:
         illegal = [(p, tuple(v)) for p, v in found.mask_values.items() if not coding.allows(v)]
-        wrong += [wrong_values(path, values, coding) for path, values in illegal]
+        wrong += [wrong_values(path, values, expected) for path, values in illegal]
         # what has no class cannot be counted
         found.merged_values = {} if illegal else _by_class(found.merged_values, coding)
     names = declared or class_names(coding.num_classes)
