@@ -38,7 +38,7 @@ def test_no_legal_mask_at_all(make_case):
     inspections = survey([make_case("a", picture(0), odd)])
     names, _, errors = agree_on_classes(inspections, ())
     assert names == ("background", "foreground")
-    assert "mask values 0 99 200" in str(errors[0])
+    assert "mask values 0 99 200, expected 0/1, 0/255 or 0..K-1; number" in str(errors[0])
 
 
 def test_shares_are_means_over_images_per_split(make_case):

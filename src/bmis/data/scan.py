@@ -107,7 +107,9 @@ def agree_on_coding(
         (2, ['b.png: mask values 0 90 91, '])
     """
     coding, error = _coding_of_most(found, declared, ignore)
-    wrong = [wrong_values(path, v, coding) for path, v in found if not coding.allows(v)]
+    legal = [coding.allows(values) for _, values in found]
+    expected = coding if declared or any(legal) else None  # or nothing is known of the classes
+    wrong = [wrong_values(*mask, expected) for mask, ok in zip(found, legal, strict=True) if not ok]
     return coding, wrong or ([] if error is None else [error])
 
 
