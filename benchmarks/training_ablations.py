@@ -89,7 +89,7 @@ def train(data: Path, variant: str, seed: int, runs: Path) -> Path:
         teacher = folder / f"{model}-seed0"
         train_model(replace(config, model=model, epochs=epochs, seed=0), out=teacher)
         config = replace(config, teacher=str(teacher))
-    run = folder / f"{re.sub('[ ,]+', '-', variant)}-seed{seed}"
+    run = folder / f"{re.sub('[ ,/]+', '-', variant)}-seed{seed}"
     return train_model(config, out=run).run
 
 
