@@ -187,7 +187,7 @@ def test_nothing_is_left_where_the_folder_cannot_be_written(source, tmp_path, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(unpack, "_write_page", fail)
-    with pytest.raises(DataError, match=r"cannot be written \(No space"):
+    with pytest.raises(DataError, match=r"test_[^/]*: cannot be written \(No space"):
         run(source)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
@@ -243,6 +243,30 @@ def test_broken_base64_is_as_no_image(tmp_path, capsys):
     assert "but there is no such file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["x\0.png", "x" * 300 + ".png", ".."])
+def test_a_name_that_no_file_can_have_is_as_no_image(tmp_path, name):
+    images(tmp_path / "in", "a.png")
+    write(tmp_path / "in" / "a.json", labelme("a.png"))
+    write(tmp_path / "in" / "b.json", inside(name, folder=tmp_path / "other"))
+    done = run(tmp_path / "in")
+    assert [case.id for case in done.cases] == ["a"]
+    (line,) = done.failed
+    assert line.startswith(f"{tmp_path}/in/b.json: imagePath names ")
+
+
+def test_nothing_is_written_into_the_source(tmp_path):
+    """An image may claim a place below a file, or that of one whose name differs in capitals."""
+    images(tmp_path / "in", "a.png")
+    write(tmp_path / "in" / "a.json", labelme("a.png"))
+    write(tmp_path / "in" / "b.json", inside("a.json/b.png", folder=tmp_path / "other"))
+    write(tmp_path / "in" / "c.json", inside("A.PNG", folder=tmp_path / "other"))
+    before = {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    done = run(tmp_path / "in")
+    assert done.failed == ()
+    assert len(done.cases) == 3
+    assert {path: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
+
+
 def test_two_files_for_one_image_inside(tmp_path):
     for seed, name in enumerate("ab"):
         content = save(tmp_path / "of.png", picture(seed, SIZE)).read_bytes()
@@ -261,3 +285,10 @@ def test_the_report_says_it_too(source, tmp_path, capsys):
     report = json.loads((tmp_path / "out" / "import.json").read_text())
     assert report["source"] == str(source)
     assert ".tmp" not in json.dumps(report)
+
+
+def test_paths_may_be_relative_and_the_folder_above_may_be_new(source, tmp_path, monkeypatch):
+    write(source / "dataset.yaml", "classes: [background, lesion]")
+    monkeypatch.chdir(tmp_path)
+    assert import_dataset("in", "new/out").classes == ("background", "lesion")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]

@@ -90,9 +90,10 @@ def embedded_image(tree: Tree, path: Path) -> tuple[str, bytes] | None:
     plain = file.imagePath.replace("\\", "/")
     home = PurePosixPath(tree.relative(path)).parent
     place = PurePosixPath(normpath(home / plain))
-    if ".." in place.parts or place.is_absolute() or not place.name:
+    below_a_file = any(tree.at(folder.as_posix()) for folder in place.parents)
+    if ".." in place.parts or place.is_absolute() or not place.name or below_a_file:
         place = home / PurePosixPath(plain).name
-    return place.as_posix(), content
+    return None if place.name in ("", "..") else (place.as_posix(), content)
 
 
 def _is_there(tree: Tree, name: str, beside: Path) -> bool:

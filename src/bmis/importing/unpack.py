@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from errno import EINVAL, ENAMETOOLONG
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -32,6 +33,7 @@ from bmis.wording import counted
 
 _OF_PAGES = (".tif", ".tiff", ".gif", ".webp")
 _MOST = 10_000  # pages of a file
+_NO_NAME = (ENAMETOOLONG, EINVAL)
 
 
 @dataclass
@@ -120,19 +122,23 @@ def unpacked(tree: Tree, folder: Path) -> Iterator[Unpacked]:
         ...     view.tree.root.name, view.origins
         ('polyps', {})
     """
-    stacks, inner = _stacks(tree), _embedded(tree)
+    stacks = _stacks(tree)
+    inner = [path for path in tree.ending(".json") if embedded_image(tree, path)]
     view = Unpacked(tree, tree.root)
     if not stacks and not inner:
         yield view
         return
     try:
-        packed = {file for stack in stacks for file in stack.files}
-        files = [*_link(tree, output_folder(folder), packed), *_write_pages(view, folder, stacks)]
-        files += _write_embedded(view, folder, inner)
+        output_folder(folder.parent)
+        folder.mkdir()
+        files = [*_write_pages(view, folder, stacks), *_write_embedded(view, folder, inner)]
+        # the links come last, so that nothing is ever written through one into the source
+        files += _link(tree, folder, {file for stack in stacks for file in stack.files})
         view.tree = Tree(folder, tuple(sorted(files)), tree.links)
         yield view
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror or error})") from error
+        reason = error.strerror or error
+        raise DataError(f"{folder.parent}: cannot be written ({reason})") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -166,11 +172,6 @@ def _page(file: Path, page: int, pages: int) -> Path:
     name, suffix = without_mask_suffix(file.stem)
     digits = max(3, len(str(pages)))
     return file.with_name(f"{name}-{page + 1:0{digits}}{suffix}.png")
-
-
-def _embedded(tree: Tree) -> dict[Path, tuple[str, bytes]]:
-    found = ((path, embedded_image(tree, path)) for path in tree.ending(".json"))
-    return {path: inner for path, inner in found if inner}
 
 
 def _link(tree: Tree, folder: Path, left_out: Collection[Path]) -> list[Path]:
@@ -210,7 +211,8 @@ def _write_pages(view: Unpacked, folder: Path, stacks: Sequence[_Stack]) -> list
         return made
 
     pages = [(stack, page) for stack in stacks for page in range(stack.pages)]
-    written = track(each(write, pages), "unpacking pages", total=len(pages))
+    written = list(track(each(write, pages), "unpacking pages", total=len(pages)))
+    view.damaged.sort(key=str)
     return [path for made in written for path in made]
 
 
@@ -235,17 +237,22 @@ def _write_page(target: Path, page: DecodedImage, *, inverted: bool) -> Path:
     return target
 
 
-def _write_embedded(
-    view: Unpacked, folder: Path, inner: dict[Path, tuple[str, bytes]]
-) -> list[Path]:
+def _write_embedded(view: Unpacked, folder: Path, holders: Sequence[Path]) -> list[Path]:
     """Write the images of files of LabelMe; of two that have the same place the first counts."""
-    source, made = view.tree, []
-    for path, (place, content) in inner.items():
-        target = folder / place
-        if place in view.origins:
+    made = []
+    for path in holders:
+        found = embedded_image(view.tree, path)
+        if found is None or found[0] in view.origins:
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        view.origins[place] = f"{source.relative(path)} (imageData)"
+        place, content = found
+        target = folder / place
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in _NO_NAME:
+                raise
+            continue  # no file can have this name; the reader says that there is none
+        view.origins[place] = f"{view.tree.relative(path)} (imageData)"
         made.append(target)
     return made
