@@ -48,9 +48,9 @@ SQUASHED = "squashed to 224 x 224"
 EDGE = "bmis_edge"
 
 
-def _edge(**options: Any) -> Variant:
-    """A variant of ``bmis_edge``, whose parts are options."""
-    changes = {"model": "bmis_edge", "size": (224, 224), "epochs": 20, "options": options}
+def _edge(model: str = EDGE, **options: Any) -> Variant:
+    """A variant of ``bmis_edge``, whose parts are options, or another network trained as it is."""
+    changes = {"model": model, "size": (224, 224), "epochs": 20, "options": options}
     return Variant(EDGE, changes=changes)
 
 
@@ -67,6 +67,8 @@ VARIANTS = {
     ),  # as many passes: 7 crops each
     "crops at native scale": Variant(SQUASHED, changes={**_VESSELS, "resize": "native"}),
     EDGE: _edge(),
+    "`bmis_edge_s`": _edge("bmis_edge_s"),
+    "`bmis` for as long": _edge("bmis"),
     "untrained trunk": _edge(weights="none"),
     "cut after stage 4": _edge(stages=4),
     "32 channels": _edge(width=32),
@@ -89,7 +91,7 @@ def train(data: Path, variant: str, seed: int, runs: Path) -> Path:
         teacher = folder / f"{model}-seed0"
         train_model(replace(config, model=model, epochs=epochs, seed=0), out=teacher)
         config = replace(config, teacher=str(teacher))
-    run = folder / f"{re.sub('[ ,/]+', '-', variant)}-seed{seed}"
+    run = folder / f"{re.sub('[ ,/`]+', '-', variant)}-seed{seed}"
     return train_model(config, out=run).run
 
 
