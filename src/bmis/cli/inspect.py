@@ -81,6 +81,7 @@ def render(inspection: "Inspection") -> str:
         parts.append(_NO_PROBLEMS)
     if inspection.suggestion:
         parts.append(inspection.suggestion)
+    parts += inspection.mirrored
     return "\n\n".join(parts)
 
 

@@ -17,6 +17,7 @@ from bmis.importing.suggest import suggest_import
 from bmis.inspect.classes import ClassCount, agree_on_classes, class_counts
 from bmis.inspect.contact_sheet import write_contact_sheet
 from bmis.inspect.duplicates import Duplicate, find_duplicates
+from bmis.inspect.mirrored import mirrored_classes
 from bmis.inspect.survey import CaseInspection, survey
 from bmis.system.files import output_folder, write_json
 
@@ -70,6 +71,7 @@ class Inspection:
         problems: Everything that is wrong with the data set.
         not_read: Files of other kinds in the folder, and folders that are not looked into.
         suggestion: The command of ``bmis import`` that helps, with the reason, where one does.
+        mirrored: A sentence for each two classes that flips of left with right would confuse.
         contact_sheet: File of the contact sheet, if one was written.
 
     Example:
@@ -96,6 +98,7 @@ class Inspection:
     problems: tuple[Problem, ...]
     not_read: NotRead = field(default_factory=NotRead)
     suggestion: str | None = None
+    mirrored: tuple[str, ...] = ()
     contact_sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,6 +176,7 @@ def inspect_dataset(
         problems=tuple(map(Problem.from_error, errors)),
         not_read=found.not_read,
         suggestion=suggest_import(root),
+        mirrored=mirrored_classes(inspections, names, coding),
     )
     if folder is None:
         return inspection

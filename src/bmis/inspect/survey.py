@@ -17,6 +17,8 @@ from bmis.inspect.similarity import thumbnail
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 
+_MOST_CLASSES = 12  # values of a mask whose places are looked at
+
 
 @dataclass(eq=False)
 class CaseInspection:
@@ -30,6 +32,7 @@ class CaseInspection:
         pixels_hash: Hash of the pixels; equal for equal images.
         mask_values: For each mask that can be read, its values and how often they occur.
         merged_values: The same for all masks of the case merged; empty unless all of them fit.
+        columns: Mean column of the pixels of each raw value above 0, 0 (left) to 1 (right).
         labels_hash: Hash of the merged masks; equal for equal masks.
         errors: Everything that is wrong with the files of the case.
 
@@ -46,6 +49,7 @@ class CaseInspection:
     pixels_hash: bytes = b""
     mask_values: dict[Path, dict[int, int]] = field(default_factory=dict)
     merged_values: dict[int, int] = field(default_factory=dict)
+    columns: dict[int, float] = field(default_factory=dict)
     labels_hash: bytes = b""
     errors: list[DataError] = field(default_factory=list)
 
@@ -118,4 +122,14 @@ def _note_masks(found: CaseInspection) -> None:
             merged = raw.astype(np.uint16) if merged is None else np.maximum(merged, raw)
     if merged is not None and not found.errors:
         found.merged_values = value_counts(merged)
+        found.columns = _mean_columns(merged, list(found.merged_values))
         found.labels_hash = blake2b(merged.data, digest_size=16).digest()
+
+
+def _mean_columns(merged: NDArray[np.uint16], values: Sequence[int]) -> dict[int, float]:
+    """Where the pixels of each value above 0 lie; nothing for objects with numbers."""
+    if len(values) > _MOST_CLASSES:
+        return {}
+    places = (np.arange(merged.shape[1]) + 0.5) / merged.shape[1]
+    counts = {value: (merged == value).sum(0) for value in values if value}
+    return {value: float(count @ places / count.sum()) for value, count in counts.items()}

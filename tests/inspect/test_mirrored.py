@@ -1,0 +1,46 @@
+"""Classes that flips of left with right confuse."""
+
+import numpy as np
+import pytest
+
+from bmis import inspect_dataset
+from bmis.cli.inspect import render
+from helpers.folders import picture, save
+
+SAID = "'left' and 'right' mirror each other in 8 images: flips of left with right confuse them"
+
+
+def folder(root, *boxes, swapped=0):
+    """Eight images with a box for each class: (first column, columns, rows)."""
+    for index in range(8):
+        mask = np.zeros((24, 40), np.uint8)
+        for number, (start, wide, high) in enumerate(boxes, start=1):
+            mask[4 : 4 + high, start : start + wide] = number
+        if index < swapped:
+            mask = mask[:, ::-1]
+        save(root / "images" / f"c{index}.png", picture(index, (24, 40)))
+        save(root / "masks" / f"c{index}.png", mask)
+    names = ["rest", "left", "right", "middle"][: 1 + len(boxes)]
+    (root / "dataset.yaml").write_text(f"classes: [{', '.join(names)}]")
+    return root
+
+
+def test_left_and_right_are_named_with_the_option_that_keeps_them_apart(tmp_path):
+    found = inspect_dataset(folder(tmp_path, (4, 8, 8), (28, 8, 8), (19, 2, 8)))
+    assert found.mirrored == (f"{SAID}; train with --set 'augmentation.flip=[0,0.5]'",)
+    assert SAID in render(found)
+    assert "No problems found." in render(found)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "swapped"),
+    [
+        pytest.param([(4, 8, 8), (28, 8, 8)], 4, id="on either side"),
+        pytest.param([(4, 8, 8), (28, 4, 4)], 0, id="of other sizes"),
+        pytest.param([(0, 4, 8), (8, 4, 8)], 0, id="both on one side"),
+        pytest.param([(16, 4, 8), (20, 3, 8)], 0, id="too near"),
+        pytest.param([(28, 8, 8)], 0, id="one class"),
+    ],
+)
+def test_other_classes_are_not(tmp_path, boxes, swapped):
+    assert inspect_dataset(folder(tmp_path, *boxes, swapped=swapped)).mirrored == ()
