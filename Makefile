@@ -15,7 +15,7 @@ test: check  ## all that is checked: style, types, tests
 unit: $(VENV)/.dev  ## the fast tests alone
 	$(PYTEST) -m "not slow"
 
-coverage: $(VENV)/.dev  ## how much of the package the fast tests run, at least 95 % (half an hour)
+coverage: $(VENV)/.dev  ## how much of the package the fast tests run, at least 95 % (minutes)
 	$(PYTEST) -m "not slow" --cov=bmis --cov-report=term-missing --cov-fail-under=95
 
 check: $(VENV)/.dev  ## style and types
