@@ -21,8 +21,7 @@ from runtimes import Batch, phantoms, turns
 from bmis.errors import BmisError
 from bmis.export.onnx import serialised, to_onnx
 from bmis.export.openvino import to_openvino
-from bmis.models import find_method, list_models
-from bmis.models.registry import build_untrained
+from bmis.models import build_untrained, find_method, list_models
 from bmis.runtime.engines import OnnxRuntimeEngine, OpenVinoEngine
 from bmis.system.files import output_folder, write_json
 

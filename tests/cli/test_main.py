@@ -18,6 +18,7 @@ from bmis.config import TrainConfig
 from bmis.errors import ConfigError, TrainingInterrupted
 from bmis.export.settings import ExportOptions
 from bmis.records import Conditions
+from bmis.train.recipes import find_recipe
 from bmis.train.run import TrainResult
 from helpers.tiny import NETWORK, config, write_dataset
 
@@ -318,6 +319,29 @@ def test_train_passes_every_option_on(monkeypatch, tmp_path, capsys):
     assert main(["train", "d", "--fold", "folds/fold1.csv", "--json"]) == 0
     assert given[1][0] == TrainConfig("d", fold="folds/fold1.csv")
     assert json.loads(capsys.readouterr().out)["best_epoch"] == 2
+
+
+def test_the_recipe_that_is_shown_is_one_to_give(tmp_path, capsys):
+    argv = ["train", "--recipe", "fast", "--set", "augmentation.flip=[0,0.5]", "--patience", "3"]
+    assert main([*argv, "--batch-size", "2", "--show-recipe"]) == 0
+    (tmp_path / "mine.yaml").write_text(capsys.readouterr().out)
+    changes = {"augmentation.flip": [0, 0.5]}
+    shown = find_recipe("fast", changes, batch_size=2, patience=3)
+    assert find_recipe(str(tmp_path / "mine.yaml")) == shown
+    assert shown != find_recipe("fast")
+
+
+def test_changes_of_the_recipe_are_passed_on(monkeypatch):
+    given = []
+    monkeypatch.setattr("bmis.train.run.train_model", lambda config, out: given.append(config))
+    with pytest.raises(AttributeError, match="NoneType"):  # there is no result to print
+        main(["train", "d", "--set", "clip=0.5", "--set", "augmentation.flip=0"])
+    assert given == [TrainConfig("d", changes={"clip": 0.5, "augmentation.flip": 0})]
+
+
+def test_training_needs_a_folder(capsys):
+    assert main(["train"]) == 2
+    assert "name the dataset folder: bmis train DATA" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_reported_as_such(run, capsys):

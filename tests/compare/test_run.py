@@ -94,6 +94,7 @@ def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
     assert (costs["batch"], costs["alone"], costs["device"]) == (8, True, "cpu")
     assert record.model["options"]["widths"] == [4, 8, 12]
     assert record.model["family"] == "bmis"
+    assert record.model["weights"] == "none"
     assert record.environment["source"] == source_hash()
     assert record.environment["threads"] == torch.get_num_threads()
     recipe = dict(record.training["recipe"])

@@ -48,6 +48,21 @@ def test_other_forms_become_grey_or_rgb_as_pillow_sees_them(tmp_path, mode):
     np.testing.assert_array_equal(read_image(path).pixels.squeeze(), wanted)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_mask_that_only_its_transparency_shows_is_refused(tmp_path, mode):
+    alpha = np.zeros((6, 8), np.uint8)
+    alpha[2:4] = 255
+    picture = Pillow.new(mode[:-1], (8, 6), "white")
+    for shown in (alpha, 0 * alpha):
+        picture.putalpha(Pillow.fromarray(shown))
+        picture.save(tmp_path / "mask.png")
+        with pytest.raises(DataError, match=r"mask lies in the transparency .*`bmis import` reads"):
+            read_mask(tmp_path / "mask.png")
+    picture.putalpha(255)  # all of the image is foreground
+    picture.save(tmp_path / "mask.png")
+    assert (read_mask(tmp_path / "mask.png") == 255).all()
+
+
 def test_alpha_is_dropped_not_blended(tmp_path):
     clear = np.dstack([RGB, np.zeros((24, 32), np.uint8)])
     np.testing.assert_array_equal(read_image(save(tmp_path / "a.png", clear)).pixels, RGB)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmis.data.labels import Coding, class_names, find_coding, to_labels, value_counts
+from bmis.data.coding import Coding
+from bmis.data.labels import class_names, find_coding, to_labels, value_counts
 from bmis.errors import DataError
 
 FILE = Path("m.png")

@@ -1,5 +1,6 @@
 """Splits that cannot give honest scores are named."""
 
+import numpy as np
 import pytest
 
 from bmis.data.folder import open_dataset
@@ -22,7 +23,8 @@ def write(root, *, empty=(), groups=None):
 
 
 def problems(root):
-    return split_problems(root, open_dataset(root).cases)
+    dataset = open_dataset(root)
+    return split_problems(root, dataset.cases, dataset.coding)
 
 
 def test_one_image_with_foreground_in_each_split_is_enough(tmp_path):
@@ -40,6 +42,23 @@ def test_one_image_with_foreground_in_each_split_is_enough(tmp_path):
 def test_a_split_without_foreground_is_named(tmp_path, empty, message):
     (problem,) = problems(write(tmp_path / "data", empty=empty))
     assert message in problem
+
+
+def test_masks_that_cannot_be_read_may_show_foreground(tmp_path):
+    dataset = open_dataset(write(tmp_path / "data", empty=range(7)))
+    for index in (7, 8, 9):
+        (dataset.root / "masks" / f"c{index:02}.png").write_text("no picture")
+    (problem,) = split_problems(dataset.root, dataset.cases, dataset.coding)
+    assert "no foreground in split 'train'" in problem
+
+
+def test_the_lower_of_two_values_is_background_whatever_it_is(tmp_path):
+    root = write(tmp_path / "data")
+    for index in range(10):
+        shown = blob(index) // 255 * (index < 8)
+        save(root / "masks" / f"c{index:02}.png", shown + np.uint8(1))
+    (problem,) = problems(root)
+    assert "no foreground in split 'test'" in problem
 
 
 def test_a_divided_group_is_named(tmp_path):

@@ -44,3 +44,14 @@ def test_left_and_right_are_named_with_the_option_that_keeps_them_apart(tmp_path
 )
 def test_other_classes_are_not(tmp_path, boxes, swapped):
     assert inspect_dataset(folder(tmp_path, *boxes, swapped=swapped)).mirrored == ()
+
+
+def test_masks_of_wrong_values_stop_nothing(tmp_path):
+    root = folder(tmp_path, (4, 8, 8))
+    (root / "dataset.yaml").unlink()
+    for index in range(8):
+        save(root / "masks" / f"c{index}.png", np.full((24, 40), (0, 7)[index % 2], np.uint8))
+    save(root / "masks" / "c0.png", np.full((24, 40), 200, np.uint8))
+    found = inspect_dataset(root)
+    assert found.mirrored == ()
+    assert any("c0.png" in problem.path for problem in found.problems)

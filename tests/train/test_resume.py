@@ -123,6 +123,19 @@ def test_checkpoints_without_sessions_are_gone_on_from(dataset, tmp_path, recwar
     assert ",," not in second
 
 
+def test_checkpoints_whose_rates_have_no_factors_are_gone_on_from(dataset, tmp_path):
+    settings = config(dataset, epochs=2)
+    with interrupt_before(1), pytest.raises(TrainingInterrupted):
+        train_model(settings, out=tmp_path / "run")
+    last = tmp_path / "run" / "last.ckpt"
+    state = torch.load(last, weights_only=True)
+    groups = [group for one in state["optimizers"] for group in one["param_groups"]]
+    for group in groups:
+        del group["factor"]
+    torch.save(state, last)
+    assert train_model(settings, out=tmp_path / "run").epochs == 2
+
+
 def test_a_run_interrupted_in_its_first_epoch_starts_again(dataset, tmp_path):
     message = r"after epoch 0 of 2; .* no epoch was finished"
     with interrupt_before(0), pytest.raises(TrainingInterrupted, match=message):

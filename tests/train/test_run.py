@@ -41,6 +41,7 @@ def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
     assert info.provenance["best_epoch"] == done.best_epoch
     assert info.provenance["seed"] == 0
+    assert info.provenance["weights"] == "none"
     assert info.provenance["recipe"]["name"] == "default"
     assert info.provenance["recipe"]["batch_size"] == 2
     environment = json.loads((run / "environment.json").read_text())

@@ -23,6 +23,17 @@ def test_a_finished_run_is_not_trained_again(dataset, tmp_path, monkeypatch):
     assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
 
 
+def test_a_run_whose_settings_are_fewer_is_the_same_run(dataset, tmp_path):
+    train_model(config(dataset), out=tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    del settings["changes"], settings["patience"]  # as an earlier bmis wrote it
+    file.write_text(yaml.safe_dump(settings))
+    assert train_model(config(dataset), out=tmp_path / "run").resumed_after == 2
+    with pytest.raises(ConfigError, match="changes None, now"):
+        train_model(config(dataset, changes={"clip": 0}), out=tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -73,3 +84,5 @@ def test_the_default_folder_names_data_network_recipe_fold_and_seed(tmp_path):
     folder = default_run_folder(chosen, "My data: ISIC/2018")
     assert folder == Path("runs/My-data-ISIC-2018-bmis-paper-fold3-seed7")
     assert default_run_folder(config(tmp_path), "kvasir") == Path("runs/kvasir-bmis-default-seed0")
+    mine = config(tmp_path, recipe=str(tmp_path / "mine.yaml"))
+    assert default_run_folder(mine, "kvasir") == Path("runs/kvasir-bmis-mine-seed0")

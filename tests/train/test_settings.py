@@ -17,10 +17,23 @@ def test_recorded_settings_can_be_read_back_and_are_valid_from_any_folder(
 ):
     monkeypatch.chdir(dataset.parent)
     (dataset / "mine.csv").write_text((dataset / "splits.csv").read_text())
-    given = config("data", epochs=1, fold="data/mine.csv", seed=5, learning_rate=1e-3)
-    train_model(given, out="run")
+    (dataset / "mine.yaml").write_text("base: fast")
+    changes = {"augmentation.flip": [0, 0.5]}
+    given = config(
+        "data",
+        epochs=1,
+        fold="data/mine.csv",
+        seed=5,
+        learning_rate=1e-3,
+        recipe="data/mine.yaml",
+        changes=changes,
+    )
+    run = train_model(given, out="run").run
     recorded = TrainConfig.from_dict(yaml.safe_load((tmp_path / "run/config.yaml").read_text()))
-    assert recorded == replace(given, data=str(dataset), fold=str(dataset / "mine.csv"))
+    fold, recipe = str(dataset / "mine.csv"), str(dataset / "mine.yaml")
+    assert recorded == replace(given, data=str(dataset), fold=fold, recipe=recipe)
+    assert train_model(given, out=run).resumed_after == 1  # the same settings
+    assert read_checkpoint(run)[1].provenance["recipe"]["augmentation"]["flip"] == [0.0, 0.5]
     assert read_checkpoint(tmp_path / "run")[1].provenance["recipe"]["learning_rate"] == 1e-3
 
 

@@ -77,6 +77,14 @@ def test_the_rate_follows_the_schedule_step_by_step(dataset):
     assert rates == {row["learning_rate"]}
 
 
+def test_a_trunk_from_imagenet_has_its_share_of_the_rate(dataset):
+    model = build_model("bmis_edge", width=8)
+    trainer = make_trainer(model, recipe=replace(FAST, trunk_rate=0.25), epochs=1)
+    row = trainer.train_epoch(cache_split(dataset), lambda count: None)
+    groups = [g for optimizer in trainer.optimizers for g in optimizer.param_groups]
+    assert {g["lr"] for g in groups} == {row["learning_rate"], 0.25 * row["learning_rate"]}
+
+
 def test_the_gradient_is_clipped_to_its_norm(dataset, monkeypatch):
     norms = []
     clip = torch.nn.utils.clip_grad_norm_

@@ -10,9 +10,8 @@ from bmis.config.model import InputSize, Resize
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 
-# in a run folder
-MODEL_FILE = "model.safetensors"  # the weights of the best epoch
-SETTINGS_FILE = "config.yaml"  # what the training was asked to do
+# Two files of a run folder: the weights of the best epoch, and what the training was asked to do.
+MODEL_FILE, SETTINGS_FILE = "model.safetensors", "config.yaml"
 
 RecipeName = Annotated[
     str,
@@ -119,7 +118,6 @@ class TrainConfig(Settings):
             "--show-recipe."
         ),
     ] = field(default_factory=dict)
-
     plugins: Annotated[
         tuple[str, ...], Meta(description="Python files that register networks.")
     ] = ()

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.data.coding import IGNORE, Coding
 from bmis.data.images import Image, read_image, read_mask
-from bmis.data.labels import IGNORE, Coding, to_labels, wrong_size
+from bmis.data.labels import to_labels, wrong_size
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 

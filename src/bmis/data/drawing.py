@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from bmis.data.labels import IGNORE
+from bmis.data.coding import IGNORE
 from bmis.data.palette import palette
 from bmis.errors import DataError
 

@@ -135,15 +135,22 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
         (H, W) uint8, or uint16 if a value is above 255. Upright like its image.
 
     Raises:
-        DataError: The file cannot be read, is coloured, or holds fractions, negative or too large
-            values.
+        DataError: The file cannot be read, is coloured, holds fractions, negative or too large
+            values, or is of one colour with a transparency that varies.
 
     Example:
         >>> np.unique(read_mask(Path("polyps/masks/endoscopy_0001.png")))
         array([  0, 255], dtype=uint8)
     """
     path = Path(path)
-    array = _indices(decode(path))
+    decoded = decode(path)
+    alpha = decoded.mask_in_alpha
+    if alpha is not None and alpha.min() < 255:
+        raise DataError(
+            f"{path}: one colour alone, so the mask lies in the transparency (alpha); "
+            "`bmis import` reads it from there"
+        )
+    array = _indices(decoded)
     if array.ndim == 3:
         if (array != array[..., :1]).any():
             raise DataError(

@@ -5,16 +5,15 @@ K-1. One value more may stand for pixels that do not count.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.data.coding import IGNORE, Coding
 from bmis.errors import DataError
 
 MAX_CLASSES = 64
-IGNORE = 255  # the label of pixels that do not count
 
 
 def value_counts(raw: NDArray[np.uint8] | NDArray[np.uint16]) -> dict[int, int]:
@@ -28,73 +27,6 @@ def value_counts(raw: NDArray[np.uint8] | NDArray[np.uint16]) -> dict[int, int]:
     for start in range(0, raw.size, 2**20):  # bincount copies to int64: in pieces
         counts += np.bincount(raw.reshape(-1)[start : start + 2**20], minlength=len(counts))
     return {int(value): int(counts[value]) for value in np.flatnonzero(counts)}
-
-
-@dataclass(frozen=True)
-class Coding:
-    """How the masks of a data set store its classes.
-
-    Attributes:
-        num_classes: Number of classes, background included.
-        pair: The values of background and foreground where they are two others than 0/1 or 0/255,
-            such as (0, 128); else ().
-        ignore: Value of the pixels that count neither in losses nor in scores, where there is one.
-
-    Raises:
-        DataError: The value to ignore is that of a class.
-
-    Example:
-        >>> Coding(2, pair=(0, 128)).notes
-        ('masks hold 0 and 128: 128 is read as foreground',)
-    """
-
-    num_classes: int
-    pair: tuple[int, ...] = ()
-    ignore: int | None = None
-
-    def __post_init__(self) -> None:
-        taken = self.pair or range(self.num_classes)
-        if self.ignore in taken:
-            raise DataError(
-                f"dataset.yaml: ignore is {self.ignore}, the number of a class; the classes are "
-                f"{taken[0]} to {taken[-1]}, so choose a value outside of them"
-            )
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a user should know of the values, a sentence for each."""
-        notes = []
-        if self.pair:
-            low, high = self.pair
-            notes.append(f"masks hold {low} and {high}: {high} is read as foreground")
-        if self.ignore is not None:
-            notes.append(f"pixels of value {self.ignore} are ignored in losses and scores")
-        return tuple(notes)
-
-    def allows(self, values: Collection[int]) -> bool:
-        """Whether a mask may hold these raw values.
-
-        Example:
-            >>> Coding(2).allows([0, 255]), Coding(3).allows([0, 255])
-            (True, False)
-        """
-        left = set(values) - {self.ignore}
-        if self.pair:
-            return left <= set(self.pair)
-        return left <= set(range(self.num_classes)) or (self.num_classes == 2 and left <= {0, 255})
-
-    def class_of(self, value: int) -> int:
-        """The class of a raw value that is allowed, or ``IGNORE``.
-
-        Example:
-            >>> Coding(2, ignore=7).class_of(255), Coding(2, ignore=7).class_of(7)
-            (1, 255)
-        """
-        if value == self.ignore:
-            return IGNORE
-        if self.pair:
-            return self.pair.index(value)
-        return 1 if value == 255 else value
 
 
 def to_labels(
@@ -232,13 +164,20 @@ def class_names(num_classes: int) -> tuple[str, ...]:
     return ("background", *(f"class {index}" for index in range(1, num_classes)))
 
 
-def wrong_values(path: Path, values: tuple[int, ...], coding: Coding | None) -> DataError:
+def wrong_values(
+    path: Path,
+    values: tuple[int, ...],
+    coding: Coding | None,
+    *,
+    other: tuple[Path, tuple[int, ...]] | None = None,
+) -> DataError:
     """The error of a mask with values that are no class, with a hint that fits them.
 
     Args:
         path: File of the mask.
         values: All values of the mask, rising.
         coding: What is expected; None if it is not known yet.
+        other: File and values of a mask that is right and holds two values, if one is known.
 
     Example:
         >>> print(wrong_values(Path("a.png"), (0, 1, 255), Coding(2)))
@@ -250,7 +189,8 @@ def wrong_values(path: Path, values: tuple[int, ...], coding: Coding | None) -> 
     elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
         hint = "if 255 marks pixels that shall not count, write `ignore: 255` into dataset.yaml"
     elif len(values) <= 2 and coding is not None and coding.num_classes == 2:
-        hint = "use the same two values in all masks"
+        example = f"{other[0]} has {other[1][0]} and {other[1][1]}: " if other else ""
+        hint = f"{example}use the same two values in all masks"
     else:
         hint = f"number the classes 0, 1, 2 ... (at most {MAX_CLASSES})"
     return DataError(f"{path}: mask values {_short(values)}, expected {_expected(coding)}; {hint}")

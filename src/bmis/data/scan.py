@@ -10,9 +10,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.data.coding import Coding
 from bmis.data.formats.raster import read_header
 from bmis.data.images import read_image, read_mask
-from bmis.data.labels import MAX_CLASSES, Coding, find_coding, value_counts, wrong_values
+from bmis.data.labels import MAX_CLASSES, find_coding, value_counts, wrong_values
 from bmis.data.on_error import OnError, raise_error
 from bmis.errors import DataError
 from bmis.system.pipeline import each
@@ -45,10 +46,6 @@ def scan_coding(
             declared, masks that cannot be read are left out.
         on_error: Takes the error of every mask that cannot be read or whose values are no classes,
             where nothing is declared.
-
-    Args:
-        masks: Files of the masks.
-        on_error: Takes the error of every mask that cannot be read or whose values are no classes.
 
     Raises:
         DataError: The values of all masks together are no classes.
@@ -107,9 +104,10 @@ def agree_on_coding(
         (2, ['b.png: mask values 0 90 91, '])
     """
     coding, error = _coding_of_most(found, declared, ignore)
-    legal = [coding.allows(values) for _, values in found]
-    expected = coding if declared or any(legal) else None  # or nothing is known of the classes
-    wrong = [wrong_values(*mask, expected) for mask, ok in zip(found, legal, strict=True) if not ok]
+    legal = [mask for mask in found if coding.allows(mask[1])]
+    expected = coding if declared or legal else None  # or nothing is known of the classes
+    other = next((mask for mask in legal if len(mask[1]) == 2), None)
+    wrong = [wrong_values(*m, expected, other=other) for m in found if not coding.allows(m[1])]
     return coding, wrong or ([] if error is None else [error])
 
 

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from bmis.data.cases import Case, Dataset
-from bmis.data.scan import foreground_values
+from bmis.data.coding import IGNORE, Coding
+from bmis.data.scan import mask_values
 from bmis.data.splits import SPLITS
+from bmis.errors import DataError
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
@@ -19,7 +21,7 @@ _CONSEQUENCES = {
 }
 
 
-def split_problems(root: Path, cases: Sequence[Case], ignore: int | None = None) -> list[str]:
+def split_problems(root: Path, cases: Sequence[Case], coding: Coding) -> list[str]:
     """What makes scores of these splits misleading, a sentence for each.
 
     Masks are read up to the first of each split that shows foreground.
@@ -27,14 +29,15 @@ def split_problems(root: Path, cases: Sequence[Case], ignore: int | None = None)
     Args:
         root: Folder of the data set, for the messages.
         cases: All cases with their splits.
-        ignore: Value of pixels in masks that do not count, where there is one.
+        coding: What the values in the masks mean.
 
     Example:
         >>> from bmis import open_dataset
-        >>> split_problems(Path("polyps"), open_dataset("polyps").cases)
+        >>> dataset = open_dataset("polyps")
+        >>> split_problems(dataset.root, dataset.cases, dataset.coding)
         []
     """
-    return [*_divided_groups(root, cases), *_empty_splits(root, cases, ignore)]
+    return [*_divided_groups(root, cases), *_empty_splits(root, cases, coding)]
 
 
 def warn_of_splits(dataset: Dataset) -> None:
@@ -44,7 +47,7 @@ def warn_of_splits(dataset: Dataset) -> None:
         >>> from bmis import open_dataset
         >>> warn_of_splits(open_dataset("polyps"))
     """
-    for problem in split_problems(dataset.root, dataset.cases, dataset.ignore):
+    for problem in split_problems(dataset.root, dataset.cases, dataset.coding):
         _warn(problem)
 
 
@@ -68,13 +71,22 @@ def _divided_groups(root: Path, cases: Sequence[Case]) -> list[str]:
     ]
 
 
-def _empty_splits(root: Path, cases: Sequence[Case], ignore: int | None) -> list[str]:
+def _empty_splits(root: Path, cases: Sequence[Case], coding: Coding) -> list[str]:
     problems = []
     for split in SPLITS:
         chosen = [case for case in cases if case.split == split]
-        if chosen and not any(foreground_values(case.masks, ignore) for case in chosen):
+        if chosen and not any(_may_show(case, coding) for case in chosen):
             problems.append(
                 f"{root}: no foreground in split {split!r} ({counted(len(chosen), 'image')}), "
                 f"so {_CONSEQUENCES[split]}; make another split"
             )
     return problems
+
+
+def _may_show(case: Case, coding: Coding) -> bool:
+    """Whether a case shows foreground; true where its masks do not say, which has its own error."""
+    try:
+        values = {value for mask in case.masks for value in mask_values(mask)}
+    except DataError:
+        return True
+    return not coding.allows(values) or any(coding.class_of(v) not in (0, IGNORE) for v in values)

@@ -90,11 +90,9 @@ def read_alpha(path: Path) -> NDArray[np.uint8] | None:
         True
     """
     try:
-        decoded = decode(path)
+        return decode(path).mask_in_alpha
     except DataError:  # damaged: said when it is read
         return None
-    colour, alpha = decoded.array, decoded.alpha
-    return None if alpha is None or (colour != colour[:1, :1]).any() else alpha
 
 
 def decode_png(data: bytes) -> NDArray[Any]:

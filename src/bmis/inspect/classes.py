@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bmis.data.labels import IGNORE, Coding, class_names
+from bmis.data.coding import IGNORE, Coding
+from bmis.data.labels import class_names
 from bmis.data.scan import agree_on_coding
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError

@@ -155,7 +155,7 @@ def inspect_dataset(
     names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.ignore)
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     errors += [error for case in inspections for error in case.errors] + wrong
-    errors += map(DataError, split_problems(root, found.cases, coding.ignore))
+    errors += map(DataError, split_problems(root, found.cases, coding))
     sizes = sorted((k.size for k in inspections if k.size), key=math.prod)
     inspection = Inspection(
         root=root,

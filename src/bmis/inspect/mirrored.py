@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from bmis.data.labels import Coding
+from bmis.data.coding import Coding
 from bmis.inspect.survey import CaseInspection
 from bmis.wording import counted
 
@@ -35,10 +35,11 @@ def mirrored_classes(
         >>> said[:60]
         "'left' and 'right' mirror each other in 5 images: flips of l"
     """
-    cases = []
-    for found in inspections:
-        columns = {coding.class_of(value): at for value, at in found.columns.items()}
-        cases.append((columns, found.merged_values))
+    cases = [
+        ({coding.class_of(value): at for value, at in found.columns.items()}, found.merged_values)
+        for found in inspections
+        if found.merged_values  # of masks that fit
+    ]
     return tuple(
         f"{names[a]!r} and {names[b]!r} mirror each other in {counted(number, 'image')}: flips of "
         "left with right confuse them; train with --set 'augmentation.flip=[0,0.5]'"
@@ -49,7 +50,7 @@ def mirrored_classes(
 
 def _mirrored(a: int, b: int, cases: Sequence[tuple[dict[int, float], dict[int, int]]]) -> int:
     """In how many images two classes mirror each other; 0 if they do not as a rule."""
-    both = [(columns, sizes) for columns, sizes in cases if a in columns and b in columns and sizes]
+    both = [(columns, sizes) for columns, sizes in cases if a in columns and b in columns]
     sides = [_side(columns[a], columns[b], sizes[a] / sizes[b]) for columns, sizes in both]
     number = max(sides.count(1), sides.count(-1))
     return number if number >= max(_LEAST, _AGREE * len(sides)) else 0

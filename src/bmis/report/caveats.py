@@ -21,7 +21,7 @@ def warnings(results: Results) -> list[str]:
         >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")
         >>> results = read_results(write_record(Path("results"), failed).parent)
         >>> warnings(results)[0][:41]
-        '1 of 1 trial without a result: 1 failed. '
+        'Without a result: 1 of 1 trial (1 failed)'
     """
     found = [
         *_incomplete(results),
@@ -49,8 +49,8 @@ def _incomplete(results: Results) -> Iterator[str]:
         counts = ((failed, "failed"), (missing, "not run"))
         words = " and ".join(f"{count} {word}" for count, word in counts if count)
         yield (
-            f"{failed + missing} of {counted(len(results.trials), 'trial')} without a result: "
-            f"{words}. A method marked † lacks some of its trials: it takes no part in best and "
+            f"Without a result: {failed + missing} of {counted(len(results.trials), 'trial')} "
+            f"({words}). A method marked † lacks some of its trials: it takes no part in best and "
             "second best, and has no overall value."
         )
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from bmis.config import InputSpec
 from bmis.data.cases import Case, Dataset, load_case
+from bmis.data.coding import IGNORE
 from bmis.data.images import image_size
-from bmis.data.labels import IGNORE
 from bmis.data.on_error import raise_together
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError, one_line_about

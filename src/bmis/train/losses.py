@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bmis.data.labels import IGNORE
+from bmis.data.coding import IGNORE
 
 _TEMPERATURE = 2.0  # of the distillation loss
 

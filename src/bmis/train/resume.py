@@ -55,6 +55,10 @@ class Progress:
         Args:
             epochs: Epochs of the whole training.
             patience: Epochs without a better one after which a training ends; 0 for never.
+
+        Example:
+            >>> Progress(epoch=5, best_epoch=2).is_over(60, patience=3)
+            True
         """
         waited = self.epoch - self.best_epoch
         return self.epoch >= epochs or 0 < patience <= waited

@@ -9,7 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from bmis.data.labels import IGNORE
+from bmis.data.coding import IGNORE
 from bmis.errors import TrainingError
 from bmis.models import SegmentationModel, TrainingView
 from bmis.models.layers.cpu_gradients import prepare_for_cpu
@@ -141,7 +141,7 @@ class Trainer:
         rate = learning_rate(self.recipe, epoch, self.epochs)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
+                group["lr"] = rate * group.get("factor", 1.0)  # older checkpoints have none
         return rate
 
     def _step(self, dataset: CachedDataset, batch: Tensor, generator: torch.Generator) -> Tensor:

@@ -33,6 +33,12 @@ class DecodedImage:
     palette: NDArray[np.uint8] | None = None
     alpha: NDArray[np.uint8] | None = None
 
+    @property
+    def mask_in_alpha(self) -> NDArray[np.uint8] | None:
+        """The transparency where the colours are one alone, so that only it can show anything."""
+        one_colour = self.alpha is not None and (self.array == self.array[:1, :1]).all()
+        return self.alpha if one_colour else None
+
 
 def pixels_of(image: ImageFile) -> DecodedImage:
     """The values of a picture that Pillow has decoded.

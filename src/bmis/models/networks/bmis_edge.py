@@ -4,12 +4,12 @@ BMIS (``bmis``) is small but not fast: it works on wide maps at 1/4 of the image
 trunk that halves its maps early does most of the work, and it starts from ImageNet. The decoder
 brings every scale to one width and adds them up, coarse to fine, as a feature pyramid does
 (arXiv:1612.03144). The last map has one number for each pixel of a square and each class, which
-depth-to-space lays out (arXiv:1609.05158). No layer is a transposed convolution, so that every
-runtime takes the network.
+depth-to-space lays out (arXiv:1609.05158). There is no transposed convolution, which not every
+runtime takes.
 
 What comes from BMIS is an option: residual blocks of asymmetric dilated convolutions with
 efficient channel attention at the coarsest scale, and attention of every position there to pooled
-ones. ``docs/results`` says what each part brings.
+ones.
 """
 
 from collections.abc import Iterable
@@ -80,7 +80,7 @@ class BMISEdge(SegmentationModel):
             ``benchmarks/imagenet_weights.py``.
         width: Channels of the decoder.
         finest: The decoder ends at 1/4 or 1/2 of the image's size. 1/2 is for thin vessels and
-            small nuclei, and costs more than a third.
+            small nuclei, and needs nearly twice the multiplications.
         depthwise: Whether the decoder's convolutions are depthwise ones followed by 1x1.
         context: What is added at the coarsest scale: "dilated" (BMIS's residual blocks with ECA),
             "attention" (to pooled positions) or "none".
