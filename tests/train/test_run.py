@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bmis.data.folder import open_dataset
 from bmis.errors import BmisError, DataError
 from bmis.models.checkpoint import read_checkpoint
 from bmis.models.networks.bmis import BMIS
@@ -151,6 +152,19 @@ def test_images_that_cannot_be_used_leave_no_run_folder(tmp_path):
             train_model(config(data), out=tmp_path / run)
     assert not (tmp_path / "run").exists()
     assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"
+
+
+def test_bad_files_of_both_splits_are_named_at_once(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    splits = {case.split: case for case in open_dataset(data).cases}
+    (data / "dataset.yaml").write_text("classes: [rest, square]\nchannels: 3")
+    for split in ("train", "val"):
+        splits[split].image.write_text("no picture")
+    with pytest.raises(DataError) as caught:
+        train_model(config(data), out=tmp_path / "run")
+    said = str(caught.value)
+    assert "(and 1 more like it)\n2 problems; `bmis inspect" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_fold_made_by_bmis_trains(tmp_path):

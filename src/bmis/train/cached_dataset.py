@@ -17,7 +17,7 @@ from bmis.config import InputSpec
 from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.coding import IGNORE
 from bmis.data.images import image_size
-from bmis.data.on_error import raise_together
+from bmis.data.on_error import OnError, raise_together
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError, one_line_about
 from bmis.system.memory import free_memory
@@ -56,6 +56,7 @@ class CachedDataset:
         device: torch.device,
         *,
         scratch: Path,
+        on_error: OnError | None = None,
     ) -> None:
         """Read everything once.
 
@@ -65,6 +66,8 @@ class CachedDataset:
             spec: Size, channels and resize rule.
             device: Where the tensors go if they fit there.
             scratch: Folder for the mapped file, used only if they do not fit into memory.
+            on_error: Takes the error of every case that cannot be used; by default all are raised
+                together. After an error nothing else can be done with what was read.
 
         Raises:
             DataError: Some files cannot be used; see ``data.on_error.raise_together``.
@@ -76,7 +79,8 @@ class CachedDataset:
         self._starts = np.concatenate([[0], areas.cumsum()])
         total = int(self._starts[-1])
         pixels, labels = _allocate(total, spec.channels, scratch)
-        self._fill(cases, dataset, pixels, labels)
+        with raise_together(dataset.root) as collect:
+            self._fill(cases, dataset, pixels, labels, on_error or collect)
         self.ignores = dataset.ignore is not None and int(labels.max()) == IGNORE
         self._pixels, self._labels = torch.from_numpy(pixels), torch.from_numpy(labels)
         if device.type == "cuda" and total * (spec.channels + 1) < _SHARE * _free(device):
@@ -91,6 +95,7 @@ class CachedDataset:
         dataset: Dataset,
         pixels: np.ndarray,
         labels: np.ndarray,
+        on_error: OnError,
     ) -> None:
         """Read all cases into the two arrays, on several threads."""
 
@@ -106,10 +111,7 @@ class CachedDataset:
             labels[span] = fit_labels(mask, self.spec).reshape(-1)
             return None
 
-        with (
-            raise_together(dataset.root) as on_error,
-            ThreadPoolExecutor(usable_cores() + _WAITING) as pool,
-        ):
+        with ThreadPoolExecutor(usable_cores() + _WAITING) as pool:
             results = pool.map(read, range(len(cases)))
             for error in track(results, "reading images", total=len(cases)):
                 if error:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.cases import Case, Dataset
 from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
+from bmis.data.on_error import raise_together
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import (
     ConfigError,
@@ -148,11 +150,9 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if teacher:
         teacher.model.to(fabric.device)
     spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
-    with remove_if_empty(run):
-        cached = {
-            split: CachedDataset(chosen, dataset, spec, fabric.device, scratch=run)
-            for split, chosen in cases.items()
-        }
+    read = partial(CachedDataset, dataset=dataset, spec=spec, device=fabric.device, scratch=run)
+    with remove_if_empty(run), raise_together(dataset.root) as on_error:
+        cached = {split: read(chosen, on_error=on_error) for split, chosen in cases.items()}
     if fabric.is_global_zero:
         write_settings(run, config)
     session = _Session(config, dataset, fabric, cached, run, start, teacher)
