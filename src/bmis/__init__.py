@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.report.write import write_report as write_report
     from bmis.runtime.load import load_runtime as load_runtime
     from bmis.train.losses import ce_dice as ce_dice
+    from bmis.train.losses import counted_pixels as counted_pixels
     from bmis.train.losses import distillation_loss as distillation_loss
     from bmis.train.losses import paper_loss as paper_loss
     from bmis.train.losses import soft_dice as soft_dice
@@ -107,6 +108,7 @@ _HOMES = {
     "runtime.load": ("load_runtime",),
     "train.losses": (
         "ce_dice",
+        "counted_pixels",
         "distillation_loss",
         "paper_loss",
         "soft_dice",

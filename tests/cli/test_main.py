@@ -333,9 +333,13 @@ def test_the_recipe_that_is_shown_is_one_to_give(tmp_path, capsys):
 
 def test_changes_of_the_recipe_are_passed_on(monkeypatch):
     given = []
-    monkeypatch.setattr("bmis.train.run.train_model", lambda config, out: given.append(config))
-    with pytest.raises(AttributeError, match="NoneType"):  # there is no result to print
-        main(["train", "d", "--set", "clip=0.5", "--set", "augmentation.flip=0"])
+
+    def train_model(config, *, out):
+        given.append(config)
+        return TrainResult(Path("r"), 3, 2, 0.5, 0.75, 10.0, 6.0)
+
+    monkeypatch.setattr("bmis.train.run.train_model", train_model)
+    assert main(["train", "d", "--set", "clip=0.5", "--set", "augmentation.flip=0"]) == 0
     assert given == [TrainConfig("d", changes={"clip": 0.5, "augmentation.flip": 0})]
 
 

@@ -40,7 +40,7 @@ def test_lines_of_images_that_are_not_imported_are_left_out(source):
     assert (done.out / "folds" / "fold1.csv").read_text() == (
         "id,split\nc00,train\nc01,train\nc02,train\n"
     )
-    assert any("without 1 lines for images that are not imported" in note for note in done.notes)
+    assert any("without 1 line for images that are not imported" in note for note in done.notes)
 
 
 def test_folds_of_other_ids_are_not_carried_over_and_that_is_said(source):

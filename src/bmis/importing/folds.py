@@ -8,6 +8,7 @@ from bmis.data.tables import Row, read_table
 from bmis.errors import DataError
 from bmis.importing.tree import Tree
 from bmis.system.files import to_csv, write_text
+from bmis.wording import counted
 
 _FOLDER = "folds"
 
@@ -73,7 +74,9 @@ def read_folds(tree: Tree, ids: Collection[str]) -> Folds:
         lost += len(table) - len(rows[file.name])
     notes = []
     if rows:
-        without = f", without {lost} lines for images that are not imported" if lost else ""
+        without = (
+            f", without {counted(lost, 'line')} for images that are not imported" if lost else ""
+        )
         notes.append(f"files of folds/ that are carried over: {len(rows)}{without}")
     if unfit:
         more = f" and {len(unfit) - 1} more" if len(unfit) > 1 else ""

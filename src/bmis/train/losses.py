@@ -46,7 +46,8 @@ def soft_dice(probabilities: Tensor, targets: Tensor, counted: Tensor | None = N
     Args:
         probabilities: (N, K, H, W) in 0..1.
         targets: (N, K, H, W), 0 or 1; 0 where a pixel does not count.
-        counted: The pixels that count.
+        counted: The pixels that count, see ``counted_pixels``. Where labels hold ``IGNORE`` it must
+            be given.
 
     Returns:
         (N, K) in 0..1, 1 where both are empty.
@@ -81,7 +82,8 @@ def ce_dice(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Te
     Args:
         logits: (N, K, H, W), K >= 2.
         labels: (N, H, W), 0..K-1, and ``IGNORE`` where a pixel does not count.
-        counted: The pixels that count.
+        counted: The pixels that count, see ``counted_pixels``. Where labels hold ``IGNORE`` it must
+            be given.
 
     Returns:
         0 or more, 0 where the network is sure of the labels.
@@ -104,7 +106,8 @@ def paper_loss(logits: Tensor, labels: Tensor, counted: Tensor | None = None) ->
     Args:
         logits: (N, K, H, W), K >= 2; their sigmoid is what the authors' network gives.
         labels: (N, H, W), 0..K-1, and ``IGNORE`` where a pixel does not count.
-        counted: The pixels that count.
+        counted: The pixels that count, see ``counted_pixels``. Where labels hold ``IGNORE`` it must
+            be given.
 
     Returns:
         A number that may be below 0.
@@ -129,7 +132,8 @@ def distillation_loss(logits: Tensor, teacher: Tensor, counted: Tensor | None = 
     Args:
         logits: (N, K, H, W), K >= 2.
         teacher: (N, K, H, W), the teacher's logits for the same images.
-        counted: The pixels that count.
+        counted: The pixels that count, see ``counted_pixels``. Where labels hold ``IGNORE`` it must
+            be given.
 
     Returns:
         0 or more. It is multiplied by the temperature squared, so that its gradients are as large

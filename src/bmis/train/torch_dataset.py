@@ -53,7 +53,10 @@ class SegmentationDataset(data.Dataset[tuple[Tensor, Tensor]]):
         return len(self.cases)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (C, H, W) float32, normalised, and labels (H, W) int64: 0..K-1, 255 is ignored."""
+        """Image (C, H, W) float32, normalised, and labels (H, W) int64: 0..K-1, 255 is ignored.
+
+        Where a data set has ignored pixels, give ``counted_pixels(labels)`` to the losses of bmis.
+        """
         image, labels = load_case(self.cases[index], self.dataset)
         pixels, _ = fit(image.pixels, self.input)
         fitted = fit_labels(labels, self.input).astype(np.int64)
