@@ -31,7 +31,13 @@ class Loss(Protocol):
 
 
 def counted_pixels(labels: Tensor) -> Tensor:
-    """1.0 where labels (N, H, W) count in losses, 0.0 where they are ``IGNORE``.
+    """Which pixels count in losses.
+
+    Args:
+        labels: (N, H, W), 0..K-1, and ``IGNORE`` (255) where a pixel does not count.
+
+    Returns:
+        (N, H, W), 1.0 where a pixel counts, 0.0 where it does not.
 
     Example:
         >>> counted_pixels(torch.tensor([[[0, 1, 255]]]))
