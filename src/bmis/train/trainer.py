@@ -13,8 +13,7 @@ from bmis.data.coding import IGNORE
 from bmis.errors import TrainingError
 from bmis.models import SegmentationModel, TrainingView
 from bmis.models.layers.cpu_gradients import prepare_for_cpu
-from bmis.train.augment import apply_parameters, draw_parameters
-from bmis.train.batches import draw_batches, mix_seed, normalise_batch
+from bmis.train.batches import augmented_batch, draw_batches, mix_seed, normalise_batch
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.losses import LOSSES, counted_pixels, distillation_loss
 from bmis.train.optim import WeightAverage, learning_rate, make_optimizers
@@ -147,9 +146,7 @@ class Trainer:
     def _step(self, dataset: CachedDataset, batch: Tensor, generator: torch.Generator) -> Tensor:
         """One step of all optimisers; the loss."""
         settings = self.recipe.augmentation
-        crops, labels = dataset.crops(batch, generator)
-        parameters = draw_parameters(settings, len(crops), crops.shape[1], generator)
-        pixels, labels = apply_parameters(crops.float() / 255, labels, parameters, settings)
+        pixels, labels = augmented_batch(dataset, batch, settings, generator)
         counted = counted_pixels(labels) if dataset.ignores else None
         loss = self._total_loss(pixels, labels, counted, normalise_batch(pixels, dataset.spec))
         self.fabric.backward(loss)
