@@ -14,6 +14,7 @@ from bmis.models import SegmentationModel
 from bmis.models.checkpoint import read_checkpoint
 from bmis.train import distillation
 from bmis.train.distillation import Teacher, read_teacher
+from bmis.train.recipes import Recipe
 from bmis.train.run import train_model
 from helpers.tiny import config, write_dataset
 
@@ -38,14 +39,15 @@ class Echo(SegmentationModel):
 def test_a_teacher_sees_its_own_normalisation_and_learns_nothing():
     spec = InputSpec(size=(8, 8), mean=(0.25, 0.5, 0.75), std=(0.5, 0.25, 0.125))
     pixels = torch.rand(2, 3, 8, 8)
-    found = Teacher(Echo(), spec, {})(pixels)
+    found, maps = Teacher(Echo(), spec, {})(pixels)
+    assert maps == []
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
         torch.testing.assert_close(found[:, channel], (pixels[:, channel] - mean) / std)
     assert not found.requires_grad
 
 
 def test_there_is_no_teacher_by_default(dataset):
-    assert read_teacher(config(dataset), open_dataset(dataset)) is None
+    assert read_teacher(config(dataset), Recipe(), open_dataset(dataset)) is None
 
 
 def weights(run):
@@ -72,7 +74,7 @@ def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path
     [
         ({"channels": 1}, {}, "has grey images of 32x32 .squash. and 2 classes"),
         ({"classes": 3}, {}, "and 3 classes"),
-        ({}, {"size": (64, 64)}, "has colour images of 64x64"),
+        ({}, {"resize": "letterbox"}, "has colour images of 32x32 .letterbox."),
         ({}, {"resize": "native"}, "has colour images of 32x32 .native."),
     ],
 )
@@ -102,4 +104,4 @@ def test_a_teacher_of_other_classes_is_refused(source, tmp_path, monkeypatch, na
     data = write_dataset(tmp_path / "data", classes=3)
     (data / "dataset.yaml").write_text(yaml.safe_dump({"classes": names}))
     with pytest.raises(ConfigError, match=message):
-        read_teacher(config(data, teacher=source), open_dataset(data))
+        read_teacher(config(data, teacher=source), Recipe(), open_dataset(data))

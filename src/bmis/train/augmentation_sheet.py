@@ -44,7 +44,9 @@ def write_augmentation_sheet(config: TrainConfig, path: Path | str) -> Path:
     shown = [cases[place] for place in _evenly(len(cases), min(_TILES, len(cases)))]
     spec = InputSpec(config.size, dataset.channels, resize=config.resize)
     path = Path(path)
-    cached = CachedDataset(shown, dataset, spec, torch.device("cpu"), scratch=path.absolute().parent)
+    cached = CachedDataset(
+        shown, dataset, spec, torch.device("cpu"), scratch=path.absolute().parent
+    )
     generator = torch.Generator().manual_seed(mix_seed(config.seed, 0, 1))
     tiles: list[tuple[str, NDArray[np.uint8]]] = []
     for index in (torch.arange(_TILES) % len(shown)).split(recipe.batch_size):  # type: ignore[no-untyped-call]

@@ -110,9 +110,7 @@ class Recipe(Settings):
         if isinstance(weights, str):
             check_choice("class_weights", weights, ("none", "balanced"))
         elif not all(0 <= weight < math.inf for weight in weights) or not any(weights):
-            raise ConfigError(
-                f"class_weights must be 0 or more and not all 0, got {list(weights)}"
-            )
+            raise ConfigError(f"class_weights must be 0 or more and not all 0, got {list(weights)}")
 
 
 _RICH = Augmentation(
@@ -212,9 +210,9 @@ def _read(name: str) -> dict[str, Any]:
     if base not in RECIPES:
         raise ConfigError(f"{name}: base must be one of {', '.join(RECIPES)}, got {base!r}")
     whole = RECIPES[base].to_dict()
-    for name, inner in values.items():
-        if isinstance(inner, dict) and isinstance(whole.get(name), dict):
-            values[name] = {**whole[name], **inner}
+    for key, inner in values.items():
+        if isinstance(inner, dict) and isinstance(whole.get(key), dict):
+            values[key] = {**whole[key], **inner}
     try:
         return Recipe.from_dict({**whole, **values}).to_dict()
     except ConfigError as error:

@@ -105,7 +105,8 @@ def apply_parameters(
     geometry = parameters.geometry
     if parameters.partners is not None:
         images, labels = paste_objects(images, labels, parameters.partners)
-    grid = sampling_grid(geometry, *images.shape[2:], images.device)
+    height, width = images.shape[2:]
+    grid = sampling_grid(geometry, height, width, images.device)
     images, labels = move(images, labels, grid, smooth=settings.smooth)
     images = recolour(images, parameters.intensity, settings)
     if geometry.canvas is not None:  # after the colours, so that black stays black

@@ -99,7 +99,9 @@ def draw_turns(
     fit = torch.where(quarters % 2 == 1, max(aspect, 1 / aspect), 1.0).view(-1, 1, 1)
     turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
     matrix = geometry.matrix
-    return replace(geometry, matrix=torch.cat([matrix[:, :, :2] @ (turn * fit), matrix[:, :, 2:]], 2))
+    return replace(
+        geometry, matrix=torch.cat([matrix[:, :, :2] @ (turn * fit), matrix[:, :, 2:]], 2)
+    )
 
 
 def draw_zoom_out(
