@@ -271,3 +271,67 @@ def test_an_ignored_pixel_stays_ignored_and_no_other_becomes_so(smooth):
     _, marks = rotated(33, labels[:, None].float(), labels, smooth=smooth)
     assert set(marks.unique().tolist()) == {0, 255}
     assert (marks != labels).float().mean() < 0.02
+
+
+# Drawn by the code before the further augmentations.
+SEED_OF_NOISE = 4030572617320993489
+FIRST_MATRIX = [-0.74049, 0.266813, 0.096185, -0.266813, -0.74049, 0.030032]
+NEW = ("quarter_turns", "zoom_out", "border", "dark_corners", "grey", "paste")
+
+
+def test_what_is_drawn_by_a_seed_is_what_it_was_before_there_were_more_augmentations():
+    """The seed of the noise is drawn last, so it shows whether any number was drawn before it."""
+    drawn = draw_parameters(RICH, (4, 3, 32, 48), seeded(5))
+    assert drawn.intensity.seed == SEED_OF_NOISE
+    found = drawn.geometry.matrix[0].flatten()
+    torch.testing.assert_close(found, torch.tensor(FIRST_MATRIX), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_augmentation_that_does_not_happen_changes_no_bit(name):
+    images, labels = batch(count=6)
+    before, after = (change(s, images, labels) for s in (RICH, replace(RICH, **{name: 1e-30})))
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_augmentation_follows_from_the_seed_and_keeps_shapes_and_range(name):
+    images, labels = batch(count=6)
+    settings = replace(RICH, **{name: 1.0})
+    first, second = (change(settings, images, labels) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+    assert not torch.equal(first[0], change(RICH, images, labels)[0])
+    assert first[0].shape == images.shape
+    assert first[1].dtype == torch.uint8
+    assert first[0].min() >= 0
+    assert first[0].max() <= 1
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_augmentation_happens_as_often_as_it_says(name):
+    images, labels = batch(count=300, size=(16, 16), classes=2)
+    moved, _ = change(replace(STILL, smooth=False, **{name: 0.3}), images, labels)
+    changed = (moved != images).flatten(1).any(1).float().mean()
+    assert changed == pytest.approx(0.3, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["zoom_out", "border", "dark_corners", "paste"])
+def test_what_is_ignored_stays_ignored_or_is_out_of_the_picture(name):
+    images, labels = batch(count=40, size=(32, 32), classes=2)
+    labels[:, 4:28, 4:28] = 255
+    _, marks = change(replace(STILL, **{name: 1.0}), images, labels)
+    assert set(marks.unique().tolist()) <= {0, 1, 255}
+    if name != "zoom_out":
+        assert bool((marks[:, 4:28, 4:28] == 255).all())
+
+
+def test_grey_is_the_luminance_and_leaves_grey_images_alone():
+    images, labels = batch()
+    moved, _ = change(replace(STILL, grey=1.0, smooth=False), images, labels)
+    expected = images[:, :1] * 0.299 + images[:, 1:2] * 0.587 + images[:, 2:] * 0.114
+    torch.testing.assert_close(moved, expected.expand_as(images))
+    images, labels = batch(channels=1)
+    moved, _ = change(replace(STILL, grey=1.0, smooth=False), images, labels)
+    assert torch.equal(moved, images)
