@@ -14,7 +14,6 @@ from bmis.models import SegmentationModel
 from bmis.models.checkpoint import read_checkpoint
 from bmis.train import distillation
 from bmis.train.distillation import Teacher, read_teacher
-from bmis.train.recipes import Recipe
 from bmis.train.run import train_model
 from helpers.tiny import config, write_dataset
 from helpers.training import interrupt_before
@@ -48,7 +47,7 @@ def test_a_teacher_sees_its_own_normalisation_and_learns_nothing():
 
 
 def test_there_is_no_teacher_by_default(dataset):
-    assert read_teacher(config(dataset), Recipe(), open_dataset(dataset)) is None
+    assert read_teacher(config(dataset), open_dataset(dataset)) is None
 
 
 def weights(run):
@@ -105,7 +104,7 @@ def test_a_teacher_of_other_classes_is_refused(source, tmp_path, monkeypatch, na
     data = write_dataset(tmp_path / "data", classes=3)
     (data / "dataset.yaml").write_text(yaml.safe_dump({"classes": names}))
     with pytest.raises(ConfigError, match=message):
-        read_teacher(config(data, teacher=source), Recipe(), open_dataset(data))
+        read_teacher(config(data, teacher=source), open_dataset(data))
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +143,10 @@ def test_letterboxed_teachers_must_have_the_same_aspect(dataset, tmp_path, sourc
         monkeypatch.setattr(distillation, "read_checkpoint", lambda path, boxed=boxed: boxed)
         given = config(dataset, teacher=source, resize="letterbox")
         if fits:
-            assert read_teacher(given, Recipe(), open_dataset(dataset)).spec == spec
+            assert read_teacher(given, open_dataset(dataset)).spec == spec
             continue
-        with pytest.raises(ConfigError, match="colour images of 64x96 .letterbox."):
-            read_teacher(given, Recipe(), open_dataset(dataset))
+        with pytest.raises(ConfigError, match=r"colour images of 64x96 .letterbox."):
+            read_teacher(given, open_dataset(dataset))
 
 
 def test_maps_are_learnt_resumed_to_the_same_bits_and_leave_no_weights(larger, dataset, tmp_path):

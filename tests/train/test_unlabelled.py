@@ -15,7 +15,13 @@ from bmis.train.losses import pseudo_label_loss
 from bmis.train.objective import Objective
 from bmis.train.recipes import Recipe, Unlabelled
 from bmis.train.run import train_model
-from bmis.train.unlabelled import draw_unlabelled, find_unlabelled, ramped_weight, two_views
+from bmis.train.unlabelled import (
+    draw_unlabelled,
+    find_unlabelled,
+    leave_out_held_out,
+    ramped_weight,
+    two_views,
+)
 from helpers.tiny import config, write_dataset
 from helpers.training import FAST, cache_split, interrupt_before, make_trainer
 
@@ -34,13 +40,14 @@ def test_validation_and_test_images_are_left_out_whatever_they_are_called(folder
     caplog.set_level(logging.INFO, "bmis")
     opened = open_dataset(dataset)
     held_out = {case.id for case in opened.cases if case.split in ("val", "test")}
-    found = find_unlabelled(config(dataset, unlabelled=folder), Recipe(), opened)
+    files = find_unlabelled(config(dataset, unlabelled=folder), Recipe())
+    found = leave_out_held_out(files, opened)
     names = {case.id for case in found}
     assert len(found) == 5 + 4
     assert names.isdisjoint(f"copy-{name}" for name in held_out)
-    assert "2 images left out, which validation and test images are" in caplog.text
+    assert "2 images left out, of the validation or test split" in caplog.text
     assert "learning from 9 images without masks too" in caplog.text
-    assert find_unlabelled(config(dataset), Recipe(), opened) == ()
+    assert find_unlabelled(config(dataset), Recipe()) == []
 
 
 @pytest.mark.parametrize(

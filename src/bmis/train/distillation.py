@@ -72,26 +72,42 @@ class Teacher:
         return logits, [maps[name] for name in names]
 
 
-def read_teacher(config: TrainConfig, recipe: Recipe, dataset: Dataset) -> Teacher | None:
+def check_features(config: TrainConfig, recipe: Recipe) -> None:
+    """Refuse to learn the maps of no teacher, or with a compiled network.
+
+    Raises:
+        ConfigError: That is asked for.
+
+    Example:
+        >>> check_features(TrainConfig("polyps"), Recipe())
+    """
+    if not recipe.distillation.features:
+        return
+    if config.teacher is None:
+        raise ConfigError(
+            "distillation.features needs a teacher; give --teacher RUN, or leave it at 0"
+        )
+    if config.compile:
+        raise ConfigError("distillation.features and --compile do not go together; leave one out")
+
+
+def read_teacher(config: TrainConfig, dataset: Dataset) -> Teacher | None:
     """The network that ``config.teacher`` names, on the CPU; None if it names none.
 
     Args:
         config: The settings of the training.
-        recipe: How much is learnt from it.
         dataset: The images and classes that the teacher must have been trained for.
 
     Raises:
         BundleError: The file is missing, damaged or not of bmis; see ``read_checkpoint``.
-        ConfigError: It is a bundle, or a network for other images or other classes; or its maps
-            are to be learnt and there is no teacher, or the network is compiled.
+        ConfigError: It is a bundle, or a network for other images or other classes.
 
     Example:
         >>> from bmis import open_dataset
         >>> config = TrainConfig("polyps", size=(32, 32), teacher="run")
-        >>> read_teacher(config, Recipe(), open_dataset("polyps")).provenance["model"]
+        >>> read_teacher(config, open_dataset("polyps")).provenance["model"]
         'bmis'
     """
-    _check_features(config, recipe)
     if config.teacher is None:
         return None
     model, info = read_checkpoint(find_source(config.teacher))
@@ -150,17 +166,6 @@ def link_maps(
         replace(teacher, maps={scale: theirs[scale] for scale in shared}),
         {scale: ours[scale] for scale in shared},
     )
-
-
-def _check_features(config: TrainConfig, recipe: Recipe) -> None:
-    if not recipe.distillation.features:
-        return
-    if config.teacher is None:
-        raise ConfigError(
-            "distillation.features needs a teacher; give --teacher RUN, or leave it at 0"
-        )
-    if config.compile:
-        raise ConfigError("distillation.features and --compile do not go together; leave one out")
 
 
 def _sees_alike(model: SegmentationModel, theirs: InputSpec, ours: InputSpec) -> bool:

@@ -25,7 +25,7 @@ from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.class_weights import check_class_weights, choose_class_weights
-from bmis.train.distillation import read_teacher
+from bmis.train.distillation import check_features, read_teacher
 from bmis.train.epochs import run_epochs
 from bmis.train.fabric import launch_fabric
 from bmis.train.out_of_memory import halve_batch
@@ -38,7 +38,7 @@ from bmis.train.run_folder import (
 )
 from bmis.train.session import Session, make_trainer, model_info
 from bmis.train.settings import resolve_config, split_seed
-from bmis.train.unlabelled import find_unlabelled
+from bmis.train.unlabelled import find_unlabelled, leave_out_held_out
 from bmis.train.warm_start import read_warm_start
 from bmis.wording import counted
 
@@ -115,6 +115,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         learning_rate=config.learning_rate,
         patience=config.patience,
     )
+    check_features(config, recipe)
+    more = find_unlabelled(config, recipe)
     config = resolve_config(config)
     start = read_warm_start(config)
     warn_of_masks(Path(config.data))
@@ -122,11 +124,11 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if start:
         start.check_classes(dataset.classes)
     check_class_weights(recipe.class_weights, dataset.classes)
-    teacher = read_teacher(config, recipe, dataset)
+    teacher = read_teacher(config, dataset)
     warn_of_splits(dataset)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
-    if unlabelled := find_unlabelled(config, recipe, dataset):
-        cases["unlabelled"] = unlabelled
+    if more:
+        cases["unlabelled"] = leave_out_held_out(more, dataset)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
     check_run_folder(run, config)
     last = run / LAST_CHECKPOINT

@@ -196,10 +196,7 @@ class Trainer:
     def _total_loss(
         self, pixels: Tensor, labels: Tensor, counted: Tensor | None, spec: InputSpec
     ) -> tuple[Tensor, Tensor]:
-        """The loss of the masks and of the teacher, and the logits of all images.
-
-        Images beyond the labels are learnt from the teacher alone.
-        """
+        """The loss and the logits; images beyond the labels are learnt from the teacher alone."""
         outputs = self._network(normalise_batch(pixels, spec))
         heads, count = 1 + len(self.model.auxiliary_weights), len(labels)
         logits, maps = outputs[:heads], outputs[heads:]

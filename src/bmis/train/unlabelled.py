@@ -8,6 +8,7 @@ that the augmentation gives it. How much they count rises over the first part of
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -27,43 +28,57 @@ _log = logging.getLogger("bmis")
 UNLABELLED = 2**32  # stream of random numbers, beyond those of all processes
 
 
-def find_unlabelled(config: TrainConfig, recipe: Recipe, dataset: Dataset) -> tuple[Case, ...]:
-    """The images of ``config.unlabelled`` without those that are held out; () if it names none.
-
-    An image of the validation or test split is left out, and it is said. Files that hold the same
-    bytes are the same image, whatever they are called.
+def find_unlabelled(config: TrainConfig, recipe: Recipe) -> list[Path]:
+    """The images of ``config.unlabelled``; none if it names no folder.
 
     Raises:
         ConfigError: The recipe keeps no average of the weights, which is what labels the images.
-        DataError: There is no such folder, or no image is left.
+        DataError: There is no such folder, or it holds no images.
 
     Example:
-        >>> from bmis import open_dataset
-        >>> config = TrainConfig("polyps", unlabelled="polyps/images")  # 12, 3 of them held out
-        >>> len(find_unlabelled(config, Recipe(), open_dataset("polyps")))
-        9
+        >>> len(find_unlabelled(TrainConfig("polyps", unlabelled="polyps/images"), Recipe()))
+        12
     """
     if config.unlabelled is None:
-        return ()
+        return []
     if not recipe.average:
         raise ConfigError(
             "--unlabelled needs the average of the weights, which labels the images; add --set "
             "average=0.998, or take the recipe default or fast"
         )
-    files = find_images(config.unlabelled)
+    return find_images(config.unlabelled)
+
+
+def leave_out_held_out(files: Sequence[Path], dataset: Dataset) -> tuple[Case, ...]:
+    """The images without those of the validation and test split, which is said.
+
+    Files that hold the same bytes are the same image, whatever they are called.
+
+    Args:
+        files: Images without masks, at least one.
+        dataset: The data set with its splits.
+
+    Raises:
+        DataError: A file cannot be read, or no image is left.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> dataset = open_dataset("polyps")  # 12 images, 3 of them held out
+        >>> len(leave_out_held_out([case.image for case in dataset.cases], dataset))
+        9
+    """
     held_out = {
         file_fingerprint(case.image) for case in dataset.cases if case.split in ("val", "test")
     }
     used = [file for file in files if file_fingerprint(file) not in held_out]
+    folder = files[0].parent
     if left_out := len(files) - len(used):
         _log.info(
-            "%s: %s left out, which validation and test images are",
-            config.unlabelled,
-            counted(left_out, "image"),
+            "%s: %s left out, of the validation or test split", folder, counted(left_out, "image")
         )
     if not used:
         raise DataError(
-            f"{config.unlabelled}: all images are validation or test images of {dataset.root}; "
+            f"{folder}: all images are validation or test images of {dataset.root}; "
             "name a folder of others"
         )
     _log.info("learning from %s without masks too", counted(len(used), "image"))
