@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.data.phantoms.write import draw_phantom as draw_phantom
     from bmis.data.phantoms.write import write_phantoms as write_phantoms
     from bmis.errors import BmisError as BmisError
+    from bmis.evaluate.robustness import measure_robustness as measure_robustness
     from bmis.evaluate.run import evaluate_model as evaluate_model
     from bmis.export.run import export_run as export_run
     from bmis.export.settings import ExportOptions as ExportOptions
@@ -74,6 +75,7 @@ _HOMES = {
         "write_phantoms",
     ),
     "errors": ("BmisError",),
+    "evaluate.robustness": ("measure_robustness",),
     "evaluate.run": ("evaluate_model",),
     "export.run": ("export_run",),
     "export.settings": ("ExportOptions",),
