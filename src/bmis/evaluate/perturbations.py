@@ -87,7 +87,7 @@ def _moved(sample: Sample, move: Callable[[NDArray[np.generic]], NDArray[np.gene
     """Do the same to pixels, labels and what counts."""
     counted = None if sample.counted is None else np.ascontiguousarray(move(sample.counted))
     pixels, labels = (np.ascontiguousarray(move(a)) for a in (sample.pixels, sample.labels))
-    return Sample(pixels, labels, counted)  # type: ignore[arg-type]
+    return Sample(pixels, labels, counted)
 
 
 def _recoloured(sample: Sample, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Sample:
