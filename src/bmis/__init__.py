@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.records import read_records as read_records
     from bmis.report.write import write_report as write_report
     from bmis.runtime.load import load_runtime as load_runtime
+    from bmis.share.run import share_run as share_run
     from bmis.train.losses import ce_dice as ce_dice
     from bmis.train.losses import counted_pixels as counted_pixels
     from bmis.train.losses import distillation_loss as distillation_loss
@@ -108,6 +109,7 @@ _HOMES = {
     ),
     "report.write": ("write_report",),
     "runtime.load": ("load_runtime",),
+    "share.run": ("share_run",),
     "train.losses": (
         "ce_dice",
         "counted_pixels",
