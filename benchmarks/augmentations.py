@@ -3,30 +3,31 @@
     OMP_NUM_THREADS=1 python benchmarks/augmentations.py DATA [--seeds 1] [--variants NAME ...]
 
 Trains ``bmis_edge`` at 96 x 96 for 6 epochs by the recipe ``default``, to which one augmentation is
-added with a probability of 0.3. The validation images are scored as they are, in grey, inside a
-black border of 10 % of each side, and at half their size on black. The test images are not used.
+added with a probability of 0.3. The validation images are scored as they are, inside a black
+border, in grey, and at half their size on black. The test images are not used.
 Writes ``results/augmentations/<data>.json`` after each training, and goes on from there when it is
 stopped. ``results_pages.py`` makes the table of it. For data sets of two classes.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import describe
-from numpy.typing import NDArray
-from PIL import Image
 
 import bmis
 from bmis.data.cases import load_case
+from bmis.evaluate.perturbations import PERTURBATIONS, Sample
 from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results" / "augmentations"
 NONE, ALL = "none of them", "all of them, 0.15 each"
+PERTURBED, HALVED = ("black border, 10 %, all sides", "grey"), "half size on black"
 PROBABILITY, SHARED = 0.3, 0.15
 KINDS = ("border", "dark_corners", "grey", "zoom_out", "quarter_turns", "paste")
 VARIANTS: Mapping[str, Mapping[str, float]] = {
@@ -34,35 +35,21 @@ VARIANTS: Mapping[str, Mapping[str, float]] = {
     **{kind: {f"augmentation.{kind}": PROBABILITY} for kind in KINDS},
     ALL: {f"augmentation.{kind}": SHARED for kind in KINDS},
 }
-Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
-def padded(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Pair:
-    """Inside a black border, of 10 % of each side of what comes of it."""
-    down, across = (round(side / 8) for side in labels.shape)
-    room = ((down, down), (across, across))
-    return np.pad(pixels, (*room, (0, 0))), np.pad(labels, room)
+def halved(sample: Sample) -> Sample:
+    """At half its size in the middle of a black canvas twice as large, as ``zoom_out`` draws it."""
+    around = [(side // 2, side - side // 2) for side in sample.labels.shape]
+    return Sample(np.pad(sample.pixels, (*around, (0, 0))), np.pad(sample.labels, around))
 
 
-def grey(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Pair:
-    """Without colours."""
-    flat = np.asarray(Image.fromarray(pixels).convert("L"))
-    return np.repeat(flat[..., None], 3, axis=2), labels
-
-
-def halved(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Pair:
-    """At half its size in the middle of a black canvas."""
-    (down, up), (left, right) = ((side // 2, side - side // 2) for side in labels.shape)
-    room = ((down, up), (left, right))
-    return np.pad(pixels, (*room, (0, 0))), np.pad(labels, room)
-
-
-CONDITIONS: Mapping[str, Callable[[NDArray[np.uint8], NDArray[np.uint8]], Pair]] = {
-    "as they are": lambda pixels, labels: (pixels, labels),
-    "10 % black border": padded,
-    "grey": grey,
-    "half size": halved,
-}
+def conditions(sample: Sample, case: str) -> Iterator[tuple[str, Sample]]:
+    """A validation image as it is, and as it may come."""
+    yield "as they are", sample
+    for one in PERTURBATIONS:
+        if one.name in PERTURBED:
+            yield one.name, one(sample, case)
+    yield HALVED, halved(sample)
 
 
 def train(data: Path, variant: str, seed: int, runs: Path) -> Path:
@@ -83,16 +70,14 @@ def train(data: Path, variant: str, seed: int, runs: Path) -> Path:
 def scores(data: Path, run: Path) -> dict[str, dict[str, float]]:
     """IoU of each validation image in each condition."""
     dataset, predictor = bmis.open_dataset(data), bmis.load(run)
-    found: dict[str, dict[str, float]] = {name: {} for name in CONDITIONS}
+    found: dict[str, dict[str, float]] = defaultdict(dict)
     for case in dataset.split("val"):
         image, labels = load_case(case, dataset)
-        for name, change in CONDITIONS.items():
-            pixels, truth = change(image.pixels, labels)
-            mask = predictor(pixels).labels > 0
-            either = int((mask | (truth > 0)).sum())
-            if either:
-                found[name][case.id] = int((mask & (truth > 0)).sum()) / either
-    return found
+        for name, sample in conditions(Sample(image.pixels, labels), case.id):
+            mask, truth = predictor(sample.pixels).labels > 0, sample.labels > 0
+            if either := int((mask | truth).sum()):
+                found[name][case.id] = int((mask & truth).sum()) / either
+    return dict(found)
 
 
 def add(data: Path, variant: str, seed: int, runs: Path) -> None:

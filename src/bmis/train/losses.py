@@ -210,14 +210,15 @@ def pseudo_label_loss(logits: Tensor, guesses: Tensor) -> Tensor:
 
     Example:
         >>> sure = torch.tensor([[[[30.0]], [[0.0]]]])
-        >>> float(pseudo_label_loss(sure, sure)), float(pseudo_label_loss(sure, 0 * sure))
-        (0.0, 0.0)
+        >>> [round(float(pseudo_label_loss(sure, of)), 1) for of in (sure, 0 * sure, -sure)]
+        [0.0, 0.0, 30.0]
     """
     classes = logits.shape[1]
     confidence, labels = guesses.float().softmax(1).max(1)
     weight = (classes * confidence - 1) / (classes - 1)
     log_probabilities = F.log_softmax(logits.float(), dim=1)
-    return -(weight * (log_probabilities * one_hot(labels, classes)).sum(1)).mean()
+    chosen = (log_probabilities * one_hot(labels, classes)).sum(1)
+    return (weight * chosen.neg()).mean()
 
 
 def _cross_entropy(
