@@ -7,6 +7,7 @@ from typing import Any
 from training_ablations import EDGE, VARIANTS
 
 from bmis import paired_difference
+from pages.augmentations import augmentations
 from pages.layout import Section, difference, machine, p_value, page
 from pages.records import (
     AMD,
@@ -43,6 +44,7 @@ LAYERS = (  # of the depthwise record: those that stand for all
 DESCRIPTIONS = {
     "from dermoscopy": "start from the dermoscopy network",
     "taught by bmis": "distillation from a BMIS trained before",
+    "maps of smp_unet": "the same, its maps at 1/8 and 1/16 too",
     "taught by smp_unet": "distillation from `smp_unet` (24 M parameters)",
 }
 
@@ -54,7 +56,15 @@ def render() -> str:
         "How fast `bmis train` is, why, and which changes to the training were tried. Rates are "
         "images per second. Ways that are compared take turns within one run, so that whatever "
         "slows the machine slows both.",
-        [rates(), denormals(), matmul_gradients(), depthwise(), ablations(), edge_ablations()],
+        [
+            rates(),
+            denormals(),
+            matmul_gradients(),
+            depthwise(),
+            ablations(),
+            edge_ablations(),
+            augmentations(),
+        ],
     )
 
 

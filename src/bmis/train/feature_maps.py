@@ -17,7 +17,12 @@ SCALES = (8, 16)  # the image's sides are divided by
 
 
 class Place(NamedTuple):
-    """Where a map of a network comes from: the name of the module, and the map's channels."""
+    """Where a map of a network comes from: the name of the module, and the map's channels.
+
+    Example:
+        >>> Place("steps.3", channels=48).module
+        'steps.3'
+    """
 
     module: str
     channels: int
