@@ -51,7 +51,7 @@ class Dataset:
         name: Name of the data set.
         cases: All cases, sorted by id.
         classes: Names of the classes, background first.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         spacing: Millimetres per pixel along rows and columns, where known.
         modality: Kind of images, such as "ultrasound", where declared.
         licence: Licence of the images, where declared.

@@ -4,10 +4,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta
 
+from bmis.config import MAX_CHANNELS
 from bmis.config.checks import check_value
 from bmis.data.labels import MAX_CLASSES
 from bmis.errors import ConfigError, DataError, did_you_mean
@@ -25,7 +26,10 @@ _KINDS: dict[str, Any] = {
         | None,
         Meta(title=f"a list of 2 to {MAX_CLASSES} different names, background first"),
     ],
-    "channels": Annotated[Literal[1, 3] | None, Meta(title="1 (grey) or 3 (RGB)")],
+    "channels": Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_CHANNELS)] | None,
+        Meta(title=f"their number, 1 (grey), 3 (RGB) or another up to {MAX_CHANNELS}"),
+    ],
     "spacing": Annotated[
         tuple[_Side, _Side] | None,
         Meta(title="[row, column] in mm per pixel, such as [0.1, 0.1]"),
@@ -46,7 +50,7 @@ class Description:
         modality: Kind of images, such as "ultrasound".
         licence: Licence of the images.
         classes: Names of the classes, background first.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         spacing: Millimetres per pixel along rows and columns.
         ignore: Value of pixels that count neither in losses nor in scores.
 

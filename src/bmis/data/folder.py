@@ -16,7 +16,8 @@ from bmis.data.layouts import find_layout
 from bmis.data.not_read import NotRead, find_not_read, warn_of_not_read
 from bmis.data.on_error import OnError, raise_together
 from bmis.data.pairs import Pair
-from bmis.data.scan import scan_channels, scan_coding
+from bmis.data.scan import scan_coding
+from bmis.data.scan_channels import scan_channels
 from bmis.data.tables import Row
 from bmis.errors import DataError
 

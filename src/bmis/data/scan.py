@@ -1,29 +1,21 @@
-"""What can only be found by reading all files: the numbers of classes and channels."""
+"""What can only be found by reading all masks: what their values mean."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bmis.data.coding import Coding
-from bmis.data.formats.raster import read_header
-from bmis.data.images import read_image, read_mask
+from bmis.data.images import read_mask
 from bmis.data.labels import MAX_CLASSES, find_coding, value_counts, wrong_values
-from bmis.data.on_error import OnError, raise_error
+from bmis.data.on_error import OnError, raise_error, read_each
 from bmis.errors import DataError
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 from bmis.system.reading import once_per_file
 
-_T = TypeVar("_T")
 _log = logging.getLogger("bmis")
-_COLOURED = 24  # difference between channels that is too large for JPEG noise
-_MARKS = 0.02  # largest share of the pixels in burnt-in marks
 
 
 def scan_coding(
@@ -59,7 +51,7 @@ def scan_coding(
             declared or otherwise or 2, ignore=ignore
         )
     else:
-        read = _read_each(mask_values, masks, on_error)
+        read = read_each(mask_values, masks, on_error)
         found = list(track(read, "reading masks", total=len(masks)))
         coding, wrong = agree_on_coding(found, declared, ignore)
         for error in wrong:
@@ -163,55 +155,3 @@ def foreground_values(masks: Sequence[Path], ignore: int | None = None) -> froze
     except DataError:  # named by whoever needs the mask itself
         return frozenset()
     return frozenset(1 if value == 255 else value for value in values if value not in (0, ignore))
-
-
-def scan_channels(images: Sequence[Path], *, on_error: OnError = raise_error) -> int:
-    """Find the number of channels of a data set: 1 if all images are grey, else 3.
-
-    An RGB image also counts as grey if its channels are equal up to JPEG noise and up to coloured
-    marks on at most 2 % of the pixels. Scanners print calipers and logos in colour on grey images.
-
-    Args:
-        images: Files of the images.
-        on_error: Takes the error of every image that was looked into and cannot be read.
-
-    Example:
-        >>> scan_channels(sorted(Path("polyps/images").iterdir()))
-        3
-    """
-    seen = dict(_read_each(lambda path: read_header(path).grey, images, on_error))
-    unsure = [path for path, grey in seen.items() if not grey]
-    read = _read_each(lambda path: is_grey(read_image(path).pixels), unsure, on_error)
-    # the first truly coloured image ends the search
-    return 1 if all(grey for _, grey in read) else 3
-
-
-def _read_each(
-    read: Callable[[Path], _T], files: Sequence[Path], on_error: OnError
-) -> Iterator[tuple[Path, _T]]:
-    """Each file with what is read of it, in order; errors are handed over."""
-
-    def outcome(path: Path) -> tuple[Path, _T] | DataError:
-        try:
-            return path, read(path)
-        except DataError as error:
-            return error
-
-    for one in each(outcome, files):
-        if isinstance(one, DataError):
-            on_error(one)
-        else:
-            yield one
-
-
-def is_grey(pixels: NDArray[np.uint8]) -> bool:
-    """Whether pixels (H, W, C) uint8 show no colour, apart from noise and small marks.
-
-    Example:
-        >>> is_grey(np.full((8, 8, 3), 90, np.uint8))
-        True
-    """
-    if pixels.shape[2] == 1:
-        return True
-    spread = pixels.max(axis=2) - pixels.min(axis=2)
-    return bool((spread > _COLOURED).mean() <= _MARKS)

@@ -10,6 +10,7 @@ from typing import Any
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import find_cases
 from bmis.data.not_read import NotRead
+from bmis.data.scan_channels import agree_on_channels
 from bmis.data.split_checks import split_problems
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
@@ -61,7 +62,7 @@ class Inspection:
         images: Number of images, unreadable ones included.
         splits: Number of images per split; "none" counts those without one.
         strata: Number of images per stratum.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         sizes: Smallest, median and largest image by area, (height, width) in pixels.
         distinct_sizes: Number of different sizes.
         classes: How common each class is, in each split and in all.
@@ -150,9 +151,11 @@ def inspect_dataset(
         if hint is None:
             raise
         raise DataError(f"{root}: {hint}") from error
-    inspections = survey(found.cases)
     declared = found.description
+    inspections = survey(found.cases, channels=declared.channels)
     names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.ignore)
+    channels, mixed = agree_on_channels({k.case.image: k.channels for k in inspections if k.size})
+    errors += [mixed] if mixed else []
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     errors += [error for case in inspections for error in case.errors] + wrong
     errors += map(DataError, split_problems(root, found.cases, coding))
@@ -166,7 +169,7 @@ def inspect_dataset(
         images=len(inspections),
         splits=_split_counts(found.cases),
         strata=dict(sorted(Counter(c.stratum for c in found.cases if c.stratum).items())),
-        channels=declared.channels or (1 if all(case.grey for case in inspections) else 3),
+        channels=declared.channels or channels,
         sizes=tuple(sizes[at] for at in (0, len(sizes) // 2, -1) if sizes),
         distinct_sizes=len(set(sizes)),
         classes=class_counts(inspections, names),

@@ -189,7 +189,7 @@ def _shapes(cases: Sequence[Case], spec: InputSpec) -> list[tuple[int, int]]:
     shapes = []
     for case in cases:
         try:
-            height, width = image_size(case.image)
+            height, width = image_size(case.image, channels=spec.channels)
         except DataError:  # it is reported, with all others, when it is read
             height, width = spec.size
         shapes.append((max(height, spec.size[0]), max(width, spec.size[1])))

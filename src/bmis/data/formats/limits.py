@@ -63,7 +63,8 @@ class SeveralPagesError(DataError):
         super().__init__(
             f"{path}: holds {pages} pictures (pages or frames), and one is read of a file; `bmis "
             "import` splits it if a mask of the same name has as many, or split it yourself: "
-            f"magick {quote(path.name)} {quote(path.stem)}-%03d.png"
+            f"magick {quote(path.name)} {quote(path.stem)}-%03d.png; if they are the channels of "
+            f"one image, write `channels: {pages}` into dataset.yaml"
         )
 
 
