@@ -82,7 +82,7 @@ def render(inspection: "Inspection") -> str:
         parts.append(_NO_PROBLEMS)
     if inspection.suggestion:
         parts.append(inspection.suggestion)
-    parts += inspection.mirrored
+    parts += inspection.warnings
     return "\n\n".join(parts)
 
 

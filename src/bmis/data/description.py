@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from bmis.config import MAX_CHANNELS
 from bmis.config.checks import check_value
+from bmis.data.coding import MaskRules
 from bmis.data.labels import MAX_CLASSES
 from bmis.errors import ConfigError, DataError, did_you_mean
 from bmis.system.plain_yaml import read_yaml
@@ -34,6 +35,14 @@ _KINDS: dict[str, Any] = {
         tuple[_Side, _Side] | None,
         Meta(title="[row, column] in mm per pixel, such as [0.1, 0.1]"),
     ],
+    "mask_threshold": Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(title="the value 1 to 65535 from which on a pixel is foreground, such as 128"),
+    ],
+    "first_class": Annotated[
+        Annotated[int, Meta(ge=0, le=255)] | None,
+        Meta(title="the value 0 to 255 of the background, such as 1"),
+    ],
     "ignore": Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None,
         Meta(title="the value 1 to 65535 of pixels that do not count, such as 255"),
@@ -53,6 +62,8 @@ class Description:
         channels: Channels of the images: 1 is grey, 3 is RGB.
         spacing: Millimetres per pixel along rows and columns.
         ignore: Value of pixels that count neither in losses nor in scores.
+        mask_threshold: Value from which on pixels of grey masks are foreground.
+        first_class: Value of the first class, which is the background.
 
     Example:
         >>> Description(name="polyps", spacing=(0.1, 0.1)).channels is None
@@ -66,6 +77,14 @@ class Description:
     channels: int | None = None
     spacing: tuple[float, float] | None = None
     ignore: int | None = None
+    mask_threshold: int | None = None
+    first_class: int | None = None
+
+    @property
+    def mask_rules(self) -> MaskRules:
+        """What this says of the values in masks."""
+        first = self.first_class or 0
+        return MaskRules(len(self.classes), self.ignore, self.mask_threshold, first)
 
 
 def read_description(root: Path) -> Description:
@@ -88,9 +107,12 @@ def read_description(root: Path) -> Description:
         if key not in _KINDS:
             raise DataError(f"{path}: unknown entry {short(key)}{did_you_mean(str(key), _KINDS)}")
     try:
-        return Description(**{key: _read(key, value) for key, value in entries.items()})
+        found = Description(**{key: _read(key, value) for key, value in entries.items()})
     except ConfigError as error:
         raise DataError(f"{path}: {error}") from error
+    if found.mask_threshold and found.first_class:
+        raise DataError(f"{path}: has mask_threshold and first_class; leave one of them out")
+    return found
 
 
 def _read(key: str, value: Any) -> Any:

@@ -153,7 +153,7 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
             f"{path}: one colour alone, so the mask lies in the transparency (alpha); "
             "`bmis import` reads it from there"
         )
-    array = _indices(decoded)
+    array = _indices(decoded) if decoded.lossy_grey is None else decoded.lossy_grey
     if array.ndim == 3:
         if (array != array[..., :1]).any():
             raise DataError(
@@ -164,7 +164,7 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if array.dtype.kind == "f" and (array != np.rint(array)).any():
         raise DataError(
             f"{path}: the mask holds fractions from {array.min():.3g} to {array.max():.3g}; "
-            "threshold it and save class numbers"
+            "threshold it and save class numbers, or let `bmis import` do it"
         )
     low, high = array.min(), array.max()
     if low < 0 or high > 65535:

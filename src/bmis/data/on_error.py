@@ -1,7 +1,9 @@
 """What happens to errors of a data set: most commands name all and stop, ``inspect`` lists them."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from shlex import quote
 from typing import TypeVar
@@ -14,6 +16,7 @@ OnError = Callable[[DataError], None]
 """Takes an error. If it returns, the work goes on without the file or row in question."""
 
 _T = TypeVar("_T")
+_log = logging.getLogger("bmis")
 _LISTED = 10  # kinds of errors in one message
 
 
@@ -57,6 +60,16 @@ def read_each(
             on_error(one)
         else:
             yield one
+
+
+@cache
+def warn_once(sentence: str) -> None:
+    """Log a sentence as a warning, once in a process: trials share data sets.
+
+    Example:
+        >>> warn_once("polyps: masks hold 0 and 128: 128 is read as foreground")
+    """
+    _log.warning("%s", sentence)
 
 
 @contextmanager

@@ -9,16 +9,22 @@ from typing import Any
 
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import find_cases
+from bmis.data.label_checks import label_warnings
 from bmis.data.not_read import NotRead
 from bmis.data.scan_channels import agree_on_channels
 from bmis.data.split_checks import split_problems
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.importing.suggest import suggest_import
-from bmis.inspect.classes import ClassCount, agree_on_classes, class_counts
+from bmis.inspect.classes import (
+    ClassCount,
+    agree_on_classes,
+    class_counts,
+    grey_pixels,
+    labels_of,
+)
 from bmis.inspect.contact_sheet import write_contact_sheet
 from bmis.inspect.duplicates import Duplicate, find_duplicates
-from bmis.inspect.mirrored import mirrored_classes
 from bmis.inspect.survey import CaseInspection, survey
 from bmis.system.files import output_folder, write_json
 
@@ -72,7 +78,7 @@ class Inspection:
         problems: Everything that is wrong with the data set.
         not_read: Files of other kinds in the folder, and folders that are not looked into.
         suggestion: The command of ``bmis import`` that helps, with the reason, where one does.
-        mirrored: A sentence for each two classes that flips of left with right would confuse.
+        warnings: What is likely a mistake in the masks, a sentence each.
         contact_sheet: File of the contact sheet, if one was written.
 
     Example:
@@ -99,7 +105,7 @@ class Inspection:
     problems: tuple[Problem, ...]
     not_read: NotRead = field(default_factory=NotRead)
     suggestion: str | None = None
-    mirrored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     contact_sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,7 +159,7 @@ def inspect_dataset(
         raise DataError(f"{root}: {hint}") from error
     declared = found.description
     inspections = survey(found.cases, channels=declared.channels)
-    names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.ignore)
+    names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.mask_rules)
     channels, mixed = agree_on_channels({k.case.image: k.channels for k in inspections if k.size})
     errors += [mixed] if mixed else []
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
@@ -173,13 +179,13 @@ def inspect_dataset(
         sizes=tuple(sizes[at] for at in (0, len(sizes) // 2, -1) if sizes),
         distinct_sizes=len(set(sizes)),
         classes=class_counts(inspections, names),
-        masks=coding.notes,
+        masks=(*coding.notes, *grey_pixels(inspections, coding)),
         fields_of_view=sum(case.field_of_view is not None for case in found.cases),
         duplicates=find_duplicates(inspections),
         problems=tuple(map(Problem.from_error, errors)),
         not_read=found.not_read,
         suggestion=suggest_import(root),
-        mirrored=mirrored_classes(inspections, names, coding),
+        warnings=label_warnings(labels_of(inspections, coding), names),
     )
     if folder is None:
         return inspection
@@ -189,8 +195,7 @@ def inspect_dataset(
         found.cases,
         names,
         inspection.channels,
-        pair=coding.pair,
-        ignore=coding.ignore,
+        coding=coding,
     )
     return _write(folder, inspection, dataset, inspections)
 

@@ -5,7 +5,7 @@ import binascii
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -140,15 +140,15 @@ def _find_scenes(
         cases = {case.id: case for case in found.cases}
         masks = [mask for case in found.cases for mask in case.masks]
         shown = [cases[name].image for name in chosen if name in cases]
-        coding = scan_coding(Path(path), masks, len(classes), found.description.ignore)
+        rules = replace(found.description.mask_rules, num_classes=len(classes))
+        coding = scan_coding(Path(path), masks, rules)
         dataset = Dataset(
             Path(path),
             "",
             found.cases,
             tuple(classes),
             channels=found.description.channels or scan_channels(shown),
-            pair=coding.pair,
-            ignore=coding.ignore,
+            coding=coding,
         )
     except (BmisError, OSError, TypeError, ValueError) as error:
         return {}, [f"The masks are drawn alone, since the images were not found: {error}."]

@@ -8,7 +8,7 @@ import ctypes
 import logging
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -30,12 +30,12 @@ from bmis.data.formats.arrays import MAGIC, check_finite, map_npy
 from bmis.data.formats.gif import count_frames
 from bmis.data.formats.limits import MAX_PIXELS, SeveralPagesError, check_pages, check_size
 from bmis.data.formats.missing_rows import png_lacks_rows, without_end
-from bmis.data.formats.pixels import COLOUR_MODES, DecodedImage, pixels_of
+from bmis.data.formats.pixels import DecodedImage, pixels_of
 from bmis.data.formats.tiff import (
     ORIENTATION,
     QUARTER_TURNS,
-    colour_channels,
     imagej_pages,
+    lost_by_pillow,
     read_tiff,
     valid_orientation,
 )
@@ -56,10 +56,10 @@ _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = tuple(
     )
 )
 _WEBP_PIXELS = 2**26  # its decoder needs 18 bytes a pixel
-_WIDTH, _HEIGHT, _BITS, _DESCRIPTION = 256, 257, 258, 270  # tags of TIFF
-_PHOTOMETRIC, _SAMPLES, _EXTRA = 262, 277, 338
+_WIDTH, _HEIGHT, _DESCRIPTION = 256, 257, 270  # tags of TIFF
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 _LARGE = 2**24  # pixels
+_CHUNKS, _LOSSY_WEBP = 2**16, b"VP8 "  # bytes of a WEBP that say how it is compressed
 _WIDE_MODES = ("I", "F")  # four bytes a value
 _MAY_TURN = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # notes in a file
 
@@ -152,7 +152,14 @@ def decode(path: Path, *, page: int | None = None) -> DecodedImage:
             array = read_tiff(path, stream, page=page) if plugin else map_npy(path)
             decoded = DecodedImage(np.array(array))
         check_finite(path, decoded.array)
-        return decoded
+        return replace(decoded, lossy=_is_lossy(plugin, stream))
+
+
+def _is_lossy(plugin: type[ImageFile] | None, stream: BinaryIO) -> bool:
+    if plugin is not WebPImageFile:
+        return plugin is JpegImageFile
+    stream.seek(0)
+    return _LOSSY_WEBP in stream.read(_CHUNKS)
 
 
 def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
@@ -198,20 +205,10 @@ def _open(
     elif page:
         image.seek(page)
         _header(path, image)
-    if isinstance(image, TiffImageFile) and _is_for_tifffile(image):
+    if isinstance(image, TiffImageFile) and lost_by_pillow(image):
         stream.seek(0)
         return None
     return image
-
-
-def _is_for_tifffile(image: TiffImageFile) -> bool:
-    """Whether Pillow would lose bits or channels: it keeps the upper eight bits of three."""
-    tags = image.tag_v2
-    deep = image.mode in COLOUR_MODES and max(tags.get(_BITS, (8,))) > 8
-    extra = tags.get(_EXTRA, ())
-    extra = extra if isinstance(extra, tuple) else (extra,)
-    kinds = colour_channels(tags.get(_PHOTOMETRIC, 0), tags.get(_SAMPLES, 1), extra)
-    return deep or len(kinds) not in (1, 3)
 
 
 def _pages(path: Path, image: ImageFile, stream: BinaryIO) -> int:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.TiffImagePlugin import TiffImageFile
 
 from bmis.data.formats.arrays import check_array
 from bmis.data.formats.limits import check_pages
+from bmis.data.formats.pixels import COLOUR_MODES
 from bmis.errors import DataError, install_line
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
+_BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA = 258, 262, 277, 338  # tags
 ORIENTATION = 274  # a tag of TIFF and of EXIF
 QUARTER_TURNS = 5  # orientations from this one on swap height and width
 _IMAGEJ = re.compile(r"ImageJ=.*?^images=(\d{1,9})$", re.DOTALL | re.MULTILINE)
@@ -52,6 +55,24 @@ def colour_channels(photometric: int, samples: int, extra: Sequence[int]) -> tup
         extra = _ALPHA[1:]
     first = samples - len(extra)
     return tuple(at for at in range(samples) if at < first or extra[at - first] not in _ALPHA)
+
+
+def lost_by_pillow(image: TiffImageFile) -> bool:
+    """Whether Pillow would lose bits or channels: it keeps the upper eight bits of three.
+
+    Example:
+        >>> import io, tifffile
+        >>> stream = io.BytesIO()
+        >>> tifffile.imwrite(stream, np.zeros((48, 64, 5), np.uint8), photometric="rgb")
+        >>> lost_by_pillow(TiffImageFile(stream))
+        True
+    """
+    tags = image.tag_v2
+    deep = image.mode in COLOUR_MODES and max(tags.get(_BITS, (8,))) > 8
+    extra = tags.get(_EXTRA, ())
+    extra = extra if isinstance(extra, tuple) else (extra,)
+    found = colour_channels(tags.get(_PHOTOMETRIC, 0), tags.get(_SAMPLES, 1), extra)
+    return deep or len(found) not in (1, 3)
 
 
 def imagej_pages(description: object) -> int:
