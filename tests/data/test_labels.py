@@ -43,7 +43,11 @@ def test_values_become_class_numbers(raw, num_classes, labels):
         ((0, 1, 255), 2, "mask values 0 1 255, expected 0/1 or 0/255; if 255 marks pixels that"),
         ((0, 2, 1), 2, "mask values 0 1 2, expected 0/1 or 0/255; number the classes"),
         ((0, 3, 1), 3, "mask values 0 1 3, expected 0..2; number the classes"),
-        ((0, 4, 9, 249, 253, 255), 2, "looks blurred, scaled or saved as JPEG: write .mask_threshold: 128"),
+        (
+            (0, 4, 9, 249, 253, 255),
+            2,
+            "looks blurred, scaled or saved as JPEG: write .mask_threshold: 128",
+        ),
         (range(0, 200, 10), 2, r"mask values 0 10 20 30 \.\.\. 170 180 190 \(20 values\)"),
     ],
 )
