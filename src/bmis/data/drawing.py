@@ -138,7 +138,8 @@ def draw_differences(
         (ours & theirs & (labels != truth), CONFUSED, 0.85),
     ):
         drawn[where] = drawn[where] * (1 - alpha) + np.multiply(colour, alpha)
-    return np.rint(drawn).astype(np.uint8)
+    result: NDArray[np.uint8] = np.rint(drawn).astype(np.uint8)
+    return result
 
 
 def _hatch(drawn: NDArray[np.uint8], where: NDArray[np.bool_], width: int) -> None:

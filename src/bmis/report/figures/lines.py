@@ -108,8 +108,8 @@ def draw_lines(
             (x(epoch), y(value), f"{name}, epoch {epoch}: {value:.4g}")
             for epoch, value in (curve.items() if len(curve) <= _DOTS else ())
         ]
-        place = best.get(name)
-        ring = (x(place), y(curve[place])) if place in curve else None
+        at = best.get(name, 0)
+        ring = (x(at), y(curve[at])) if at in curve else None
         lines.append(Line(name, number % COLOURS, path, tuple(dots), ring))
     marked = {line.best[0] for line in lines if line.best}
     return LineChart(

@@ -20,7 +20,7 @@ from bmis.report.runs.tables import (
     recipe_table,
 )
 from bmis.report.tables import Table
-from bmis.system.files import write_text
+from bmis.system.files import output_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def write_run_page(
     found = read_run(folder)
     with one_line_about(folder, fix="train or evaluate it again"):
         text = _render(found, dataset, live, pictures, title)
-    page = (out or folder) / PAGE_FILE
+    page = (output_folder(out) if out else folder) / PAGE_FILE
     write_text(page, text)
     return page
 
