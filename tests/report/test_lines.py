@@ -1,6 +1,7 @@
 """Curves of trainings: inside their axes, ticks that can be read, nothing for what is missing."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -72,5 +73,5 @@ def test_epochs_on_the_axis_are_few_and_apart(last):
     assert ticks[0] == 1
     assert ticks[-1] == last
     assert len(ticks) <= 7
-    gaps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(ticks)]
     assert min(gaps, default=1) >= max(gaps, default=1) / 2.5

@@ -1,4 +1,4 @@
-"""The page of a training: drawn from its folder, whole and safe, and never in the training's way."""
+"""The page of a training: drawn from its folder, whole, safe, and never in the training's way."""
 
 import csv
 import json
