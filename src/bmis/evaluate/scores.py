@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bmis.config import ModelInfo
-from bmis.config.run_files import MASKS_FILE, MEAN_ROW, METRICS_FILE
+from bmis.config.run_files import CASES_FILE, MASKS_FILE, MEAN_ROW, METRICS_FILE
 from bmis.data.cases import Dataset
 from bmis.errors import DataError
 from bmis.evaluate.images import ImageScores
@@ -141,12 +141,12 @@ def write_scores(scores: Scores) -> None:
     Example:
         >>> import bmis
         >>> scores = bmis.evaluate_model("run", data="polyps", out="scores")
-        >>> (scores.out / CASES_FILE).unlink()
+        >>> (scores.out / "cases.csv").unlink()
         >>> write_scores(scores)
         >>> (scores.out / "cases.csv").read_text().splitlines()[0][:20]
         'id,class,state,iou,d'
     """
-    write_text(scores.out / "cases.csv", to_csv(_rows(scores)))
+    write_text(scores.out / CASES_FILE, to_csv(_rows(scores)))
     write_json(scores.out / MASKS_FILE, dict(scores.masks))
     write_json(scores.out / METRICS_FILE, scores.to_dict())
 

@@ -31,6 +31,7 @@ def draw_cases(dataset: DatasetResults) -> tuple[dict[str, list[Tile]], tuple[st
         mask, the best method first. And sentences about what was left out.
 
     Example:
+        >>> from pathlib import Path
         >>> from bmis.records import Conditions, Trial, write_record
         >>> from bmis.report.results import read_results
         >>> failed = Record(Trial("polyps", "unet"), Conditions(), "failed", "out of memory")

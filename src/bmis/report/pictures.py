@@ -66,7 +66,7 @@ def find_dataset(path: str, classes: Sequence[str]) -> Dataset:
         raise DataError(f"{path or 'the data set'}: not on this machine")
     root, found = Path(path), find_cases(Path(path))
     declared = found.description.classes or tuple(classes)
-    alike = len(declared) == len(classes)
+    alike = all(classes) and len(declared) == len(classes)
     masks = [mask for case in found.cases for mask in case.masks]
     coding = scan_coding(root, masks, len(classes), found.description.ignore)
     return Dataset(

@@ -25,7 +25,7 @@ def state_of(run: Run, *, live: bool) -> str:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> state_of(read_run(Path("run")), live=False)
+        >>> state_of(read_run("run"), live=False)
         '1 epoch in ... s; the best is epoch 1.'
     """
     done, best = len(run.log), f"the best is epoch {run.best_epoch}."
@@ -45,7 +45,7 @@ def key_figures(run: Run) -> list[tuple[str, str, str]]:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> [name for name, *_ in key_figures(read_run(Path("run")))][:2]
+        >>> [name for name, *_ in key_figures(read_run("run"))][:2]
         ['Validation IoU', 'Validation Dice']
     """
     epoch = f"epoch {run.best_epoch}"
@@ -77,7 +77,7 @@ def facts_of(run: Run) -> list[tuple[str, str]]:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> dict(facts_of(read_run(Path("run"))))["Start"]
+        >>> dict(facts_of(read_run("run")))["Start"]
         'random weights'
     """
     network, data = run.facts.get("network", {}), run.facts.get("data", {})
@@ -108,7 +108,7 @@ def start_of(run: Run) -> str:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> start_of(read_run(Path("run")))
+        >>> start_of(read_run("run"))
         'random weights'
     """
     init = run.facts.get("init")
@@ -163,7 +163,7 @@ def caveats_of(run: Run) -> list[str]:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> caveats_of(read_run(Path("run")))[-1][:41]
+        >>> caveats_of(read_run("run"))[-1][:41]
         'The epoch was chosen by 1 validation imag'
     """
     found: list[str] = []

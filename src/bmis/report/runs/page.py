@@ -76,7 +76,7 @@ def write_run_page(
 
     Example:
         >>> page = write_run_page("run", pictures=False)
-        >>> page.name, "<h1>bmis on polyps</h1>" in page.read_text()
+        >>> page.name, "<h1>bmis on endoscopy" in page.read_text()
         ('report.html', True)
     """
     folder = Path(run)
@@ -123,7 +123,7 @@ def charts_of(run: Run) -> list[LineChart]:
     """The curves of a training: loss, scores, time.
 
     Example:
-        >>> [chart.title for chart in charts_of(read_run(Path("run")))][:2]
+        >>> [chart.title for chart in charts_of(read_run("run"))][:2]
         ['Training loss', 'Validation scores']
     """
     best = run.best_epoch

@@ -30,7 +30,7 @@ class Run:
         scored: Scored images, those of ``bmis evaluate`` first.
 
     Example:
-        >>> run = read_run(Path("run"))
+        >>> run = read_run("run")
         >>> run.epochs, run.best_epoch, run.model, [scored.split for scored in run.scored]
         (1, 1, 'bmis', ['val'])
     """
@@ -114,17 +114,18 @@ def is_run(folder: Path) -> bool:
     return (folder / SETTINGS_FILE).is_file() and not (folder / "images").exists()
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path | str) -> Run:
     """Read a run folder.
 
     Raises:
         DataError: It is no run folder, no epoch is finished yet, or a file is damaged.
 
     Example:
-        >>> read_run(Path("polyps"))
+        >>> read_run("polyps")
         Traceback (most recent call last):
         bmis.errors.DataError: polyps: is no run folder; name one that `bmis train` wrote
     """
+    folder = Path(folder)
     if not is_run(folder):
         raise DataError(f"{folder}: is no run folder; name one that `bmis train` wrote")
     if not (folder / LOG_FILE).is_file():

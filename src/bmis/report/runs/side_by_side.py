@@ -138,7 +138,7 @@ def settings_table(names: Sequence[str], runs: Sequence[Run]) -> Table | None:
     """The settings in which runs differ: one row a setting, one column a run; None if in none.
 
     Example:
-        >>> run = read_run(Path("run"))
+        >>> run = read_run("run")
         >>> settings_table(["a", "b"], [run, run]) is None
         True
     """

@@ -100,7 +100,7 @@ def balance_table(run: Run) -> Table | None:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> table = balance_table(read_run(Path("run")))
+        >>> table = balance_table(read_run("run"))
         >>> table.names, [column[0].text for column in table.columns.values()][:2]
         (['images', 'polyp'], ['9', ''])
     """
@@ -153,7 +153,7 @@ def recipe_table(run: Run) -> Table | None:
 
     Example:
         >>> from bmis.report.runs.read import read_run
-        >>> table = recipe_table(read_run(Path("run")))
+        >>> table = recipe_table(read_run("run"))
         >>> table.names[:2], table.columns["Value"][0].text
         (['loss', 'optimizer'], 'ce_dice')
     """
