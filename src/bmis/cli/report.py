@@ -10,7 +10,7 @@ from bmis.errors import ConfigError
 from bmis.wording import counted
 
 HELP = "draw the page of a comparison, of a training or of several side by side"
-EXAMPLE = "results --out report; bmis report runs/polyps-*"
+EXAMPLE = "results --out report"
 _OUT = Path("report")
 
 

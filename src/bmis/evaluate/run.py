@@ -107,8 +107,8 @@ def evaluate_model(
     )
     write_scores(scores)
     _warn_of(scores)
-    if run.is_dir() and folder == run:
-        refresh_page(run, dataset)
+    if folder == output_dir(run):
+        refresh_page(folder, dataset)
     return scores
 
 
