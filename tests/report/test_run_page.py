@@ -18,6 +18,7 @@ from bmis.evaluate.run import evaluate_model
 from bmis.report.runs.cases import BEST, MIDDLE, WORST, choose_cases
 from bmis.report.runs.page import write_run_page
 from bmis.report.runs.read import read_run
+from bmis.report.runs.scored import ScoredCase, ScoredImages
 from bmis.report.runs.tables import balance_table, class_table, confusion_of, recipe_table
 from bmis.train.run import train_model
 from helpers.pages import Page
@@ -228,6 +229,12 @@ def test_scores_of_another_folder_leave_the_page_alone(run, trained):
     before = (run / "report.html").read_bytes()
     evaluate_model(run, split="val", out=run.parent / "val")
     assert (run / "report.html").read_bytes() == before
+
+
+def test_images_stand_from_worst_to_best_without_those_that_are_rightly_empty():
+    scores = {"good": (0.9, "present"), "none": (1.0, "correctly_empty"), "bad": (0.1, "present")}
+    cases = {name: ScoredCase({"dice": dice}, how) for name, (dice, how) in scores.items()}
+    assert ScoredImages(Path(), {}, cases, {}).worst_first() == ["bad", "good"]
 
 
 def test_the_chosen_images_are_the_worst_the_middle_and_the_best_and_none_twice():

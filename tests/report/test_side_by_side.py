@@ -82,9 +82,9 @@ def test_images_of_other_data_are_not_compared(copies, tmp_path):
 
 
 def test_only_images_of_all_runs_count(copies):
-    lines = (copies[0] / "cases.csv").read_text(encoding="utf-8").splitlines()
+    lines = (copies[1] / "cases.csv").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("case7,")]
-    (copies[0] / "cases.csv").write_text("\n".join(kept) + "\n", encoding="utf-8")
+    (copies[1] / "cases.csv").write_text("\n".join(kept) + "\n", encoding="utf-8")
     _, shared = read(copies)
     assert len(shared.ids) == 5
     assert "1 image that not all have left out" in shared.caption
