@@ -14,13 +14,18 @@ from bmis.train.trainer import Trainer
 from helpers.tiny import config
 
 
+def contents(run):
+    """The files of a run by name, those in its folders too."""
+    return {file.relative_to(run): file.read_bytes() for file in run.rglob("*") if file.is_file()}
+
+
 def test_a_finished_run_is_not_trained_again(dataset, tmp_path, monkeypatch):
     first = train_model(config(dataset), out=tmp_path / "run")
-    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
+    before = contents(tmp_path / "run")
     monkeypatch.setattr(module, "CachedDataset", None)  # no image is read again
     second = train_model(config(dataset), out=tmp_path / "run")
     assert second == replace(first, resumed_after=first.epochs)
-    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+    assert contents(tmp_path / "run") == before
 
 
 def test_a_run_whose_settings_are_fewer_is_the_same_run(dataset, tmp_path):

@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
         >>> from bmis.cli.main import main
         >>> main(["evaluate", "run"])
         bmis on polyps, test: 2 images...
-        cases.csv, metrics.json and 2 overlays in run
+        cases.csv, metrics.json, masks.json and 2 overlays in run
         0
     """
     from bmis.evaluate.robustness import measure_robustness
@@ -87,7 +87,7 @@ def run(args: Namespace) -> int:
     answer(args, told, text)
     if not args.json:
         overlays = counted(len(scores.overlays), "overlay")
-        say(f"cases.csv, metrics.json and {overlays} in {scores.out}")
+        say(f"cases.csv, metrics.json, masks.json and {overlays} in {scores.out}")
     return say_failures(scores.failed)
 
 

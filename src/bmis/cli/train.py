@@ -55,6 +55,7 @@ def run(args: Namespace) -> int:
 
     from lightning.fabric.utilities import rank_zero_only
 
+    from bmis.config.run_files import PAGE_FILE
     from bmis.train.run import train_model
 
     done = train_model(config, out=args.out)
@@ -64,11 +65,13 @@ def run(args: Namespace) -> int:
     else:
         count = "all" if done.resumed_after == done.epochs else done.resumed_after
         before = f" ({count} of them before)" if done.resumed_after else ""
+        page = done.run / PAGE_FILE
+        shown = f"page: {page}\n" if page.exists() else ""
         say_once(
             f"{counted(done.epochs, 'epoch')}{before} in {done.seconds:.0f} s, "
             f"{done.images_per_second:.1f} images/s; best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
-            f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
+            f"run folder: {done.run}\n{shown}next: bmis evaluate {done.run}"
         )
     return 0
 

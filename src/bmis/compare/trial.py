@@ -76,7 +76,7 @@ def _run(spec: TrialSpec) -> Record:
     content = content_fingerprints(dataset)  # before the training, which may take days
     state = _start_over_if_changed(spec, content)
     costs = measure_costs(spec, dataset)
-    train_model(_train_config(spec), out=spec.work)
+    train_model(_train_config(spec), out=spec.work, page=spec.keep)
     options = RuntimeOptions(device=spec.device)
     scores = evaluate_model(spec.work, data=spec.data, options=options)
     if scores.failed:  # the other methods would be scored on other images

@@ -118,6 +118,9 @@ class TrainConfig(Settings):
             "--show-recipe."
         ),
     ] = field(default_factory=dict)
+    no_pictures: Annotated[
+        bool, Meta(description="Draw no images of the data on the run's page, report.html.")
+    ] = False
     plugins: Annotated[
         tuple[str, ...], Meta(description="Python files that register networks.")
     ] = ()

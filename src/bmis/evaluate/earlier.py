@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bmis.config.run_files import METRICS_FILE
 from bmis.errors import ConfigError
 
-METRICS_FILE = "metrics.json"
 _PATHS = ("checkpoint", "data", "fold")  # a fold may be the path of a file
 
 

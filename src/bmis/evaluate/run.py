@@ -4,35 +4,20 @@
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bmis.config import RuntimeOptions
-from bmis.data.cases import Case, Dataset, load_case, load_counted
-from bmis.errors import DataError, one_line_about
 from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
-from bmis.evaluate.scores import Scores, read_case_values, write_scores
+from bmis.evaluate.images import score_images
+from bmis.evaluate.scores import Scores, read_case_values, scores_of, write_scores
 from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
-from bmis.metrics import (
-    DEFAULT_TOLERANCE,
-    CaseScore,
-    describe_collapse,
-    score_case,
-    summarise_cases,
-)
-from bmis.predict.mask import Mask
-from bmis.predict.predictor import Frame, FrameLogits, Predictor
+from bmis.metrics import DEFAULT_TOLERANCE, describe_collapse
+from bmis.predict.predictor import Predictor
 from bmis.pretrained.lookup import find_model_file
+from bmis.report.runs.live import refresh_page
 from bmis.runtime.load import load_runtime, threads_of
 from bmis.system.files import output_folder, remove_if_empty
-from bmis.system.pipeline import stream
-from bmis.system.progress import progress_bar
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
@@ -52,7 +37,8 @@ def evaluate_model(
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
 
-    Writes ``cases.csv``, ``metrics.json`` and ``overlays/`` into ``out``. An image that has a
+    Writes ``cases.csv``, ``metrics.json``, ``masks.json`` and ``overlays/`` into ``out``, and the
+    scores onto the page ``report.html`` of a run folder that has one. An image that has a
     field of view is scored inside it. Images, masks and fields of view that cannot be used are
     listed in ``Scores.failed``, and the others are scored. A network that fails on an image stops
     the evaluation, because a failure must not drop out of the mean.
@@ -84,7 +70,7 @@ def evaluate_model(
         >>> import bmis
         >>> scores = bmis.evaluate_model("run", data="polyps", out="scores")
         >>> sorted(path.name for path in scores.out.iterdir())
-        ['cases.csv', 'metrics.json', 'overlays']
+        ['cases.csv', 'masks.json', 'metrics.json', 'overlays']
     """
     run, options = find_model_file(run), options or RuntimeOptions()
     runtime, info = load_runtime(run, options)
@@ -106,27 +92,23 @@ def evaluate_model(
     output_folder(folder)
     predictor = Predictor(runtime, info)
     with remove_if_empty(folder):
-        cases, failed = _score(predictor, dataset, chosen, tolerance)
-    scores = Scores(
-        model=info.model.name,
+        found = score_images(predictor, dataset, chosen, tolerance)
+    scores = scores_of(
+        found,
+        info,
+        dataset,
         checkpoint=run,
-        data=source.root,
         split=split,
         asked=asked,
-        classes=dataset.classes,
-        unit="px" if dataset.spacing is None else "mm",
         tolerance=tolerance,
-        cases=cases,
-        failed=failed,
-        fields_of_view=sum(case.field_of_view is not None for case in chosen if case.id in cases),
-        summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
-        overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
+        overlays=draw_examples(predictor, dataset, found.cases, folder / "overlays"),
         threads=threads_of(runtime, options),
-        training=info.provenance,
     )
     write_scores(scores)
     _warn_of(scores)
+    if folder == output_dir(run):
+        refresh_page(folder, dataset)
     return scores
 
 
@@ -143,65 +125,3 @@ def _warn_of(scores: Scores) -> None:
         )
     if collapse := describe_collapse(scores.summary):
         _log.warning("%s %s; its means say nothing of what it has learnt", scores.model, collapse)
-
-
-_ScoreLabels = Callable[[NDArray[np.uint8]], CaseScore]
-
-
-@dataclass
-class _Evaluation:
-    """The three stages of one evaluation, and their results so far."""
-
-    predictor: Predictor
-    dataset: Dataset
-    tolerance: float
-    advance: Callable[[], None]
-    cases: dict[str, CaseScore] = field(default_factory=dict)
-    failed: list[tuple[Path, str]] = field(default_factory=list)
-
-    def read(self, case: Case) -> tuple[Case, Frame, _ScoreLabels] | None:
-        """First stage, in the reader's thread; None where a file is bad."""
-        try:
-            with one_line_about(case.image):
-                image, labels = load_case(case, self.dataset)
-                truth, counted = load_counted(case, labels)
-                score = partial(
-                    score_case,
-                    truth=truth,
-                    num_classes=self.dataset.num_classes,
-                    spacing=self.dataset.spacing,
-                    tolerance=self.tolerance,
-                    field_of_view=counted,
-                )
-                return case, self.predictor.prepare(image), score
-        except DataError as error:
-            self.failed.append((case.image, str(error)))
-            self.advance()
-            return None
-
-    def infer(
-        self, group: Sequence[tuple[Case, Frame, _ScoreLabels] | None]
-    ) -> list[tuple[Case, FrameLogits | Mask, _ScoreLabels]]:
-        """Second stage, in the caller's thread."""
-        good = [one for one in group if one is not None]
-        inferred = self.predictor.infer([frame for _, frame, _ in good]) if good else []
-        return [
-            (case, found, score) for (case, _, score), found in zip(good, inferred, strict=True)
-        ]
-
-    def score(self, inferred: tuple[Case, FrameLogits | Mask, _ScoreLabels]) -> None:
-        """Third stage, in a thread of its own, so that distances overlap with the network."""
-        case, found, score = inferred
-        self.cases[case.id] = score(self.predictor.finish(found).labels)
-        self.advance()
-
-
-def _score(
-    predictor: Predictor, dataset: Dataset, cases: Sequence[Case], tolerance: float
-) -> tuple[dict[str, CaseScore], tuple[tuple[Path, str], ...]]:
-    with progress_bar("evaluate", total=len(cases)) as bar:
-        job = _Evaluation(predictor, dataset, tolerance, bar.update)
-        stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
-    if not job.cases:
-        raise DataError(f"no image of {len(cases)} can be scored; the first: {job.failed[0][1]}")
-    return job.cases, tuple(job.failed)

@@ -3,6 +3,7 @@
 There are no worker processes, because a batch is a few indexing operations on these tensors.
 """
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -121,6 +122,12 @@ class CachedDataset:
             for error in track(results, "reading images", total=len(cases)):
                 if error:
                     on_error(error)
+
+    def count_classes(self, num_classes: int) -> np.ndarray:
+        """Count the pixels of each class in each case, (N, ``num_classes``); ignored ones not."""
+        spans = itertools.pairwise(self._starts.tolist())
+        counts = [torch.bincount(self._labels[a:b].flatten(), minlength=256) for a, b in spans]
+        return torch.stack(counts).cpu().numpy()[:, :num_classes]
 
     def crops_per_image(self) -> int:
         """How many crops of ``spec.size`` cover the mean image once, at least 1."""

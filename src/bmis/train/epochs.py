@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from bmis.config import ModelInfo
+from bmis.report.runs.live import live_page
 from bmis.system.progress import progress_bar
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.run_folder import write_epoch
@@ -16,7 +17,13 @@ _log = logging.getLogger("bmis")
 
 
 def run_epochs(
-    trainer: Trainer, train: CachedDataset, val: CachedDataset, *, run: Path, info: ModelInfo
+    trainer: Trainer,
+    train: CachedDataset,
+    val: CachedDataset,
+    *,
+    run: Path,
+    info: ModelInfo,
+    page: bool = False,
 ) -> None:
     """Train until all epochs of the trainer are done, behind a progress bar.
 
@@ -28,6 +35,7 @@ def run_epochs(
         val: The validation images, which choose the epoch.
         run: The run folder.
         info: What the checkpoint says of the network.
+        page: Whether to keep ``report.html`` up to date.
 
     Raises:
         DataError: A file cannot be written.
@@ -54,7 +62,10 @@ def run_epochs(
     _begin_session(trainer, run, info)
     total = trainer.epochs * len(train) * train.crops_per_image()
     begun, silent = _share_done(trainer, total), not fabric.is_global_zero
-    with progress_bar("training", total, initial=begun, disable=silent) as bar:
+    with (
+        progress_bar("training", total, initial=begun, disable=silent) as bar,
+        live_page(run, wanted=page and not silent) as epoch_is_done,
+    ):
         while not trainer.progress.is_over(trainer.epochs, trainer.recipe.patience):
             start = time.perf_counter()
             row = trainer.train_epoch(train, bar.update)
@@ -65,6 +76,7 @@ def run_epochs(
             fabric.log_dict(row, step=trainer.progress.epoch)
             if fabric.is_global_zero:
                 write_epoch(trainer, run, info, better=better)
+                epoch_is_done()
                 _log.info("%s  %.1f s (%s)", _describe(trainer), row["seconds"], _time(trainer))
             bar.update(_share_done(trainer, total) - bar.n)
             bar.set_description(_describe(trainer))

@@ -33,6 +33,7 @@ from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.epochs import run_epochs
 from bmis.train.fabric import launch_fabric
 from bmis.train.out_of_memory import halve_batch
+from bmis.train.page import finish_page, write_facts
 from bmis.train.recipes import Recipe, find_recipe
 from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run_folder import (
@@ -91,9 +92,12 @@ class _Session:
     run: Path
     start: WarmStart | None
     teacher: Teacher | None
+    page: bool
 
 
-def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainResult:
+def train_model(
+    config: TrainConfig, *, out: Path | str | None = None, page: bool = True
+) -> TrainResult:
     """Train a network, or go on where an interrupted call with the same settings stopped.
 
     With several devices the calling script is run once for each, as Lightning Fabric does; all of
@@ -102,6 +106,7 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     Args:
         config: Data set, network, recipe and everything else about the training.
         out: Run folder; by default ``runs/<data>-<model>-<recipe>[-fold<K>]-seed<S>``.
+        page: Whether to leave ``report.html``, and the scores of validation images that it shows.
 
     Raises:
         BundleError: The file of weights to start or to learn from is missing, damaged or not of
@@ -117,7 +122,8 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
         >>> config = TrainConfig("polyps", "unet", {"widths": [4, 8]}, epochs=1, size=(64, 64))
         >>> run = train_model(config, out="polyps-run").run
         >>> sorted(file.name for file in run.iterdir())
-        ['config.yaml', 'environment.json', 'last.ckpt', 'log.csv', 'model.safetensors']
+        ['config.yaml', 'environment.json', 'facts.json', 'last.ckpt', 'log.csv',
+         'model.safetensors', 'report.html', 'validation']
         >>> train_model(config, out="polyps-run").resumed_after  # it is finished
         1
     """
@@ -157,8 +163,11 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     if fabric.is_global_zero:
         _warn_of_labels(dataset, cached, recipe)
         write_settings(run, config)
-    session = _Session(config, dataset, fabric, cached, run, start, teacher)
-    return _result(run, _train(session, recipe), resumed_after=done.epoch)
+    session = _Session(config, dataset, fabric, cached, run, start, teacher, page)
+    result = _result(run, _train(session, recipe), resumed_after=done.epoch)
+    if page and fabric.is_global_zero:
+        finish_page(run, config, dataset)
+    return result
 
 
 def _warn_of_labels(dataset: Dataset, cached: Mapping[str, CachedDataset], recipe: Recipe) -> None:
@@ -235,8 +244,10 @@ def _attempt(session: _Session, recipe: Recipe) -> Progress:
         _log.info("resuming after epoch %d", trainer.progress.epoch)
     train, val = session.cached["train"], session.cached["val"]
     info = _model_info(session, recipe)
+    if session.page and session.fabric.is_global_zero:
+        write_facts(session.run, info, trainer.model, session.dataset, session.cached)
     try:
-        run_epochs(trainer, train, val, run=session.run, info=info)
+        run_epochs(trainer, train, val, run=session.run, info=info, page=session.page)
     except KeyboardInterrupt:
         done = read_progress(last).epoch if last.exists() else 0  # the last one may be unsaved
         kept = f"to go on from {last}" if done else "to start again; no epoch was finished"

@@ -61,7 +61,7 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
             for key, value in config.to_dict().items()
             if found.get(key) != value
             and (value or key in found)  # older runs have fewer keys
-            and key != "plugins"  # a file that may be moved
+            and key not in ("plugins", "no_pictures")  # files that may be moved, and the page
         ]
     except (DataError, AttributeError) as error:
         raise ConfigError(
