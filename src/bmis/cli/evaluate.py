@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import answer, say, say_failures, table
-from bmis.cli.options import MODEL, add_json, add_runtime, read_fold, runtime_options
+from bmis.cli.options import (
+    MODEL,
+    add_json,
+    add_postprocessing,
+    add_runtime,
+    read_fold,
+    runtime_options,
+)
 from bmis.wording import counted
 
 if TYPE_CHECKING:
@@ -54,6 +61,7 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="X",
         help="tolerance of NSD in mm or pixels (default: 2)",
     )
+    add_postprocessing(parser)
     add_runtime(parser)
 
 
@@ -67,17 +75,20 @@ def run(args: Namespace) -> int:
         cases.csv, metrics.json and 2 overlays in run
         0
     """
+    from bmis.cli.flags import changes_from
+    from bmis.config import PostProcessing
     from bmis.evaluate.run import evaluate_model
 
     with runtime_options(args) as options:
         scores = evaluate_model(
-            args.run,
+            [args.run, *args.others],
             data=args.data,
             split=args.split,
             fold=args.fold,
             out=args.out,
             options=options,
             tolerance=args.tolerance,
+            postprocessing=changes_from(args, PostProcessing),
         )
     answer(args, scores.to_dict(), render(scores))
     if not args.json:

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
-from bmis.cli.options import MODEL, add_json, add_runtime, read_spacing, runtime_options
+from bmis.cli.options import (
+    MODEL,
+    add_json,
+    add_postprocessing,
+    add_runtime,
+    read_spacing,
+    runtime_options,
+)
 from bmis.wording import counted
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--spacing", type=read_spacing, metavar="MM", help="millimetres per pixel, or down,across"
     )
+    add_postprocessing(parser)
     add_runtime(parser)
 
 
@@ -51,6 +59,8 @@ def run(args: Namespace) -> int:
         1 mask in masks; measurements in masks/measurements.csv
         0
     """
+    from bmis.cli.flags import changes_from
+    from bmis.config import PostProcessing
     from bmis.data.image_files import find_images
     from bmis.data.not_read import find_not_read
     from bmis.predict.folder import predict_masks
@@ -59,7 +69,7 @@ def run(args: Namespace) -> int:
     images = [file for path in sources for file in find_images(path)]
     with runtime_options(args) as options:
         done = predict_masks(
-            Path(args.run),
+            [args.run, *args.others],
             images,
             Path(args.out),
             overlay=args.overlay,
@@ -67,6 +77,7 @@ def run(args: Namespace) -> int:
             tile=args.tile,
             options=options,
             spacing=args.spacing,
+            postprocessing=changes_from(args, PostProcessing),
         )
     not_read = {
         str(path): found
@@ -100,4 +111,5 @@ def _plain(done: "Prediction", not_read: "dict[str, NotRead]") -> dict[str, Any]
         "not_read": {path: asdict(found) for path, found in not_read.items()},
         "measurements": str(done.measurements),
         "out_of_distribution": ood,
+        "expected_dice": {str(path): value for path, value in done.expected_dice},
     }

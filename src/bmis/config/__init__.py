@@ -4,6 +4,7 @@ from bmis.config.checks import Size, check_choice, check_size, check_value
 from bmis.config.model import (
     RESIZE_RULES,
     STATISTICS,
+    Confidence,
     InputSize,
     InputSpec,
     ModelConfig,
@@ -11,6 +12,7 @@ from bmis.config.model import (
     OodReference,
     Resize,
 )
+from bmis.config.postprocessing import FLIPS, PostProcessing
 from bmis.config.runtime import RuntimeOptions
 from bmis.config.settings import Settings
 from bmis.config.training import (
@@ -24,10 +26,12 @@ from bmis.config.training import (
 )
 
 __all__ = [
+    "FLIPS",
     "MODEL_FILE",
     "RESIZE_RULES",
     "SETTINGS_FILE",
     "STATISTICS",
+    "Confidence",
     "Device",
     "Epochs",
     "InputSize",
@@ -35,6 +39,7 @@ __all__ = [
     "ModelConfig",
     "ModelInfo",
     "OodReference",
+    "PostProcessing",
     "Precision",
     "RecipeName",
     "Resize",

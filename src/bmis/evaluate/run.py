@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
 from bmis.data.cases import Case, Dataset, load_case, load_counted
-from bmis.errors import DataError, one_line_about
+from bmis.errors import ConfigError, DataError, one_line_about
 from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
-from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
+from bmis.evaluate.training_data import (
+    find_training_data,
+    open_training_data,
+    output_dir,
+    warn_of_other_splits,
+)
 from bmis.metrics import (
     DEFAULT_TOLERANCE,
     CaseScore,
@@ -26,10 +31,11 @@ from bmis.metrics import (
     score_case,
     summarise_cases,
 )
+from bmis.predict.load import Changes, Models, as_paths, load_predictor
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.pretrained.lookup import find_model_file
-from bmis.runtime.load import load_runtime, threads_of
+from bmis.runtime.load import threads_of
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
@@ -41,7 +47,7 @@ __all__ = ["Scores", "evaluate_model", "read_case_values"]
 
 
 def evaluate_model(
-    run: Path | str,
+    run: Models,
     *,
     data: Path | str | None = None,
     split: str = "test",
@@ -49,6 +55,7 @@ def evaluate_model(
     out: Path | str | None = None,
     options: RuntimeOptions | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
+    postprocessing: Changes | None = None,
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
 
@@ -59,7 +66,8 @@ def evaluate_model(
 
     Args:
         run: Bundle, run folder of ``bmis train``, ``.safetensors`` file, or name of a network that
-            comes with the package.
+            comes with the package. Of several in a list the mean is scored, on the data of the
+            first.
         data: Dataset folder; by default that of the training. The fold and the seed of the
             training hold for it too, so that no training image gets into the test split of a
             data set that was moved.
@@ -67,10 +75,11 @@ def evaluate_model(
         fold: Another fold than the training's: a number or the path of a CSV file.
         out: Folder for the results. By default the run folder; for another file a folder of its
             name beside it, so that the run's own scores stay. Scores of the same question are
-            replaced.
+            replaced. Must be given for several networks.
         options: How the network is run; the defaults where left out.
         tolerance: Tolerance of ``nsd``, in millimetres where the data set has a spacing, else in
             pixels.
+        postprocessing: See ``load``.
 
     Raises:
         ConfigError: A setting is wrong, the data set has other classes than the network, or ``out``
@@ -86,13 +95,19 @@ def evaluate_model(
         >>> sorted(path.name for path in scores.out.iterdir())
         ['cases.csv', 'metrics.json', 'overlays']
     """
-    run, options = find_model_file(run), options or RuntimeOptions()
-    runtime, info = load_runtime(run, options)
+    options = options or RuntimeOptions()
+    run, *others = map(find_model_file, as_paths(run))
+    if others and out is None:
+        raise ConfigError("scores of several networks need a folder of their own; name one: --out")
+    predictor = load_predictor([run, *others], options, postprocessing=postprocessing)
+    info = predictor.info
     source = find_training_data(run, info, data=data, fold=fold)
     dataset = open_training_data(source, info)
+    warn_of_other_splits(dataset, info, others)
     chosen = dataset.cases if split == "all" else dataset.split(split)
     asked = question(
         checkpoint=run,
+        averaged_with=others,
         data=source.root,
         split=split,
         fold=source.fold,
@@ -100,11 +115,11 @@ def evaluate_model(
         tolerance=tolerance,
         engine=options.engine,
         precision=options.precision,
+        postprocessing=info.postprocessing.changes(),
     )
     folder = output_dir(run) if out is None else Path(out)
     check_earlier(folder, asked, own=out is None)
     output_folder(folder)
-    predictor = Predictor(runtime, info)
     with remove_if_empty(folder):
         cases, failed = _score(predictor, dataset, chosen, tolerance)
     scores = Scores(
@@ -122,7 +137,7 @@ def evaluate_model(
         summary=summarise_cases(list(cases.values()), dataset.classes),
         out=folder,
         overlays=draw_examples(predictor, dataset, cases, folder / "overlays"),
-        threads=threads_of(runtime, options),
+        threads=threads_of(run, options),
         training=info.provenance,
     )
     write_scores(scores)

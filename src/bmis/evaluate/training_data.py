@@ -206,6 +206,31 @@ def _check_split(source: TrainingData, name: str, cases: Sequence[Case], info: M
         )
 
 
+def warn_of_other_splits(dataset: Dataset, info: ModelInfo, others: Sequence[Path]) -> None:
+    """Warn of networks that were trained on another division of the same data set.
+
+    Args:
+        dataset: The data set, divided as for the first network.
+        info: What ``load_ensemble`` says of all networks.
+        others: The networks but the first.
+
+    Example:
+        >>> import bmis
+        >>> from bmis.runtime.average import load_ensemble
+        >>> _, info = load_ensemble(["run", "run"])
+        >>> warn_of_other_splits(bmis.open_dataset("polyps"), info, [Path("run")])
+    """
+    now = split_fingerprint(dataset.cases)
+    for path, known in zip(others, info.provenance.get("averaged_with", ()), strict=False):
+        if known.get("data") == dataset.name and known.get("split_fingerprint") not in (None, now):
+            _log.warning(
+                "%s: was trained on another fold or split of %s, so its training images may be "
+                "among those that are scored",
+                path,
+                dataset.name,
+            )
+
+
 def _class_order(root: Path, ours: Sequence[str], theirs: Sequence[str]) -> tuple[int, ...]:
     """The network's number of each class, and a message; () where the two number them alike."""
     if len(ours) != len(theirs):  # names of a network that came without them
