@@ -131,8 +131,19 @@ def render(scores: "Scores") -> str:
         title=f"{scores.model} on {scores.data.name}, {scores.split}: "
         f"{counted(len(scores.cases), 'image')}",
         caption=f"foreground {', '.join(counts)}{apart}\nhd95 and assd in {scores.unit}, "
-        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
+        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}"
+        f"{_describe_masks(scores)}",
     )
+
+
+def _describe_masks(scores: "Scores") -> str:
+    """What the masks are besides one network's own."""
+    from bmis.config import PostProcessing
+
+    rules = PostProcessing.from_dict(scores.asked["postprocessing"]).in_words()
+    several = len(scores.asked["averaged_with"]) + 1
+    mean = f"\nmean of {counted(several, 'network')}" if several > 1 else ""
+    return mean + (f"\npost-processing: {rules}" if rules else "")
 
 
 def _row(

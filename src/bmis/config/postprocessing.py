@@ -28,6 +28,8 @@ class PostProcessing(Settings):
     Example:
         >>> PostProcessing(threshold=0.4, largest_piece=True).changes()
         {'threshold': 0.4, 'largest_piece': True}
+        >>> PostProcessing(threshold=0.4, largest_piece=True).in_words()
+        'threshold 0.4, largest piece of each class'
         >>> PostProcessing(threshold=1.5)
         Traceback (most recent call last):
         bmis.errors.ConfigError: threshold must be a probability from 0.01 to 0.99, got 1.5
@@ -76,3 +78,15 @@ class PostProcessing(Settings):
             ConfigError: An unknown name, or a value that is wrong.
         """
         return type(self).from_dict({**self.to_dict(), **changes})
+
+    def in_words(self) -> str:
+        """What is done, for people; nothing where nothing is."""
+        share = f"{100 * self.smallest_size:.3g}"
+        words = {
+            "threshold": f"threshold {self.threshold:g}",
+            "largest_piece": "largest piece of each class",
+            "smallest_size": f"no pieces below {share} % of the image",
+            "fill_holes": "holes filled",
+            "flips": f"mean over {len(FLIPS[self.flips])} flips ({self.flips})",
+        }
+        return ", ".join(words[name] for name in self.changes())

@@ -10,6 +10,7 @@ from bmis.metrics.case import (
     METRICS,
     RULES_VERSION,
     CaseScore,
+    case_dice,
     score_case,
 )
 from bmis.metrics.collapse import collapsed_classes, describe_collapse
@@ -26,6 +27,7 @@ __all__ = [
     "CaseScore",
     "PairedDifference",
     "Summary",
+    "case_dice",
     "collapsed_classes",
     "describe_collapse",
     "highest_value",

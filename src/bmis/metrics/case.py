@@ -108,6 +108,35 @@ def score_case(
     return CaseScore(classes, states, _mean_over_classes(classes), outcome)
 
 
+def case_dice(
+    prediction: NDArray[np.integer],
+    truth: NDArray[np.integer],
+    num_classes: int,
+    field_of_view: BoolArray | None = None,
+) -> float:
+    """The ``mean["dice"]`` of ``score_case`` alone, many times as fast, for trying many masks.
+
+    Args:
+        prediction: See ``score_case``; the arrays are not checked.
+        truth: See ``score_case``.
+        num_classes: See ``score_case``.
+        field_of_view: See ``score_case``.
+
+    Example:
+        >>> truth = np.array([[0, 1, 1, 1]])
+        >>> case_dice(np.array([[0, 0, 1, 1]]), truth, num_classes=2)
+        0.8
+    """
+    if field_of_view is not None:
+        prediction, truth = prediction[field_of_view], truth[field_of_view]
+    hits, ours, theirs = (
+        np.bincount(labels.ravel(), minlength=num_classes)[1:]
+        for labels in (truth[prediction == truth], prediction, truth)
+    )
+    found = ours + theirs > 0
+    return float((2 * hits[found] / (ours + theirs)[found]).mean()) if found.any() else 1.0
+
+
 def _score_class(
     prediction: BoolArray,
     truth: BoolArray,
