@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import Confidence
-from bmis.predict.decisions import arg_max, log_odds
+from bmis.predict.decisions import log_odds
 from bmis.runtime.probabilities import class_probabilities
 
 LEAST = 20  # validation images; fewer do not show how sure is too sure
@@ -29,7 +29,7 @@ class SoftDice:
 
     Args:
         num_classes: Classes of the network; background included, or 1.
-        threshold: Where foreground begins, see ``arg_max``.
+        threshold: Where foreground begins, see ``decisions.arg_max``.
 
     Example:
         >>> soft = SoftDice(2, threshold=0.5)
@@ -51,9 +51,8 @@ class SoftDice:
             marked = (odds > log_odds(self._threshold))[None]
             probabilities = _sigmoid(odds)[None]
         else:
-            labels = arg_max(logits)
-            probabilities = class_probabilities(logits.copy())[1:]
-            marked = labels == np.arange(1, len(logits), dtype=np.uint8)[:, None, None]
+            every = class_probabilities(logits.copy())
+            probabilities, marked = every[1:], every[1:] == every.max(0)
         for index, (sure, inside) in enumerate(zip(probabilities, marked, strict=True)):
             self._both[index] += sure.ravel() @ inside.ravel().astype(np.float32)
             self._sums[index] += sure.sum()

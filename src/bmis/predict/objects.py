@@ -1,8 +1,9 @@
 """The single objects of a mask: connected pixels of one class, each measured by itself."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from bmis.predict.measurements import Measurement, measure
 
 _Ints = NDArray[np.intp]
+_V = TypeVar("_V", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +39,21 @@ class Runs:
         """Pixels of each piece."""
         return np.bincount(self.numbers, self.stops - self.starts).astype(np.intp)
 
-    def pixels(self, chosen: NDArray[np.bool_] | None = None) -> tuple[_Ints, _Ints, _Ints]:
-        """Row, column and piece of every pixel, or of those of the runs that are chosen."""
-        rows, starts, stops, numbers = (
-            values if chosen is None else values[chosen]
-            for values in (self.rows, self.starts, self.stops, self.numbers)
-        )
-        lengths = stops - starts
-        columns = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths - starts, lengths)
-        return np.repeat(rows, lengths), columns, np.repeat(numbers, lengths)
+    def pixels(self, chosen: NDArray[np.bool_]) -> tuple[_Ints, _Ints, _Ints]:
+        """Row, column and piece of every pixel of the pieces that are chosen."""
+        here = chosen[self.numbers]
+        starts, lengths = self.starts[here], (self.stops - self.starts)[here]
+        first = np.repeat(lengths.cumsum() - lengths - starts, lengths)
+        columns = np.arange(len(first)) - first
+        return np.repeat(self.rows[here], lengths), columns, np.repeat(self.numbers[here], lengths)
+
+    def paint(self, values: NDArray[_V], shape: tuple[int, ...]) -> NDArray[_V]:
+        """An array (H, W) that holds in each run the value of its piece, and 0 elsewhere."""
+        starts, stops = (self.rows * shape[1] + ends for ends in (self.starts, self.stops))
+        lengths = np.diff(np.stack([starts, stops], 1).ravel(), prepend=0, append=math.prod(shape))
+        each = np.zeros(len(lengths), values.dtype)
+        each[1::2] = values[self.numbers]
+        return np.repeat(each, lengths).reshape(shape)
 
 
 def find_runs(inside: NDArray[np.bool_], *, corners: bool = True) -> Runs:
@@ -60,8 +68,10 @@ def find_runs(inside: NDArray[np.bool_], *, corners: bool = True) -> Runs:
         >>> [len(find_runs(mask, corners=corners).sizes()) for corners in (True, False)]
         [1, 2]
     """
-    edges = np.diff(np.pad(inside, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    (rows, starts), stops = np.nonzero(edges == 1), np.nonzero(edges == -1)[1]
+    framed = np.pad(inside, ((0, 0), (1, 1)))
+    edges = np.flatnonzero(framed[:, 1:] != framed[:, :-1])  # where each run starts and stops
+    rows, starts = np.divmod(edges[::2], framed.shape[1] - 1)
+    stops = edges[1::2] % (framed.shape[1] - 1)
     parents = _join(len(rows), *_neighbours(rows, starts, stops, corners=corners))
     _, numbers = np.unique(parents, return_inverse=True)
     return Runs(rows, starts, stops, numbers)
@@ -84,10 +94,9 @@ def find_objects(labels: NDArray[np.uint8], class_index: int) -> NDArray[np.int3
                [0, 0, 0],
                [2, 0, 0]], dtype=int32)
     """
-    found = np.zeros(labels.shape, np.int32)
-    rows, columns, numbers = find_runs(labels == class_index).pixels()
-    found[rows, columns] = numbers + 1
-    return found
+    runs = find_runs(labels == class_index)
+    numbers = np.arange(1, len(runs.sizes()) + 1, dtype=np.int32)
+    return runs.paint(numbers, labels.shape)
 
 
 def _neighbours(rows: _Ints, starts: _Ints, stops: _Ints, *, corners: bool) -> tuple[_Ints, _Ints]:

@@ -49,8 +49,7 @@ def _remove(labels: NDArray[np.uint8], index: int, least: float | None) -> None:
     else:
         gone = np.arange(len(sizes)) != sizes.argmax() if len(sizes) else np.zeros(0, np.bool_)
     if gone.any():
-        rows, columns, _ = runs.pixels(gone[runs.numbers])
-        labels[rows, columns] = 0
+        np.copyto(labels, 0, where=runs.paint(gone, labels.shape))
 
 
 def _fill_holes(labels: NDArray[np.uint8]) -> None:
@@ -63,14 +62,14 @@ def _fill_holes(labels: NDArray[np.uint8]) -> None:
     at_border = (runs.rows == 0) | (runs.rows == height - 1)
     at_border |= (runs.starts == 0) | (runs.stops == width)
     count = len(runs.sizes())
-    open_ = np.zeros(count, np.bool_)
-    open_[runs.numbers[at_border]] = True
-    rows, columns, numbers = runs.pixels(~open_[runs.numbers])
+    is_open = np.zeros(count, np.bool_)
+    is_open[runs.numbers[at_border]] = True
+    rows, columns, found = runs.pixels(~is_open)
     low, high = np.full(count, 255, np.uint8), np.zeros(count, np.uint8)
     for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
         around = labels[rows + down, columns + right]
         known = around > 0
-        np.minimum.at(low, numbers[known], around[known])
-        np.maximum.at(high, numbers[known], around[known])
-    filled = (low == high)[numbers]
-    labels[rows[filled], columns[filled]] = low[numbers[filled]]
+        np.minimum.at(low, found[known], around[known])
+        np.maximum.at(high, found[known], around[known])
+    filled = (low == high)[found]
+    labels[rows[filled], columns[filled]] = low[found[filled]]
