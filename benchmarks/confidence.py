@@ -60,23 +60,26 @@ def tested(predictor: Predictor, dataset: Dataset) -> dict[str, Any]:
 
 
 def cost(runtime: Runtime, info: ModelInfo, image: Image) -> dict[str, float]:
-    """Milliseconds of the network, and of a mask with and without expected Dice, in turns."""
+    """Milliseconds of the network, and of a mask with and without expected Dice, in turns.
+
+    Of processor time, so that other work on the machine does not count.
+    """
     plain = Predictor(runtime, replace(info, confidence=None))
     told = Predictor(runtime, info)
     seconds: dict[str, list[float]] = {"network": [], "plain": [], "told": []}
     frame: Frame = plain.prepare(image)
     for _ in range(ROUNDS):
-        start = time.perf_counter()
+        start = time.process_time()
         (found,) = plain.infer([frame])
-        seconds["network"].append(time.perf_counter() - start)
+        seconds["network"].append(time.process_time() - start)
         for name, predictor in (("plain", plain), ("told", told)):
             if not plain.frames_are_alike:  # tiles are merged inside of infer
-                start = time.perf_counter()
+                start = time.process_time()
                 predictor.infer([frame])
             else:
-                start = time.perf_counter()
+                start = time.process_time()
                 predictor.finish(found)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {f"{name}_ms": 1e3 * statistics.median(each) for name, each in seconds.items()}
 
 

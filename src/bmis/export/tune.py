@@ -14,7 +14,7 @@ from bmis.system.progress import track
 
 LEAST = 20  # validation images; fewer cannot show a gain
 _THRESHOLDS = (0.2, 0.3, 0.4, 0.6, 0.7, 0.8)
-_QUANTILES = (0.01, 0.05)  # of the true objects, that a smallest size may cost
+_QUANTILES = (0.01, 0.05, 0.2)  # of the true objects' sizes, half of which may be the smallest
 _LEAST_GAIN = 0.001  # of Dice; less is not worth a rule
 _CHANCE = 0.05
 
@@ -123,14 +123,14 @@ def _steps(answers: Sequence[Answer]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _sizes(answers: Sequence[Answer]) -> list[float]:
-    """Shares of the image that few true objects lie below."""
+    """Shares of the image that few true objects lie below, even where half of them is found."""
     shares = [
         size / truth.size
         for truth in (answer.truth.unpack() for answer in answers)
         for index in range(1, int(truth.max()) + 1)
         for size in find_runs(truth == index).sizes()
     ]
-    found = (float(f"{np.quantile(shares, q):.2g}") for q in _QUANTILES if shares)
+    found = (float(f"{np.quantile(shares, q) / 2:.2g}") for q in _QUANTILES if shares)
     return sorted({size for size in found if size > 0})
 
 

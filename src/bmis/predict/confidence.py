@@ -19,7 +19,7 @@ from bmis.runtime.probabilities import class_probabilities
 
 LEAST = 20  # validation images; fewer do not show how sure is too sure
 _EDGE = 1e-3  # nearest to 0 and 1 that a share counts as
-_STEPS = 50  # of Newton's method, at most
+_STEPS = 2000  # of the fit, at most
 _F = TypeVar("_F", np.float32, np.float64)
 _PRIOR = 1.0  # images' worth of belief that intercept and slope are 0 and 1
 
@@ -118,20 +118,27 @@ def fit_confidence(
 
 
 def _logistic_fit(odds: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[float, float]:
-    """Intercept and slope that explain shares best (cross-entropy), by Newton's method."""
+    """Intercept and slope that explain shares best (cross-entropy); the slope is 0 or more."""
     columns = np.stack([np.ones_like(odds), odds])
-    start = np.array([0.0, 1.0])
+    intercept, slope = _descend(columns, target, np.array([0.0, 1.0]))
+    if slope < 0:
+        ((intercept,), slope) = _descend(columns[:1], target, np.array([0.0])), 0.0
+    return float(np.clip(intercept, -100, 100)), float(np.clip(slope, 0, 100))
+
+
+def _descend(
+    columns: NDArray[np.float64], target: NDArray[np.float64], start: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weights of a logistic regression, by Newton steps that are bounded (Boehning 1992)."""
+    inverse = np.linalg.inv(columns @ columns.T / 4 + _PRIOR * np.eye(len(start)))
     weights = start.copy()
     for _ in range(_STEPS):
-        found = _sigmoid(weights @ columns)
-        slope = columns @ (found - target) + _PRIOR * (weights - start)
-        curve = (columns * (found * (1 - found))) @ columns.T + _PRIOR * np.eye(2)
-        step = np.linalg.solve(curve, slope)
+        error = _sigmoid(weights @ columns) - target
+        step = inverse @ (columns @ error + _PRIOR * (weights - start))
         weights -= step
-        weights[1] = max(weights[1], 0.0)
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < 1e-6:
             break
-    return float(np.clip(weights[0], -100, 100)), float(np.clip(weights[1], 0, 100))
+    return weights
 
 
 def _sigmoid(values: NDArray[_F]) -> NDArray[_F]:
