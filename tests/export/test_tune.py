@@ -106,7 +106,9 @@ def write(root, count, *, classes=2, fov=False):
         Image.fromarray(pixels).convert("RGB").save(folders[0] / f"{number}.png")
         Image.fromarray(truth).save(folders[1] / f"{number}.png")
         if fov:
-            Image.fromarray(np.where(np.arange(48)[:, None] < 30, 255, 0).repeat(40, 1).astype(np.uint8)).save(folders[2] / f"{number}.png")  # fmt: skip
+            inside = np.zeros_like(truth)
+            inside[:30] = 255
+            Image.fromarray(inside).save(folders[2] / f"{number}.png")
         rows.append((str(number), "val"))
     with (root / "splits.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(rows)
@@ -157,7 +159,7 @@ def test_the_gain_is_that_of_the_bundle(dataset):
 
 def test_without_enough_validation_images_it_says_so_and_does_nothing(tmp_path):
     few = write(tmp_path / "few", 3)
-    with pytest.raises(DataError, match="20 validation images or more are needed .* there are 3"):
+    with pytest.raises(DataError, match=r"20 validation images or more are needed .* there are 3"):
         AfterNetwork(info(), few, ExportOptions(tune=True))
     after = AfterNetwork(info(), few, ExportOptions(postprocessing=PostProcessing(threshold=0.4)))
     after.settle(Brightness())

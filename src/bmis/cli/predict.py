@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bmis.predict.folder import Prediction
 
 HELP = "write masks for images"
+_DOUBTFUL = 0.5  # expected Dice below which a mask needs a look
 EXAMPLE = "dermoscopy photos --out masks --overlay"
 
 
@@ -89,9 +90,21 @@ def run(args: Namespace) -> int:
     else:
         masks = counted(len(done.written), "mask")
         say(f"{masks} in {args.out}; measurements in {done.measurements}")
+        _say_doubtful(done)
     warn(*(f"{path}: not read: {found}; {_fix(found)}" for path, found in not_read.items()))
     warn_out_of_distribution(done.out_of_distribution)
     return say_failures(done.failed)
+
+
+def _say_doubtful(done: "Prediction") -> None:
+    """Name the mask that is most likely bad, if there are such masks."""
+    doubtful = sorted((value, path) for path, value in done.expected_dice if value < _DOUBTFUL)
+    if doubtful:
+        value, path = doubtful[0]
+        say(
+            f"expected Dice below {_DOUBTFUL}: {counted(len(doubtful), 'mask')}, the lowest "
+            f"{path.name} with {value:.2f}"
+        )
 
 
 def _fix(found: "NotRead") -> str:

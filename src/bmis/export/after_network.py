@@ -4,6 +4,7 @@ Both rest on validation images alone. The masks that the gate compares are those
 post-processing, which could hide how a graph differs from its network.
 """
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,11 @@ from bmis.export.answers import collect_answers
 from bmis.export.confidence import calibrate
 from bmis.export.settings import ExportOptions
 from bmis.export.tune import LEAST, Tuned, tune
+from bmis.export.validation import FIXED
 from bmis.runtime.load import Runtime
 from bmis.wording import counted
+
+_log = logging.getLogger("bmis")
 
 
 class AfterNetwork:
@@ -72,6 +76,13 @@ class AfterNetwork:
         self.info = replace(self.info, postprocessing=rules, confidence=confidence)
         if confidence is not None:
             self.quality["expected_dice"] = told
+        foreign = [name for name in self._options.formats if name in FIXED]
+        if foreign and rules.changes():
+            _log.warning(
+                "the graph for %s holds no post-processing (%s); do it in the program that runs it",
+                " and ".join(foreign),
+                rules.in_words(),
+            )
 
 
 def _check_number(dataset: Dataset, images: int) -> None:
