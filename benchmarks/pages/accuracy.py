@@ -248,7 +248,7 @@ def confidence() -> Section:
         )
     return Section(
         "The expected Dice tells bad masks from good ones",
-        f"The AUROC for a Dice below 0.5 is {min(curves):.2f} or more on test images. In tenths of "
+        f"The lowest AUROC for a Dice below 0.5 is {min(curves):.2f} on test images. In tenths of "
         f"them the expected Dice is off by {max(errors):.3f} or less on average.",
         [
             "name",

@@ -133,6 +133,13 @@ def test_the_command_changes_single_values(bundle, tmp_path, capsys):
         assert answer["expected_dice"] == {str(tmp_path / "a.png"): mask.expected_dice}
 
 
+def test_the_mask_that_is_most_likely_bad_is_named(bundle, tmp_path, capsys):
+    argv = ["predict", str(bundle), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]
+    assert main([*argv, "--smallest-size", "0.99"]) == 0  # nothing is left
+    line = "expected Dice below 0.5: 1 mask, the lowest a.png with 0.10"
+    assert line in capsys.readouterr().out
+
+
 def test_networks_are_averaged_by_the_command(bundle, tmp_path, capsys):
     other = write_tiny(tmp_path / "b.bmis", seed=1)
     argv = [

@@ -214,6 +214,7 @@ def runtime_options(args: Namespace) -> Iterator["RuntimeOptions"]:
     if args.memory_limit is not None:
         from bmis.runtime.load import load_packages
 
-        load_packages(args.run, options)
+        for model in (args.run, *args.others):
+            load_packages(model, options)
     with memory_limit(args.memory_limit):
         yield options

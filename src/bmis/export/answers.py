@@ -107,8 +107,8 @@ def collect_answers(
 ) -> list[Answer]:
     """Run a network on labelled images, and keep what it answers.
 
-    Images that cannot be used are left out, with a warning. So are, silently, those for which
-    256 MB do not suffice.
+    Images that cannot be used, and those for which 256 MB do not suffice, are left out with a
+    warning.
 
     Args:
         runtime: Runs the network.
@@ -135,6 +135,8 @@ def collect_answers(
             continue
         size += found[-1].logits.nbytes
         if size > _MOST_BYTES:
+            many = counted(len(cases), "validation image")
+            _log.warning("the first %d of %s are used, more would fill memory", len(found), many)
             break
     if failed:
         _log.warning(

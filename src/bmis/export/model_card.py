@@ -44,7 +44,7 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
         ["## What it does", "", *_purpose(manifest, dataset)],
         ["## Where it is from", "", *_origin(manifest.info.provenance)],
         ["## Scores", "", *_scores(manifest)],
-        ["## After the network", "", *_after(manifest)],
+        _after(manifest),
         [notes.rstrip()] if notes else [],
     )
     return "\n".join(line for lines in sections if lines for line in (*lines, ""))
@@ -111,28 +111,29 @@ def _row(graph: Graph) -> str:
 
 
 def _after(manifest: Manifest) -> list[str]:
-    """Post-processing and the expected Dice."""
+    """Post-processing and the expected Dice, where there are such."""
     rules = manifest.info.postprocessing.in_words()
     tuned, told = (manifest.quality.get(name) for name in ("tuned", "expected_dice"))
-    chosen = (
-        f", chosen on {counted(tuned['images'], 'validation image')}, whose mean Dice was "
-        f"{tuned['dice_before']:.4f} without and is {tuned['dice_after']:.4f} with it"
-        if tuned
-        else ""
-    )
-    before = " The scores above are those before it." if rules else ""
-    lines = [f"Post-processing: {rules or 'none'}{chosen}.{before}"]
-    if told is None:
-        return [*lines, "", "What Dice to expect of a mask was not calibrated."]
-    bad = "" if told["auroc"] is None else f"; AUROC for a Dice below 0.5: {told['auroc']:.2f}"
-    return [
-        *lines,
-        "",
-        "The expected Dice of each mask comes from the network's own probabilities, calibrated on "
-        f"{counted(told['images'], 'validation image')}. On such images that it was not calibrated "
-        f"on it is {told['error']:.3f} off in the mean of tenths{bad}. On other images it may be "
-        "wrong.",
-    ]
+    lines = []
+    if rules or tuned:
+        chosen = (
+            f", chosen on {counted(tuned['images'], 'validation image')}, whose mean Dice was "
+            f"{tuned['dice_before']:.4f} without and is {tuned['dice_after']:.4f} with it"
+            if tuned
+            else ""
+        )
+        before = " The scores above are those before it." if rules else ""
+        lines += ["", f"Post-processing: {rules or 'none'}{chosen}.{before}"]
+    if told:
+        bad = "" if told["auroc"] is None else f"; AUROC for a Dice below 0.5: {told['auroc']:.2f}"
+        lines += [
+            "",
+            "The expected Dice of each mask comes from the network's own probabilities, calibrated "
+            f"on {counted(told['images'], 'validation image')}. On such images that it was not "
+            f"calibrated on it is {told['error']:.3f} off in the mean of tenths{bad}. On other "
+            "images it may be wrong.",
+        ]
+    return ["## After the network", *lines] if lines else []
 
 
 def describe_fields_of_view(fields_of_view: int) -> str:
