@@ -23,7 +23,7 @@ from bmis.config import RuntimeOptions
 from bmis.data.cases import Dataset, load_case, load_counted
 from bmis.data.images import Image
 from bmis.export.after_network import AfterNetwork
-from bmis.metrics import case_dice
+from bmis.metrics import score_case
 from bmis.metrics.calibration import auroc, error_in_tenths
 from bmis.predict.predictor import Frame
 from bmis.runtime.load import Runtime
@@ -43,7 +43,10 @@ def tested(predictor: Predictor, dataset: Dataset) -> dict[str, Any]:
         mask = predictor(image)
         assert mask.expected_dice is not None
         expected.append(mask.expected_dice)
-        real.append(case_dice(mask.labels, truth, dataset.num_classes, inside))
+        score = score_case(
+            mask.labels, truth, dataset.num_classes, field_of_view=inside, distances=False
+        )
+        real.append(score.mean["dice"] or 0.0)
     bad = [dice < 0.5 for dice in real]
     errors = error_in_tenths(expected, real)
     return {

@@ -115,7 +115,7 @@ def test_the_commands_are_those_listed(capsys):
         main(["--help"])
     listed = capsys.readouterr().out
     assert all(f"\n    {name} " in listed for name in COMMANDS)
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 14
     assert "example: bmis " in listed
 
 
@@ -383,7 +383,8 @@ def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
     assert main([str(arg) for arg in argv]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {
-        *("written", "failed", "not_read", "measurements", "out_of_distribution")
+        *("written", "failed", "not_read", "measurements", "out_of_distribution"),
+        "expected_dice",
     }
 
 

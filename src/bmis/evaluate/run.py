@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from bmis.config import RuntimeOptions
 from bmis.data.cases import Case, Dataset, load_case, load_counted
-from bmis.errors import ConfigError, DataError, one_line_about
+from bmis.errors import DataError, one_line_about
 from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.scores import Scores, read_case_values, write_scores
 from bmis.evaluate.training_data import (
     find_training_data,
     open_training_data,
-    output_dir,
+    results_dir,
     warn_of_other_splits,
 )
 from bmis.metrics import (
@@ -97,8 +97,7 @@ def evaluate_model(
     """
     options = options or RuntimeOptions()
     run, *others = map(find_model_file, as_paths(run))
-    if others and out is None:
-        raise ConfigError("scores of several networks need a folder of their own; name one: --out")
+    folder = results_dir(run, others, out)
     predictor = load_predictor([run, *others], options, postprocessing=postprocessing)
     info = predictor.info
     source = find_training_data(run, info, data=data, fold=fold)
@@ -117,7 +116,6 @@ def evaluate_model(
         precision=options.precision,
         postprocessing=info.postprocessing.changes(),
     )
-    folder = output_dir(run) if out is None else Path(out)
     check_earlier(folder, asked, own=out is None)
     output_folder(folder)
     with remove_if_empty(folder):

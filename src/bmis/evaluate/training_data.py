@@ -23,6 +23,7 @@ from bmis.data.labels import class_names
 from bmis.data.not_read import warn_of_not_read
 from bmis.data.scan import scan_coding
 from bmis.errors import ConfigError, DataError
+from bmis.pretrained.hub import place_of
 from bmis.pretrained.lookup import is_shipped
 from bmis.system.plain_yaml import read_yaml
 from bmis.wording import counted
@@ -59,7 +60,7 @@ def output_dir(run: Path) -> Path:
     """Where results of a run are written.
 
     This is the run's own folder. For a bundle and other files it is a folder of their name beside
-    them, and for a bundle that comes with the package one in the working directory.
+    them, and for a bundle of the package or of the Hub one in the working directory.
 
     Example:
         >>> output_dir(Path("run")), output_dir(Path("run/model.safetensors"))
@@ -69,9 +70,26 @@ def output_dir(run: Path) -> Path:
     """
     if is_shipped(run):
         return Path(run.stem)
+    if place := place_of(run):
+        return Path(place)
     if run.is_dir():
         return run
     return run.parent if run.name == MODEL_FILE else run.with_suffix("")
+
+
+def results_dir(run: Path, others: Sequence[Path], out: Path | str | None) -> Path:
+    """Where the scores of a network, or of the mean of several, are written.
+
+    Raises:
+        ConfigError: There are several networks, and no folder is given.
+
+    Example:
+        >>> results_dir(Path("run"), [], None), results_dir(Path("run"), [Path("other")], "both")
+        (PosixPath('run'), PosixPath('both'))
+    """
+    if others and out is None:
+        raise ConfigError("scores of several networks need a folder of their own; name one: --out")
+    return output_dir(run) if out is None else Path(out)
 
 
 def find_training_data(

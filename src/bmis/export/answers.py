@@ -13,7 +13,7 @@ from bmis.config import ModelInfo, PostProcessing
 from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.data.preprocess import Placement, restore
 from bmis.errors import DataError, one_line_about
-from bmis.metrics import case_dice
+from bmis.metrics import score_case
 from bmis.predict.confidence import SoftDice
 from bmis.predict.decisions import arg_max
 from bmis.predict.mask import Mask
@@ -93,7 +93,11 @@ class Answer:
         truth, inside = self.truth.unpack(), None
         if self.field_of_view is not None:
             inside = self.field_of_view.unpack().astype(np.bool_)
-        return [case_dice(mask, truth, self.num_classes, inside) for mask in masks]
+        scores = (
+            score_case(mask, truth, self.num_classes, field_of_view=inside, distances=False)
+            for mask in masks
+        )
+        return [score.mean["dice"] or 0.0 for score in scores]
 
     def soft_dice(self, rules: PostProcessing) -> float | None:
         """The soft Dice that a ``Predictor`` finds; None if the network marks nothing."""
