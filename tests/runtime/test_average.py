@@ -106,10 +106,10 @@ def test_networks_that_do_not_fit_are_refused(tmp_path):
         (
             "b",
             {"classes": ("background", "other")},
-            "its classes .*other.* is not that of .*a.bmis",
+            "b.bmis: differs from .*a.bmis in classes, .*other",
         ),
-        ("c", {"input": InputSpec((32, 32), 3)}, "its size"),
-        ("d", {"input": InputSpec((32, 48), 3, resize="native")}, "its resize rule native"),
+        ("c", {"input": InputSpec((32, 32), 3)}, "in size"),
+        ("d", {"input": InputSpec((32, 48), 3, resize="native")}, "in resize rule, native"),
     ):
         other = write(tmp_path / f"{name}.bmis", **changes)
         with pytest.raises(ConfigError, match=match) as caught:

@@ -115,15 +115,17 @@ def _after(manifest: Manifest) -> list[str]:
     rules = manifest.info.postprocessing.in_words()
     tuned, told = (manifest.quality.get(name) for name in ("tuned", "expected_dice"))
     lines = []
-    if rules or tuned:
+    if rules:
         chosen = (
             f", chosen on {counted(tuned['images'], 'validation image')}, whose mean Dice was "
             f"{tuned['dice_before']:.4f} without and is {tuned['dice_after']:.4f} with it"
             if tuned
             else ""
         )
-        before = " The scores above are those before it." if rules else ""
-        lines += ["", f"Post-processing: {rules or 'none'}{chosen}.{before}"]
+        lines += ["", f"Post-processing: {rules}{chosen}. The scores above are those before it."]
+    elif tuned:
+        images = counted(tuned["images"], "validation image")
+        lines += ["", f"Post-processing: none; nothing helped beyond chance on {images}."]
     if told:
         bad = "" if told["auroc"] is None else f"; AUROC for a Dice below 0.5: {told['auroc']:.2f}"
         lines += [

@@ -138,8 +138,8 @@ def _check_agreement(
     ):
         if one != other:
             raise ConfigError(
-                f"{path}: its {what} {other} is not that of {first}, {one}; only networks of the "
-                "same classes and input can be averaged"
+                f"{path}: differs from {first} in {what}, {other} in place of {one}; only networks "
+                "of the same classes and input can be averaged"
             )
 
 

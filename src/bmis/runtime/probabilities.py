@@ -31,7 +31,7 @@ def mean_logits(passes: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 
     Example:
         >>> passes = [np.log(np.array([[[[p]], [[1 - p]]]], np.float32)) for p in (0.2, 0.6)]
-        >>> class_probabilities(mean_logits(passes)).ravel().round(3).tolist()
+        >>> [round(float(p), 3) for p in class_probabilities(mean_logits(passes)).ravel()]
         [0.4, 0.6]
     """
     single = passes[0].shape[1] == 1
