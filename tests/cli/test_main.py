@@ -383,7 +383,8 @@ def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
     assert main([str(arg) for arg in argv]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {
-        *("written", "failed", "not_read", "measurements", "out_of_distribution")
+        *("written", "failed", "not_read", "measurements", "out_of_distribution"),
+        "expected_dice",
     }
 
 

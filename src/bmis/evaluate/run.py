@@ -11,12 +11,18 @@ from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.images import score_images
 from bmis.evaluate.scores import Scores, read_case_values, scores_of, write_scores
-from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
+from bmis.evaluate.training_data import (
+    find_training_data,
+    open_training_data,
+    output_dir,
+    results_dir,
+    warn_of_other_splits,
+)
 from bmis.metrics import DEFAULT_TOLERANCE, describe_collapse
-from bmis.predict.predictor import Predictor
+from bmis.predict.load import Changes, Models, as_paths, load_predictor
 from bmis.pretrained.lookup import find_model_file
 from bmis.report.runs.live import refresh_page
-from bmis.runtime.load import load_runtime, threads_of
+from bmis.runtime.load import threads_of
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.wording import counted
 
@@ -26,7 +32,7 @@ __all__ = ["Scores", "evaluate_model", "read_case_values"]
 
 
 def evaluate_model(
-    run: Path | str,
+    run: Models,
     *,
     data: Path | str | None = None,
     split: str = "test",
@@ -34,6 +40,7 @@ def evaluate_model(
     out: Path | str | None = None,
     options: RuntimeOptions | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
+    postprocessing: Changes | None = None,
 ) -> Scores:
     """Score a trained network on the images of a split, at their own size.
 
@@ -45,7 +52,8 @@ def evaluate_model(
 
     Args:
         run: Bundle, run folder of ``bmis train``, ``.safetensors`` file, or name of a network that
-            comes with the package.
+            comes with the package. Of several in a list the mean is scored, on the data of the
+            first.
         data: Dataset folder; by default that of the training. The fold and the seed of the
             training hold for it too, so that no training image gets into the test split of a
             data set that was moved.
@@ -53,10 +61,11 @@ def evaluate_model(
         fold: Another fold than the training's: a number or the path of a CSV file.
         out: Folder for the results. By default the run folder; for another file a folder of its
             name beside it, so that the run's own scores stay. Scores of the same question are
-            replaced.
+            replaced. Must be given for several networks.
         options: How the network is run; the defaults where left out.
         tolerance: Tolerance of ``nsd``, in millimetres where the data set has a spacing, else in
             pixels.
+        postprocessing: See ``load``.
 
     Raises:
         ConfigError: A setting is wrong, the data set has other classes than the network, or ``out``
@@ -72,13 +81,18 @@ def evaluate_model(
         >>> sorted(path.name for path in scores.out.iterdir())
         ['cases.csv', 'masks.json', 'metrics.json', 'overlays']
     """
-    run, options = find_model_file(run), options or RuntimeOptions()
-    runtime, info = load_runtime(run, options)
+    options = options or RuntimeOptions()
+    run, *others = map(find_model_file, as_paths(run))
+    folder = results_dir(run, others, out)
+    predictor = load_predictor([run, *others], options, postprocessing=postprocessing)
+    info = predictor.info
     source = find_training_data(run, info, data=data, fold=fold)
     dataset = open_training_data(source, info)
+    warn_of_other_splits(dataset, info, others)
     chosen = dataset.cases if split == "all" else dataset.split(split)
     asked = question(
         checkpoint=run,
+        averaged_with=others,
         data=source.root,
         split=split,
         fold=source.fold,
@@ -86,11 +100,10 @@ def evaluate_model(
         tolerance=tolerance,
         engine=options.engine,
         precision=options.precision,
+        postprocessing=info.postprocessing.changes(),
     )
-    folder = output_dir(run) if out is None else Path(out)
     check_earlier(folder, asked, own=out is None)
     output_folder(folder)
-    predictor = Predictor(runtime, info)
     with remove_if_empty(folder):
         found = score_images(predictor, dataset, chosen, tolerance)
     scores = scores_of(
@@ -103,7 +116,7 @@ def evaluate_model(
         tolerance=tolerance,
         out=folder,
         overlays=draw_examples(predictor, dataset, found.cases, folder / "overlays"),
-        threads=threads_of(runtime, options),
+        threads=threads_of(run, options),
     )
     write_scores(scores)
     _warn_of(scores)

@@ -65,7 +65,7 @@ def score_validation(
         ),
         tolerance=DEFAULT_TOLERANCE,
         out=output_folder(run / VALIDATION_FOLDER),
-        threads=threads_of(runtime, options),
+        threads=threads_of(run, options),
     )
     write_scores(scores)
     return scores
