@@ -199,3 +199,24 @@ def test_masks_that_an_import_would_read_better_are_warned_of(tmp_path, caplog):
     train_model(config(root, epochs=1), out=tmp_path / "run")
     (said,) = (message for message in caplog.messages if "bmis import" in message)
     assert said.startswith(f"{root}: no mask holds 0, the background: values 1 2 3 are classes")
+
+
+@pytest.mark.parametrize("resize", ["squash", "native"])
+def test_images_without_any_object_are_trained_on(tmp_path, resize):
+    """Batches of one, so that some steps see no object; what such an image shows is learnt."""
+    states = []
+    for number, level in enumerate((30, 200)):
+        root = write_dataset(tmp_path / f"d{number}", size=(40, 40))
+        for name in ("case0", "case1"):
+            Image.fromarray(np.zeros((40, 40), np.uint8)).save(root / "masks" / f"{name}.png")
+            pixels = np.full((40, 40, 3), level, np.uint8)
+            Image.fromarray(pixels).save(root / "images" / f"{name}.png")
+        run = tmp_path / f"run{number}"
+        train_model(
+            config(root, epochs=1, batch_size=1, resize=resize, deterministic=True), out=run
+        )
+        (row,) = read_log(run)
+        assert np.isfinite(row["loss"])
+        assert row["images"] == (4 if resize == "squash" else 8)
+        states.append(best_weights(run))
+    assert not same_weights(*states)

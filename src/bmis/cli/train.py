@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from bmis.cli.console import say
+from bmis.cli.console import answer, say
 from bmis.cli.options import add_json, add_plugins
 from bmis.errors import ConfigError
 from bmis.wording import counted
@@ -30,6 +30,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--show-recipe", action="store_true", help="print the recipe as a file to change, and stop"
     )
+    parser.add_argument(
+        "--show-augmentation",
+        metavar="FILE",
+        help="draw 24 training images as the recipe changes them, with their masks, and stop",
+    )
     add_plugins(parser)
 
 
@@ -50,6 +55,12 @@ def run(args: Namespace) -> int:
     if args.data is None:
         raise ConfigError("name the dataset folder: bmis train DATA; see `bmis train --help`")
     config = settings_from(args, TrainConfig)  # before torch is loaded, which takes seconds
+    if args.show_augmentation:
+        from bmis.train.augmentation_sheet import write_augmentation_sheet
+
+        sheet = str(write_augmentation_sheet(config, args.show_augmentation))
+        answer(args, {"sheet": sheet}, f"augmented training images: {sheet}")
+        return 0
     import json
     from dataclasses import asdict
 

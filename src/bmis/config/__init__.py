@@ -1,5 +1,6 @@
 """Settings of networks, trainings and runtimes: frozen, checked when they are made; no torch."""
 
+from bmis.config.augmentation import Augmentation
 from bmis.config.checks import Size, check_choice, check_size, check_value
 from bmis.config.model import (
     MAX_CHANNELS,
@@ -33,6 +34,7 @@ __all__ = [
     "RESIZE_RULES",
     "SETTINGS_FILE",
     "STATISTICS",
+    "Augmentation",
     "Confidence",
     "Device",
     "Epochs",

@@ -104,6 +104,13 @@ class TrainConfig(Settings):
             "beside the masks."
         ),
     ] = None
+    unlabelled: Annotated[
+        str | None,
+        Meta(
+            description="Folder of images without masks to learn from too; they are labelled by "
+            "the running average of the weights."
+        ),
+    ] = None
     patience: Annotated[
         int | None,
         Meta(

@@ -7,11 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from lightning.fabric import Fabric
 
-from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
+from bmis.config import InputSpec, TrainConfig
 from bmis.data.cases import Case, Dataset
-from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
 from bmis.data.label_checks import label_warnings
 from bmis.data.on_error import raise_together, warn_once
@@ -24,12 +22,12 @@ from bmis.errors import (
     is_out_of_memory,
 )
 from bmis.importing.suggest import warn_of_masks
-from bmis.models import build_model, initial_weights
 from bmis.models.plugins import check_given, load_plugins
 from bmis.system.files import output_folder, remove_if_empty
 from bmis.train.batches import is_one_value_per_channel
 from bmis.train.cached_dataset import CachedDataset
-from bmis.train.distillation import Teacher, read_teacher
+from bmis.train.class_weights import check_class_weights, choose_class_weights
+from bmis.train.distillation import check_features, read_teacher
 from bmis.train.epochs import run_epochs
 from bmis.train.fabric import launch_fabric
 from bmis.train.out_of_memory import halve_batch
@@ -39,12 +37,12 @@ from bmis.train.resume import LAST_CHECKPOINT, Progress, read_progress
 from bmis.train.run_folder import (
     check_run_folder,
     default_run_folder,
-    environment,
     write_settings,
 )
+from bmis.train.session import Session, make_trainer, model_info
 from bmis.train.settings import resolve_config, split_seed
-from bmis.train.trainer import Trainer
-from bmis.train.warm_start import WarmStart, read_warm_start
+from bmis.train.unlabelled import find_unlabelled, leave_out_held_out
+from bmis.train.warm_start import read_warm_start
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
@@ -79,20 +77,6 @@ class TrainResult:
     seconds: float
     images_per_second: float
     resumed_after: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Session:
-    """All that stays the same when the batch has to be made smaller."""
-
-    config: TrainConfig
-    dataset: Dataset
-    fabric: Fabric
-    cached: Mapping[str, CachedDataset]
-    run: Path
-    start: WarmStart | None
-    teacher: Teacher | None
-    page: bool
 
 
 def train_model(
@@ -138,15 +122,20 @@ def train_model(
         learning_rate=config.learning_rate,
         patience=config.patience,
     )
+    check_features(config, recipe)
+    more = find_unlabelled(config, recipe)
     config = resolve_config(config)
     start = read_warm_start(config)
     warn_of_masks(Path(config.data))
     dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
     if start:
         start.check_classes(dataset.classes)
+    check_class_weights(recipe.class_weights, dataset.classes)
     teacher = read_teacher(config, dataset)
     warn_of_splits(dataset)
     cases = _select_cases(dataset, processes=config.devices * config.nodes)
+    if more:
+        cases["unlabelled"] = leave_out_held_out(more, dataset)
     run = output_folder(Path(out) if out else default_run_folder(config, dataset.name))
     check_run_folder(run, config)
     last = run / LAST_CHECKPOINT
@@ -163,7 +152,8 @@ def train_model(
     if fabric.is_global_zero:
         _warn_of_labels(dataset, cached, recipe)
         write_settings(run, config)
-    session = _Session(config, dataset, fabric, cached, run, start, teacher, page)
+    weights = choose_class_weights(recipe.class_weights, cached["train"], dataset.classes)
+    session = Session(config, dataset, fabric, cached, run, start, teacher, weights, page)
     result = _result(run, _train(session, recipe), resumed_after=done.epoch)
     if page and fabric.is_global_zero:
         finish_page(run, config, dataset)
@@ -172,7 +162,7 @@ def train_model(
 
 def _warn_of_labels(dataset: Dataset, cached: Mapping[str, CachedDataset], recipe: Recipe) -> None:
     """Say what is likely wrong with the labels that were read."""
-    facts = [one for split in cached.values() for one in split.facts]
+    facts = [one for split in ("train", "val") for one in cached[split].facts]
     for said in label_warnings(facts, dataset.classes, flips=recipe.augmentation.flips[0] > 0):
         warn_once(f"{dataset.root}: {said}")
 
@@ -208,7 +198,7 @@ def _result(run: Path, done: Progress, *, resumed_after: int) -> TrainResult:
     )
 
 
-def _train(session: _Session, recipe: Recipe) -> Progress:
+def _train(session: Session, recipe: Recipe) -> Progress:
     """Run all epochs that are left, in smaller batches if memory runs out."""
     fabric = session.fabric
     while True:
@@ -227,7 +217,7 @@ def _train(session: _Session, recipe: Recipe) -> Progress:
             torch.cuda.empty_cache()
 
 
-def _one_image(session: _Session, recipe: Recipe) -> str:
+def _one_image(session: Session, recipe: Recipe) -> str:
     """What to do where a step takes one image and the network needs two."""
     images, least = len(session.cached["train"]), 2 * session.fabric.world_size
     fix = f"use --batch-size {least} or more, now {recipe.batch_size}"
@@ -236,14 +226,14 @@ def _one_image(session: _Session, recipe: Recipe) -> str:
     return f"{session.config.model} cannot be trained with one image at a time (batch norm); {fix}"
 
 
-def _attempt(session: _Session, recipe: Recipe) -> Progress:
+def _attempt(session: Session, recipe: Recipe) -> Progress:
     """Train from the last checkpoint to the last epoch."""
-    trainer, last = _make_trainer(session, recipe), session.run / LAST_CHECKPOINT
+    trainer, last = make_trainer(session, recipe), session.run / LAST_CHECKPOINT
     if last.exists():
         trainer.load(last)
         _log.info("resuming after epoch %d", trainer.progress.epoch)
     train, val = session.cached["train"], session.cached["val"]
-    info = _model_info(session, recipe)
+    info = model_info(session, recipe)
     if session.page and session.fabric.is_global_zero:
         write_facts(session.run, info, trainer.model, session.dataset, session.cached)
     try:
@@ -255,52 +245,3 @@ def _attempt(session: _Session, recipe: Recipe) -> Progress:
             f"stopped after epoch {done} of {trainer.epochs}; give the same command again {kept}"
         ) from None
     return trainer.progress
-
-
-def _make_trainer(session: _Session, recipe: Recipe) -> Trainer:
-    """A trainer of a new network: random weights, or those to start from."""
-    config = session.config
-    torch.manual_seed(config.seed)  # the weights
-    model = build_model(
-        config.model,
-        in_channels=session.dataset.channels,
-        num_classes=session.dataset.num_classes,
-        **config.options,
-    )
-    if session.start and not (session.run / LAST_CHECKPOINT).exists():
-        session.start.apply(model)
-    return Trainer(
-        session.fabric,
-        model,
-        recipe,
-        epochs=config.epochs,
-        seed=config.seed,
-        compiled=config.compile,
-        teacher=session.teacher,
-    )
-
-
-def _model_info(session: _Session, recipe: Recipe) -> ModelInfo:
-    """What the checkpoint of the best epoch says of the network and its training."""
-    config, dataset = session.config, session.dataset
-    start, teacher = session.start, session.teacher
-    return ModelInfo(
-        model=ModelConfig(config.model, dataset.channels, dataset.num_classes, config.options),
-        input=session.cached["train"].spec,
-        classes=dataset.classes,
-        provenance={
-            "data": dataset.name,
-            "licence": dataset.licence,
-            "recipe": {"name": config.recipe, **recipe.to_dict()},
-            "epochs": config.epochs,
-            "fold": config.fold,
-            "seed": config.seed,
-            "split_seed": split_seed(config),
-            "split_fingerprint": split_fingerprint(dataset.cases),
-            "weights": initial_weights(config.model, config.options),
-            "init": start.provenance if start else None,
-            "teacher": teacher.provenance if teacher else None,
-            "precision": str(session.fabric.strategy.precision.precision),
-            "environment": environment(),
-        },
-    )
