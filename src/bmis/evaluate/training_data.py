@@ -183,9 +183,7 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
     description = found.description
     expected = max(2, info.model.num_classes)  # one logit separates two classes
     masks = [mask for case in found.cases for mask in case.masks]
-    coding = scan_coding(
-        source.root, masks, len(description.classes), description.ignore, otherwise=expected
-    )
+    coding = scan_coding(source.root, masks, description.mask_rules, otherwise=expected)
     classes = description.classes or class_names(coding.num_classes)
     if len(classes) != expected:
         raise ConfigError(
@@ -206,8 +204,7 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         description.modality,
         description.licence,
         order,
-        coding.pair,
-        coding.ignore,
+        coding,
     )
 
 
