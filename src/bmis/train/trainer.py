@@ -117,8 +117,8 @@ class Trainer:
         losses = torch.zeros((), device=self.fabric.device)
         rate, images = 0.0, 0
         for number, batch in enumerate(batches):
-            rate = self._set_rate(epoch + number / len(batches))
-            losses += self._step(dataset, batch, generator)
+            rate = learning_rate(self.recipe, epoch + number / len(batches), self.epochs)
+            losses += self.train_step(dataset, batch, generator, rate)
             images += len(batch) * world_size
             step_done(len(batch) * world_size)
             if number % _CHECK_EVERY == 0:
@@ -136,16 +136,23 @@ class Trainer:
         """0, or not a number if a weight is: the last loss cannot show what its step did."""
         return 0 * torch.stack([p.detach().sum() for p in self.model.parameters()]).sum()
 
-    def _set_rate(self, epoch: float) -> float:
-        """Set the learning rate of a moment, in epochs, and return it."""
-        rate = learning_rate(self.recipe, epoch, self.epochs)
+    def train_step(
+        self, dataset: CachedDataset, batch: Tensor, generator: torch.Generator, rate: float
+    ) -> Tensor:
+        """One step of all optimisers.
+
+        Args:
+            dataset: The training images.
+            batch: (N,), the numbers of the images.
+            generator: Draws crops and augmentation; on the CPU.
+            rate: The learning rate.
+
+        Returns:
+            The loss, a number on the device.
+        """
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("factor", 1.0)  # older checkpoints have none
-        return rate
-
-    def _step(self, dataset: CachedDataset, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """One step of all optimisers; the loss."""
         settings = self.recipe.augmentation
         crops, labels = dataset.crops(batch, generator)
         parameters = draw_parameters(settings, len(crops), crops.shape[1], generator)
