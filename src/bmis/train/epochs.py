@@ -10,6 +10,7 @@ import torch
 from bmis.config import ModelInfo
 from bmis.system.progress import ProgressBar, progress_bar
 from bmis.train.cached_dataset import CachedDataset
+from bmis.train.loggers import log_epoch
 from bmis.train.run_folder import write_epoch
 from bmis.train.threads import ThreadSearch
 from bmis.train.trainer import Trainer
@@ -72,11 +73,11 @@ def run_epochs(
             row |= trainer.validate(val)
             row["seconds"] = time.perf_counter() - start
             better = trainer.record(row)
-            fabric.log_dict(row, step=trainer.progress.epoch)
             if search:
                 _note_threads(trainer, info)
             if fabric.is_global_zero:
                 write_epoch(trainer, run, info, better=better)
+                log_epoch(fabric, row, trainer.progress.epoch)
                 _log.info("%s  %.1f s (%s)", _describe(trainer), row["seconds"], _time(trainer))
             bar.update(_share_done(trainer, total) - bar.n)
             bar.set_description(_describe(trainer))

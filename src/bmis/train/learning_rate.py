@@ -185,8 +185,8 @@ def steepest(rates: NDArray[np.float64], smoothed: NDArray[np.float64]) -> float
         The rate with two digits; None where the loss does not fall.
 
     Example:
-        >>> steepest(np.array([1e-4, 1e-3, 1e-2, 1e-1]), np.array([1.0, 0.8, 0.3, 2.0]))
-        0.001
+        >>> steepest(np.array([1e-4, 1e-3, 1e-2, 1e-1]), np.array([1.0, 0.9, 0.3, 2.0]))
+        0.01
     """
     lowest = int(smoothed.argmin()) if len(smoothed) else 0
     if lowest < 1:

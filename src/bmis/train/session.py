@@ -45,7 +45,7 @@ class Plan:
     Example:
         >>> plan = make_plan(TrainConfig("polyps", epochs=1, size=(64, 64)), out="new-run")
         >>> plan.recipe.optimizer, len(plan.cases["train"])
-        ('muon', 8)
+        ('muon', 9)
     """
 
     config: TrainConfig
@@ -70,7 +70,7 @@ class Session:
         >>> config = TrainConfig("polyps", epochs=1, size=(64, 64), device="cpu")
         >>> session = open_session(make_plan(config, out="new-run"))
         >>> len(session.cached["val"])
-        2
+        1
     """
 
     plan: Plan

@@ -21,27 +21,30 @@ _log = logging.getLogger("bmis")
 _STEPS, _SECONDS = 3, 0.4  # that a number is tried for at least ...
 _LONG = 1.0  # ... unless its steps have taken as many seconds by then
 _WORSE = 0.9  # a number with this share of the best rate, or less, ends the search
-_WINDOW = 5.0  # seconds over which the rate is watched afterwards
-_HALVED = 0.5  # share of the first rate at which another search begins ...
-_AGAIN = 600.0  # ... as it does after this many seconds: the other work may have ended
+_WINDOW = 30.0  # seconds of each measurement of the rate afterwards
+_SAME = (0.5, 1.5)  # shares of the first of these between which no other search begins
 
 
 class ThreadSearch:
     """Tries numbers of threads on the training's own steps, and keeps the fastest.
 
-    It goes from the highest number down, by halves, and ends where the steps become slower. So no
-    step is wasted, and few are slow. The number changes nothing but the order in which floats are
-    added.
+    It tries 1, 2, 4 and so on, and ends where the steps become slower: one thread is never slow by
+    more than the number of cores, but too many may be by any amount. When the rate halves, other
+    work has begun, and when it rises by half, other work has ended: then it tries again. The number
+    changes nothing but the order in which floats are added.
+
+    Attributes:
+        chosen: The last number that was chosen; None while the first search goes on.
 
     Example:
         >>> now, used = [0.0], []
         >>> search = ThreadSearch(4, clock=lambda: now[0], use=used.append)
         >>> search.begin()
         >>> while not search.chosen:
-        ...     now[0] += 0.2 * used[-1]  # the more threads, the slower
+        ...     now[0] += (0.4 - used[-1] / 10) ** 2 + 0.1  # 4 threads are as fast as 2
         ...     search.step_done(8)
         >>> used
-        [4, 2, 1, 1]
+        [1, 2, 4, 4]
     """
 
     def __init__(
@@ -49,19 +52,20 @@ class ThreadSearch:
         most: int,
         *,
         clock: Callable[[], float] = time.perf_counter,
-        use: Callable[[int], None] = torch.set_num_threads,
+        use: Callable[[int], None] | None = None,
     ) -> None:
-        """Begin with the highest number.
+        """Begin with one thread.
 
         Args:
             most: The highest number that is tried.
             clock: Seconds since some moment.
-            use: Sets the number of threads.
+            use: Sets the number of threads; by default that of torch.
         """
-        self.chosen: int | None = None  # the last choice, also while another search goes on
-        self._numbers = [most, *(n for n in (2**k for k in range(10, -1, -1)) if n < most)]
-        self._clock, self._use = clock, use
+        self.chosen: int | None = None
+        self._numbers = [*(n for n in (2**k for k in range(10)) if n < most), most]
+        self._clock, self._use = clock, use or torch.set_num_threads
         self._last, self._warm = clock(), False
+        self._first_rate: float | None = None  # images a second, soon after the choice
         self._start()
 
     def _start(self) -> None:
@@ -97,7 +101,7 @@ class ThreadSearch:
         counted_steps = self._steps[1:] or self._steps  # threads start in the first
         self._rates[number] = median(images / time for images, time in counted_steps)
         self._steps = []
-        if number == 1 or self._rates[number] < _WORSE * max(self._rates.values()):
+        if number == self._numbers[-1] or self._rates[number] < _WORSE * max(self._rates.values()):
             self._choose(max(self._rates, key=self._rates.__getitem__))
         else:
             self._use(self._numbers[len(self._rates)])
@@ -109,16 +113,18 @@ class ThreadSearch:
             _log.info(
                 "computing with %s (images/s by threads: %s)", counted(number, "thread"), tried
             )
-        self.chosen, self._searching, self._since = number, False, self._last
+        self.chosen, self._searching, self._first_rate = number, False, None
 
     def _watch(self) -> None:
-        """Begin another search if the rate has halved, or after some minutes."""
+        """Begin another search if the rate has changed much."""
         seconds = sum(time for _, time in self._steps)
-        if seconds < _WINDOW or self.chosen is None:
+        if seconds < _WINDOW:
             return
         rate = sum(images for images, _ in self._steps) / seconds
         self._steps = []
-        if rate < _HALVED * self._rates[self.chosen] or self._last - self._since > _AGAIN:
+        if self._first_rate is None:
+            self._first_rate = rate
+        elif not _SAME[0] <= rate / self._first_rate <= _SAME[1]:
             self._start()
 
 
