@@ -1,5 +1,6 @@
 """Trials side by side: the records of a serial comparison, a process that dies, Ctrl-C."""
 
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from bmis.compare.parallel import run_side_by_side
 from bmis.compare.run import compare_methods
 from bmis.compare.settings import CompareConfig
 from bmis.compare.spec import TrialSpec
+from bmis.compare.worker import to_plain
 from bmis.errors import ConfigError, TrainingInterrupted
 from bmis.records import Conditions, Trial, read_records
 from helpers.tiny import write_dataset
@@ -134,10 +136,6 @@ def test_two_ways_to_run_several_trials_are_refused(tmp_path):
 @pytest.mark.slow
 def test_a_trial_stops_when_its_comparison_is_gone(tmp_path):
     """Its stdin ends then; what it trained is kept."""
-    import json
-
-    from bmis.compare.worker import to_plain
-
     data = write_dataset(tmp_path / "squares")
     conditions = Conditions(recipe="fast", epochs=100_000, size=(32, 32))
     options = {"widths": [4, 8, 12], "depths": [1, 1], "dilations": [2]}
@@ -146,15 +144,15 @@ def test_a_trial_stops_when_its_comparison_is_gone(tmp_path):
         threads=1, costs={},
     )  # fmt: skip
     pipe = subprocess.PIPE
-    process = subprocess.Popen(
+    with subprocess.Popen(
         parallel._COMMAND, stdin=pipe, stdout=pipe, text=True, start_new_session=True
-    )
-    process.stdin.write(json.dumps(to_plain(spec)) + "\n")
-    process.stdin.flush()
-    for line in process.stdout:
-        if "epoch 1/" in line:
-            break
-    process.stdin.close()
-    assert '"record"' not in process.stdout.read()
-    assert process.wait(60) == 0
+    ) as process:
+        process.stdin.write(json.dumps(to_plain(spec)) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            if "epoch 1/" in line:
+                break
+        process.stdin.close()
+        assert '"record"' not in process.stdout.read()
+        assert process.wait(60) == 0
     assert (tmp_path / "work" / "last.ckpt").exists()

@@ -105,17 +105,18 @@ class _Workers:
             raise TrainingInterrupted(f"{spec.trial}: not begun")
         record, last = None, ""
         try:
-            with suppress(BrokenPipeError):  # it has ended already
-                process.stdin.write(json.dumps(to_plain(spec)) + "\n")
-                process.stdin.flush()
-            for line in process.stdout:
-                answer = json.loads(line)
-                if "record" in answer:
-                    record = Record.from_dict(answer["record"])
-                else:
-                    level, last = answer["log"]
-                    self._pass_on(process, spec, level, last)
-            code = process.wait()
+            with process:  # closes its pipes
+                with suppress(BrokenPipeError):  # it has ended already
+                    process.stdin.write(json.dumps(to_plain(spec)) + "\n")
+                    process.stdin.flush()
+                for line in process.stdout:
+                    answer = json.loads(line)
+                    if "record" in answer:
+                        record = Record.from_dict(answer["record"])
+                    else:
+                        level, last = answer["log"]
+                        self._pass_on(process, spec, level, last)
+                code = process.wait()
         finally:
             with self._lock:
                 self._running.pop(process)

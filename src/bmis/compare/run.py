@@ -98,9 +98,7 @@ def compare_methods(
         [('unet:widths=[4,8]', 'done')]
     """
     if ray and config.parallel > 1:
-        raise ConfigError(
-            "--parallel is for this machine alone, --ray for a cluster; leave one out"
-        )
+        raise ConfigError("--parallel is for this machine, --ray for a cluster; leave one out")
     load_plugins(config.plugins)
     check_plugins(Path(out), config.methods)
     variants = find_methods(config.methods, config.weights)
