@@ -91,6 +91,7 @@ def compare_methods(
         TrainingInterrupted: Ctrl-C; the same call goes on from there.
 
     Example:
+        >>> from bmis.records import Conditions
         >>> conditions = Conditions("fast", epochs=1, size=(32, 32))
         >>> config = CompareConfig(("polyps",), ("unet:widths=[4,8]",), conditions=conditions)
         >>> done = compare_methods(config, out="results")
@@ -175,6 +176,7 @@ def describe(record: Record) -> str:
     """The result of a trial in a few words.
 
     Example:
+        >>> from bmis.records import Conditions
         >>> describe(Record(Trial("polyps", "bmis"), Conditions(), "failed", "out of memory"))
         'failed: out of memory'
     """

@@ -50,7 +50,7 @@ def find_splits(config: CompareConfig) -> list[Split]:
 
     Example:
         >>> (split,) = find_splits(CompareConfig(("polyps",), ("bmis",)))
-        >>> split.dataset, split.fold
+        >>> split.path, split.fold
         ('polyps', None)
     """
     folds = range(1, config.folds + 1) if config.folds else (None,)
