@@ -49,6 +49,12 @@ class Progress:
         known = [row for row in self.log if "images" in row]  # older checkpoints do not count them
         return sum(row["images"] for row in known) / (sum(r["seconds"] for r in known) or 1.0)
 
+    @property
+    def threads(self) -> int | None:
+        """Threads of the last session; None before the first, and where older ones do not say."""
+        number = self.sessions[-1]["environment"].get("threads") if self.sessions else None
+        return number if isinstance(number, int) else None
+
     def is_over(self, epochs: int, patience: int) -> bool:
         """Whether all epochs are done, or too many since the best one.
 
