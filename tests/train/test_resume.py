@@ -192,7 +192,7 @@ def test_a_checkpoint_goes_on_with_the_same_bits(dataset, tmp_path, recipe):
     cached, val = cache_split(dataset), cache_split(dataset, "val")
 
     def epoch(trainer):
-        return trainer.record(
+        return trainer.progress.record(
             trainer.train_epoch(cached, lambda count: None) | trainer.validate(val)
         )
 

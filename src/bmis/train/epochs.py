@@ -78,7 +78,7 @@ def run_epochs(
             row["train_seconds"] = time.perf_counter() - start
             row |= trainer.validate(val)
             row["seconds"] = time.perf_counter() - start
-            better = trainer.record(row)
+            better = trainer.progress.record(row)
             if search:
                 _note_threads(trainer, info)
             if fabric.is_global_zero:

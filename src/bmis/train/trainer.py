@@ -254,23 +254,6 @@ class Trainer:
         model, batch_size = self.averaged.eval(), self.recipe.batch_size
         return score_images(model, dataset, self.fabric, batch_size=batch_size)
 
-    def record(self, row: dict[str, float]) -> bool:
-        """Count the epoch as done.
-
-        Args:
-            row: What the epoch gave, ``val_iou`` and ``val_dice`` among it.
-
-        Returns:
-            Whether it is the best so far. As long as nothing was found, that is the latest.
-        """
-        score = row["val_iou"] + row["val_dice"]
-        self.progress.epoch += 1
-        better = score > self.progress.best or score == self.progress.best == 0
-        if better:
-            self.progress.best, self.progress.best_epoch = score, self.progress.epoch
-        self.progress.log.append({"epoch": self.progress.epoch, **row})
-        return better
-
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on, atomically.
 
