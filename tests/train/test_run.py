@@ -23,7 +23,8 @@ from helpers.training import best_weights, read_log, same_weights
 def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
     run = tmp_path / "a" / "run"
     done = train_model(config(dataset, epochs=3), out=run)
-    files = ["config.yaml", "environment.json", "last.ckpt", "log.csv", "model.safetensors"]
+    files = ["config.yaml", "environment.json", "facts.json", "last.ckpt", "log.csv"]
+    files += ["model.safetensors", "report.html", "validation"]
     assert sorted(file.name for file in run.iterdir()) == files
     log = read_log(run)
     assert [row["epoch"] for row in log] == [1, 2, 3]

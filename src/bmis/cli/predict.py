@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
-from bmis.cli.options import MODEL, add_json, add_runtime, read_spacing, runtime_options
+from bmis.cli.options import (
+    MODEL,
+    add_json,
+    add_postprocessing,
+    add_runtime,
+    read_spacing,
+    runtime_options,
+)
 from bmis.wording import counted
 
 if TYPE_CHECKING:
@@ -13,6 +20,7 @@ if TYPE_CHECKING:
     from bmis.predict.folder import Prediction
 
 HELP = "write masks for images"
+_DOUBTFUL = 0.5  # expected Dice below which a mask needs a look
 EXAMPLE = "dermoscopy photos --out masks --overlay"
 
 
@@ -39,6 +47,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--spacing", type=read_spacing, metavar="MM", help="millimetres per pixel, or down,across"
     )
+    add_postprocessing(parser)
     add_runtime(parser)
 
 
@@ -51,6 +60,8 @@ def run(args: Namespace) -> int:
         1 mask in masks; measurements in masks/measurements.csv
         0
     """
+    from bmis.cli.flags import changes_from
+    from bmis.config import PostProcessing
     from bmis.data.image_files import find_images
     from bmis.data.not_read import find_not_read
     from bmis.predict.folder import predict_masks
@@ -59,7 +70,7 @@ def run(args: Namespace) -> int:
     images = [file for path in sources for file in find_images(path)]
     with runtime_options(args) as options:
         done = predict_masks(
-            Path(args.run),
+            [args.run, *args.others],
             images,
             Path(args.out),
             overlay=args.overlay,
@@ -67,6 +78,7 @@ def run(args: Namespace) -> int:
             tile=args.tile,
             options=options,
             spacing=args.spacing,
+            postprocessing=changes_from(args, PostProcessing),
         )
     not_read = {
         str(path): found
@@ -78,9 +90,21 @@ def run(args: Namespace) -> int:
     else:
         masks = counted(len(done.written), "mask")
         say(f"{masks} in {args.out}; measurements in {done.measurements}")
+        _say_doubtful(done)
     warn(*(f"{path}: not read: {found}; {_fix(found)}" for path, found in not_read.items()))
     warn_out_of_distribution(done.out_of_distribution)
     return say_failures(done.failed)
+
+
+def _say_doubtful(done: "Prediction") -> None:
+    """Name the mask that is most likely bad, if there are such masks."""
+    doubtful = sorted((value, path) for path, value in done.expected_dice if value < _DOUBTFUL)
+    if doubtful:
+        value, path = doubtful[0]
+        say(
+            f"expected Dice below {_DOUBTFUL}: {counted(len(doubtful), 'mask')}, the lowest "
+            f"{path.name} with {value:.2f}"
+        )
 
 
 def _fix(found: "NotRead") -> str:
@@ -100,4 +124,5 @@ def _plain(done: "Prediction", not_read: "dict[str, NotRead]") -> dict[str, Any]
         "not_read": {path: asdict(found) for path, found in not_read.items()},
         "measurements": str(done.measurements),
         "out_of_distribution": ood,
+        "expected_dice": {str(path): value for path, value in done.expected_dice},
     }

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from bmis.config.checks import Size, one_of
+from bmis.config.postprocessing import PostProcessing
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 from bmis.wording import counted
 
+MAX_CHANNELS = 32  # of an image
 STATISTICS = 19  # of an image, that its out-of-distribution score rests on
 
 _MAX = sys.float_info.max
@@ -41,7 +43,15 @@ class InputSpec(Settings):
     """
 
     size: InputSize = (224, 224)
-    channels: Annotated[int, Meta(description="1 (grey) or 3 (RGB).")] = 3
+    channels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MAX_CHANNELS,
+            title=f"a number from 1 to {MAX_CHANNELS}",
+            description="Channels of the image: 1 is grey, 3 is RGB.",
+        ),
+    ] = 3
     mean: Annotated[
         tuple[_Finite, ...],
         Meta(
@@ -62,8 +72,6 @@ class InputSpec(Settings):
     def __post_init__(self) -> None:
         """Check every value; the default mean and std are the paper's (x - 0.5) / 0.5."""
         super().__post_init__()
-        if self.channels not in (1, 3):
-            raise ConfigError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         for name in ("mean", "std"):
             values = getattr(self, name) or (0.5,) * self.channels
             if len(values) != self.channels:
@@ -141,6 +149,46 @@ class OodReference(Settings):
 
 
 @dataclass(frozen=True)
+class Confidence(Settings):
+    """How to tell the Dice of a mask from the network's own probabilities.
+
+    See ``predict.confidence``, which learns these numbers and uses them.
+
+    Example:
+        >>> Confidence(intercept=-0.7, slope=0.8, empty=0.0).slope
+        0.8
+    """
+
+    intercept: Annotated[
+        float,
+        Meta(
+            ge=-100,
+            le=100,
+            title="a number from -100 to 100",
+            description="Log-odds of the expected Dice where those of the soft Dice are 0.",
+        ),
+    ]
+    slope: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            title="a number from 0 to 100",
+            description="Log-odds of the expected Dice for each unit of those of the soft Dice.",
+        ),
+    ]
+    empty: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            title="a number from 0 to 1",
+            description="Expected Dice of an empty mask: how often one is right.",
+        ),
+    ]
+
+
+@dataclass(frozen=True)
 class ModelInfo(Settings):
     """What a checkpoint says besides its weights; enough to use them without the data set.
 
@@ -161,6 +209,13 @@ class ModelInfo(Settings):
         OodReference | None,
         Meta(description="What the training images look like, where it is known."),
     ] = None
+    postprocessing: Annotated[
+        PostProcessing, Meta(description="What is done with the network's answer.")
+    ] = field(default_factory=PostProcessing)
+    confidence: Annotated[
+        Confidence | None,
+        Meta(description="How to tell the Dice of a mask, where it was calibrated."),
+    ] = None
 
     def __post_init__(self) -> None:
         """Check every value, and that classes and channels agree."""
@@ -175,4 +230,9 @@ class ModelInfo(Settings):
             raise ConfigError(
                 f"the network takes {counted(self.model.in_channels, 'channel')}, "
                 f"its input has {self.input.channels}; they must be the same"
+            )
+        if self.model.num_classes > 2 and self.postprocessing.threshold != 0.5:
+            raise ConfigError(
+                f"a threshold is for two classes, the network has {self.model.num_classes}, of "
+                "which the most likely one is taken; leave threshold out"
             )

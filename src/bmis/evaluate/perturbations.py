@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter, ImageFont
 
-from bmis.data.images import to_channels
+from bmis.data.channels import to_channels
 
 _SHARES = (5, 10)  # of the side, in percent, that a border adds
 _SIDES: Mapping[str, tuple[int, int, int, int]] = {  # above, below, left, right

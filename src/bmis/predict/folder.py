@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from bmis.config import RuntimeOptions
+from bmis.data.arrays import to_image
 from bmis.data.drawing import overlay as draw_overlay
-from bmis.data.images import read_image, write_image, write_mask
+from bmis.data.images import Image, write_image, write_mask
 from bmis.errors import (
     BmisError,
     BundleError,
@@ -24,10 +25,10 @@ from bmis.errors import (
     NoMemoryError,
     one_line_about,
 )
+from bmis.predict.load import Changes, Models, load_predictor
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.predict.tables import Tables
-from bmis.runtime.load import load_runtime
 from bmis.system.files import atomic, output_folder
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
@@ -43,9 +44,11 @@ class Prediction:
         written: Paths of the masks.
         failed: Images that gave no mask, each with one line that says why.
         measurements: A CSV table with the numbers of ``measure`` for each class, the
-            ``ood_score`` of the mask and the number of objects. Beside it lies ``objects.csv``
-            with the numbers of ``measure_objects``. See ``bmis.predict.tables``.
+            ``ood_score`` and ``expected_dice`` of the mask and the number of objects. Beside it
+            lies ``objects.csv`` with the numbers of ``measure_objects``. See
+            ``bmis.predict.tables``.
         out_of_distribution: Images that are out of distribution, with their ``ood_score``.
+        expected_dice: The images whose mask has one, with their ``Mask.expected_dice``.
 
     Example:
         >>> import bmis
@@ -60,10 +63,11 @@ class Prediction:
     failed: list[tuple[Path, str]]
     measurements: Path
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
+    expected_dice: list[tuple[Path, float]] = field(default_factory=list)
 
 
-def predict_masks(
-    model: Path | str,
+def predict_masks(  # noqa: PLR0913  (each is an option of the command)
+    model: Models,
     images: Sequence[Path | str],
     out: Path | str,
     *,
@@ -72,6 +76,7 @@ def predict_masks(
     tile: int | None = None,
     options: RuntimeOptions | None = None,
     spacing: tuple[float, float] | None = None,
+    postprocessing: Changes | None = None,
 ) -> Prediction:
     """Write a mask for every image, and a table of what was measured.
 
@@ -82,7 +87,7 @@ def predict_masks(
 
     Args:
         model: Bundle, run folder, ``.safetensors`` file, or name of a network that comes with the
-            package.
+            package. Several in a list answer with the mean of their probabilities.
         images: Image files, see ``find_images``; no two may have the same name.
         out: Another folder than that of the images; made if it does not exist.
         overlay: Whether to draw each mask on its image.
@@ -90,6 +95,7 @@ def predict_masks(
         tile: See ``Predictor``.
         options: How the network is run; the defaults where left out.
         spacing: Millimetres per pixel (down, across) of all images, where known.
+        postprocessing: See ``load``.
 
     Raises:
         ConfigError: See ``Predictor``; or two images have one name; or ``out`` is the folder of
@@ -104,8 +110,13 @@ def predict_masks(
         >>> bmis.predict_masks("run", ["photo.png"], "masks", overlay=True).written[0].name
         'photo.png'
     """
-    runtime, info = load_runtime(model, options)
-    predictor = Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
+    predictor = load_predictor(
+        model,
+        options,
+        tile=tile,
+        keep_probabilities=probabilities,
+        postprocessing=postprocessing,
+    )
     files = [Path(image) for image in images]
     return write_masks(predictor, files, Path(out), overlay=overlay, spacing=spacing)
 
@@ -157,7 +168,8 @@ def write_masks(
     order = {path: index for index, path in enumerate(images)}
     for listed in (job.failed, job.out_of_distribution):
         listed.sort(key=lambda found: order[found[0]])
-    return Prediction(job.written, job.failed, tables.write(out), job.out_of_distribution)
+    table = tables.write(out)
+    return Prediction(job.written, job.failed, table, job.out_of_distribution, job.expected_dice)
 
 
 @dataclass
@@ -172,13 +184,18 @@ class _Job:
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
+    expected_dice: list[tuple[Path, float]] = field(default_factory=list)
+
+    def open(self, path: Path) -> Image:
+        """An image in its own colours, or with the channels of the network."""
+        return to_image(path, self.predictor.info.input.channels)
 
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """First stage, in the reader's thread; None where the image is bad."""
         try:
             with one_line_about(path):
                 _check_length(path)
-                return path, self.predictor.prepare(read_image(path))
+                return path, self.predictor.prepare(self.open(path))
         except BmisError as error:
             self.fail(path, error)
             return path, None
@@ -211,7 +228,7 @@ class _Job:
             with one_line_about(path):
                 mask = self.predictor.finish(found)
                 # read again, in its own colours: images in the queue would fill memory
-                pixels = read_image(path).pixels if self.overlay else None
+                pixels = self.open(path).pixels if self.overlay else None
         except BmisError as error:
             self.fail(path, error)
             return
@@ -226,6 +243,8 @@ class _Job:
         self.tables.add(path, mask)
         if mask.ood_score is not None and mask.ood_score > 1:
             self.out_of_distribution.append((path, mask.ood_score))
+        if mask.expected_dice is not None:
+            self.expected_dice.append((path, mask.expected_dice))
         self.written.append(target)
         self.advance()
 

@@ -26,7 +26,7 @@ from bmis.train.feature_maps import Place, find_maps, shared_scales, tapped
 from bmis.train.objective import TeacherAnswer
 from bmis.train.recipes import Recipe
 from bmis.train.sources import find_source
-from bmis.wording import counted
+from bmis.wording import counted, image_kind
 
 _log = logging.getLogger("bmis")
 
@@ -188,5 +188,6 @@ def _check_names(teacher: str, dataset: Dataset, classes: Sequence[str]) -> None
 
 
 def _describe_input(spec: InputSpec, classes: Sequence[str]) -> str:
-    kind, (height, width) = "grey" if spec.channels == 1 else "colour", spec.size
-    return f"{kind} images of {height}x{width} ({spec.resize}) and {counted(len(classes), 'class')}"
+    height, width = spec.size
+    images = f"{image_kind(spec.channels)} images of {height}x{width} ({spec.resize})"
+    return f"{images} and {counted(len(classes), 'class')}"

@@ -10,6 +10,7 @@ from bmis.train.cached_dataset import CachedDataset
 from bmis.train.feature_maps import Place
 from bmis.train.losses import LOSSES, distillation_loss, feature_loss
 from bmis.train.recipes import Recipe
+from bmis.train.unlabelled import draw_unlabelled
 
 TeacherAnswer = tuple[Tensor, Sequence[Tensor]]
 """Logits (N, K, H, W), and maps (N, C, h, w) at the scales that are compared, finest first."""
@@ -40,6 +41,17 @@ class Objective:
     our_maps: Mapping[int, Place] = field(default_factory=dict)
     their_maps: Mapping[int, Place] = field(default_factory=dict)
     unlabelled: CachedDataset | None = None
+
+    def draw_unlabelled(
+        self, batches: Sequence[Tensor], *, seed: int, rank: int, processes: int
+    ) -> Sequence[Tensor | None]:
+        """The images without masks that go with each batch; None where there are none."""
+        if self.unlabelled is None:
+            return [None] * len(batches)
+        images, share = len(self.unlabelled), len(batches[0])
+        return draw_unlabelled(
+            images, len(batches), share, seed=seed, rank=rank, processes=processes
+        )
 
     def of_masks(
         self,

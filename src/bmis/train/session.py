@@ -1,86 +1,123 @@
-"""All that stays the same in a training when its batch has to be made smaller."""
+"""What a training stands on: its plan, its images and its device; its trainer and its record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import torch
 from lightning.fabric import Fabric
 
-from bmis.config import ModelConfig, ModelInfo, TrainConfig
-from bmis.data.cases import Dataset
+from bmis.config import InputSpec, ModelConfig, ModelInfo
 from bmis.data.fingerprint import split_fingerprint
+from bmis.data.label_checks import label_warnings
+from bmis.data.on_error import raise_together, warn_once
 from bmis.models import SegmentationModel, build_model, initial_weights
+from bmis.system.files import remove_if_empty
 from bmis.train.cached_dataset import CachedDataset
-from bmis.train.distillation import Teacher, link_maps
+from bmis.train.class_weights import choose_class_weights
+from bmis.train.distillation import link_maps
+from bmis.train.fabric import launch_fabric
 from bmis.train.objective import Objective
+from bmis.train.plan import Plan
 from bmis.train.recipes import Recipe
-from bmis.train.resume import LAST_CHECKPOINT
 from bmis.train.run_folder import environment
 from bmis.train.settings import split_seed
 from bmis.train.trainer import Trainer
-from bmis.train.warm_start import WarmStart
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """What one call of ``train_model`` has read and decided.
+    """All that stays the same when the batch has to be made smaller.
 
     Attributes:
-        config: The settings, complete.
-        dataset: The images and their classes.
-        fabric: Device, precision and processes.
+        plan: Settings and data set.
+        fabric: Device, precision and processes; launched.
         cached: The images of "train", "val" and, where there are some, "unlabelled".
-        run: The run folder.
-        start: The weights to start from.
-        teacher: The network to learn from.
         class_weights: Weights of the classes in the cross-entropy.
 
     Example:
-        >>> from bmis import InputSpec, open_dataset
-        >>> data, spec, cpu = open_dataset("polyps"), InputSpec((32, 32)), torch.device("cpu")
-        >>> cached = CachedDataset(data.split("train"), data, spec, cpu, scratch=Path())
-        >>> config, fabric = TrainConfig("polyps", size=(32, 32)), Fabric(accelerator="cpu")
-        >>> session = Session(config, data, fabric, {"train": cached}, Path("new-run"))
-        >>> make_trainer(session, Recipe()).epochs
-        60
+        >>> from bmis import TrainConfig
+        >>> from bmis.train.plan import make_plan
+        >>> config = TrainConfig("polyps", epochs=1, size=(64, 64), device="cpu")
+        >>> session = open_session(make_plan(config, out="new-run"))
+        >>> len(session.cached["val"])
+        1
     """
 
-    config: TrainConfig
-    dataset: Dataset
+    plan: Plan
     fabric: Fabric
     cached: Mapping[str, CachedDataset]
-    run: Path
-    start: WarmStart | None = None
-    teacher: Teacher | None = None
     class_weights: tuple[float, ...] | None = None
 
 
-def make_trainer(session: Session, recipe: Recipe) -> Trainer:
-    """A trainer of a new network: random weights, or those to start from.
+def open_session(plan: Plan) -> Session:
+    """Start the processes of a training and read its images.
 
     Raises:
-        ConfigError: None of these weights fits, or the teacher's maps cannot be compared.
+        ConfigError: The device is not there.
+        DataError: Some images or masks cannot be used; all of them are named.
+        MissingExtraError: A logger is wanted whose package is not installed.
 
     Example:
-        >>> from bmis import InputSpec, open_dataset
-        >>> data, spec, cpu = open_dataset("polyps"), InputSpec((32, 32)), torch.device("cpu")
-        >>> cached = CachedDataset(data.split("train"), data, spec, cpu, scratch=Path())
-        >>> config, fabric = TrainConfig("polyps", size=(32, 32)), Fabric(accelerator="cpu")
-        >>> session = Session(config, data, fabric, {"train": cached}, Path("new-run"))
-        >>> make_trainer(session, Recipe()).model.num_classes
-        2
+        >>> from bmis import TrainConfig
+        >>> from bmis.train.plan import make_plan
+        >>> config = TrainConfig("polyps", epochs=1, size=(64, 64), device="cpu")
+        >>> session = open_session(make_plan(config, out="new-run"))
+        >>> sorted(session.cached)
+        ['train', 'val']
     """
-    config = session.config
+    config, dataset, run = plan.config, plan.dataset, plan.run
+    spec = InputSpec(size=config.size, channels=dataset.channels, resize=config.resize)
+    with remove_if_empty(run), raise_together(dataset.root) as on_error:
+        fabric = launch_fabric(config, run)
+        if plan.teacher:
+            plan.teacher.model.to(fabric.device)
+        read = partial(CachedDataset, dataset=dataset, spec=spec, device=fabric.device, scratch=run)
+        cached = {split: read(chosen, on_error=on_error) for split, chosen in plan.cases.items()}
+    if fabric.is_global_zero:
+        _warn_of_labels(plan, cached)
+    weights = choose_class_weights(plan.recipe.class_weights, cached["train"], dataset.classes)
+    return Session(plan, fabric, cached, weights)
+
+
+def _warn_of_labels(plan: Plan, cached: Mapping[str, CachedDataset]) -> None:
+    """Say what is likely wrong with the labels that were read."""
+    facts = [one for split in ("train", "val") for one in cached[split].facts]
+    flips = plan.recipe.augmentation.flips[0] > 0
+    for said in label_warnings(facts, plan.dataset.classes, flips=flips):
+        warn_once(f"{plan.dataset.root}: {said}")
+
+
+def make_trainer(session: Session, recipe: Recipe, *, resumed: bool = False) -> Trainer:
+    """A trainer of a new network: random weights, or those to start from.
+
+    Args:
+        session: What the training stands on.
+        recipe: That of the plan, or one with a smaller batch.
+        resumed: Whether a checkpoint is to replace the weights, so that none are copied.
+
+    Raises:
+        ConfigError: None of the weights to start from fits, or the teacher's maps cannot be
+            compared.
+
+    Example:
+        >>> from bmis import TrainConfig
+        >>> from bmis.train.plan import make_plan
+        >>> config = TrainConfig("polyps", epochs=1, size=(64, 64), device="cpu")
+        >>> session = open_session(make_plan(config, out="new-run"))
+        >>> make_trainer(session, session.plan.recipe).progress.epoch
+        0
+    """
+    plan, config = session.plan, session.plan.config
     torch.manual_seed(config.seed)  # the weights
     model = build_model(
         config.model,
-        in_channels=session.dataset.channels,
-        num_classes=session.dataset.num_classes,
+        in_channels=plan.dataset.channels,
+        num_classes=plan.dataset.num_classes,
         **config.options,
     )
-    if session.start and not (session.run / LAST_CHECKPOINT).exists():
-        session.start.apply(model)
+    if plan.start and not resumed:
+        plan.start.apply(model)
     return Trainer(
         session.fabric,
         model,
@@ -94,28 +131,32 @@ def make_trainer(session: Session, recipe: Recipe) -> Trainer:
 
 def _objective(session: Session, recipe: Recipe, model: SegmentationModel) -> Objective:
     """What is minimised; the maps of the network are found where they are learnt."""
-    teacher, weights = session.teacher, session.class_weights
+    teacher, weights = session.plan.teacher, session.class_weights
     unlabelled = session.cached.get("unlabelled")
     if teacher is None or not recipe.distillation.features:
         return Objective(recipe, weights, teacher, unlabelled=unlabelled)
-    teacher, ours = link_maps(teacher, model, session.config.size)
+    teacher, ours = link_maps(teacher, model, session.plan.config.size)
     return Objective(recipe, weights, teacher, ours, teacher.maps, unlabelled)
 
 
-def model_info(session: Session, recipe: Recipe) -> ModelInfo:
+def model_info(session: Session, recipe: Recipe, *, threads_measured: bool = False) -> ModelInfo:
     """What the checkpoint of the best epoch says of the network and its training.
 
+    Args:
+        session: What the training stands on.
+        recipe: That of the plan, or one with a smaller batch.
+        threads_measured: Whether the number of threads is found in the first steps.
+
     Example:
-        >>> from bmis import InputSpec, open_dataset
-        >>> data, spec, cpu = open_dataset("polyps"), InputSpec((32, 32)), torch.device("cpu")
-        >>> cached = CachedDataset(data.split("train"), data, spec, cpu, scratch=Path())
-        >>> config, fabric = TrainConfig("polyps", size=(32, 32)), Fabric(accelerator="cpu")
-        >>> session = Session(config, data, fabric, {"train": cached}, Path("new-run"))
-        >>> model_info(session, Recipe()).classes
+        >>> from bmis import TrainConfig
+        >>> from bmis.train.plan import make_plan
+        >>> config = TrainConfig("polyps", epochs=1, size=(64, 64), device="cpu")
+        >>> session = open_session(make_plan(config, out="new-run"))
+        >>> model_info(session, session.plan.recipe).classes
         ('background', 'polyp')
     """
-    config, dataset = session.config, session.dataset
-    start, teacher = session.start, session.teacher
+    plan, config, dataset = session.plan, session.plan.config, session.plan.dataset
+    start, teacher = plan.start, plan.teacher
     unlabelled = session.cached.get("unlabelled")
     return ModelInfo(
         model=ModelConfig(config.model, dataset.channels, dataset.num_classes, config.options),
@@ -136,6 +177,6 @@ def model_info(session: Session, recipe: Recipe) -> ModelInfo:
             "unlabelled": len(unlabelled) if unlabelled else None,
             "class_weights": session.class_weights and list(session.class_weights),
             "precision": str(session.fabric.strategy.precision.precision),
-            "environment": environment(),
+            "environment": environment(threads_measured=threads_measured),
         },
     )

@@ -93,8 +93,8 @@ def find_source(source: Path | str) -> Path:
     path = Path(source)
     if path.suffix.lower() == SUFFIX:
         raise ConfigError(
-            f"{source}: a bundle holds no weights that can be trained on; name the run folder that "
-            "it was exported from"
+            f"{source}: a bundle holds no weights to train or export; name the run folder that it "
+            "was exported from"
         )
     if not path.exists():
         raise BundleError(

@@ -1,7 +1,7 @@
 """The training loop: one epoch, validation and the state that a checkpoint holds."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +21,7 @@ from bmis.train.objective import Objective
 from bmis.train.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.train.recipes import Recipe
 from bmis.train.resume import Progress, reading, save_state
-from bmis.train.unlabelled import UNLABELLED, draw_unlabelled, ramped_weight, two_views
+from bmis.train.unlabelled import UNLABELLED, ramped_weight, two_views
 from bmis.train.validation import score_images
 
 _CHECK_EVERY = 50  # steps; each check waits for the device
@@ -125,11 +125,16 @@ class Trainer:
         self._network.train()
         losses = torch.zeros((), device=self.fabric.device)
         rate, images = 0.0, 0
-        unlabelled = self._draw_unlabelled(batches)
+        unlabelled = self._objective.draw_unlabelled(
+            batches,
+            seed=mix_seed(self.seed, epoch, UNLABELLED),
+            rank=self.fabric.global_rank,
+            processes=world_size,
+        )
         for number, (batch, others) in enumerate(zip(batches, unlabelled, strict=True)):
             moment = epoch + number / len(batches)
-            rate = self._set_rate(moment)
-            losses += self._update(self._loss(dataset, batch, others, generator, moment))
+            rate = learning_rate(self.recipe, moment, self.epochs)
+            losses += self.train_step(dataset, batch, generator, rate, others, moment)
             images += len(batch) * world_size
             step_done(len(batch) * world_size)
             if number % _CHECK_EVERY == 0:
@@ -147,27 +152,41 @@ class Trainer:
         """0, or not a number if a weight is: the last loss cannot show what its step did."""
         return 0 * torch.stack([p.detach().sum() for p in self.model.parameters()]).sum()
 
-    def _set_rate(self, epoch: float) -> float:
-        """Set the learning rate of a moment, in epochs, and return it."""
-        rate = learning_rate(self.recipe, epoch, self.epochs)
+    def train_step(
+        self,
+        dataset: CachedDataset,
+        batch: Tensor,
+        generator: torch.Generator,
+        rate: float,
+        others: Tensor | None = None,
+        moment: float = 0.0,
+    ) -> Tensor:
+        """One step of all optimisers.
+
+        Args:
+            dataset: The training images.
+            batch: (N,), the numbers of the images.
+            generator: Draws crops and augmentation; on the CPU.
+            rate: The learning rate.
+            others: (M,), the numbers of images without masks that are learnt from too.
+            moment: Time in epochs, from which their weight follows.
+
+        Returns:
+            The loss, a number on the device.
+        """
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("factor", 1.0)  # older checkpoints have none
-        return rate
-
-    def _draw_unlabelled(self, batches: Sequence[Tensor]) -> Sequence[Tensor | None]:
-        """The images without masks that go with each batch; None where there are none."""
-        images = self._objective.unlabelled
-        if images is None:
-            return [None] * len(batches)
-        return draw_unlabelled(
-            len(images),
-            len(batches),
-            len(batches[0]),
-            seed=mix_seed(self.seed, self.progress.epoch, UNLABELLED),
-            rank=self.fabric.global_rank,
-            processes=self.fabric.world_size,
-        )
+        loss = self._loss(dataset, batch, others, generator, moment)
+        self.fabric.backward(loss)
+        if self.recipe.clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self._average:
+            self._average.update(self.model)
+        return loss.detach()
 
     def _loss(
         self,
@@ -211,18 +230,6 @@ class Trainer:
             loss = loss + self._objective.of_teacher(logits[0], maps, answer, counted)
         return loss, logits[0]
 
-    def _update(self, loss: Tensor) -> Tensor:
-        """One step of all optimisers; the loss."""
-        self.fabric.backward(loss)
-        if self.recipe.clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        if self._average:
-            self._average.update(self.model)
-        return loss.detach()
-
     def _check(self, losses: Tensor) -> float:
         """The mean over the processes, which all see the same value and stop together."""
         mean = float(self.fabric.all_reduce(losses.clone(), reduce_op="mean"))  # type: ignore[arg-type]
@@ -246,23 +253,6 @@ class Trainer:
         """
         model, batch_size = self.averaged.eval(), self.recipe.batch_size
         return score_images(model, dataset, self.fabric, batch_size=batch_size)
-
-    def record(self, row: dict[str, float]) -> bool:
-        """Count the epoch as done.
-
-        Args:
-            row: What the epoch gave, ``val_iou`` and ``val_dice`` among it.
-
-        Returns:
-            Whether it is the best so far. As long as nothing was found, that is the latest.
-        """
-        score = row["val_iou"] + row["val_dice"]
-        self.progress.epoch += 1
-        better = score > self.progress.best or score == self.progress.best == 0
-        if better:
-            self.progress.best, self.progress.best_epoch = score, self.progress.epoch
-        self.progress.log.append({"epoch": self.progress.epoch, **row})
-        return better
 
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on, atomically.

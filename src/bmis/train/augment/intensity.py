@@ -46,7 +46,10 @@ class Intensity:
 def draw_intensity(
     settings: Augmentation, count: int, channels: int, generator: torch.Generator
 ) -> Intensity:
-    """Draw how N = ``count`` images of C = ``channels`` change; grey ones have no colour to change.
+    """Draw how N = ``count`` images of C = ``channels`` change.
+
+    Grey images have no colour to change. Only RGB has a saturation; of other channels each gets a
+    gain of its own.
 
     Example:
         >>> settings = Augmentation(noise=0.1)
@@ -54,12 +57,13 @@ def draw_intensity(
         True
     """
     column, colour = (count, 1, 1, 1), settings.colour if channels > 1 else 0.0
+    saturation = colour if channels == len(_LUMINANCE) else 0.0
     return Intensity(
         brightness=draw_even(settings.brightness, column, generator),
         contrast=1 + draw_even(settings.contrast, column, generator),
         gamma=torch.exp(draw_even(settings.gamma, column, generator)),
         gain=1 + draw_even(colour, (count, channels, 1, 1), generator),
-        saturation=1 + draw_even(colour, column, generator),
+        saturation=1 + draw_even(saturation, column, generator),
         noise=draw_even(settings.noise, column, generator).abs(),
         seed=int(torch.randint(2**62, (), generator=generator)),
     )
