@@ -20,7 +20,10 @@ def augmentations(data: str = "kvasir") -> Section:
     gains = {
         (variant, name): paired_difference(values[variant][name], none[name]).mean
         for variant, name in (
-            ("zoom_out", HALVED), (ALL, HALVED), ("grey", "grey"), ("grey", HALVED)
+            ("zoom_out", HALVED),
+            (ALL, HALVED),
+            ("grey", "grey"),
+            ("grey", HALVED),
         )
     }
     rows = [[NONE, *(f"{fmean(none[name].values()):.3f}" for name in CONDITIONS)]]
