@@ -135,8 +135,11 @@ def test_the_command_changes_single_values(bundle, tmp_path, capsys):
 
 def test_the_mask_that_is_most_likely_bad_is_named(bundle, tmp_path, capsys):
     argv = ["predict", str(bundle), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks")]
-    assert main([*argv, "--smallest-size", "0.99"]) == 0  # nothing is left
-    line = "expected Dice below 0.5: 1 mask, the lowest a.png with 0.10"
+    assert main([*argv, "--threshold", "0.99", "--smallest-size", "0.99"]) == 0
+    with (tmp_path / "masks" / "measurements.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    value = float(row["expected_dice"])
+    line = f"expected Dice below 0.5: 1 mask, the lowest a.png with {value:.2f}"
     assert line in capsys.readouterr().out
 
 

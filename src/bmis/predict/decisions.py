@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,20 +25,39 @@ def arg_max(planes: Iterable[NDArray[np.float32]], threshold: float = 0.5) -> ND
         >>> arg_max(np.array([[[0.5, 2.0]], [[1.0, -1.0]]], np.float32), threshold=0.8).tolist()
         [[0, 0]]
     """
-    best: NDArray[np.float32] | None = None
+    waiting = iter(planes)
+    first, second, third = (next(waiting, None) for _ in range(3))
+    assert first is not None  # a network has a class
     shift = log_odds(threshold)
-    labels = np.empty((0, 0), np.uint8)
-    index = 0
-    for index, plane in enumerate(planes):
-        if best is None:
-            best, labels = plane.copy(), np.zeros(plane.shape, np.uint8)
-            continue
-        better = plane > (best + shift if shift else best)
+    if second is None:
+        return (first > shift).view(np.uint8)
+    labels = (second > (first + shift if shift else first)).view(np.uint8)
+    if third is None:  # most networks: no copy, no second pass
+        return labels
+    best = np.maximum(first, second)
+    for index, plane in enumerate(chain([third], waiting), start=2):
+        better = plane > best
         labels[better] = index
         np.copyto(best, plane, where=better)
-    if best is not None and index == 0:  # a single class
-        labels = (best > shift).astype(np.uint8)
     return labels
+
+
+def foreground_lead(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By how much the logit of the foreground is above that of the background.
+
+    ``arg_max`` of it alone is that of both, so one plane is scaled to the image's size and not two.
+
+    Args:
+        logits: (2, h, w).
+
+    Returns:
+        (1, h, w).
+
+    Example:
+        >>> foreground_lead(np.array([[[0.5, 2.0]], [[1.0, -1.0]]], np.float32)).tolist()
+        [[[0.5, -3.0]]]
+    """
+    return logits[1:] - logits[:1]
 
 
 def log_odds(probability: float) -> np.float32:
