@@ -5,9 +5,12 @@ import pytest
 
 from bmis import inspect_dataset, train_model
 from bmis.cli.inspect import render
+from bmis.data.coding import IGNORE
+from bmis.data.label_checks import LabelFacts, label_facts, label_warnings
 from helpers.folders import picture, save
 from helpers.tiny import config
 
+NAMES = ("background", "left", "right")
 SAID = "'left' and 'right' mirror each other in 8 images: flips of left with right confuse them"
 
 
@@ -39,6 +42,7 @@ def test_left_and_right_are_named_with_the_option_that_keeps_them_apart(tmp_path
         pytest.param([(4, 8, 8), (28, 8, 8)], 4, id="on either side"),
         pytest.param([(4, 8, 8), (28, 8, 8)], 2, id="on one side as a rule, but not always"),
         pytest.param([(4, 8, 8), (28, 4, 4)], 0, id="of other sizes"),
+        pytest.param([(4, 4, 4), (28, 8, 8)], 0, id="of other sizes, the first one small"),
         pytest.param([(0, 4, 8), (8, 4, 8)], 0, id="both on one side"),
         pytest.param([(16, 4, 8), (20, 3, 8)], 0, id="too near"),
         pytest.param([(28, 8, 8)], 0, id="one class"),
@@ -46,6 +50,46 @@ def test_left_and_right_are_named_with_the_option_that_keeps_them_apart(tmp_path
 )
 def test_other_classes_are_not(tmp_path, boxes, swapped):
     assert inspect_dataset(folder(tmp_path, *boxes, swapped=swapped)).warnings == ()
+
+
+def test_the_first_class_may_be_on_either_side(tmp_path):
+    found = inspect_dataset(folder(tmp_path, (28, 8, 8), (4, 8, 8)))
+    assert found.warnings == (f"{SAID}; train with --set 'augmentation.flip=[0,0.5]'",)
+
+
+def test_a_few_images_show_no_rule():
+    facts = LabelFacts({0: 90, 1: 5, 2: 5}, {1: 0.3, 2: 0.7})
+    assert label_warnings([facts] * 4, NAMES) == ()
+    assert len(label_warnings([facts] * 5, NAMES)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (1, "'1' and '2' mirror each other in 5 images: flips"),
+        (2, "'1' and '2', '3' and '4' mirror each other in up to 6 images: flips"),
+        (5, "'1' and '2', '3' and '4', '5' and '6' (and 2 more pairs) mirror each other in up to"),
+    ],
+)
+def test_many_pairs_are_one_sentence(pairs, said):
+    """Fifteen numbered objects gave 43 lines."""
+    facts = []
+    for index in range(6):
+        # pairs of other sizes do not mirror each other; the first pair is not in all images
+        shown = [pair for pair in range(pairs) if pair or index]
+        sizes = {2 * pair + side: 10 * 3**pair for pair in shown for side in (1, 2)}
+        facts.append(LabelFacts(sizes, {label: (0.7, 0.3)[label % 2] for label in sizes}))
+    (found,) = label_warnings(facts, [str(label) for label in range(1 + 2 * pairs)])
+    assert found.startswith(said)
+
+
+def test_of_three_classes_the_first_may_cover_nearly_everything():
+    assert label_warnings([LabelFacts({0: 2, 1: 95, 2: 3}, {})], NAMES) == ()
+
+
+def test_ignored_pixels_are_no_class():
+    facts = label_facts(np.array([[0, 1, IGNORE, IGNORE]], np.uint8))
+    assert (facts.sizes, facts.columns) == ({0: 1, 1: 1}, {0: 0.125, 1: 0.375})
 
 
 def test_masks_of_wrong_values_stop_nothing(tmp_path):

@@ -24,7 +24,10 @@ def test_coloured_marks_on_a_grey_picture_do_not_count():
 
 
 def test_one_coloured_image_makes_the_data_set_coloured(tmp_path):
-    grey = [save(tmp_path / f"{i}.png", picture(i, grey=True)) for i in range(5)]
+    grey = [save(tmp_path / f"{i}.png", picture(i, grey=True)) for i in range(3)]
+    for number in range(3, 5):  # grey, and stored as RGB
+        equal = np.repeat(picture(number, grey=True)[..., None], 3, axis=2)
+        grey.append(save(tmp_path / f"{number}.png", equal))
     assert scan_channels(grey) == 1
     assert scan_channels([*grey, save(tmp_path / "c.png", picture(9))]) == 3
 

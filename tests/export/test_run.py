@@ -5,6 +5,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -349,3 +350,5 @@ def test_a_network_that_comes_with_the_package_is_a_bundle_already(tmp_path):
     with pytest.raises(ConfigError, match=r"comes with bmis as a bundle, .*--data DATA"):
         export_run("dermoscopy", tmp_path / "a.bmis")
     assert not list(tmp_path.iterdir())
+    weights = bmis.export.run._weights(Path("dermoscopy"), "images to validate by")
+    assert weights.name == "dermoscopy.safetensors"

@@ -7,6 +7,7 @@ import bmis
 from bmis.errors import BundleError, ConfigError
 from bmis.models.checkpoint import read_checkpoint
 from bmis.pretrained import lookup
+from bmis.train.sources import canonical_source, find_source
 
 
 @pytest.mark.parametrize("name", lookup.shipped_names())
@@ -34,6 +35,14 @@ def test_a_run_folder_of_that_name_is_meant_first(tmp_path, monkeypatch):
     bmis.save_model("dermoscopy/model.safetensors", model, info)
     for source in ("dermoscopy", tmp_path / "dermoscopy", "dermoscopy/model.safetensors"):
         assert bmis.load_model(source)[1] == info
+
+
+def test_its_files_stand_for_it():
+    """`bmis export dermoscopy` names the bundle's path, which may be pasted."""
+    for suffix in ("bmis", "safetensors"):
+        path = str(lookup.FOLDER / f"nuclei.{suffix}")
+        assert find_source(path).name == "nuclei.safetensors"
+        assert canonical_source(path) == "nuclei"
 
 
 def test_what_is_not_there_is_answered_with_the_names(tmp_path):

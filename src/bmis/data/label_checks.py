@@ -1,6 +1,6 @@
 """What labels show that is likely a mistake: inverted masks, classes that flips would confuse."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,6 +15,7 @@ _AGREE = 0.9  # share of them in which the classes lie on the same sides
 _APART = 0.1  # least distance of the classes, as a share of the width
 _OFF_CENTRE = 0.15  # largest distance of their middle from that of the image, likewise
 _LIKE = 2.0  # how many times larger one may be than the other
+_NAMED = 3  # pairs of classes that a sentence names
 _MOST = 0.8  # share of the pixels from which on foreground is suspicious
 
 
@@ -76,13 +77,21 @@ def label_warnings(
         '94 % of the pixels are foreground: '
     """
     pairs = combinations(range(1, len(names)), 2) if flips else ()
-    mirrored = (
-        f"{names[a]!r} and {names[b]!r} mirror each other in {counted(number, 'image')}: flips of "
-        "left with right confuse them; train with --set 'augmentation.flip=[0,0.5]'"
-        for a, b in pairs
-        if (number := _mirrored(a, b, facts))
+    mirrored = {(names[a], names[b]): n for a, b in pairs if (n := _mirrored(a, b, facts))}
+    return (*_inverted(facts, len(names)), *_confused(mirrored))
+
+
+def _confused(mirrored: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
+    """One sentence for all pairs of classes that mirror each other in so many images."""
+    if not mirrored:
+        return ()
+    named = ", ".join(f"{a!r} and {b!r}" for a, b in [*mirrored][:_NAMED])
+    more = counted(len(mirrored) - _NAMED, "more pair")
+    return (
+        f"{named}{f' (and {more})' if len(mirrored) > _NAMED else ''} mirror each other in "
+        f"{'up to ' if len(mirrored) > 1 else ''}{counted(max(mirrored.values()), 'image')}: flips "
+        "of left with right confuse them; train with --set 'augmentation.flip=[0,0.5]'",
     )
-    return (*_inverted(facts, len(names)), *mirrored)
 
 
 def _inverted(facts: Sequence[LabelFacts], num_classes: int) -> tuple[str, ...]:
