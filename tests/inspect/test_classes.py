@@ -97,4 +97,5 @@ def test_grey_pixels_of_masks_with_a_threshold_are_counted(make_case):
     names, coding, errors = agree_on_classes(inspections, (), MaskRules(threshold=128))
     assert (names, errors) == (("background", "foreground"), [])
     assert grey_pixels(inspections, coding) == ("3 pixels are grey, in 1 of 2 masks",)
+    assert inspections[0].merged_values[1] == np.count_nonzero(mask > 128)
     assert grey_pixels(inspections, Coding(2)) == ()
