@@ -85,7 +85,7 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
     """
     path = Path(path)
     decoded = decode(path)
-    pixels = _to_bytes(decoded.array)
+    pixels = to_bytes(decoded.array)
     if decoded.palette is not None:
         pixels = decoded.palette[pixels]
     if pixels.ndim == 2:
@@ -108,8 +108,16 @@ def to_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
     return np.asarray(Pillow.fromarray(pixels).convert("L"))[..., None]
 
 
-def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Any finite array -> uint8: bytes are kept, bool becomes 0 and 255, the rest is stretched."""
+def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bring any finite array to uint8: bytes are kept, bool becomes 0 and 255, others are stretched.
+
+    Args:
+        array: (H, W) or (H, W, C) of any type.
+
+    Example:
+        >>> to_bytes(np.array([[-1000.0, 0.0, 1000.0]]))
+        array([[  0, 128, 255]], dtype=uint8)
+    """
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
