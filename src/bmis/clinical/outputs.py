@@ -1,0 +1,159 @@
+"""What is written of the masks of a stack, a function for each format."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bmis.clinical.codes import foreground
+from bmis.clinical.outlines import features
+from bmis.clinical.overlays import write_overlay, write_overlays
+from bmis.clinical.report import write_report
+from bmis.clinical.result import StackResult
+from bmis.clinical.seg import write_seg
+from bmis.clinical.settings import DICOM_FORMATS, ClinicalOptions
+from bmis.clinical.stack import DicomStack, Stack
+from bmis.data.formats.nifti import write_nifti
+from bmis.data.images import write_mask
+from bmis.data.palette import palette
+from bmis.errors import BmisError, DataError, one_line_about
+from bmis.predict.mask import Mask
+from bmis.predict.tables import Tables
+from bmis.system.files import atomic, output_folder, write_json
+
+_AUTO = {True: ("seg", "csv"), False: ("nifti", "csv")}  # for DICOM, and for NIfTI
+"""What is written where nothing is asked for, for DICOM and for others."""
+
+
+def formats_for(stack: Stack, options: ClinicalOptions) -> tuple[str, ...]:
+    """What shall be written of a stack.
+
+    Example:
+        >>> from bmis.clinical.study import find_stacks
+        >>> (stack,) = find_stacks([Path("volume.nii.gz")]).stacks
+        >>> formats_for(stack, ClinicalOptions())
+        ('nifti', 'csv')
+    """
+    automatic = _AUTO[isinstance(stack, DicomStack)]
+    wanted = [automatic if name == "auto" else (name,) for name in options.formats]
+    return tuple(dict.fromkeys(name for names in wanted for name in names))
+
+
+def write_results(
+    result: StackResult, folder: Path, formats: Sequence[str], *, overlay: bool = False
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Write the masks of a stack in each format; one that cannot be written leaves the others.
+
+    Args:
+        result: The masks.
+        folder: Where the files go; made if it does not exist.
+        formats: See ``ClinicalOptions``.
+        overlay: Whether to draw each mask on its picture, as PNG.
+
+    Returns:
+        The files, and what could not be written, each with one line that says why.
+
+    Raises:
+        DataError: The folder cannot be written to.
+
+    Example:
+        >>> import bmis
+        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.study import find_stacks
+        >>> (stack,) = find_stacks([Path("ct")]).stacks
+        >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:
+        ...     written, failed = write_results(result, Path("out/ct"), ["nifti", "csv", "png"])
+        >>> [path.name for path in written][:3], failed
+        (['mask.nii.gz', 'measurements.csv', '0001.png'], [])
+    """
+    output_folder(folder)
+    written: list[Path] = []
+    failed: list[tuple[Path, str]] = []
+    ordered = sorted(formats, key=lambda name: name == "sr")  # a report refers to a segmentation
+    for name in [*ordered, *(["overlay"] if overlay else [])]:
+        source = result.stack.path(0)
+        try:
+            if name in DICOM_FORMATS and not isinstance(result.stack, DicomStack):
+                raise DataError(
+                    f"{source}: no DICOM, so there is no study that {name} could belong to; "
+                    "write nifti, png, csv or json"
+                )
+            with one_line_about(source, f"leave {name} out"):
+                written.extend(_WRITERS[name](result, folder))
+        except BmisError as error:
+            failed.append((source, str(error)))
+    return written, failed
+
+
+def _seg(result: StackResult, folder: Path) -> list[Path]:
+    write_seg(result, folder / "segmentation.dcm")
+    return [folder / "segmentation.dcm"]
+
+
+def _nifti(result: StackResult, folder: Path) -> list[Path]:
+    stack, target = result.stack, folder / "mask.nii.gz"
+    affine = stack.affine
+    if affine is None:
+        spacing = result.spacing_of(result.good[0])
+        if isinstance(stack, DicomStack) and stack.planes is not None:
+            raise DataError(
+                f"{stack.path(0)}: the slices are not evenly spaced, which NIfTI cannot say; "
+                "write seg"
+            )
+        down, across = spacing or (1.0, 1.0)  # pixels where nothing is known of millimetres
+        affine = np.diag([-across, -down, 1.0, 1.0])
+    with atomic(target) as temporary:
+        write_nifti(temporary, stack.in_file_order(result.labels), affine)
+    return [target]
+
+
+def _png(result: StackResult, folder: Path) -> list[Path]:
+    masks = output_folder(folder / "masks")
+    targets = []
+    for index in result.good:
+        target = masks / f"{result.stack.slice_name(index)}.png"
+        write_mask(target, result.labels[index], max(2, len(result.info.classes)))
+        targets.append(target)
+    return targets
+
+
+def _csv(result: StackResult, folder: Path) -> list[Path]:
+    tables = Tables(result.info.classes, result.spacing)
+    for index in result.good:
+        spacing, score = result.spacing_of(index), result.ood_scores[index]
+        mask = Mask(np.asarray(result.labels[index]), None, spacing, score)
+        tables.add(result.stack.path(index), mask, name=result.stack.slice_name(index))
+    return [tables.write(folder)]
+
+
+def _json(result: StackResult, folder: Path) -> list[Path]:
+    found = []
+    for index in result.good:
+        for label, name in foreground(result.info):
+            colour = palette(label + 1)[label].tolist()
+            found.extend(
+                {
+                    "type": "Feature",
+                    "geometry": geometry,
+                    "properties": {
+                        "classification": {"name": name, "color": colour},
+                        "slice": index + 1,
+                    },
+                }
+                for geometry in features(result.labels[index], label)
+            )
+    target = folder / "outlines.geojson"
+    write_json(target, {"type": "FeatureCollection", "features": found})
+    return [target]
+
+
+_WRITERS: dict[str, Callable[[StackResult, Path], list[Path]]] = {
+    "seg": _seg,
+    "sr": write_report,
+    "sc": write_overlays,
+    "nifti": _nifti,
+    "png": _png,
+    "csv": _csv,
+    "json": _json,
+    "overlay": write_overlay,
+}
