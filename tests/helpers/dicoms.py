@@ -89,7 +89,7 @@ def write_xray(path, *, modality="DX", photometric="MONOCHROME1"):
         if modality == "DX"
         else ComputedRadiographyImageStorage
     )
-    ds = base(kind, modality, series=3)
+    ds = base(kind, modality, series=3 if modality == "DX" else 8)
     grey = phantom("xray")[..., 0].astype(np.uint16) * 16
     if photometric == "MONOCHROME1":
         grey = 4095 - grey

@@ -86,6 +86,7 @@ def _capture(
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),  # highdicom wants one; the image's own is set below
         series_instance_uid=result.uid("series", "sc"),
         series_number=SERIES_NUMBER + 2,
         sop_instance_uid=result.uid("sc", index),
@@ -96,6 +97,9 @@ def _capture(
         series_description=f"Overlay by {result.model}"[:64],
         specific_character_set="ISO_IR 192",
     )
+    if "ImageLaterality" not in capture:
+        capture.Laterality = file.header.get("Laterality")
+    capture.PatientOrientation = file.header.get("PatientOrientation")
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.DerivationDescription = "Segmentation drawn on the image"
     capture.BurnedInAnnotation = str(file.header.get("BurnedInAnnotation") or "YES")

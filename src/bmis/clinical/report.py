@@ -29,6 +29,7 @@ _MM, _MM2, _MM3 = (
     Code("mm2", "UCUM", "square millimeter"),
     Code("mm3", "UCUM", "cubic millimeter"),
 )
+_SEGMENT = "ReferencedSegmentNumber"
 _PIXELS = Code("{pixels}", "UCUM", "pixels")
 _PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 _TITLE = Code("126000", "DCM", "Imaging Measurement Report")
@@ -153,6 +154,9 @@ def _areas(result: StackResult, stack: DicomStack, segmentation: "Dataset") -> I
                 segment_number=label,
                 source_image=image,
             )
+            # one of the two says which, and only a label map needs the segment (PS3.3 C.18.4)
+            reference = segment[0].ReferencedSOPSequence[0]
+            del reference["ReferencedFrameNumber" if (*source, 0) in numbers else _SEGMENT]
             yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
                 referenced_segment=segment,
                 measurements=_of_picture(found.area_px, found.area_mm2, found.diameter_mm),

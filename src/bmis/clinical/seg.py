@@ -32,6 +32,8 @@ _EMPTY = (  # what a header must have, if only without a value
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"),
     *("StudyDate", "StudyTime", "ReferringPhysicianName", "Modality", "Laterality"),
 )
+_SINGLE_FRAME = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture Image Storage
+_OF_EACH_FRAME = ("SegmentIdentificationSequence", "DerivationImageSequence")
 _TEMPORAL_POSITION = 0x00209128  # TemporalPositionIndex
 _FRAME_CONTENT = 0x00209111  # FrameContentSequence
 _MOST = 2**32 - 2  # bytes of the pixels of a file without compression
@@ -49,9 +51,7 @@ def complete_header(header: "Dataset") -> "Dataset":
         >>> complete_header(Dataset()).PatientID
         ''
     """
-    from pydicom import Dataset
-
-    complete = Dataset(header)
+    complete = deepcopy(header)  # a shallow copy of pydicom shares its elements
     for name in _EMPTY:
         if complete.get(name) is None:
             setattr(complete, name, "")
@@ -135,7 +135,14 @@ def _highdicom(result: StackResult, sources: "list[Dataset]", pixels: NDArray[An
         content_label="SEGMENTATION",
         specific_character_set="ISO_IR 192",
     )
+    _set_dimensions(dataset, result.uid("dimensions"))
     return dataset  # type: ignore[no-any-return]
+
+
+def _set_dimensions(dataset: "Dataset", uid: str) -> None:
+    """Give the dimensions a UID that does not change from run to run."""
+    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
 
 
 def _descriptions(result: StackResult) -> list[Any]:
@@ -171,14 +178,18 @@ def _descriptions(result: StackResult) -> list[Any]:
 
 def _by_reference(result: StackResult, stack: DicomStack) -> "Dataset":
     """A segmentation without space, each frame of which refers to the one that it is of."""
-    from pydicom import Dataset
-
-    header = Dataset(complete_header(stack.frames[0][0].header))
+    header = complete_header(stack.frames[0][0].header)
     for name in ("FrameOfReferenceUID", "NumberOfFrames", "PositionReferenceIndicator"):
         if name in header:
             del header[name]
+    header.SOPClassUID = _SINGLE_FRAME  # for highdicom; what is referred to is set below
     template = _highdicom(result, [header], _pixels(result, [0]))
-    item = template.PerFrameFunctionalGroupsSequence[0]
+    shared = template.SharedFunctionalGroupsSequence[0]
+    item = deepcopy(template.PerFrameFunctionalGroupsSequence[0])
+    for name in _OF_EACH_FRAME:  # highdicom shares them among the frames, as there is one only
+        if name in shared:
+            item[name] = shared[name]
+            del shared[name]
     groups, indices, packed = [], set(), _PackedPixels(bits=template.BitsAllocated)
     for index, segment, plane in _frames(result):
         groups.append(_group(item, stack, index, segment))
@@ -190,6 +201,7 @@ def _by_reference(result: StackResult, stack: DicomStack) -> "Dataset":
     template.NumberOfFrames = len(groups)
     _index_by_time(template)
     _refer_to(template, stack, sorted(indices))
+    template.PatientOrientation = header.get("PatientOrientation")
     template.PixelData = packed.finish()
     return template
 
@@ -284,3 +296,4 @@ def _refer_to(template: "Dataset", stack: DicomStack, indices: list[int]) -> Non
         reference.ReferencedSOPInstanceUID = file.header.SOPInstanceUID
         references.append(reference)
     template.ReferencedSeriesSequence[0].ReferencedInstanceSequence = references
+    template.SourceImageSequence = deepcopy(references)

@@ -61,7 +61,8 @@ def frame_header(header: "Dataset", index: int) -> "Dataset":
     groups = [*shared[:1], *single[index : index + 1]]
     if not groups:
         return header
-    flat = Dataset(header)
+    flat = Dataset()
+    flat.update(header)  # the elements are shared, but not the list of them
     for group in groups:
         for name in _GROUPS:
             for item in (group.get(name) or [])[:1]:

@@ -6,6 +6,7 @@ they store, after their size has been checked.
 
 import logging
 from dataclasses import dataclass
+from gzip import GzipFile
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def write_nifti(path: Path, labels: NDArray[np.uint8], affine: NDArray[np.float6
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1, strip_shears=True)
     image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)
+    with path.open("wb") as file, GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        image.to_stream(packed)  # without a time, so that the same labels are the same bytes
 
 
 def _three_dimensions(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
