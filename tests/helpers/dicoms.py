@@ -8,8 +8,8 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    CTImageStorage,
     ComputedRadiographyImageStorage,
+    CTImageStorage,
     DigitalXRayImageStorageForPresentation,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
@@ -52,9 +52,7 @@ def set_pixels(ds, array, *, photometric="MONOCHROME2", bits=None, frames=None):
     """Pixels (H, W), (H, W, 3) or with frames first, of whole numbers."""
     colour = array.shape[-1] == 3 and array.ndim > 2
     ds.Rows, ds.Columns = array.shape[-3:-1] if colour else array.shape[-2:]
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = (
-        (3, "RGB") if colour else (1, photometric)
-    )
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = (3, "RGB") if colour else (1, photometric)
     if colour:
         ds.PlanarConfiguration = 0
     ds.BitsAllocated = array.dtype.itemsize * 8

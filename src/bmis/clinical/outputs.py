@@ -21,8 +21,7 @@ from bmis.predict.mask import Mask
 from bmis.predict.tables import Tables
 from bmis.system.files import atomic, output_folder, write_json
 
-_AUTO = {True: ("seg", "csv"), False: ("nifti", "csv")}  # for DICOM, and for NIfTI
-"""What is written where nothing is asked for, for DICOM and for others."""
+_AUTO = {True: ("seg", "csv"), False: ("nifti", "csv")}  # for DICOM, and for others
 
 
 def formats_for(stack: Stack, options: ClinicalOptions) -> tuple[str, ...]:
@@ -35,7 +34,7 @@ def formats_for(stack: Stack, options: ClinicalOptions) -> tuple[str, ...]:
         ('nifti', 'csv')
     """
     automatic = _AUTO[isinstance(stack, DicomStack)]
-    wanted = [automatic if name == "auto" else (name,) for name in options.formats]
+    wanted = [automatic if name == "auto" else (name,) for name in options.outputs]
     return tuple(dict.fromkeys(name for names in wanted for name in names))
 
 
@@ -67,22 +66,26 @@ def write_results(
         (['mask.nii.gz', 'measurements.csv', '0001.png'], [])
     """
     output_folder(folder)
+    source = result.stack.path(0)
+    failed = [] if isinstance(result.stack, DicomStack) else _without_study(source, formats)
     written: list[Path] = []
-    failed: list[tuple[Path, str]] = []
     ordered = sorted(formats, key=lambda name: name == "sr")  # a report refers to a segmentation
     for name in [*ordered, *(["overlay"] if overlay else [])]:
-        source = result.stack.path(0)
+        if name in DICOM_FORMATS and not isinstance(result.stack, DicomStack):
+            continue
         try:
-            if name in DICOM_FORMATS and not isinstance(result.stack, DicomStack):
-                raise DataError(
-                    f"{source}: no DICOM, so there is no study that {name} could belong to; "
-                    "write nifti, png, csv or json"
-                )
             with one_line_about(source, f"leave {name} out"):
                 written.extend(_WRITERS[name](result, folder))
         except BmisError as error:
             failed.append((source, str(error)))
     return written, failed
+
+
+def _without_study(source: Path, formats: Sequence[str]) -> list[tuple[Path, str]]:
+    """The error of what cannot be written of files that are no DICOM, if it was asked for."""
+    lacking = ", ".join(name for name in formats if name in DICOM_FORMATS)
+    why = f"{source}: no DICOM, so there is no study for {lacking}; write nifti, png, csv or json"
+    return [(source, why)] if lacking else []
 
 
 def _seg(result: StackResult, folder: Path) -> list[Path]:

@@ -72,9 +72,7 @@ def write_overlays(result: StackResult, folder: Path) -> list[Path]:
     return targets
 
 
-def _capture(
-    result: StackResult, stack: DicomStack, index: int, number: int, picture: Any
-) -> Any:
+def _capture(result: StackResult, stack: DicomStack, index: int, number: int, picture: Any) -> Any:
     """A Secondary Capture of one picture that refers to the image it was drawn on."""
     from pydicom import Dataset
 

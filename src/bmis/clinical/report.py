@@ -29,7 +29,6 @@ _MM, _MM2, _MM3 = (
     Code("mm2", "UCUM", "square millimeter"),
     Code("mm3", "UCUM", "cubic millimeter"),
 )
-_SEGMENT = "ReferencedSegmentNumber"
 _PIXELS = Code("{pixels}", "UCUM", "pixels")
 _PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
 _TITLE = Code("126000", "DCM", "Imaging Measurement Report")
@@ -139,7 +138,7 @@ def _areas(result: StackResult, stack: DicomStack, segmentation: "Dataset") -> I
         for label, name in foreground(result.info):
             found = measure(np.asarray(result.labels[index]), label, result.spacing_of(index))
             source = _source(stack, index)
-            number = numbers.get((*source, label), numbers.get((*source, 0)))
+            number = numbers.get((*source, label))
             if not found.area_px or number is None:
                 continue
             uid, frame = source
@@ -154,9 +153,8 @@ def _areas(result: StackResult, stack: DicomStack, segmentation: "Dataset") -> I
                 segment_number=label,
                 source_image=image,
             )
-            # one of the two says which, and only a label map needs the segment (PS3.3 C.18.4)
-            reference = segment[0].ReferencedSOPSequence[0]
-            del reference["ReferencedFrameNumber" if (*source, 0) in numbers else _SEGMENT]
+            # highdicom names the segment too, which is not allowed beside a frame (PS3.3 C.18.4)
+            del segment[0].ReferencedSOPSequence[0].ReferencedSegmentNumber
             yield sr.PlanarROIMeasurementsAndQualitativeEvaluations(
                 referenced_segment=segment,
                 measurements=_of_picture(found.area_px, found.area_mm2, found.diameter_mm),
@@ -172,15 +170,15 @@ def _nothing(result: StackResult, stack: DicomStack) -> Iterator[Any]:
     kind = stack.frames[index][0].header.SOPClassUID
     for label, name in foreground(result.info):
         yield sr.MeasurementsAndQualitativeEvaluations(
-            source_images=[sr.SourceImageForMeasurementGroup(kind, uid, [frame] if frame else None)],
+            source_images=[
+                sr.SourceImageForMeasurementGroup(kind, uid, [frame] if frame else None)
+            ],
             measurements=[_measurement(_AREA, 0.0, _MM2 if result.spacing_of(index) else _PIXELS)],
             **_common(result, label, name),
         )
 
 
-def _common(
-    result: StackResult, label: int, name: str, index: int | None = None
-) -> dict[str, Any]:
+def _common(result: StackResult, label: int, name: str, index: int | None = None) -> dict[str, Any]:
     """What all groups say: what was measured, and by what."""
     import bmis
 
@@ -220,13 +218,19 @@ def _source(stack: DicomStack, index: int) -> tuple[str, int | None]:
 
 
 def _frame_numbers(segmentation: "Dataset") -> dict[tuple[str, int | None, int], int]:
-    """Number of the frame of a segmentation, by its source and segment (0 in label maps)."""
+    """Number of the frame of a segmentation, by its source and segment."""
     numbers = {}
     for number, group in enumerate(segmentation.PerFrameFunctionalGroupsSequence, start=1):
         source = group.DerivationImageSequence[0].SourceImageSequence[0]
         frame = source.get("ReferencedFrameNumber")
-        segments = group.get("SegmentIdentificationSequence")
-        segment = int(segments[0].ReferencedSegmentNumber) if segments else 0
+        segment = _segment_of(segmentation, group)
         key = str(source.ReferencedSOPInstanceUID), None if frame is None else int(frame), segment
         numbers[key] = number
     return numbers
+
+
+def _segment_of(segmentation: "Dataset", group: "Dataset") -> int:
+    """The segment of a frame, which all frames share where there is one segment only."""
+    shared = segmentation.SharedFunctionalGroupsSequence[0]
+    holder = group if "SegmentIdentificationSequence" in group else shared
+    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)

@@ -77,7 +77,7 @@ class StackResult:
     def _digest(self) -> str:
         """A digest of the images by their UIDs, of the masks, and of what shall be written."""
         digest = hashlib.sha256()
-        known = {**self.options.to_dict(), "formats": None}, self.model, self.info.to_dict()
+        known = {**self.options.to_dict(), "outputs": None}, self.model, self.info.to_dict()
         digest.update(json.dumps(known, sort_keys=True, default=str).encode())
         if isinstance(self.stack, DicomStack):
             for file, frame in self.stack.frames:

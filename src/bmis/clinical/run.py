@@ -1,6 +1,7 @@
 """``bmis predict`` of clinical images: a study in, a folder of results for each stack out."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +15,19 @@ from bmis.clinical.outputs import formats_for, write_results
 from bmis.clinical.result import StackResult
 from bmis.clinical.settings import ClinicalOptions
 from bmis.clinical.stack import Stack
-from bmis.clinical.study import find_stacks
+from bmis.clinical.study import Study, find_stacks
+from bmis.config import RuntimeOptions
 from bmis.data.images import Image
-from bmis.errors import BmisError, one_line_about
+from bmis.errors import BmisError, DataError, one_line_about
 from bmis.predict.batches import infer_batch
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
+from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 from bmis.system.temporary import remove_remains, temporary_name
+from bmis.wording import counted
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,9 @@ class StudyPrediction:
         out_of_distribution: Pictures that are out of distribution, with their ``ood_score``.
 
     Example:
-        >>> StudyPrediction().written
-        []
+        >>> done = StudyPrediction(written=[Path("out/ct/masks/1.png"), Path("out/ct/a.csv")])
+        >>> done.by_folder(Path("out"))
+        {PosixPath('out/ct'): ['1 file in masks', 'a.csv']}
     """
 
     written: list[Path] = field(default_factory=list)
@@ -48,51 +53,112 @@ class StudyPrediction:
     notes: dict[str, list[str]] = field(default_factory=dict)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
 
+    def by_folder(self, out: Path) -> dict[Path, list[str]]:
+        """What was written of each stack, in words, by its folder below ``out``."""
+        found: dict[Path, Counter[str]] = {}
+        for path in self.written:
+            stack, *below = path.relative_to(out).parts
+            found.setdefault(out / stack, Counter())["/".join(below[:1])] += 1
+        return {
+            folder: [
+                f"{counted(count, 'file')} in {name}" if (folder / name).suffix == "" else name
+                for name, count in names.items()
+            ]
+            for folder, names in found.items()
+        }
+
 
 def predict_study(
-    predictor: Predictor,
-    sources: Sequence[Path],
-    out: Path,
+    model: Path | str,
+    sources: Sequence[Path | str],
+    out: Path | str,
     *,
-    model: str,
-    options: ClinicalOptions | None = None,
+    clinical: ClinicalOptions | None = None,
     overlay: bool = False,
+    tile: int | None = None,
+    options: RuntimeOptions | None = None,
     spacing: tuple[float, float] | None = None,
 ) -> StudyPrediction:
-    """Segment all series, clips and volumes of files and folders.
+    """Segment all series, clips and volumes of DICOM and NIfTI files and folders.
 
-    Each gets a folder in ``out`` with what ``options.formats`` asks for. One that cannot be read
-    does not stop the others.
+    Each gets a folder in ``out`` with what ``clinical.outputs`` asks for. One that cannot be read
+    does not stop the others. No name, number or date of a patient gets into names of files, tables
+    or messages; DICOM objects carry those of their source, as they belong to the same study.
 
     Args:
-        predictor: Its ``keep_probabilities`` must be true for fractional segmentations.
-        sources: See ``find_stacks``.
-        out: Folder for the results.
-        model: What the network is called in DICOM objects.
-        options: What is read and written; the defaults where left out.
+        model: Bundle, run folder, ``.safetensors`` file, or name of a network that comes with the
+            package.
+        sources: DICOM and NIfTI files, or folders that hold some, however deep.
+        out: Folder for the results; it is not looked into.
+        clinical: What is read and written; the defaults where left out.
         overlay: Whether to draw each mask on its picture, as PNG.
+        tile: See ``Predictor``.
+        options: How the network is run; the defaults where left out.
         spacing: Millimetres per pixel (down, across) of pictures that do not know their own.
 
     Raises:
-        DataError: ``out`` cannot be written to.
-        MissingExtraError: The extra "clinical" is not installed.
+        ConfigError: See ``Predictor``.
+        DataError: ``out`` cannot be written to, or there is no DICOM or NIfTI file.
+        BundleError: See ``load_runtime``; or the network cannot be run.
+        MissingExtraError: The extra "clinical" is not installed, or see ``load_runtime``.
 
     Example:
         >>> import bmis
-        >>> found = predict_study(bmis.load("run"), [Path("clip.dcm")], Path("out"), model="run")
+        >>> found = bmis.predict_study("run", ["clip.dcm"], "out")
         >>> [path.name for path in found.written]
         ['segmentation.dcm', 'measurements.csv']
     """
-    options = options or ClinicalOptions()
-    study = find_stacks(sources, window=options.shown, axis=options.axis, out=out)
+    clinical = clinical or ClinicalOptions()
+    paths, out = [Path(source) for source in sources], Path(out)
+    study = find_stacks(paths, window=clinical.shown, axis=clinical.axis, out=out)
+    if not study:
+        raise DataError(f"{', '.join(map(str, paths))}: no DICOM or NIfTI file; check the path")
+    runtime, info = load_runtime(model, options)
+    fractional = clinical.seg_type == "fractional"
+    predictor = Predictor(runtime, info, tile=tile, keep_probabilities=fractional)
+    name = Path(model).stem
+    return write_study(
+        predictor, study, out, model=name, options=clinical, overlay=overlay, spacing=spacing
+    )
+
+
+def write_study(
+    predictor: Predictor,
+    study: Study,
+    out: Path,
+    *,
+    model: str,
+    options: ClinicalOptions,
+    overlay: bool = False,
+    spacing: tuple[float, float] | None = None,
+) -> StudyPrediction:
+    """Do the work of ``predict_study`` with what is already loaded.
+
+    Args:
+        predictor: Its ``keep_probabilities`` must be true for fractional segmentations.
+        study: What ``find_stacks`` returned.
+        out: See ``predict_study``.
+        model: What the network is called in DICOM objects.
+        options: What is written.
+        overlay: See ``predict_study``.
+        spacing: See ``predict_study``.
+
+    Example:
+        >>> import bmis
+        >>> study = find_stacks([Path("volume.nii.gz")])
+        >>> options = ClinicalOptions(outputs=("png",))
+        >>> written = write_study(
+        ...     bmis.load("run"), study, Path("out"), model="run", options=options
+        ... ).written
+        >>> len(written)
+        3
+    """
     done = StudyPrediction(failed=list(study.failed), skipped=study.skipped)
     output_folder(out)
     for stack in study.stacks:
         done.notes.update({stack.name: list(stack.notes)} if stack.notes else {})
         formats = formats_for(stack, options)
-        with segment(
-            predictor, stack, out, model, options=options, spacing=spacing
-        ) as result:
+        with segment(predictor, stack, out, model, options=options, spacing=spacing) as result:
             _note(done, result)
             if result.good:
                 written, failed = write_results(result, out / stack.name, formats, overlay=overlay)

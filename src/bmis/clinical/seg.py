@@ -18,7 +18,7 @@ from bmis.clinical.codes import ARTIFICIAL_INTELLIGENCE, codes_of, concept, fore
 from bmis.clinical.result import StackResult
 from bmis.clinical.stack import DicomStack
 from bmis.data.palette import palette
-from bmis.errors import DataError, require
+from bmis.errors import ConfigError, DataError, require
 from bmis.system.files import atomic
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def _pixels(result: StackResult, chosen: list[int]) -> NDArray[Any]:
     if result.options.seg_type != "fractional":
         whole = len(chosen) == len(result.labels)
         return result.labels if whole else result.labels[chosen]
-    probabilities = result.probabilities
-    assert probabilities is not None
+    probabilities = _probabilities(result)
     if probabilities.nbytes > _LARGEST:
         raise DataError(
             f"{result.stack.path(0)}: fractional segmentations of more than "
@@ -111,6 +110,12 @@ def _pixels(result: StackResult, chosen: list[int]) -> NDArray[Any]:
         )
     first = probabilities.shape[1] - len(foreground(result.info))
     return np.ascontiguousarray(probabilities[chosen][:, first:].transpose(0, 2, 3, 1))
+
+
+def _probabilities(result: StackResult) -> NDArray[np.float32]:
+    if result.probabilities is None:
+        raise ConfigError("a fractional segmentation needs a predictor that keeps probabilities")
+    return result.probabilities
 
 
 def _highdicom(result: StackResult, sources: "list[Dataset]", pixels: NDArray[Any]) -> "Dataset":
@@ -238,8 +243,7 @@ def _frames(result: StackResult) -> Iterator[tuple[int, int, NDArray[np.uint8]]]
         elif kind == "binary":
             planes = [(k, (result.labels[index] == k).astype(np.uint8)) for k, _ in classes]
         else:
-            assert result.probabilities is not None
-            own = result.probabilities[index][-len(classes) :]
+            own = _probabilities(result)[index][-len(classes) :]
             planes = [
                 (k, np.rint(one * 255).astype(np.uint8))
                 for (k, _), one in zip(classes, own, strict=True)

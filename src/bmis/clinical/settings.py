@@ -23,12 +23,12 @@ class ClinicalOptions(Settings):
     Example:
         >>> ClinicalOptions(window="40,400").shown
         (40.0, 400.0)
-        >>> ClinicalOptions(formats=("sr",))
+        >>> ClinicalOptions(outputs=("sr",))
         Traceback (most recent call last):
-        bmis.errors.ConfigError: sr refers to the segments of seg; add seg to the formats
+        bmis.errors.ConfigError: sr refers to the segments of seg; add seg to the outputs
     """
 
-    formats: Annotated[
+    outputs: Annotated[
         tuple[Annotated[str, one_of("auto", *FORMATS)], ...],
         Meta(
             description="For DICOM and NIfTI, what to write: seg, sr and sc (DICOM segmentation, "
@@ -67,8 +67,10 @@ class ClinicalOptions(Settings):
     def __post_init__(self) -> None:
         """Check every value, and that they go together."""
         super().__post_init__()
-        if "sr" in self.formats and "seg" not in self.formats:
-            raise ConfigError("sr refers to the segments of seg; add seg to the formats")
+        if "sr" in self.outputs and "seg" not in self.outputs:
+            raise ConfigError("sr refers to the segments of seg; add seg to the outputs")
+        if "sr" in self.outputs and self.seg_type == "labelmap":
+            raise ConfigError("sr refers to single segments, which a labelmap has not; take binary")
         if not _ROOT.fullmatch(self.uid_root) or len(self.uid_root) > _LONGEST_ROOT:
             raise ConfigError(
                 f"uid_root must be numbers with dots, {_LONGEST_ROOT} characters at most, got "
@@ -76,9 +78,7 @@ class ClinicalOptions(Settings):
             )
         for name, code in self.codes.items():
             if not isinstance(code, str) or len(code.split(":", 2)) != 3:
-                raise ConfigError(
-                    f"the code of {name} must be SCHEME:VALUE:MEANING, got {code!r}"
-                )
+                raise ConfigError(f"the code of {name} must be SCHEME:VALUE:MEANING, got {code!r}")
         _ = self.shown
 
     @property

@@ -39,6 +39,9 @@ class Study:
     failed: list[tuple[Path, str]] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self.stacks or self.failed or self.skipped)
+
 
 def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
     """The DICOM and NIfTI files of a folder and of all below it, or the one file if it is one.
