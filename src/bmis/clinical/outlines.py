@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def _corners(ring: list[_Point]) -> list[_Point]:
 
 def _area(ring: list[_Point]) -> int:
     """Twice the area inside a ring, negative for a hole."""
-    return sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, ring[1:], strict=False))
+    return sum(a[0] * b[1] - b[0] * a[1] for a, b in pairwise(ring))
 
 
 def features(labels: NDArray[np.uint8], label: int) -> Iterator[dict[str, Any]]:
@@ -110,7 +111,7 @@ def features(labels: NDArray[np.uint8], label: int) -> Iterator[dict[str, Any]]:
     numbers = numbered[rows, columns]
     order = np.argsort(numbers, kind="stable")
     ends = np.searchsorted(numbers[order], np.arange(1, int(numbers.max(initial=0)) + 2))
-    for first, last in zip(ends, ends[1:], strict=False):
+    for first, last in pairwise(ends):
         own_rows, own_columns = rows[order[first:last]], columns[order[first:last]]
         top, left = int(own_rows.min()), int(own_columns.min())
         inside = np.zeros((int(own_rows.max()) - top + 1, int(own_columns.max()) - left + 1), bool)

@@ -70,7 +70,8 @@ def write_results(
     failed = [] if isinstance(result.stack, DicomStack) else _without_study(source, formats)
     written: list[Path] = []
     ordered = sorted(formats, key=lambda name: name == "sr")  # a report refers to a segmentation
-    for name in [*ordered, *(["overlay"] if overlay else [])]:
+    ordered = [*(["overlay"] if overlay else []), *ordered]
+    for name in ordered:
         if name in DICOM_FORMATS and not isinstance(result.stack, DicomStack):
             continue
         try:
@@ -78,6 +79,8 @@ def write_results(
                 written.extend(_WRITERS[name](result, folder))
         except BmisError as error:
             failed.append((source, str(error)))
+            if name == "seg" and "sr" in ordered:
+                ordered.remove("sr")  # which could refer to nothing
     return written, failed
 
 

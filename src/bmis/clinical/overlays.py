@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from bmis.clinical.headers import MANUFACTURER, SERIES_NUMBER, check_identifiers, complete_header
 from bmis.clinical.result import StackResult
-from bmis.clinical.seg import MANUFACTURER, SERIES_NUMBER, complete_header
 from bmis.clinical.stack import DicomStack
 from bmis.data.drawing import overlay
 from bmis.data.images import write_image
@@ -60,6 +60,7 @@ def write_overlays(result: StackResult, folder: Path) -> list[Path]:
     stack = result.stack
     if not isinstance(stack, DicomStack):
         raise DataError(f"{stack.path(0)}: no DICOM, so sc has no study to lie in; write png")
+    check_identifiers(stack)
     captures = output_folder(folder / "captures")
     targets = []
     for number, index in enumerate(result.good, start=1):

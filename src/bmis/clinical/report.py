@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bmis.clinical.codes import ARTIFICIAL_INTELLIGENCE, Code, codes_of, concept, foreground
+from bmis.clinical.headers import MANUFACTURER, SERIES_NUMBER, complete_header
 from bmis.clinical.result import StackResult
-from bmis.clinical.seg import MANUFACTURER, SERIES_NUMBER, complete_header
 from bmis.clinical.stack import DicomStack
 from bmis.errors import DataError, require
 from bmis.predict.measurements import measure

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bmis.clinical.settings import ClinicalOptions
 from bmis.clinical.stack import DicomStack, Stack
 from bmis.config import ModelInfo
+from bmis.errors import ConfigError
 
 _LONGEST_UID = 64  # characters
 
@@ -56,6 +57,13 @@ class StackResult:
     def good(self) -> list[int]:
         """Pictures that have a mask, by index."""
         return [index for index in range(len(self.stack)) if index not in self.failed]
+
+    @property
+    def known_probabilities(self) -> NDArray[np.float32]:
+        """The probabilities; ``ConfigError`` if the predictor did not keep them."""
+        if self.probabilities is None:
+            raise ConfigError("a fractional segmentation needs a predictor with probabilities")
+        return self.probabilities
 
     def spacing_of(self, index: int) -> tuple[float, float] | None:
         """Millimetres per pixel (down, across) of a picture, where known."""

@@ -13,6 +13,7 @@ from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
 from bmis.data.formats.dicom_pixels import Window
 from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti
+from bmis.data.image_files import image_files
 from bmis.errors import DataError
 from bmis.system.progress import track
 
@@ -71,6 +72,17 @@ def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
         and file.name != _DIRECTORY
         and (is_dicom(file) or is_nifti(file))
     )
+
+
+def is_study(path: Path) -> bool:
+    """Whether a file or folder is one of clinical images, and no dataset folder.
+
+    Example:
+        >>> is_study(Path("ct")), is_study(Path("clip.dcm")), is_study(Path("polyps"))
+        (True, True, False)
+    """
+    has_images = path.is_dir() and ((path / "images").is_dir() or bool(image_files(path)))
+    return not has_images and bool(clinical_files(path))
 
 
 def _walk(root: Path, results: str | None) -> Iterator[Path]:

@@ -109,7 +109,7 @@ def to_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
 
 
 def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring any finite array to uint8: bytes are kept, bool becomes 0 and 255, others are stretched.
+    """Bring finite values to uint8: bytes are kept, bool becomes 0 and 255, the rest is stretched.
 
     Args:
         array: (H, W) or (H, W, C) of any type.

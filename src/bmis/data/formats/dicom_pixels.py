@@ -11,6 +11,10 @@ In this order (PS3.3 C.11, C.7.6.3):
 - Overlays and burnt-in text are left as they are.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,12 +121,33 @@ def _stored(file: DicomFile, index: int) -> NDArray[Any]:
     ):
         return pixel_array(whole_dataset(file), index=index)
     claimed = codestream_size(file, index)
-    if claimed is not None and claimed != file.size:
+    if claimed not in (None, file.size):
         raise DataError(
             f"{file.path}: damaged (its header says {file.size[0]} x {file.size[1]} pixels, its "
             f"compressed frame {claimed[0]} x {claimed[1]}); send it again"
         )
-    return pixel_array(file.path, index=index)
+    if claimed is None:
+        return pixel_array(file.path, index=index)
+    # the decoder that reads all codecs and refuses what is damaged, where others fill with grey
+    with _without_stderr():
+        return pixel_array(file.path, index=index, decoding_plugin="pylibjpeg")
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keep what decoders print themselves off the terminal; they raise an error too."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _expanded(stored: NDArray[Any], header: "Dataset") -> NDArray[np.uint8]:
