@@ -25,7 +25,8 @@ SUFFIXES = (".dcm", ".dicom", ".ima")
 _MARK = (128, b"DICM")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 2**20
-_LEAST_FRAME = 8  # bytes of a compressed frame: the item that holds it
+_ELEMENT = 12  # bytes of tag, type and length before compressed frames
+_MOST_PIXELS = 2**35  # of all frames together: masks lie in a file while they are made
 _NO_PICTURES = {  # SOP classes with pixels that are no picture of a patient
     "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
     "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
@@ -127,13 +128,11 @@ def read_dicom(path: Path) -> DicomFile:
     with one_line_about(path), open_file(path) as stream:
         header = _read_header(path, stream)
         _check_is_picture(path, header)
-        file_bytes = stream.seek(0, 2)
         frames = int(header.get("NumberOfFrames") or 1)
         size = int(header.Rows), int(header.Columns)
-        samples = int(header.get("SamplesPerPixel") or 1)
-        bits = int(header.BitsAllocated)
-        check_size(path, *size, max(1, samples * bits // 8))
-        _check_bytes(path, header, frames, file_bytes, size[0] * size[1] * samples * bits)
+        bits = int(header.get("SamplesPerPixel") or 1) * int(header.BitsAllocated)
+        check_size(path, *size, max(1, bits // 8))
+        _check_bytes(path, header, stream, frames, size)
         return DicomFile(path, header, frames, size)
 
 
@@ -176,7 +175,7 @@ def _read_header(path: Path, stream: BinaryIO) -> "Dataset":
     if not marked and path.suffix.lower() not in SUFFIXES:
         raise _not_dicom(path)
     if marked and str(read_file_meta_info(path).get("TransferSyntaxUID")) == _DEFLATED:
-        _check_deflated(path)
+        _inflated_bytes(path)  # pydicom inflates all at once
     stream.seek(0)
     try:
         return dcmread(stream, stop_before_pixels=True, force=not marked)
@@ -188,8 +187,8 @@ def _not_dicom(path: Path) -> DataError:
     return DataError(f"{path}: not a DICOM file; name files that a scanner or a PACS has written")
 
 
-def _check_deflated(path: Path) -> None:
-    """Refuse a compressed data set that would fill the memory, which pydicom inflates at once."""
+def _inflated_bytes(path: Path) -> int:
+    """Size of a compressed data set; one that would fill the memory is refused."""
     from pydicom.filereader import _read_file_meta_info, read_preamble
 
     with open_file(path) as stream:
@@ -203,6 +202,7 @@ def _check_deflated(path: Path) -> None:
                     f"{path}: holds more than {MAX_BYTES // 2**30} GiB once inflated; store it "
                     "without compression of the whole file"
                 )
+    return size
 
 
 def _check_is_picture(path: Path, header: "Dataset") -> None:
@@ -221,18 +221,33 @@ def _check_is_picture(path: Path, header: "Dataset") -> None:
         raise DataError(f"{path}: damaged (no {', '.join(lacking)} in its header); send it again")
 
 
-def _check_bytes(path: Path, header: "Dataset", frames: int, file_bytes: int, bits: int) -> None:
-    """Refuse a header that claims more frames or pixels than the file can hold."""
-    syntax = _transfer_syntax(header)
-    compressed = bool(syntax) and not syntax.is_private and syntax.is_compressed
-    if compressed:
-        least = 0 if is_deflated(header) else frames * _LEAST_FRAME
-    else:
-        least = (frames * bits + 7) // 8
-        if "422" in header.PhotometricInterpretation:  # half of the colours are left out
-            least = least * 2 // 3
-    if frames < 1 or least > file_bytes:
+def _check_bytes(
+    path: Path, header: "Dataset", stream: BinaryIO, frames: int, size: tuple[int, int]
+) -> None:
+    """Refuse a header that claims more frames or pixels than the file can hold.
+
+    The stream stands at the element of the pixels, where there are some.
+    """
+    from pydicom.encaps import parse_fragments
+
+    syntax, at = _transfer_syntax(header), stream.tell()
+    held = stream.seek(0, 2)
+    bits = int(header.get("SamplesPerPixel") or 1) * int(header.BitsAllocated)
+    least = (frames * size[0] * size[1] * bits + 7) // 8
+    if is_deflated(header):
+        held = _inflated_bytes(path)
+    elif syntax and not syntax.is_private and syntax.is_encapsulated:
+        stream.seek(at + _ELEMENT)
+        least, held = frames, parse_fragments(stream)[0]  # each frame has one or more
+    elif "422" in header.PhotometricInterpretation:  # half of the colours are left out
+        least = least * 2 // 3
+    if frames < 1 or least > held:
         raise DataError(
-            f"{path}: truncated or damaged (claims {frames} frames of {header.Rows} x "
-            f"{header.Columns} pixels, the file has {file_bytes} bytes); send it again"
+            f"{path}: truncated or damaged (claims {frames} frames of {size[0]} x {size[1]} "
+            f"pixels, which the file does not hold); send it again"
+        )
+    if frames * size[0] * size[1] > _MOST_PIXELS:
+        raise DataError(
+            f"{path}: {frames} frames of {size[0]} x {size[1]} pixels are more than "
+            f"{_MOST_PIXELS // 10**9} thousand million pixels; cut the clip"
         )
