@@ -2,7 +2,7 @@
 
 There each finds what a user would have: ``polyps``, a data set of phantoms; ``photo.png``, one of
 its images; ``run``, a network trained on them for one epoch; and clinical images: ``skin.dcm``,
-``clip.dcm`` (ultrasound), ``ct`` (a series), ``ct.dcm`` (enhanced) and ``volume.nii.gz``.
+``jpeg.dcm``, ``clip.dcm`` (ultrasound), ``ct`` (a series), ``ct.dcm`` (enhanced), ``volume.nii.gz``.
 """
 
 import shutil
@@ -43,6 +43,7 @@ def example_files(tmp_path_factory):
     write_phantoms(root / "polyps", modality="endoscopy", count=12, size=SIZE)
     shutil.copy(next((root / "polyps" / "images").iterdir()), root / "photo.png")
     dicoms.write_photo(root / "skin.dcm")
+    dicoms.write_jpeg(root / "jpeg.dcm")
     dicoms.write_clip(root / "clip.dcm")
     dicoms.write_ct(root / "ct")
     dicoms.write_enhanced(root / "ct.dcm")

@@ -3,9 +3,13 @@
 Every patient is called Doe^Jane with the identifier PAT-1, so that a test can look for them.
 """
 
+from io import BytesIO
+
 import nibabel
 import numpy as np
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -13,6 +17,7 @@ from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     EnhancedCTImageStorage,
     ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
     UltrasoundMultiFrameImageStorage,
     VLPhotographicImageStorage,
@@ -78,6 +83,18 @@ def write_photo(path, *, instance=1, seed=0, size=SIZE):
     """A photograph of skin."""
     ds = base(VLPhotographicImageStorage, "XC", series=2, instance=instance)
     return save(set_pixels(ds, phantom("dermoscopy", size, seed)), path)
+
+
+def write_jpeg(path):
+    """The same photograph as JPEG, its colours as YBR."""
+    stream = BytesIO()
+    Image.fromarray(phantom("dermoscopy")).save(stream, "JPEG", quality=95)
+    ds = set_pixels(base(VLPhotographicImageStorage, "XC", series=2), phantom("dermoscopy"))
+    ds.PhotometricInterpretation = "YBR_FULL_422"
+    ds.PixelData = encapsulate([stream.getvalue()])
+    ds["PixelData"].VR = "OB"
+    ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    return save(ds, path)
 
 
 def write_xray(path, *, modality="DX", photometric="MONOCHROME1"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def _csv(result: StackResult, folder: Path) -> list[Path]:
 
 
 def _json(result: StackResult, folder: Path) -> list[Path]:
-    found = []
+    found: list[dict[str, Any]] = []
     for index in result.good:
         for label, name in foreground(result.info):
             colour = palette(label + 1)[label].tolist()

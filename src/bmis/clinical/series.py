@@ -13,6 +13,7 @@ from bmis.clinical.geometry import Plane, plane_of, tilt_degrees
 from bmis.clinical.stack import DicomStack
 from bmis.data.formats.dicom import DicomFile
 from bmis.data.formats.dicom_pixels import Window
+from bmis.errors import one_line_about
 from bmis.wording import counted
 
 _SAME = 0.01  # mm: two slices nearer than this lie at one place
@@ -52,6 +53,23 @@ def make_stacks(files: Sequence[DicomFile], window: Window = "file") -> list[Dic
                 notes.append(f"one of {len(parts)} stacks of its series")
             stacks.append(DicomStack(name, frames, window, notes))
     return stacks
+
+
+def checked(file: DicomFile) -> DicomFile:
+    """The same file, if all that its place in a study rests on can be read.
+
+    Raises:
+        DataError: A value is damaged.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.data.formats.dicom import read_dicom
+        >>> checked(read_dicom(Path("clip.dcm"))).frames
+        3
+    """
+    with one_line_about(file.path, "send it again"):
+        _kind(file), _uid(file), _name(file, _uid(file)), _number(file, "InstanceNumber")
+    return file
 
 
 def _uid(file: DicomFile) -> str:

@@ -148,7 +148,7 @@ class DicomStack(Stack):
         return known if len(known) == len(planes) and self.spacing(0) else None
 
     @cached_property
-    def affine(self) -> NDArray[np.float64] | None:  # type: ignore[override]
+    def affine(self) -> NDArray[np.float64] | None:
         planes, spacing = self.planes, self.spacing(0)
         if planes is None or spacing is None:
             return None
@@ -203,7 +203,8 @@ class NiftiStack(Stack):
                 centre, width = self.window
                 low, scale = centre - width / 2, 255 / width
                 shown = (values.astype(np.float32) - np.float32(low)) * np.float32(scale)
-                return np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
+                grey: NDArray[np.uint8] = np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
+                return grey
             return to_bytes(values)
 
     def box(self, index: int) -> tuple[int, int, int, int] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from bmis.clinical.series import make_stacks
+from bmis.clinical.series import checked, make_stacks
 from bmis.clinical.stack import NiftiStack, Stack
 from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
@@ -63,7 +63,7 @@ def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
         path = path.parent
     if not path.is_dir():
         return [path] if is_dicom(path) or is_nifti(path) else []
-    results = out and os.path.realpath(out)
+    results = os.path.realpath(out) if out else None
     return sorted(
         file
         for file in islice(_walk(path, results), _MOST)
@@ -126,7 +126,7 @@ def find_stacks(
     for file in track(files, "reading headers", total=len(files)):
         try:
             if is_dicom(file):
-                dicoms.append(read_dicom(file))
+                dicoms.append(checked(read_dicom(file)))
             else:
                 shown = window if isinstance(window, tuple) else "percentiles"
                 volumes.append(NiftiStack(_stem(file), read_nifti(file, axis), shown))

@@ -17,21 +17,18 @@ _START_OF_SCAN = 0xDA
 
 
 def codestream_size(file: "DicomFile", index: int) -> tuple[int, int] | None:
-    """Height and width by the compressed frame itself; None where it says nothing.
+    """Height and width by a compressed frame itself; None where it says nothing, as RLE.
 
     Args:
-        file: What ``read_dicom`` returned.
+        file: What ``read_dicom`` returned, of a compressed file.
         index: Number of the frame, from 0.
 
     Example:
         >>> from pathlib import Path
         >>> from bmis.data.formats.dicom import read_dicom
-        >>> codestream_size(read_dicom(Path("skin.dcm")), 0) is None
-        True
+        >>> codestream_size(read_dicom(Path("jpeg.dcm")), 0)
+        (64, 64)
     """
-    syntax = file.header.file_meta.TransferSyntaxUID
-    if syntax.is_private or not syntax.is_encapsulated:
-        return None
     from pydicom.encaps import get_frame
     from pydicom.filereader import dcmread
 

@@ -27,12 +27,12 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 2**20
 _ELEMENT = 12  # bytes of tag, type and length before compressed frames
 _MOST_PIXELS = 2**35  # of all frames together: masks lie in a file while they are made
-_NO_PICTURES = {  # SOP classes with pixels that are no picture of a patient
-    "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
-    "1.2.840.10008.5.1.4.1.1.66.7": "Label Map Segmentation Storage",
-    "1.2.840.10008.5.1.4.1.1.30": "Parametric Map Storage",
-    "1.2.840.10008.5.1.4.1.1.481.2": "RT Dose Storage",
-}
+_NO_PICTURES = (  # SOP classes with pixels that are no picture of a patient
+    "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+    "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
+    "1.2.840.10008.5.1.4.1.1.30",  # Parametric Map
+    "1.2.840.10008.5.1.4.1.1.481.2",  # RT Dose
+)
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 
 
@@ -206,17 +206,19 @@ def _inflated_bytes(path: Path) -> int:
 
 
 def _check_is_picture(path: Path, header: "Dataset") -> None:
-    from pydicom.uid import UID
+    from pydicom.uid import UID, UID_dictionary
 
-    uid = UID(str(header.get("SOPClassUID") or getattr(header, "file_meta", {}).get(
-        "MediaStorageSOPClassUID", "")))  # fmt: skip
-    if uid in _NO_PICTURES or ("Directory" in uid.name):
-        raise NoPictureError(path, _NO_PICTURES.get(uid, uid.name))
+    meta = getattr(header, "file_meta", {})
+    uid = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
+    # what is not known is not shown: in a damaged header it may be anything, of the patient too
+    kind = UID(uid).name if uid in UID_dictionary else "of an unknown kind"
+    if uid in _NO_PICTURES or "Directory" in kind:
+        raise NoPictureError(path, kind)
     lacking = [name for name in _NEEDED if header.get(name) in (None, "")]
     if len(lacking) == len(_NEEDED):
         if not uid:
             raise _not_dicom(path)
-        raise NoPictureError(path, "without pixels" if "Image" in uid.name else uid.name)
+        raise NoPictureError(path, "without pixels" if "Image" in kind else kind)
     if lacking:
         raise DataError(f"{path}: damaged (no {', '.join(lacking)} in its header); send it again")
 

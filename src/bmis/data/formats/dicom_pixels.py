@@ -114,23 +114,26 @@ def read_frame(file: DicomFile, index: int = 0, window: Window = "file") -> NDAr
 
 def _stored(file: DicomFile, index: int) -> NDArray[Any]:
     """The values that are stored, (H, W) or (H, W, 3); YBR as RGB."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import RLELossless
 
     if is_deflated(file.header) or not getattr(file.header, "file_meta", {}).get(
         "TransferSyntaxUID"
     ):
         return pixel_array(whole_dataset(file), index=index)
+    syntax = file.header.file_meta.TransferSyntaxUID
+    if syntax.is_private or not syntax.is_encapsulated:
+        return pixel_array(file.path, index=index)
     claimed = codestream_size(file, index)
-    if claimed not in (None, file.size):
+    if claimed is not None and claimed != file.size:
         raise DataError(
             f"{file.path}: damaged (its header says {file.size[0]} x {file.size[1]} pixels, its "
             f"compressed frame {claimed[0]} x {claimed[1]}); send it again"
         )
-    if claimed is None:
-        return pixel_array(file.path, index=index)
-    # the decoder that reads all codecs and refuses what is damaged, where others fill with grey
+    # the decoders that read all codecs and refuse what is damaged, where others fill with grey
+    plugin = "pydicom" if syntax == RLELossless else "pylibjpeg"
     with _without_stderr():
-        return pixel_array(file.path, index=index, decoding_plugin="pylibjpeg")
+        return pixel_array(file.path, index=index, decoding_plugin=plugin)
 
 
 @contextmanager
@@ -152,7 +155,7 @@ def _without_stderr() -> Iterator[None]:
 
 def _expanded(stored: NDArray[Any], header: "Dataset") -> NDArray[np.uint8]:
     """Numbers of a palette as RGB."""
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     colours = apply_color_lut(stored, header)[..., :3]
     return (colours >> 8 if colours.dtype.itemsize > 1 else colours).astype(np.uint8)
@@ -160,7 +163,7 @@ def _expanded(stored: NDArray[Any], header: "Dataset") -> NDArray[np.uint8]:
 
 def _grey(stored: NDArray[Any], header: "Dataset", window: Window) -> NDArray[np.uint8]:
     """Greys (H, W) of any type through modality transformation and window."""
-    from pydicom.pixels import apply_modality_lut, apply_voi
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
     padding = header.get("PixelPaddingValue")
     outside = None if padding is None else stored == int(padding)
@@ -211,5 +214,6 @@ def _linear(values: NDArray[Any], centre: float, width: float) -> NDArray[np.uin
     return _to_255(shifted / (width - 1) + _HALF_LINEAR)
 
 
-def _to_255(shares: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(shares, 0.0, 1.0) * 255).astype(np.uint8)
+def _to_255(shares: NDArray[Any]) -> NDArray[np.uint8]:
+    shown: NDArray[np.uint8] = np.rint(np.clip(shares, 0.0, 1.0) * 255).astype(np.uint8)
+    return shown

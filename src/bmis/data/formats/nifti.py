@@ -182,9 +182,8 @@ def _turns(
     affine: NDArray[np.float64], codes: str
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Which axis of a file becomes column, row and slice, and whether it is reversed (-1)."""
-    from nibabel.orientations import aff2axcodes
-
-    found = [one or "" for one in aff2axcodes(affine)]
+    orientations: Any = require("nibabel.orientations", extra="clinical")
+    found = [one or "" for one in orientations.aff2axcodes(affine)]
     if sorted(_OPPOSITE.get(one, one) if one in "RAI" else one for one in found) != list("LPS"):
         found = list("RAS")  # an affine that leads nowhere: the voxels as they are stored
     order = [next(k for k, one in enumerate(found) if one in (c, _OPPOSITE[c])) for c in codes]
