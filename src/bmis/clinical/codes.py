@@ -58,8 +58,8 @@ def codes_of(name: str, given: Mapping[str, str]) -> tuple[Code, Code]:
         Code(value='39607008', scheme='SCT', meaning='Lung')
         >>> codes_of("drain", {})[1]
         Code(value='drain', scheme='99BMIS', meaning='drain')
-        >>> codes_of("drain", {"drain": "SCT:32712000:Drain"})[1].value
-        '32712000'
+        >>> codes_of("lesion", {"lesion": "SCT:95324001:Skin lesion"})[1].value
+        '95324001'
     """
     category, known = _KNOWN.get(name.lower(), (_REGION, None))
     if name in given:
