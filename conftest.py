@@ -2,7 +2,8 @@
 
 There each finds what a user would have: ``polyps``, a data set of phantoms; ``photo.png``, one of
 its images; ``run``, a network trained on them for one epoch; and clinical images: ``skin.dcm``,
-``jpeg.dcm``, ``clip.dcm`` (ultrasound), ``ct`` (a series), ``ct.dcm`` (enhanced), ``volume.nii.gz``.
+``jpeg.dcm``, ``clip.dcm`` (ultrasound), ``ct`` (a series), ``ct.dcm`` (enhanced) and
+``volume.nii.gz``.
 """
 
 import shutil
@@ -17,6 +18,8 @@ SLOW = (  # examples that take seconds
     "bmis.export.onnx.to_onnx",
     "bmis.export.run.Exported",
     "bmis.export.run.export_run",
+    "bmis.share.run.share_run",
+    "bmis.cli.share.run",
 )
 NEEDED = {"bmis.export.executorch": "executorch", "bmis.export.litert": "litert_torch"}
 

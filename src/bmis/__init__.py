@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.data.phantoms.write import draw_phantom as draw_phantom
     from bmis.data.phantoms.write import write_phantoms as write_phantoms
     from bmis.errors import BmisError as BmisError
+    from bmis.evaluate.robustness import measure_robustness as measure_robustness
     from bmis.evaluate.run import evaluate_model as evaluate_model
     from bmis.export.run import export_run as export_run
     from bmis.export.settings import ExportOptions as ExportOptions
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.records import read_records as read_records
     from bmis.report.write import write_report as write_report
     from bmis.runtime.load import load_runtime as load_runtime
+    from bmis.share.run import share_run as share_run
     from bmis.train.losses import ce_dice as ce_dice
     from bmis.train.losses import counted_pixels as counted_pixels
     from bmis.train.losses import distillation_loss as distillation_loss
@@ -80,6 +82,7 @@ _HOMES = {
         "write_phantoms",
     ),
     "errors": ("BmisError",),
+    "evaluate.robustness": ("measure_robustness",),
     "evaluate.run": ("evaluate_model",),
     "export.run": ("export_run",),
     "export.settings": ("ExportOptions",),
@@ -112,6 +115,7 @@ _HOMES = {
     ),
     "report.write": ("write_report",),
     "runtime.load": ("load_runtime",),
+    "share.run": ("share_run",),
     "train.losses": (
         "ce_dice",
         "counted_pixels",

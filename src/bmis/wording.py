@@ -125,3 +125,13 @@ def _range(lines: Sequence[str]) -> str:
         return f"{values[0]} ..."
 
     return _VARIES.sub(both, lines[0])
+
+
+def image_kind(channels: int) -> str:
+    """What images of a number of channels are called.
+
+    Example:
+        >>> image_kind(1), image_kind(5)
+        ('grey', '5-channel')
+    """
+    return {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")

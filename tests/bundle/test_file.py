@@ -222,7 +222,7 @@ WRONG = {
     "colours by name": (top(colours=["red", "blue"]), "colours must be"),
     "quality in words": (top(quality="good"), "quality must be names"),
     "no info": (top(info=None), "info must be names and values, got None"),
-    "four channels": (within("input", channels=4), "channels must be 1 .grey. or 3"),
+    "many channels": (within("input", channels=99), "channels must be a number from 1 to 32"),
     "a mean in words": (within("input", mean=["a", "b", "c"]), "cannot be used"),
     "std next to nothing": (
         within("input", std=[1e-9, 1, 1]),

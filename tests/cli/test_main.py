@@ -115,7 +115,7 @@ def test_the_commands_are_those_listed(capsys):
         main(["--help"])
     listed = capsys.readouterr().out
     assert all(f"\n    {name} " in listed for name in COMMANDS)
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 14
     assert "example: bmis " in listed
 
 

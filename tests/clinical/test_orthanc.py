@@ -55,7 +55,9 @@ def orthanc(tmp_path):
 
 
 def test_objects_are_stored_and_fetched_unchanged(study, predict, orthanc):
-    done, _ = predict(study / "us.dcm", study / "ct", study / "skin.dcm", outputs=("seg", "sr", "sc"))
+    done, _ = predict(
+        study / "us.dcm", study / "ct", study / "skin.dcm", outputs=("seg", "sr", "sc")
+    )
     written = [path for path in done.written if path.suffix == ".dcm"]
     assert len(written) == 3 + 3 + 8
     for path in written:

@@ -52,7 +52,7 @@ def test_the_papers_scaling_is_the_default():
         (InputSpec, {"size": 7}, r"got \(7, 7\)"),
         (InputSpec, {"size": True}, r"got True"),
         (InputSpec, {"size": (224.5, 224)}, "size must be"),
-        (InputSpec, {"channels": 4}, r"channels must be 1 \(grey\) or 3 \(RGB\), got 4"),
+        (InputSpec, {"channels": 33}, "channels must be a number from 1 to 32, got 33"),
         (InputSpec, {"mean": (0.5,)}, r"mean needs 3 finite numbers, got \(0.5,\)"),
         (InputSpec, {"mean": (0.5, 0.5, float("nan"))}, "finite"),
         (InputSpec, {"std": (0.5, 0.5, 0.0)}, "std must be finite numbers above 0"),

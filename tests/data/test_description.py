@@ -18,7 +18,7 @@ def test_without_a_file_or_content_the_description_is_empty(tmp_path):
         ("naem: x", r"unknown entry 'naem' \(did you mean 'name'\?\)"),
         ("- a", "must have lines like 'name: my data'"),
         ("a: [", "cannot be read as YAML"),
-        ("channels: 4", r"channels must be 1 \(grey\) or 3 \(RGB\), got 4"),
+        ("channels: 40", "channels must be .* another up to 32, got 40"),
         ("classes: [only]", "classes must be a list of 2 to 64 different names"),
         ("classes: [a, a]", "different names"),
         ("classes: 3", "classes must be a list"),
@@ -28,6 +28,9 @@ def test_without_a_file_or_content_the_description_is_empty(tmp_path):
         ("spacing: [a, b]", "spacing must be"),
         ("ignore: 0", "ignore must be the value 1 to 65535 of pixels that do not count"),
         ("ignore: no", "ignore must be the value 1 to 65535"),
+        ("mask_threshold: 0.5", "mask_threshold must be the value 1 to 65535 from which on"),
+        ("first_class: -1", "first_class must be the value 0 to 255 of the background"),
+        ("mask_threshold: 9\nfirst_class: 1", "has mask_threshold and first_class; leave one"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):

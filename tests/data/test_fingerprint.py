@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bmis.data.coding import Coding
 from bmis.data.fingerprint import (
     PARTS,
     changed_parts,
@@ -88,6 +89,7 @@ def test_a_file_that_is_gone_is_an_error(root):
         content_fingerprints(dataset)
 
 
-def test_a_value_to_ignore_counts(root):
+@pytest.mark.parametrize("declared", [{"ignore": 9}, {"threshold": 128}, {"first": 1}])
+def test_what_is_declared_of_the_masks_counts(root, declared):
     before = content_fingerprints(open_dataset(root))
-    assert changed(before, root, ignore=9) == [PARTS[3]]
+    assert changed(before, root, coding=Coding(2, **declared)) == [PARTS[3]]

@@ -5,7 +5,8 @@ import pytest
 import tifffile
 from PIL import Image as Pillow
 
-from bmis.data.images import image_size, read_image, read_mask, to_channels, write_image, write_mask
+from bmis.data.channels import to_channels
+from bmis.data.images import image_size, read_image, read_mask, write_image, write_mask
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from helpers.folders import picture, save
@@ -108,16 +109,14 @@ def test_tiff_in_colour_with_many_bits_keeps_its_tones(tmp_path, planar, kind):
 
 @pytest.mark.parametrize(
     ("array", "channels"),
-    [(RGB, 3), (GREY, 1), (GREY[..., None], 1), (np.dstack([RGB, GREY]), 3), (GREY > 99, 1)],
+    [(RGB, 3), (GREY, 1), (GREY[..., None], 1), (np.dstack([RGB, GREY]), 4), (GREY > 99, 1)],
 )
 def test_npy_arrays(tmp_path, array, channels):
     path = tmp_path / "a.npy"
     np.save(path, array)
     assert image_size(path) == (24, 32)
     pixels = read_image(path).pixels
-    wanted = array.astype(np.uint8) * 255 if array.dtype == bool else array[..., :3]
-    if array.ndim == 2 and array.dtype != bool:
-        wanted = array
+    wanted = array.astype(np.uint8) * 255 if array.dtype == bool else array
     np.testing.assert_array_equal(pixels, wanted.reshape(24, 32, channels))
 
 

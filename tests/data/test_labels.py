@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmis.data.coding import Coding
+from bmis.data.coding import Coding, MaskRules
 from bmis.data.labels import class_names, find_coding, to_labels, value_counts
 from bmis.errors import DataError
 
@@ -43,7 +43,11 @@ def test_values_become_class_numbers(raw, num_classes, labels):
         ((0, 1, 255), 2, "mask values 0 1 255, expected 0/1 or 0/255; if 255 marks pixels that"),
         ((0, 2, 1), 2, "mask values 0 1 2, expected 0/1 or 0/255; number the classes"),
         ((0, 3, 1), 3, "mask values 0 1 3, expected 0..2; number the classes"),
-        ((0, 4, 9, 249, 253, 255), 2, "looks blurred, scaled or saved as JPEG: `bmis import` thr"),
+        (
+            (0, 4, 9, 249, 253, 255),
+            2,
+            "looks blurred, scaled or saved as JPEG: write .mask_threshold: 128",
+        ),
         (range(0, 200, 10), 2, r"mask values 0 10 20 30 \.\.\. 170 180 190 \(20 values\)"),
     ],
 )
@@ -111,7 +115,7 @@ def test_default_class_names():
 )
 @pytest.mark.parametrize("declared", [0, 2])
 def test_two_values_are_two_classes(masks, pair, declared):
-    coding = find_coding(named(masks), declared)
+    coding = find_coding(named(masks), MaskRules(declared))
     assert coding == Coding(2, pair)
     assert coding.notes == tuple(
         f"masks hold {pair[0]} and {pair[1]}: {pair[1]} is read as foreground" for _ in pair[:1]
@@ -129,7 +133,7 @@ def test_the_larger_of_two_values_is_foreground_even_alone_in_a_mask():
 
 def test_only_masks_up_to_the_first_plain_one_are_read_where_two_classes_are_declared():
     masks = iter(named([(0,), (0, 255), (0, 9)]))
-    assert find_coding(masks, declared=2) == Coding(2)
+    assert find_coding(masks, MaskRules(2)) == Coding(2)
     assert next(masks)[1] == (0, 9)
 
 
@@ -142,7 +146,7 @@ def test_only_masks_up_to_the_first_plain_one_are_read_where_two_classes_are_dec
     ],
 )
 def test_the_value_to_ignore_is_no_class(masks, coding):
-    assert find_coding(named(masks), ignore=255) == coding
+    assert find_coding(named(masks), MaskRules(ignore=255)) == coding
 
 
 @pytest.mark.parametrize(
@@ -165,3 +169,28 @@ def test_ignored_pixels_are_marked(raw, coding, labels):
 def test_a_class_cannot_be_ignored():
     with pytest.raises(DataError, match=r"^dataset.yaml: ignore is 1, the number of a class"):
         Coding(3, ignore=1)
+
+
+def test_a_threshold_reads_greys(tmp_path):
+    coding = find_coding(named([(0, 3, 127, 128, 255)]), MaskRules(threshold=128, ignore=7))
+    assert coding == Coding(2, threshold=128, ignore=7)
+    np.testing.assert_array_equal(to_labels(mask(127, 128, 7), coding, FILE)[0], (0, 1, 255))
+    with pytest.raises(DataError, match="mask_threshold tells two classes apart, and classes n"):
+        find_coding((), MaskRules(3, threshold=128))
+
+
+def test_the_first_class_may_have_another_number():
+    coding = find_coding(named([(1, 2), (3,)]), MaskRules(first=1))
+    assert coding == Coding(3, first=1)
+    np.testing.assert_array_equal(to_labels(mask(1, 2, 3), coding, FILE)[0], (0, 1, 2))
+    with pytest.raises(DataError, match=r"mask values 0 1 2, expected 1\.\.3"):
+        to_labels(mask(0, 1, 2), coding, FILE)
+    with pytest.raises(DataError, match=r"mask values 1 2 4, expected 1\.\.3"):
+        to_labels(mask(1, 2, 4), coding, FILE)
+    assert find_coding(named([(1, 2)]), MaskRules(first=1)) == Coding(2, first=1)
+    assert [coding.class_of(value) for value in (1, 3)] == [0, 2]
+
+
+def test_the_first_class_and_pixels_to_ignore_go_together():
+    coding = find_coding(named([(1, 2, 255), (3,)]), MaskRules(first=1, ignore=255))
+    np.testing.assert_array_equal(to_labels(mask(1, 3, 255), coding, FILE)[0], (0, 2, 255))

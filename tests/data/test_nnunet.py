@@ -25,7 +25,7 @@ def test_nnunet_test_images_without_labels_are_left_alone(tmp_path):
 
 def test_nnunet_further_channels_are_refused_with_a_hint(tmp_path):
     save(make_nnunet(tmp_path) / "imagesTr" / "a_0001.png", picture(0))
-    with pytest.raises(DataError, match=r"a_0001.png: a further channel of 'a'.*one RGB image"):
+    with pytest.raises(DataError, match=r"a_0001.png: a further channel of 'a'.*one TIFF or NPY"):
         find_layout(tmp_path)
 
 

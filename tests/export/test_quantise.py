@@ -112,3 +112,21 @@ def test_arithmetic_of_shapes_stays_exact(images):
     makers = {name: node.op_type for node in int8.graph.node for name in node.output}
     (mul,) = (node for node in int8.graph.node if node.output[0] == "g")
     assert [makers.get(name) for name in mul.input] == ["Cast", "Cast"]
+
+
+def test_a_graph_with_everything_in_float_is_no_candidate(images, monkeypatch):
+    """A ReLU is all that is left at the end, and alone it is not quantised."""
+    network = build_model("bmis_edge", weights="none").eval()
+    monkeypatch.setattr(
+        "bmis.export.quantise._rank_parts",
+        lambda graph, images, parts: {part: float(part != "steps.0.2") for part in parts},
+    )
+    kinds = []
+
+    def allowance_used(candidate):
+        kinds.append({node.op_type for node in candidate.graph.node})
+        return 0.9
+
+    quantise(to_onnx(network, (32, 32)), images[:1], allowance_used)
+    assert len(kinds) > 3
+    assert all("DequantizeLinear" in ops for ops in kinds)

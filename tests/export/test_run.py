@@ -316,3 +316,11 @@ def test_which_int8_graph_openvino_gets(monkeypatch, used, seconds, chosen):
     )
     assert found.contents[0] == chosen
     assert (found.graph.file, found.graph.size) == ("openvino/model.int8.xml", (32, 32))
+
+
+def test_a_network_that_comes_with_the_package_is_a_bundle_already(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"comes with bmis as a bundle, .*--data DATA"
+    ):
+        export_run("dermoscopy", tmp_path / "a.bmis")
+    assert not list(tmp_path.iterdir())

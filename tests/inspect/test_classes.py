@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bmis.inspect.classes import agree_on_classes, class_counts
+from bmis.data.coding import Coding, MaskRules
+from bmis.inspect.classes import agree_on_classes, class_counts, grey_pixels
 from bmis.inspect.survey import survey
 from helpers.folders import blob, picture
 
@@ -76,7 +77,7 @@ def test_ignored_pixels_are_not_counted(make_case):
     whole = np.full((10, 10), 255, np.uint8)
     grey = picture(0, (10, 10), grey=True)
     inspections = survey([make_case("a", grey, mask), make_case("b", grey, whole)])
-    names, _, errors = agree_on_classes(inspections, (), ignore=255)
+    names, _, errors = agree_on_classes(inspections, (), MaskRules(ignore=255))
     assert (names, errors) == (("background", "foreground"), [])
     counts = class_counts(inspections, names)
     assert [(c.images, c.share) for c in counts[:2]] == [(1, 0.6), (1, pytest.approx(0.4))]
@@ -84,6 +85,16 @@ def test_ignored_pixels_are_not_counted(make_case):
 
 def test_a_class_cannot_be_ignored(make_case):
     inspections = survey([make_case("a", picture(0), blob(0, value=2))])
-    names, _, errors = agree_on_classes(inspections, ("a", "b", "c"), ignore=1)
+    names, _, errors = agree_on_classes(inspections, ("a", "b", "c"), MaskRules(ignore=1))
     assert len(names) == 3
     assert "ignore is 1, the number of a class" in str(errors[0])
+
+
+def test_grey_pixels_of_masks_with_a_threshold_are_counted(make_case):
+    mask = blob(0)
+    mask[0, :3] = 40
+    inspections = survey([make_case("a", picture(0), mask), make_case("b", picture(1), blob(1))])
+    names, coding, errors = agree_on_classes(inspections, (), MaskRules(threshold=128))
+    assert (names, errors) == (("background", "foreground"), [])
+    assert grey_pixels(inspections, coding) == ("3 pixels are grey, in 1 of 2 masks",)
+    assert grey_pixels(inspections, Coding(2)) == ()

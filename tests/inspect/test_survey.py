@@ -16,7 +16,7 @@ def test_a_sound_case(make_case):
     assert found.merged_values == {0: int((both == 0).sum()), 255: int((both == 255).sum())}
     assert found.foreground == pytest.approx((both > 0).mean())
     assert found.errors == []
-    assert not found.grey
+    assert found.channels == 3
 
 
 def test_all_errors_of_one_case_are_noted(make_case):

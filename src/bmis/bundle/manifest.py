@@ -3,12 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from bmis.config import ModelInfo, Settings, check_choice, check_size
+from bmis.config import MAX_CHANNELS, ModelInfo, Settings, check_choice, check_size
 from bmis.config.checks import check_value
 from bmis.errors import BundleError, ConfigError
 
@@ -43,7 +43,7 @@ _Named = Annotated[dict[str, Any], Meta(title="names with values")]
 _Name = Annotated[str, Meta(min_length=1, max_length=200)]
 _Names = Annotated[tuple[_Name, ...], Meta(title="texts of 1 to 200 printable characters")]
 _Classes = Annotated[int, Meta(ge=1, le=256, title="1 to 256")]
-_Channels = Annotated[Literal[1, 3], Meta(title="1 or 3")]
+_Channels = Annotated[int, Meta(ge=1, le=MAX_CHANNELS, title=f"1 to {MAX_CHANNELS}")]
 _Mean = Annotated[
     tuple[Annotated[float, Meta(gt=-1e6, lt=1e6)], ...], Meta(title="numbers below a million")
 ]

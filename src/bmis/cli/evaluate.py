@@ -9,6 +9,7 @@ from bmis.cli.options import MODEL, add_json, add_runtime, read_fold, runtime_op
 from bmis.wording import counted
 
 if TYPE_CHECKING:
+    from bmis.evaluate.robustness import PerturbedScores, Robustness
     from bmis.evaluate.scores import Scores
 
 HELP = "score a trained network"
@@ -54,6 +55,11 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="X",
         help="tolerance of NSD in mm or pixels (default: 2)",
     )
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        help="also on images with borders, turns, blur and more: 46 times as many images",
+    )
     add_runtime(parser)
 
 
@@ -67,19 +73,18 @@ def run(args: Namespace) -> int:
         cases.csv, metrics.json and 2 overlays in run
         0
     """
+    from bmis.evaluate.robustness import measure_robustness
     from bmis.evaluate.run import evaluate_model
 
+    asked = {"data": args.data, "split": args.split, "fold": args.fold, "out": args.out}
     with runtime_options(args) as options:
-        scores = evaluate_model(
-            args.run,
-            data=args.data,
-            split=args.split,
-            fold=args.fold,
-            out=args.out,
-            options=options,
-            tolerance=args.tolerance,
-        )
-    answer(args, scores.to_dict(), render(scores))
+        scores = evaluate_model(args.run, **asked, options=options, tolerance=args.tolerance)
+        found = measure_robustness(args.run, **asked, options=options) if args.robustness else None
+    told, text = scores.to_dict(), render(scores)
+    if found is not None:
+        told |= {"robustness": found.to_dict()}
+        text += "\n" + render_robustness(found)
+    answer(args, told, text)
     if not args.json:
         overlays = counted(len(scores.overlays), "overlay")
         say(f"cases.csv, metrics.json and {overlays} in {scores.out}")
@@ -139,3 +144,31 @@ def _row(
         for value in (row["mean"], row["std"], *shown, *of_classes)
     ]
     return [metric, *numbers[:2], low_high or "-", str(row["n"]), *numbers[2:]]
+
+
+def render_robustness(found: "Robustness") -> str:
+    """The worst perturbation of each kind as a table, the most harmful kind first.
+
+    Example:
+        >>> from bmis.evaluate.robustness import measure_robustness
+        >>> print(render_robustness(measure_robustness("run")))
+        on perturbed images: Dice...
+    """
+    worst: dict[str, PerturbedScores] = {}
+    for one in sorted(found.scores, key=lambda one: one.change):
+        worst.setdefault(one.kind, one)
+    clean = found.to_dict()["clean_dice"]
+    return table(
+        [
+            [one.name, f"{one.change:+.3f}", _interval(one.ci95), f"{100 * one.lost:.0f} %"]
+            for one in worst.values()
+        ],
+        "lrrr",
+        headers=("worst of its kind", "change", "95 % interval", "lose over 0.1"),
+        title=f"on perturbed images: Dice minus {clean:.4f} of the images as they are",
+        caption="all of them in robustness.csv",
+    )
+
+
+def _interval(ci95: tuple[float, float] | None) -> str:
+    return "-" if ci95 is None else f"{ci95[0]:+.3f} to {ci95[1]:+.3f}"

@@ -29,7 +29,11 @@ def add_options(parser: ArgumentParser) -> None:
     from bmis.system.reading import read_text
 
     add_json(parser)
-    parser.add_argument("run", metavar="RUN", help="run folder or .safetensors file")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="run folder, .safetensors file, or, with --data, name (`bmis models --pretrained`)",
+    )
     parser.add_argument("--out", required=True, help="the bundle, ending in .bmis")
     parser.add_argument(
         "--data", help="dataset folder that validates the graphs (default: the run's own)"

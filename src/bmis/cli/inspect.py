@@ -16,6 +16,7 @@ HELP = "say what a dataset folder, a DICOM study or a NIfTI volume holds and wha
 EXAMPLE = "DATA"
 _PAIRS, _PROBLEMS = 12, 50  # rows of each on the terminal; the record holds them all
 _ALL = "inspection.json in the folder of --out names every file"
+_KINDS = {1: ", grey", 3: ", colour"}
 _NO_PROBLEMS = "No problems found."
 
 
@@ -121,7 +122,7 @@ def render(inspection: "Inspection") -> str:
         parts.append(_NO_PROBLEMS)
     if inspection.suggestion:
         parts.append(inspection.suggestion)
-    parts += inspection.mirrored
+    parts += inspection.warnings
     return "\n\n".join(parts)
 
 
@@ -169,7 +170,7 @@ def _facts(inspection: "Inspection") -> list[tuple[str, str]]:
         ("data set", f"{inspection.name} ({inspection.root})"),
         ("images", f"{inspection.images} ({splits})"),
         ("sizes", f"{sizes} (height x width), {inspection.distinct_sizes} different"),
-        ("channels", "1, grey" if inspection.channels == 1 else "3, colour"),
+        ("channels", str(inspection.channels) + _KINDS.get(inspection.channels, "")),
     ]
     if inspection.strata:
         counts = (f"{name} {count}" for name, count in inspection.strata.items())

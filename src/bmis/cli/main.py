@@ -21,6 +21,7 @@ from bmis.cli import (
     predict,
     profile,
     report,
+    share,
     train,
 )
 from bmis.cli.console import say, set_up_messages, warn
@@ -80,6 +81,7 @@ COMMANDS: dict[str, Command] = {
     "models": models,
     "compare": compare,
     "report": report,
+    "share": share,
 }
 
 

@@ -2,6 +2,7 @@
 
 from bmis.config.checks import Size, check_choice, check_size, check_value
 from bmis.config.model import (
+    MAX_CHANNELS,
     RESIZE_RULES,
     STATISTICS,
     InputSize,
@@ -24,6 +25,7 @@ from bmis.config.training import (
 )
 
 __all__ = [
+    "MAX_CHANNELS",
     "MODEL_FILE",
     "RESIZE_RULES",
     "SETTINGS_FILE",

@@ -11,6 +11,7 @@ from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 from bmis.wording import counted
 
+MAX_CHANNELS = 32  # of an image
 STATISTICS = 19  # of an image, that its out-of-distribution score rests on
 
 _MAX = sys.float_info.max
@@ -41,7 +42,15 @@ class InputSpec(Settings):
     """
 
     size: InputSize = (224, 224)
-    channels: Annotated[int, Meta(description="1 (grey) or 3 (RGB).")] = 3
+    channels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MAX_CHANNELS,
+            title=f"a number from 1 to {MAX_CHANNELS}",
+            description="Channels of the image: 1 is grey, 3 is RGB.",
+        ),
+    ] = 3
     mean: Annotated[
         tuple[_Finite, ...],
         Meta(
@@ -62,8 +71,6 @@ class InputSpec(Settings):
     def __post_init__(self) -> None:
         """Check every value; the default mean and std are the paper's (x - 0.5) / 0.5."""
         super().__post_init__()
-        if self.channels not in (1, 3):
-            raise ConfigError(f"channels must be 1 (grey) or 3 (RGB), got {self.channels}")
         for name in ("mean", "std"):
             values = getattr(self, name) or (0.5,) * self.channels
             if len(values) != self.channels:

@@ -1,26 +1,29 @@
 """Images from whatever a user may give: paths, NumPy arrays, tensors."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.data.channels import COLOUR
 from bmis.data.images import Image, read_image
 from bmis.errors import DataError
 
-_CHANNELS = (1, 3)
 _WANTED = (
-    "pixels (H, W), (H, W, C) or (C, H, W) with C = 1 or 3, RGB where in colour, uint8 or floats "
-    "in 0..1"
+    "pixels (H, W), (H, W, C) or (C, H, W) with the channels of the network, 1 or 3, RGB where in "
+    "colour, uint8 or floats in 0..1"
 )
 
 
-def to_image(image: Any) -> Image:
+def to_image(image: Any, channels: int | None = None) -> Image:
     """Read an image from whatever a user may give.
 
     Args:
         image: An ``Image``, the path of a file, or an array of ``image_from_array``.
+        channels: Number of channels that are wanted. Grey and RGB stay as they are, whatever is
+            wanted.
 
     Raises:
         DataError: The file or the array is not an image.
@@ -32,18 +35,21 @@ def to_image(image: Any) -> Image:
     if isinstance(image, Image):
         return image
     if isinstance(image, Path | str):
-        return read_image(Path(image))
-    return image_from_array(image)
+        return read_image(Path(image), channels=None if channels in COLOUR else channels)
+    return image_from_array(image, channels)
 
 
-def image_from_array(array: Any) -> Image:
+def image_from_array(array: Any, channels: int | None = None) -> Image:
     """Make an image of an array or tensor.
 
     The rule: an array of two axes is grey. Of three axes the last holds the channels where it has
-    length 1 or 3, otherwise the first. Values are uint8, or floats in 0..1 (0 is black), or bool.
+    length 1 or 3 or the one that is wanted, otherwise the first. Values are uint8, or floats in
+    0..1 (0 is black), or bool.
 
     Args:
-        array: (H, W), (H, W, C) or (C, H, W), C = 1 or 3. A tensor must lie on the CPU.
+        array: (H, W), (H, W, C) or (C, H, W), C = 1 or 3 or ``channels``. A tensor must lie on the
+            CPU.
+        channels: Number of channels that are wanted.
 
     Raises:
         DataError: The array has another shape, type or range, or no pixels.
@@ -60,18 +66,18 @@ def image_from_array(array: Any) -> Image:
             f"{type(array).__name__} is no array ({reason}); give {_WANTED}; a tensor as "
             "tensor.detach().cpu()"
         ) from error
-    pixels = np.ascontiguousarray(_as_bytes(_channels_last(values)))
+    pixels = np.ascontiguousarray(_as_bytes(_channels_last(values, {*COLOUR, channels})))
     if not pixels.size:
         raise DataError(f"expected an image, got {values.shape} without a pixel")
     return Image(pixels)
 
 
-def _channels_last(values: NDArray[Any]) -> NDArray[Any]:
+def _channels_last(values: NDArray[Any], known: Collection[int | None]) -> NDArray[Any]:
     if values.ndim == 2:
         return values[..., None]
-    if values.ndim == 3 and values.shape[2] in _CHANNELS:
+    if values.ndim == 3 and values.shape[2] in known:
         return values
-    if values.ndim == 3 and values.shape[0] in _CHANNELS:
+    if values.ndim == 3 and values.shape[0] in known:
         return np.moveaxis(values, 0, 2)
     raise DataError(
         f"expected {_WANTED}, got shape {values.shape}; give one image at a time, without alpha"

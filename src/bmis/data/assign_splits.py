@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from bmis.data.coding import UNDECLARED, MaskRules
 from bmis.data.on_error import OnError, raise_error
 from bmis.data.pairs import Pair
 from bmis.data.scan import foreground_values
@@ -21,7 +22,7 @@ def assign_splits(
     *,
     fold: int | str | Path | None = None,
     seed: int = 0,
-    ignore: int | None = None,
+    rules: MaskRules = UNDECLARED,
     on_error: OnError = raise_error,
 ) -> list[Row]:
     """Find the split, group and stratum of each image.
@@ -31,7 +32,7 @@ def assign_splits(
         pairs: Images of the data set.
         fold: Number or file of a fold, as in ``open_dataset``; None for the ordinary split.
         seed: Seed of a split or fold that has to be made.
-        ignore: Value of pixels in masks that do not count, where there is one.
+        rules: What is declared about the values in the masks.
         on_error: Takes errors of the tables, and that there are too few images for all splits.
 
     Returns:
@@ -61,7 +62,7 @@ def assign_splits(
     if number is None and any(row.split is not None for row in listed.values()):
         return rows
     try:
-        made = _make(rows, number, seed, _foreground(pairs, ignore))
+        made = _make(rows, number, seed, _foreground(pairs, rules))
     except DataError as error:
         on_error(DataError(f"{root}: {error}"))
         return rows
@@ -86,9 +87,9 @@ def _row(pair: Pair, row: Row | None) -> Row:
     return Row(pair.id, split, row.group, row.stratum or pair.folder)
 
 
-def _foreground(pairs: Sequence[Pair], ignore: int | None) -> dict[str, frozenset[int]]:
+def _foreground(pairs: Sequence[Pair], rules: MaskRules) -> dict[str, frozenset[int]]:
     """The classes that each image shows, by id; all masks are read for it."""
-    values = partial(foreground_values, ignore=ignore)
+    values = partial(foreground_values, rules=rules)
     found = each(values, [pair.masks for pair in pairs])
     found = track(found, "reading masks", total=len(pairs))
     return {pair.id: classes for pair, classes in zip(pairs, found, strict=True)}

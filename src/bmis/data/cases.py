@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.coding import IGNORE, Coding
+from bmis.data.coding import IGNORE, TWO_CLASSES, Coding
 from bmis.data.images import Image, read_image, read_mask
 from bmis.data.labels import to_labels, wrong_size
 from bmis.data.splits import SPLITS
@@ -51,14 +51,12 @@ class Dataset:
         name: Name of the data set.
         cases: All cases, sorted by id.
         classes: Names of the classes, background first.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         spacing: Millimetres per pixel along rows and columns, where known.
         modality: Kind of images, such as "ultrasound", where declared.
         licence: Licence of the images, where declared.
         order: The class of each value 0 to K-1 in the masks; () where they are the same.
-        pair: The values of background and foreground in the masks of two classes where they are
-            two others than 0/1 or 0/255, such as (0, 128).
-        ignore: Value of pixels that count neither in losses nor in scores, where declared.
+        coding: What the values in the masks mean.
 
     Example:
         >>> import bmis
@@ -76,18 +74,12 @@ class Dataset:
     modality: str | None = None
     licence: str | None = None
     order: tuple[int, ...] = ()
-    pair: tuple[int, ...] = ()
-    ignore: int | None = None
+    coding: Coding = TWO_CLASSES
 
     @property
     def num_classes(self) -> int:
         """Number of classes, background included."""
         return len(self.classes)
-
-    @property
-    def coding(self) -> Coding:
-        """What the values in the masks mean."""
-        return Coding(self.num_classes, self.pair, self.ignore)
 
     def split(self, name: str) -> tuple[Case, ...]:
         """The cases of one split.

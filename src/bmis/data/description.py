@@ -4,11 +4,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta
 
+from bmis.config import MAX_CHANNELS
 from bmis.config.checks import check_value
+from bmis.data.coding import MaskRules
 from bmis.data.labels import MAX_CLASSES
 from bmis.errors import ConfigError, DataError, did_you_mean
 from bmis.system.plain_yaml import read_yaml
@@ -25,10 +27,21 @@ _KINDS: dict[str, Any] = {
         | None,
         Meta(title=f"a list of 2 to {MAX_CLASSES} different names, background first"),
     ],
-    "channels": Annotated[Literal[1, 3] | None, Meta(title="1 (grey) or 3 (RGB)")],
+    "channels": Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_CHANNELS)] | None,
+        Meta(title=f"their number, 1 (grey), 3 (RGB) or another up to {MAX_CHANNELS}"),
+    ],
     "spacing": Annotated[
         tuple[_Side, _Side] | None,
         Meta(title="[row, column] in mm per pixel, such as [0.1, 0.1]"),
+    ],
+    "mask_threshold": Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        Meta(title="the value 1 to 65535 from which on a pixel is foreground, such as 128"),
+    ],
+    "first_class": Annotated[
+        Annotated[int, Meta(ge=0, le=255)] | None,
+        Meta(title="the value 0 to 255 of the background, such as 1"),
     ],
     "ignore": Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None,
@@ -46,9 +59,11 @@ class Description:
         modality: Kind of images, such as "ultrasound".
         licence: Licence of the images.
         classes: Names of the classes, background first.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         spacing: Millimetres per pixel along rows and columns.
         ignore: Value of pixels that count neither in losses nor in scores.
+        mask_threshold: Value from which on pixels of grey masks are foreground.
+        first_class: Value of the first class, which is the background.
 
     Example:
         >>> Description(name="polyps", spacing=(0.1, 0.1)).channels is None
@@ -62,6 +77,14 @@ class Description:
     channels: int | None = None
     spacing: tuple[float, float] | None = None
     ignore: int | None = None
+    mask_threshold: int | None = None
+    first_class: int | None = None
+
+    @property
+    def mask_rules(self) -> MaskRules:
+        """What this says of the values in masks."""
+        first = self.first_class or 0
+        return MaskRules(len(self.classes), self.ignore, self.mask_threshold, first)
 
 
 def read_description(root: Path) -> Description:
@@ -84,9 +107,12 @@ def read_description(root: Path) -> Description:
         if key not in _KINDS:
             raise DataError(f"{path}: unknown entry {short(key)}{did_you_mean(str(key), _KINDS)}")
     try:
-        return Description(**{key: _read(key, value) for key, value in entries.items()})
+        found = Description(**{key: _read(key, value) for key, value in entries.items()})
     except ConfigError as error:
         raise DataError(f"{path}: {error}") from error
+    if found.mask_threshold and found.first_class:
+        raise DataError(f"{path}: has mask_threshold and first_class; leave one of them out")
+    return found
 
 
 def _read(key: str, value: Any) -> Any:

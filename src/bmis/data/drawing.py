@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from bmis.data.channels import to_rgb
 from bmis.data.coding import IGNORE
 from bmis.data.palette import palette
 from bmis.errors import DataError
@@ -60,7 +61,7 @@ def overlay(
     """Draw labels on an image: each class tinted and outlined in its colour.
 
     Args:
-        pixels: (H, W, C) uint8, C = 1 or 3.
+        pixels: (H, W, C) uint8; of more than three channels the first three are shown.
         labels: (H, W) class numbers; ``IGNORE`` is hatched in grey.
         truth: (H, W) class numbers to compare with, outlined in black and white dashes.
         alpha: Strength of the tint, from 0 (contour only) to 1.
@@ -81,7 +82,7 @@ def overlay(
     for name, array in (("labels", labels), ("truth", truth)):
         if array is not None and array.shape != size:
             raise DataError(f"{name} of shape {array.shape} do not fit an image of shape {size}")
-    drawn = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels.copy()
+    drawn = to_rgb(pixels).copy()
     width = max(1, round(min(size) / 300))
     for array in (labels, truth):
         if array is not None:

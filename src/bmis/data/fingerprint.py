@@ -55,8 +55,11 @@ def content_fingerprints(dataset: Dataset) -> dict[str, str]:
         files[1].extend((case.id, mask) for mask in case.masks)
         files[2].extend((case.id, path) for path in (case.field_of_view,) if path)
     facts: tuple[object, ...] = (dataset.classes, dataset.channels, dataset.spacing)
-    if dataset.ignore is not None:  # fingerprints of earlier versions know of none
-        facts += (dataset.ignore,)
+    coding = dataset.coding
+    if coding.ignore is not None:  # fingerprints of earlier versions know of none
+        facts += (coding.ignore,)
+    if coding.threshold is not None or coding.first:
+        facts += (coding.threshold, coding.first)
     declared = repr(facts).encode()
     parts = [_hash(_describe(listed)) for listed in files] + [_hash([declared])]
     return dict(zip(PARTS, parts, strict=True))

@@ -16,7 +16,8 @@ from bmis.data.layouts import find_layout
 from bmis.data.not_read import NotRead, find_not_read, warn_of_not_read
 from bmis.data.on_error import OnError, raise_together
 from bmis.data.pairs import Pair
-from bmis.data.scan import scan_channels, scan_coding
+from bmis.data.scan import scan_coding
+from bmis.data.scan_channels import scan_channels
 from bmis.data.tables import Row
 from bmis.errors import DataError
 
@@ -65,8 +66,7 @@ def open_dataset(
         cases, declared = found.cases, found.description
         masks = [mask for case in cases for mask in case.masks]
         images = [case.image for case in cases]
-        count, ignore = len(declared.classes), declared.ignore
-        coding = scan_coding(root, masks, count, ignore, on_error=on_error)
+        coding = scan_coding(root, masks, declared.mask_rules, on_error=on_error)
         channels = declared.channels or scan_channels(images, on_error=on_error)
     return Dataset(
         root,
@@ -77,8 +77,7 @@ def open_dataset(
         declared.spacing,
         declared.modality,
         declared.licence,
-        pair=coding.pair,
-        ignore=coding.ignore,
+        coding=coding,
     )
 
 
@@ -143,7 +142,7 @@ def find_cases(
         ignore=layout.ignore if description.ignore is None else description.ignore,
     )
     rows = assign_splits(
-        root, layout.pairs, fold=fold, seed=seed, ignore=description.ignore, on_error=on_error
+        root, layout.pairs, fold=fold, seed=seed, rules=description.mask_rules, on_error=on_error
     )
     cases = tuple(
         _case(pair, row) for pair, row in zip(layout.pairs, rows, strict=True) if row.split != ""

@@ -1,10 +1,11 @@
 """Images and masks, read from files and written to them.
 
-Whatever a file stores, an image becomes uint8 with one channel (grey) or three (RGB):
+Whatever a file stores, an image becomes uint8 with one channel (grey), three (RGB) or others:
 
 - 8-bit pixels are kept. 1-bit and bool pixels become 0 and 255.
 - 16-bit, 32-bit and float pixels are stretched for each image: its 0.1th percentile becomes 0, its
-  99.9th 255, and values outside are clipped. All channels share the two percentiles.
+  99.9th 255, and values outside are clipped. Red, green and blue share the two percentiles; other
+  channels, such as those of a microscope, have two each.
   (PNG files in colour with 16 bits per channel keep their upper eight bits.)
 - Alpha is dropped, not blended. Palettes are expanded. CMYK and the like become RGB.
 - The EXIF orientation is applied to images and masks.
@@ -21,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from bmis.data.channels import to_channels
+from bmis.data.formats.channel_pages import decode_channels, read_header_of_channels
 from bmis.data.formats.pixels import DecodedImage
-from bmis.data.formats.raster import decode, read_header
+from bmis.data.formats.raster import decode
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic
@@ -38,7 +41,7 @@ class Image:
     """One image.
 
     Attributes:
-        pixels: (H, W, C) uint8, C = 1 (grey) or 3 (RGB).
+        pixels: (H, W, C) uint8, C = 1 (grey), 3 (RGB) or the number of other channels.
         spacing: Millimetres per pixel along rows (downwards) and columns, where known.
         path: File that the image was read from, if any.
 
@@ -53,8 +56,12 @@ class Image:
     path: Path | None = None
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path, *, channels: int | None = None) -> tuple[int, int]:
     """Height and width of the upright image in pixels, from the header alone.
+
+    Args:
+        path: File of the image.
+        channels: See ``read_image``.
 
     Raises:
         DataError: The file cannot be read as an image.
@@ -63,7 +70,7 @@ def image_size(path: Path) -> tuple[int, int]:
         >>> image_size(Path("photo.png"))
         (64, 64)
     """
-    return read_header(path).size
+    return read_header_of_channels(path, channels).size
 
 
 def read_image(path: Path | str, *, channels: int | None = None) -> Image:
@@ -71,11 +78,13 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
 
     Args:
         path: PNG, JPEG, BMP, TIFF, GIF, WEBP or NPY file of one picture.
-        channels: 1 for grey (ITU-R 601 luma of RGB), 3 for RGB, None for what is stored. Three
-            equal channels count as RGB.
+        channels: 1 for grey (ITU-R 601 luma of RGB), 3 for RGB, another number for a file that
+            has as many, None for what is stored. Three equal channels count as RGB. A file of as
+            many grey pictures (pages) as there are channels is read as one image.
 
     Raises:
-        DataError: The file is missing, empty, truncated, damaged, too large, or not an image.
+        DataError: The file is missing, empty, truncated, damaged, too large, not an image,
+            or has other channels.
 
     Example:
         >>> read_image("photo.png").pixels.shape
@@ -84,28 +93,16 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
         (64, 64, 1)
     """
     path = Path(path)
-    decoded = decode(path)
+    decoded = decode_channels(path, channels)
     pixels = to_bytes(decoded.array)
     if decoded.palette is not None:
         pixels = decoded.palette[pixels]
     if pixels.ndim == 2:
         pixels = pixels[..., None]
-    return Image(to_channels(pixels, channels or pixels.shape[2]), path=path)
-
-
-def to_channels(pixels: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Convert pixels (H, W, 1 or 3) uint8 to 1 or 3 channels, RGB to grey by its ITU-R 601 luma.
-
-    Example:
-        >>> red = np.array([[[255, 0, 0]]], np.uint8)
-        >>> to_channels(red, 1)
-        array([[[76]]], dtype=uint8)
-    """
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=2)
-    return np.asarray(Pillow.fromarray(pixels).convert("L"))[..., None]
+    try:
+        return Image(to_channels(pixels, channels or pixels.shape[2]), path=path)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -122,6 +119,12 @@ def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
+    if array.ndim == 2 or array.shape[2] == 3:
+        return _stretch(array)
+    return np.stack([_stretch(array[..., at]) for at in range(array.shape[2])], axis=2)
+
+
+def _stretch(array: NDArray[Any]) -> NDArray[np.uint8]:
     step = max(1, int(np.sqrt(array.size / _SAMPLE)))
     low, high = np.percentile(array[::step, ::step].astype(np.float64), _PERCENTILES)
     if high <= low:  # nearly one value: fall back on the extremes
@@ -158,7 +161,7 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
             f"{path}: one colour alone, so the mask lies in the transparency (alpha); "
             "`bmis import` reads it from there"
         )
-    array = _indices(decoded)
+    array = _indices(decoded) if decoded.lossy_grey is None else decoded.lossy_grey
     if array.ndim == 3:
         if (array != array[..., :1]).any():
             raise DataError(
@@ -169,7 +172,7 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     if array.dtype.kind == "f" and (array != np.rint(array)).any():
         raise DataError(
             f"{path}: the mask holds fractions from {array.min():.3g} to {array.max():.3g}; "
-            "threshold it and save class numbers"
+            "threshold it and save class numbers, or let `bmis import` do it"
         )
     low, high = array.min(), array.max()
     if low < 0 or high > 65535:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.coding import IGNORE, Coding
+from bmis.data.coding import IGNORE, UNDECLARED, Coding, MaskRules
 from bmis.errors import DataError
 
 MAX_CLASSES = 64
@@ -52,7 +52,7 @@ def to_labels(
     if coding.ignore is not None:
         ignored = raw == coding.ignore
         if ignored.any():
-            background = coding.pair[0] if coding.pair else 0
+            background = coding.pair[0] if coding.pair else coding.first
             filled = np.where(ignored, raw.dtype.type(background), raw)
             return np.where(ignored, np.uint8(IGNORE), _to_classes(filled, coding, path))
     return _to_classes(raw, coding, path)
@@ -62,39 +62,47 @@ def _to_classes(
     raw: NDArray[np.uint8] | NDArray[np.uint16], coding: Coding, path: Path
 ) -> NDArray[np.uint8]:
     """``to_labels`` of a mask without ignored pixels."""
+    if coding.threshold is not None:
+        above: NDArray[np.bool_] = raw >= coding.threshold
+        return above.view(np.uint8)
     high = int(raw.max())
-    pair = coding.pair or ((0, 255) if coding.num_classes == 2 and high == 255 else ())
+    binary = coding.num_classes == 2 and high == 255 and not coding.first
+    pair = coding.pair or ((0, 255) if binary else ())
     if pair:
         labels: NDArray[np.bool_] = raw == pair[1]
         if bool((labels | (raw == pair[0])).all()):
             return labels.view(np.uint8)
-    if coding.pair or high >= coding.num_classes:
+    outside = high >= coding.first + coding.num_classes or int(raw.min()) < coding.first
+    if coding.pair or outside:
         raise wrong_values(path, tuple(value_counts(raw)), coding)
-    return raw.astype(np.uint8, copy=False)
+    return (raw - coding.first if coding.first else raw).astype(np.uint8, copy=False)
 
 
 def find_coding(
-    found: Iterable[tuple[Path, tuple[int, ...]]], declared: int = 0, ignore: int | None = None
+    found: Iterable[tuple[Path, tuple[int, ...]]], rules: MaskRules = UNDECLARED
 ) -> Coding:
     """Find what the values in the masks of a data set mean.
 
     Args:
         found: File and values, rising, of each mask; read only as far as needed.
-        declared: The number of classes if it is declared, else 0.
-        ignore: The value to ignore if one is declared.
+        rules: What is declared about the values.
 
     Raises:
-        DataError: The values of all masks together are neither 0/1, 0/255, any other two values
-            nor 0..K-1. Where the number of classes is declared, single masks are not judged here.
+        DataError: The declarations contradict each other, or the values of all masks together are
+            neither 0/1, 0/255, any other two values nor 0..K-1. Where the number of classes is
+            declared, single masks are not checked here.
 
     Example:
         >>> find_coding([(Path("a.png"), (0, 1)), (Path("b.png"), (0, 2)), (Path("c.png"), (3,))])
-        Coding(num_classes=4, pair=(), ignore=None)
+        Coding(num_classes=4, pair=(), ignore=None, threshold=None, first=0)
         >>> find_coding([(Path("a.png"), (0, 128))]).pair
         (0, 128)
     """
-    if declared > 2:
-        return Coding(declared, ignore=ignore)
+    declared, ignore, first = rules.num_classes, rules.ignore, rules.first
+    if rules.threshold is not None:
+        return Coding(declared or 2, ignore=ignore, threshold=rules.threshold)
+    if declared > 2 or (declared and first):
+        return Coding(declared, ignore=ignore, first=first)
     masks = []
     for path, all_values in found:
         values = tuple(value for value in all_values if value != ignore)
@@ -103,10 +111,10 @@ def find_coding(
         plain = all(_is_binary(earlier) for _, earlier in masks)
         if declared and plain and values not in ((), (0,)):
             return Coding(2, ignore=ignore)  # the first mask that shows anything
-    pair = _other_pair(masks)
+    pair = () if first else _other_pair(masks)
     if declared or pair:
         return Coding(2, pair, ignore)
-    return Coding(_count_classes(masks) if masks else 2, ignore=ignore)
+    return Coding(_count_classes(masks, first) if masks else 2, ignore=ignore, first=first)
 
 
 def _is_binary(values: Collection[int]) -> bool:
@@ -120,21 +128,21 @@ def _other_pair(masks: Sequence[tuple[Path, tuple[int, ...]]]) -> tuple[int, ...
     return tuple(everywhere) if len(everywhere) == 2 and not binary else ()
 
 
-def _count_classes(masks: Sequence[tuple[Path, tuple[int, ...]]]) -> int:
+def _count_classes(masks: Sequence[tuple[Path, tuple[int, ...]]], first: int) -> int:
     """The number of classes; see ``find_coding``."""
-    if all(_is_binary(values) for _, values in masks):
+    if not first and all(_is_binary(values) for _, values in masks):
         return 2
     everywhere = sorted({value for _, values in masks for value in values})
     path, values = max(masks, key=lambda mask: (mask[1][-1], len(mask[1])))
-    if everywhere[-1] >= MAX_CLASSES:
+    if everywhere[-1] - first >= MAX_CLASSES:
         raise _contradiction(masks) or wrong_values(path, values, None)
-    missing = sorted(set(range(1, everywhere[-1])) - set(everywhere))
+    missing = sorted(set(range(max(1, first), everywhere[-1])) - set(everywhere))
     if missing:
         raise DataError(
             f"{path}: mask values {_short(tuple(everywhere))} leave out {_short(tuple(missing))}; "
             "number the classes 0, 1, 2 ... or name them all in dataset.yaml (classes: [...])"
         )
-    return everywhere[-1] + 1
+    return max(2, everywhere[-1] + 1 - first)
 
 
 def _contradiction(masks: Sequence[tuple[Path, tuple[int, ...]]]) -> DataError | None:
@@ -185,7 +193,10 @@ def wrong_values(
     """
     between = [value for value in values if 0 < value < 255]
     if values[-1] <= 255 and len(between) > 2 and between[-1] > 200:
-        hint = "looks blurred, scaled or saved as JPEG: `bmis import` thresholds such masks"
+        hint = (
+            "looks blurred, scaled or saved as JPEG: write `mask_threshold: 128` into "
+            "dataset.yaml, or let `bmis import` threshold such masks"
+        )
     elif values[-1] == 255 and len(values) > 1 and values[-2] < MAX_CLASSES:
         hint = "if 255 marks pixels that shall not count, write `ignore: 255` into dataset.yaml"
     elif len(values) <= 2 and coding is not None and coding.num_classes == 2:
@@ -201,6 +212,8 @@ def _expected(coding: Coding | None) -> str:
         return "0/1, 0/255 or 0..K-1"
     if coding.pair:
         return "/".join(map(str, coding.pair)) + " as in other masks"
+    if coding.first:
+        return f"{coding.first}..{coding.first + coding.num_classes - 1}"
     return "0/1 or 0/255" if coding.num_classes == 2 else f"0..{coding.num_classes - 1}"
 
 

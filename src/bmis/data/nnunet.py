@@ -87,7 +87,7 @@ def _single_channel(files: list[Path], on_error: OnError) -> dict[str, Path]:
             on_error(
                 DataError(
                     f"{file}: a further channel of {name!r}; one file per image is read: merge "
-                    "three channels into one RGB image, or keep only the _0000 files"
+                    "the channels into one TIFF or NPY (H, W, C), or keep only the _0000 files"
                 )
             )
         elif name in images:

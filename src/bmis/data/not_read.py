@@ -4,20 +4,18 @@ Companions of images are not counted, see ``file_kinds.is_companion``. Nor are i
 that is read, because each of them is used or has an error of its own.
 """
 
-import logging
 import os
 from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice
 from pathlib import Path
 
 from bmis.data.file_kinds import IMAGE_SUFFIXES, is_companion, is_image_name, kind_of
+from bmis.data.on_error import warn_once
 from bmis.errors import DataError
 from bmis.wording import counted
 
-_log = logging.getLogger("bmis")
 _MOST = 200_000  # files that are looked at; somebody may name a whole disk
 _NAMED = 3  # folders that a sentence names
 _LINK = "linked folder"
@@ -136,12 +134,7 @@ def warn_of_not_read(root: Path, found: NotRead) -> None:
         >>> warn_of_not_read(Path("polyps"), NotRead())
     """
     if found:
-        _warn(
+        warn_once(
             f"{root}: not read: {found}; if they belong to the data set, put them beside its "
             "images as PNG"
         )
-
-
-@cache
-def _warn(sentence: str) -> None:
-    _log.warning("%s", sentence)

@@ -1,16 +1,22 @@
 """What happens to errors of a data set: most commands name all and stop, ``inspect`` lists them."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from shlex import quote
+from typing import TypeVar
 
 from bmis.errors import DataError
+from bmis.system.pipeline import each
 from bmis.wording import first_of_alike
 
 OnError = Callable[[DataError], None]
 """Takes an error. If it returns, the work goes on without the file or row in question."""
 
+_T = TypeVar("_T")
+_log = logging.getLogger("bmis")
 _LISTED = 10  # kinds of errors in one message
 
 
@@ -26,6 +32,44 @@ def raise_error(error: DataError) -> None:
         bmis.errors.DataError: photo.png: has no mask
     """
     raise error
+
+
+def read_each(
+    read: Callable[[Path], _T], files: Sequence[Path], on_error: OnError
+) -> Iterator[tuple[Path, _T]]:
+    """Each file with what is read of it, in order, a few at a time; errors are handed over.
+
+    Args:
+        read: Reads one file.
+        files: The files.
+        on_error: Takes the error of each file that cannot be read.
+
+    Example:
+        >>> dict(read_each(lambda path: path.suffix, [Path("photo.png")], raise_error))
+        {PosixPath('photo.png'): '.png'}
+    """
+
+    def outcome(path: Path) -> tuple[Path, _T] | DataError:
+        try:
+            return path, read(path)
+        except DataError as error:
+            return error
+
+    for one in each(outcome, files):
+        if isinstance(one, DataError):
+            on_error(one)
+        else:
+            yield one
+
+
+@cache
+def warn_once(sentence: str) -> None:
+    """Log a sentence as a warning, once in a process: trials share data sets.
+
+    Example:
+        >>> warn_once("polyps: masks hold 0 and 128: 128 is read as foreground")
+    """
+    _log.warning("%s", sentence)
 
 
 @contextmanager

@@ -103,15 +103,22 @@ def _put(
 ) -> NDArray[np.uint8]:
     top, left, height, width = placement.box
     if (height, width) != placement.size:
-        flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-        scaled = np.asarray(Pillow.fromarray(flat).resize((width, height), resampling))
-        pixels = scaled.reshape(height, width, pixels.shape[2])
+        # three at once; Pillow takes two or four for transparency, and knows no other numbers
+        planes = [pixels] if pixels.shape[2] == 3 else np.moveaxis(pixels, 2, 0)
+        scaled = [_scale(plane, (width, height), resampling) for plane in planes]
+        pixels = scaled[0] if pixels.shape[2] == 3 else np.stack(scaled, axis=2)
     frame = (max(spec.size[0], top + height), max(spec.size[1], left + width))
     if frame == (height, width):
         return np.ascontiguousarray(pixels)
     padded = np.zeros((*frame, pixels.shape[2]), np.uint8)
     padded[top : top + height, left : left + width] = pixels
     return padded
+
+
+def _scale(
+    plane: NDArray[np.uint8], size: tuple[int, int], resampling: Pillow.Resampling
+) -> NDArray[np.uint8]:
+    return np.asarray(Pillow.fromarray(np.ascontiguousarray(plane)).resize(size, resampling))
 
 
 def normalise(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:

@@ -1,36 +1,24 @@
-"""What can only be found by reading all files: the numbers of classes and channels."""
+"""What can only be found by reading all masks: what their values mean."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bmis.data.coding import Coding
-from bmis.data.formats.raster import read_header
-from bmis.data.images import read_image, read_mask
+from bmis.data.coding import UNDECLARED, Coding, MaskRules
+from bmis.data.images import read_mask
 from bmis.data.labels import MAX_CLASSES, find_coding, value_counts, wrong_values
-from bmis.data.on_error import OnError, raise_error
+from bmis.data.on_error import OnError, raise_error, read_each, warn_once
 from bmis.errors import DataError
 from bmis.system.pipeline import each
 from bmis.system.progress import track
 from bmis.system.reading import once_per_file
 
-_T = TypeVar("_T")
-_log = logging.getLogger("bmis")
-_COLOURED = 24  # difference between channels that is too large for JPEG noise
-_MARKS = 0.02  # largest share of the pixels in burnt-in marks
-
 
 def scan_coding(
     root: Path,
     masks: Sequence[Path],
-    declared: int = 0,
-    ignore: int | None = None,
+    rules: MaskRules = UNDECLARED,
     *,
     otherwise: int | None = None,
     on_error: OnError = raise_error,
@@ -40,8 +28,7 @@ def scan_coding(
     Args:
         root: Folder of the data set, for the messages.
         masks: Files of all masks; read only as far as needed.
-        declared: The number of classes if it is declared, else 0.
-        ignore: The value to ignore if one is declared.
+        rules: What is declared about the values.
         otherwise: The number of classes where no mask can be read. If given, or if the number is
             declared, masks that cannot be read are left out.
         on_error: Takes the error of every mask that cannot be read or whose values are no classes,
@@ -54,23 +41,21 @@ def scan_coding(
         >>> scan_coding(Path("polyps"), sorted(Path("polyps/masks").iterdir())).num_classes
         2
     """
-    if declared or otherwise is not None:
-        coding = _scan_readable(masks, declared, ignore) or Coding(
-            declared or otherwise or 2, ignore=ignore
-        )
+    if rules.num_classes or otherwise is not None:
+        coding = _scan_readable(masks, rules, otherwise or 2)
     else:
-        read = _read_each(mask_values, masks, on_error)
+        read = read_each(mask_values, masks, on_error)
         found = list(track(read, "reading masks", total=len(masks)))
-        coding, wrong = agree_on_coding(found, declared, ignore)
+        coding, wrong = agree_on_coding(found, rules)
         for error in wrong:
             on_error(error)
     for note in coding.notes:
-        _say(f"{root}: {note}")
+        warn_once(f"{root}: {note}")
     return coding
 
 
-def _scan_readable(masks: Sequence[Path], declared: int, ignore: int | None) -> Coding | None:
-    """What the values mean by the masks that can be read; None if there are none."""
+def _scan_readable(masks: Sequence[Path], rules: MaskRules, otherwise: int) -> Coding:
+    """What the values mean by the masks that can be read; if none can, so many classes."""
 
     def values(path: Path) -> tuple[Path, tuple[int, ...]] | None:
         try:
@@ -81,56 +66,54 @@ def _scan_readable(masks: Sequence[Path], declared: int, ignore: int | None) -> 
     read = track(each(values, masks), "reading masks", total=len(masks))
     found = (mask for mask in read if mask is not None)
     first = next(found, None)
-    return None if first is None else find_coding(chain([first], found), declared, ignore)
+    if first is None:
+        return find_coding((), replace(rules, num_classes=rules.num_classes or otherwise))
+    return find_coding(chain([first], found), rules)
 
 
 def agree_on_coding(
-    found: Sequence[tuple[Path, tuple[int, ...]]], declared: int, ignore: int | None
+    found: Sequence[tuple[Path, tuple[int, ...]]], rules: MaskRules
 ) -> tuple[Coding, list[DataError]]:
     """Find what the values mean by the masks that can be right, and name all others.
 
     Args:
         found: File and values, rising, of each mask.
-        declared: The number of classes if it is declared, else 0.
-        ignore: The value to ignore if one is declared.
+        rules: What is declared about the values.
 
     Returns:
         The meaning, and an error for each wrong mask or for all together.
 
     Example:
         >>> masks = [(Path("a.png"), (0, 1)), (Path("b.png"), (0, 90, 91))]
-        >>> coding, wrong = agree_on_coding(masks, 0, None)
+        >>> coding, wrong = agree_on_coding(masks, MaskRules())
         >>> coding.num_classes, [str(error)[:28] for error in wrong]
         (2, ['b.png: mask values 0 90 91, '])
     """
-    coding, error = _coding_of_most(found, declared, ignore)
+    coding, error = _coding_of_most(found, rules)
     legal = [mask for mask in found if coding.allows(mask[1])]
-    expected = coding if declared or legal else None  # or nothing is known of the classes
+    expected = coding if rules.num_classes or legal else None  # or nothing is known of the classes
     other = next((mask for mask in legal if len(mask[1]) == 2), None)
     wrong = [wrong_values(*m, expected, other=other) for m in found if not coding.allows(m[1])]
     return coding, wrong or ([] if error is None else [error])
 
 
 def _coding_of_most(
-    found: Sequence[tuple[Path, tuple[int, ...]]], declared: int, ignore: int | None
+    found: Sequence[tuple[Path, tuple[int, ...]]], rules: MaskRules
 ) -> tuple[Coding, DataError | None]:
     """What the masks that can be right mean, and what is wrong with these as a whole."""
     if not found:
-        return Coding(declared or 2, ignore=ignore), None
-    sane = [(path, v) for path, v in found if set(v) <= {0, 255, ignore} or v[-1] < MAX_CLASSES]
+        return find_coding((), rules), None
+    binary = {0, 255, rules.ignore}
+    sane = [(path, v) for path, v in found if set(v) <= binary or v[-1] < MAX_CLASSES]
     error = None
     for chosen in (found, sane):  # all masks together may hold another pair of values
         try:
-            return find_coding(chosen, declared, ignore), error
+            return find_coding(chosen, rules), error
         except DataError as raised:
             error = raised
     numbers = (value for _, values in sane for value in values if value < MAX_CLASSES)
-    return Coding(declared or 1 + max(numbers, default=1)), error
-
-
-@cache
-def _say(note: str) -> None:
-    _log.warning("%s", note)
+    count = max(2, 1 + max(numbers, default=1) - rules.first)
+    return Coding(rules.num_classes or count, first=rules.first), error
 
 
 @once_per_file
@@ -147,71 +130,24 @@ def mask_values(path: Path) -> tuple[int, ...]:
     return tuple(value_counts(read_mask(path)))
 
 
-def foreground_values(masks: Sequence[Path], ignore: int | None = None) -> frozenset[int]:
+def foreground_values(masks: Sequence[Path], rules: MaskRules = UNDECLARED) -> frozenset[int]:
     """The values above 0 of the masks of one image; 255 is 1. Empty where a mask is unreadable.
 
     Args:
         masks: Files of the masks.
-        ignore: The value of pixels that do not count, where there is one.
+        rules: What is declared about the values. The classes count from its first one.
 
     Example:
         >>> sorted(foreground_values([Path("polyps/masks/endoscopy_0001.png")]))
         [1]
     """
     try:
-        values = [value for path in masks for value in mask_values(path)]
+        values = {value for path in masks for value in mask_values(path)} - {rules.ignore}
     except DataError:  # named by whoever needs the mask itself
         return frozenset()
-    return frozenset(1 if value == 255 else value for value in values if value not in (0, ignore))
-
-
-def scan_channels(images: Sequence[Path], *, on_error: OnError = raise_error) -> int:
-    """Find the number of channels of a data set: 1 if all images are grey, else 3.
-
-    An RGB image also counts as grey if its channels are equal up to JPEG noise and up to coloured
-    marks on at most 2 % of the pixels. Scanners print calipers and logos in colour on grey images.
-
-    Args:
-        images: Files of the images.
-        on_error: Takes the error of every image that was looked into and cannot be read.
-
-    Example:
-        >>> scan_channels(sorted(Path("polyps/images").iterdir()))
-        3
-    """
-    seen = dict(_read_each(lambda path: read_header(path).grey, images, on_error))
-    unsure = [path for path, grey in seen.items() if not grey]
-    read = _read_each(lambda path: is_grey(read_image(path).pixels), unsure, on_error)
-    # the first truly coloured image ends the search
-    return 1 if all(grey for _, grey in read) else 3
-
-
-def _read_each(
-    read: Callable[[Path], _T], files: Sequence[Path], on_error: OnError
-) -> Iterator[tuple[Path, _T]]:
-    """Each file with what is read of it, in order; errors are handed over."""
-
-    def outcome(path: Path) -> tuple[Path, _T] | DataError:
-        try:
-            return path, read(path)
-        except DataError as error:
-            return error
-
-    for one in each(outcome, files):
-        if isinstance(one, DataError):
-            on_error(one)
-        else:
-            yield one
-
-
-def is_grey(pixels: NDArray[np.uint8]) -> bool:
-    """Whether pixels (H, W, C) uint8 show no colour, apart from noise and small marks.
-
-    Example:
-        >>> is_grey(np.full((8, 8, 3), 90, np.uint8))
-        True
-    """
-    if pixels.shape[2] == 1:
-        return True
-    spread = pixels.max(axis=2) - pixels.min(axis=2)
-    return bool((spread > _COLOURED).mean() <= _MARKS)
+    if rules.threshold is not None or not rules.first:
+        cut = rules.threshold or 1
+        return frozenset(
+            1 if value == 255 or rules.threshold else value for value in values if value >= cut
+        )
+    return frozenset(value - rules.first for value in values if value > rules.first)

@@ -1,19 +1,17 @@
 """What is wrong with a division into splits: groups that are divided, splits that show nothing."""
 
-import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from bmis.data.cases import Case, Dataset
 from bmis.data.coding import IGNORE, Coding
+from bmis.data.on_error import warn_once
 from bmis.data.scan import mask_values
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.wording import counted
 
-_log = logging.getLogger("bmis")
 _CONSEQUENCES = {
     "train": "a network learns to find nothing",
     "val": "it cannot choose the best epoch, and the last one is kept",
@@ -48,12 +46,7 @@ def warn_of_splits(dataset: Dataset) -> None:
         >>> warn_of_splits(open_dataset("polyps"))
     """
     for problem in split_problems(dataset.root, dataset.cases, dataset.coding):
-        _warn(problem)
-
-
-@cache
-def _warn(problem: str) -> None:
-    _log.warning("%s", problem)
+        warn_once(problem)
 
 
 def _divided_groups(root: Path, cases: Sequence[Case]) -> list[str]:

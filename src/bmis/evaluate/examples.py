@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.cases import Dataset, load_case
+from bmis.data.channels import to_rgb
 from bmis.data.drawing import overlay
-from bmis.data.images import to_channels, write_image
+from bmis.data.images import write_image
 from bmis.metrics import CaseScore
 from bmis.predict.predictor import Predictor
 from bmis.system.files import output_folder
@@ -87,8 +88,7 @@ def _side_by_side(
 ) -> NDArray[np.uint8]:
     thin = -(-max(labels.shape) // _LONGEST)
     bare, labels, truth = (
-        np.ascontiguousarray(array[::thin, ::thin])
-        for array in (to_channels(pixels, 3), labels, truth)
+        np.ascontiguousarray(array[::thin, ::thin]) for array in (to_rgb(pixels), labels, truth)
     )
     gap = np.full((len(bare), _GAP, 3), 255, np.uint8)
     return np.concatenate([bare, gap, overlay(bare, labels, truth=truth)], axis=1)

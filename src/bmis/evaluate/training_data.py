@@ -23,6 +23,7 @@ from bmis.data.labels import class_names
 from bmis.data.not_read import warn_of_not_read
 from bmis.data.scan import scan_coding
 from bmis.errors import ConfigError, DataError
+from bmis.pretrained.hub import place_of
 from bmis.pretrained.lookup import is_shipped
 from bmis.system.plain_yaml import read_yaml
 from bmis.wording import counted
@@ -59,7 +60,7 @@ def output_dir(run: Path) -> Path:
     """Where results of a run are written.
 
     This is the run's own folder. For a bundle and other files it is a folder of their name beside
-    them, and for a bundle that comes with the package one in the working directory.
+    them, and for a bundle of the package or of the Hub one in the working directory.
 
     Example:
         >>> output_dir(Path("run")), output_dir(Path("run/model.safetensors"))
@@ -69,6 +70,8 @@ def output_dir(run: Path) -> Path:
     """
     if is_shipped(run):
         return Path(run.stem)
+    if place := place_of(run):
+        return Path(place)
     if run.is_dir():
         return run
     return run.parent if run.name == MODEL_FILE else run.with_suffix("")
@@ -165,9 +168,7 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
     description = found.description
     expected = max(2, info.model.num_classes)  # one logit separates two classes
     masks = [mask for case in found.cases for mask in case.masks]
-    coding = scan_coding(
-        source.root, masks, len(description.classes), description.ignore, otherwise=expected
-    )
+    coding = scan_coding(source.root, masks, description.mask_rules, otherwise=expected)
     classes = description.classes or class_names(coding.num_classes)
     if len(classes) != expected:
         raise ConfigError(
@@ -188,8 +189,7 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         description.modality,
         description.licence,
         order,
-        coding.pair,
-        coding.ignore,
+        coding,
     )
 
 

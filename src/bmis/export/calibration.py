@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bmis.config import InputSpec
 from bmis.data.cases import Dataset, load_case
-from bmis.data.images import to_channels
+from bmis.data.channels import to_channels
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import DataError
 from bmis.system.progress import track

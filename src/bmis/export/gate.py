@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bmis.config import InputSpec, ModelInfo
 from bmis.data.cases import Case, Dataset, load_case, load_counted
-from bmis.data.images import Image, to_channels
+from bmis.data.channels import to_channels
+from bmis.data.images import Image
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import BundleError, DataError
 from bmis.metrics import score_case

@@ -7,7 +7,7 @@ from typing import Any
 
 from bmis.bundle import Graph, Manifest
 from bmis.data.cases import Dataset
-from bmis.wording import counted
+from bmis.wording import counted, image_kind
 
 _NOT_A_DEVICE = (
     "**Not a medical device.** For research and engineering. It has not been assessed for any "
@@ -55,7 +55,7 @@ def _purpose(manifest: Manifest, dataset: Dataset) -> list[str]:
     modality = f" ({dataset.modality})" if dataset.modality else ""
     return [
         f"Marks {', '.join(info.classes[1:]) or info.classes[0]} in "
-        f"{'colour' if info.input.channels == 3 else 'grey'} images{modality}. Images are {rule}. "
+        f"{image_kind(info.input.channels)} images{modality}. Images are {rule}. "
         "Use it on images like those it was trained on; on others its answer means nothing"
         f"{_warning(manifest)}.",
         "",

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.config import OodReference
+from bmis.data.arrays import to_image
 from bmis.data.cases import Case, Dataset
-from bmis.data.images import read_image
 from bmis.errors import DataError
 from bmis.predict.ood import OodDetector, describe, fit_ood_reference
 from bmis.system.progress import track
@@ -36,20 +36,20 @@ def learn_ood_reference(
         (True, True)
     """
     learning = [case for case in dataset.cases if case.split in ("train", "val")]
-    reference = fit_ood_reference(_statistics(learning))
+    reference = fit_ood_reference(_statistics(learning, dataset.channels))
     others = [case for case in test_cases if case.split not in ("train", "val")]
     if reference is None or not others:
         return reference, None
     detector = OodDetector(reference)
-    alarms = [detector(one) > 1 for one in _statistics(others)]
+    alarms = [detector(one) > 1 for one in _statistics(others, dataset.channels)]
     return reference, sum(alarms) / len(alarms) if alarms else None
 
 
-def _statistics(cases: Sequence[Case]) -> list[NDArray[np.float64]]:
+def _statistics(cases: Sequence[Case], channels: int) -> list[NDArray[np.float64]]:
     found = []
     for case in track(cases, "describing images", total=len(cases)):
         try:
-            found.append(describe(read_image(case.image).pixels))
+            found.append(describe(to_image(case.image, channels).pixels))
         except DataError:
             continue
     return found

@@ -104,12 +104,18 @@ def quantise(graph: "onnx.ModelProto", images: Images, allowance_used: Allowance
     while count < len(parts) and least > TARGET:
         floats = [node for part in worst_first[:count] for node in parts[part]]
         candidate = pack_weights(_int8(graph, images, floats))
+        if not _is_quantised(candidate):
+            break  # what is left is between parts in float, and so in float itself
         used = allowance_used(candidate)
         tries.append((count, used))
         if used < least:
             best, least, kept = candidate, used, tuple(worst_first[:count])
         count *= 2  # few tries, because each takes as long as a hundred images
     return Quantised(best, sensitivity, kept, tuple(tries))
+
+
+def _is_quantised(graph: "onnx.ModelProto") -> bool:
+    return any(node.op_type == "DequantizeLinear" for node in graph.graph.node)
 
 
 def _rank_parts(

@@ -24,7 +24,9 @@ from bmis.export.settings import ExportOptions
 from bmis.export.validation import FIXED, ExportedGraph, Validator
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import read_checkpoint
+from bmis.pretrained.lookup import find_model_file, is_shipped
 from bmis.system.files import output_folder
+from bmis.train.sources import find_source
 
 if TYPE_CHECKING:
     import onnx
@@ -82,7 +84,8 @@ def export_run(
     """Write a trained network as a bundle.
 
     Args:
-        run: Run folder of ``bmis train``, or a ``.safetensors`` file.
+        run: Run folder of ``bmis train``, a ``.safetensors`` file, or the name of a network that
+            comes with the package, with ``data``.
         out: The bundle, ``.bmis``; replaced if it is there.
         options: What the bundle holds; by default float32 in ONNX.
         data: Dataset folder, by default that of the training. Its test split validates the graphs;
@@ -106,7 +109,7 @@ def export_run(
     if out.suffix.lower() != SUFFIX:
         raise ConfigError(f"{out}: a bundle's name ends in {SUFFIX}; name it {out.stem}{SUFFIX}")
     output_folder(out.parent)
-    model, info = read_checkpoint(run)
+    model, info = read_checkpoint(_weights(run, data))
     dataset = _dataset(run, info, data)
     validator = Validator(model, info, dataset)
     size = _size(options, info)
@@ -126,6 +129,17 @@ def export_run(
             exported.append(_openvino_int8(graph, exported[-1], images, validator))
     validated = [_validate(validator, one) for one in exported]
     return _write(out, validator, validated, quantised, options.notes)
+
+
+def _weights(run: Path, data: Path | str | None) -> Path:
+    """The weights to export. A network that comes with the package is a bundle already."""
+    weights = find_source(run)
+    if is_shipped(weights) and data is None:
+        raise ConfigError(
+            f"{run}: comes with bmis as a bundle, {find_model_file(run)}; copy that, or name the "
+            "images that validate other graphs with --data DATA"
+        )
+    return weights
 
 
 def _size(options: ExportOptions, info: ModelInfo) -> tuple[int, int] | None:

@@ -16,11 +16,8 @@ from bmis.data.formats.raster import decode
 from bmis.errors import DataError
 from bmis.system.reading import first_bytes, open_file
 
-_JPEG, _WEBP, _LOSSY_WEBP = b"\xff\xd8\xff", b"RIFF", b"VP8 "
-_CHUNKS = 2**16  # bytes of a WEBP that say how it is compressed
 _TIFF = (b"II", b"MM")
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF, and a value of it
-_LOSSY_NOISE = 24  # difference between channels that lossy compression makes of grey
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +65,7 @@ def read_stored(path: Path, *, alpha: bool = False, colours: bool = False) -> St
             raise DataError(f"{path}: has no transparency, but the other masks lie in theirs")
         return Stored(found)
     decoded = decode(path)
-    start = first_bytes(path, _CHUNKS)
-    lossy = start.startswith(_JPEG) or (start.startswith(_WEBP) and _LOSSY_WEBP in start)
-    array, coloured = _flat(decoded, lossy=lossy, colours=colours)
+    array, coloured = _flat(decoded, path, colours=colours)
     if not coloured and array.dtype.kind == "f":
         return Stored(_whole(array, path))
     if array.dtype.kind == "i" and array.min() < 0:
@@ -79,7 +74,7 @@ def read_stored(path: Path, *, alpha: bool = False, colours: bool = False) -> St
         )
     if array.dtype in (np.bool_, np.uint8) and white_is_zero(path):
         return Stored(_bytes(~array), note="white is zero: the stored numbers count")
-    return Stored(_bytes(array), coloured, lossy)
+    return Stored(_bytes(array), coloured, decoded.lossy)
 
 
 def read_alpha(path: Path) -> NDArray[np.uint8] | None:
@@ -130,7 +125,7 @@ def white_is_zero(path: Path) -> bool:
         return False
 
 
-def _flat(decoded: DecodedImage, *, lossy: bool, colours: bool) -> tuple[NDArray[Any], bool]:
+def _flat(decoded: DecodedImage, path: Path, *, colours: bool) -> tuple[NDArray[Any], bool]:
     """The values in one plane, and whether they are colours."""
     array = decoded.array
     if decoded.palette is not None:
@@ -143,8 +138,10 @@ def _flat(decoded: DecodedImage, *, lossy: bool, colours: bool) -> tuple[NDArray
         return array, False
     if array.shape[2] == 1 or (not colours and (array == array[..., :1]).all()):
         return array[..., 0], False
-    if lossy and int((array.max(axis=2) - array.min(axis=2)).max()) <= _LOSSY_NOISE:
-        return array[..., 1], False
+    if decoded.lossy_grey is not None:
+        return decoded.lossy_grey, False
+    if array.shape[2] != 3:
+        raise DataError(f"{path}: a mask of {array.shape[2]} channels; save it as grey or RGB")
     wide = array.astype(np.uint32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], True
 

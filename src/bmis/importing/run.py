@@ -1,9 +1,7 @@
 """``bmis import``: read a source, write a dataset folder, and say what was decided."""
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,10 +21,10 @@ from bmis.importing.source import Item, Source
 from bmis.importing.tree import Tree, read_tree
 from bmis.importing.unpack import Unpacked, unpacked
 from bmis.importing.write_case import ImportedCase, write_case
-from bmis.system.files import output_folder, to_csv, write_json, write_text
+from bmis.system.files import to_csv, whole_folder, write_json, write_text
 from bmis.system.pipeline import each
 from bmis.system.progress import track
-from bmis.system.temporary import remove_remains, temporary_name
+from bmis.system.temporary import temporary_name
 from bmis.wording import counted
 
 _REPORT = "import.json"
@@ -109,7 +107,7 @@ def _import(view: Unpacked, out: Path, options: ImportOptions) -> Imported:
     tree = view.tree
     name = choose_format(tree, options.format)
     found = find_format(name).read(tree, options)
-    with _whole_folder(out) as folder:
+    with whole_folder(out) as folder:
         cases, failed = _write_cases(folder, tree, found)
         failed += view.damaged
         if not cases:
@@ -151,25 +149,6 @@ def _check_out(source: Path, out: Path) -> None:
         raise DataError(f"{out}: lies in {source}, which stays as it is; choose another folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already; give a new or an empty folder")
-
-
-@contextmanager
-def _whole_folder(out: Path) -> Iterator[Path]:
-    """A folder beside ``out`` that becomes ``out`` if the block ends well, and else is removed."""
-    target = out.absolute()
-    output_folder(target.parent)
-    remove_remains(target.parent.resolve())
-    temporary = target.with_name(temporary_name(""))
-    try:
-        temporary.mkdir()
-        yield temporary
-        if target.exists():
-            target.rmdir()
-        temporary.rename(target)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_cases(

@@ -1,13 +1,14 @@
 """What ``inspect`` and ``train`` say where ``bmis import`` can read what lies in a folder."""
 
-import logging
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
+from bmis.data.coding import MaskRules
 from bmis.data.description import Description, read_description
 from bmis.data.labels import MAX_CLASSES, find_coding
 from bmis.data.layouts import find_layout
+from bmis.data.on_error import warn_once
 from bmis.errors import DataError
 from bmis.importing.formats import find_format, recognise
 from bmis.importing.mask_rules import choose_rule
@@ -15,7 +16,6 @@ from bmis.importing.mask_values import MaskSet, survey_masks
 from bmis.importing.settings import ImportOptions
 from bmis.importing.tree import read_tree
 
-_log = logging.getLogger("bmis")
 _ENOUGH = 40  # masks that show how all of them are stored
 _FEW = 8  # masks that show most of it in a moment
 
@@ -27,12 +27,7 @@ def warn_of_masks(root: Path) -> None:
         >>> warn_of_masks(Path("polyps"))
     """
     if suggestion := suggest_import(root, enough=_FEW):
-        _warn(f"{root}: {suggestion}")
-
-
-@cache
-def _warn(text: str) -> None:
-    _log.warning("%s", text)
+        warn_once(f"{root}: {suggestion}")
 
 
 def suggest_import(root: Path, *, enough: int = _ENOUGH) -> str | None:
@@ -57,11 +52,13 @@ def suggest_import(root: Path, *, enough: int = _ENOUGH) -> str | None:
     if layout is not None and any(pair.masks for pair in layout.pairs):
         masks = [mask for pair in layout.pairs for mask in pair.masks]
         declared = _declared(root)
+        classes = declared.classes or layout.classes
         ignore = layout.ignore if declared.ignore is None else declared.ignore
+        rules = replace(declared, classes=classes, ignore=ignore).mask_rules
         found = _survey(masks, enough)
         if found is None:
             return None
-        return _reason(root, found, declared.classes or layout.classes, ignore)
+        return _reason(root, found, classes, rules)
     try:
         name = recognise(read_tree(root))
     except DataError:
@@ -94,10 +91,10 @@ def _survey(masks: list[Path], enough: int) -> MaskSet | None:
     return found
 
 
-def _reason(root: Path, masks: MaskSet, classes: tuple[str, ...], ignore: int | None) -> str | None:
+def _reason(root: Path, masks: MaskSet, classes: tuple[str, ...], rules: MaskRules) -> str | None:
     """Why some of these masks do not mean what bmis takes them for, and the command that helps."""
-    as_it_is = _is_read(masks, len(classes), ignore)
-    if as_it_is and ignore is not None:
+    as_it_is, declare = _is_read(masks, rules), ""
+    if as_it_is and rules.are_given:
         return None
     try:
         note = choose_rule(masks, ImportOptions(classes=classes)).note
@@ -110,16 +107,20 @@ def _reason(root: Path, masks: MaskSet, classes: tuple[str, ...], ignore: int | 
         note = masks.read(next(iter(masks.per_mask))).note
     elif masks.values[0] and not masks.coloured and not masks.lossy:
         note = f"no mask holds 0, the background: {note}"
-    return f"{note}; {_command(root)}" if note else None
+        declare = f"first_class: {masks.values[0]}"
+    if note and masks.grey_edges:
+        declare = f"mask_threshold: {(masks.top + 1) // 2}"
+    either = f"write `{declare}` into dataset.yaml, or " if declare else ""
+    return f"{note}; {either}{_command(root)}" if note else None
 
 
-def _is_read(masks: MaskSet, declared: int, ignore: int | None) -> bool:
+def _is_read(masks: MaskSet, rules: MaskRules) -> bool:
     """Whether bmis reads these by itself: black and white, two other values, or some ignored."""
     if masks.coloured or masks.alpha:
         return False
     try:
-        coding = find_coding(masks.per_mask.items(), declared, ignore)
+        coding = find_coding(masks.per_mask.items(), rules)
     except DataError:
         return False
-    plain = coding.num_classes == 2 or ignore is not None
+    plain = coding.num_classes == 2 or rules.are_given
     return plain and all(map(coding.allows, masks.per_mask.values()))

@@ -9,15 +9,22 @@ from typing import Any
 
 from bmis.data.cases import Case, Dataset
 from bmis.data.folder import find_cases
+from bmis.data.label_checks import label_warnings
 from bmis.data.not_read import NotRead
+from bmis.data.scan_channels import agree_on_channels
 from bmis.data.split_checks import split_problems
 from bmis.data.splits import SPLITS
 from bmis.errors import DataError
 from bmis.importing.suggest import suggest_import
-from bmis.inspect.classes import ClassCount, agree_on_classes, class_counts
+from bmis.inspect.classes import (
+    ClassCount,
+    agree_on_classes,
+    class_counts,
+    grey_pixels,
+    labels_of,
+)
 from bmis.inspect.contact_sheet import write_contact_sheet
 from bmis.inspect.duplicates import Duplicate, find_duplicates
-from bmis.inspect.mirrored import mirrored_classes
 from bmis.inspect.survey import CaseInspection, survey
 from bmis.system.files import output_folder, write_json
 
@@ -61,7 +68,7 @@ class Inspection:
         images: Number of images, unreadable ones included.
         splits: Number of images per split; "none" counts those without one.
         strata: Number of images per stratum.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         sizes: Smallest, median and largest image by area, (height, width) in pixels.
         distinct_sizes: Number of different sizes.
         classes: How common each class is, in each split and in all.
@@ -71,7 +78,7 @@ class Inspection:
         problems: Everything that is wrong with the data set.
         not_read: Files of other kinds in the folder, and folders that are not looked into.
         suggestion: The command of ``bmis import`` that helps, with the reason, where one does.
-        mirrored: A sentence for each two classes that flips of left with right would confuse.
+        warnings: What is likely a mistake in the masks, a sentence each.
         contact_sheet: File of the contact sheet, if one was written.
 
     Example:
@@ -98,7 +105,7 @@ class Inspection:
     problems: tuple[Problem, ...]
     not_read: NotRead = field(default_factory=NotRead)
     suggestion: str | None = None
-    mirrored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     contact_sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,9 +157,11 @@ def inspect_dataset(
         if hint is None:
             raise
         raise DataError(f"{root}: {hint}") from error
-    inspections = survey(found.cases)
     declared = found.description
-    names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.ignore)
+    inspections = survey(found.cases, channels=declared.channels)
+    names, coding, wrong = agree_on_classes(inspections, declared.classes, declared.mask_rules)
+    channels, mixed = agree_on_channels({k.case.image: k.channels for k in inspections if k.size})
+    errors += [mixed] if mixed else []
     errors += [DataError(f"{p}: goes with no image; rename or remove it") for p in found.unmatched]
     errors += [error for case in inspections for error in case.errors] + wrong
     errors += map(DataError, split_problems(root, found.cases, coding))
@@ -166,17 +175,17 @@ def inspect_dataset(
         images=len(inspections),
         splits=_split_counts(found.cases),
         strata=dict(sorted(Counter(c.stratum for c in found.cases if c.stratum).items())),
-        channels=declared.channels or (1 if all(case.grey for case in inspections) else 3),
+        channels=declared.channels or channels,
         sizes=tuple(sizes[at] for at in (0, len(sizes) // 2, -1) if sizes),
         distinct_sizes=len(set(sizes)),
         classes=class_counts(inspections, names),
-        masks=coding.notes,
+        masks=(*coding.notes, *grey_pixels(inspections, coding)),
         fields_of_view=sum(case.field_of_view is not None for case in found.cases),
         duplicates=find_duplicates(inspections),
         problems=tuple(map(Problem.from_error, errors)),
         not_read=found.not_read,
         suggestion=suggest_import(root),
-        mirrored=mirrored_classes(inspections, names, coding),
+        warnings=label_warnings(labels_of(inspections, coding), names),
     )
     if folder is None:
         return inspection
@@ -186,8 +195,7 @@ def inspect_dataset(
         found.cases,
         names,
         inspection.channels,
-        pair=coding.pair,
-        ignore=coding.ignore,
+        coding=coding,
     )
     return _write(folder, inspection, dataset, inspections)
 

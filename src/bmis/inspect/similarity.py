@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from bmis.data.images import to_channels
+from bmis.data.channels import to_grey
 
 SIDE = 32
 """Height and width of a thumbnail in pixels."""
@@ -33,7 +33,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         >>> thumbnail(np.full((480, 640, 3), 90, np.uint8)).mean()
         np.float32(90.0)
     """
-    grey = Pillow.fromarray(to_channels(pixels, 1)[..., 0])
+    grey = Pillow.fromarray(to_grey(pixels)[..., 0])
     return np.asarray(grey.resize((SIDE, SIDE), Pillow.Resampling.BOX), np.float32)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.cases import Case, load_field_of_view
+from bmis.data.channels import is_grey
 from bmis.data.images import Image, read_image, read_mask
 from bmis.data.labels import value_counts, wrong_size
-from bmis.data.scan import is_grey
 from bmis.errors import DataError, one_line_about
 from bmis.inspect.similarity import thumbnail
 from bmis.system.pipeline import each
@@ -27,7 +28,7 @@ class CaseInspection:
     Attributes:
         case: The case that was read.
         size: Height and width in pixels; None if the image cannot be read.
-        grey: Whether the image shows no colour.
+        channels: Number of channels of the image; 1 if it shows no colour.
         thumbnail: (SIDE, SIDE) float32 thumbnail; None if the image cannot be read.
         pixels_hash: Hash of the pixels; equal for equal images.
         mask_values: For each mask that can be read, its values and how often they occur.
@@ -44,7 +45,7 @@ class CaseInspection:
 
     case: Case
     size: tuple[int, int] | None = None
-    grey: bool = True
+    channels: int = 1
     thumbnail: NDArray[np.float32] | None = None
     pixels_hash: bytes = b""
     mask_values: dict[Path, dict[int, int]] = field(default_factory=dict)
@@ -60,8 +61,12 @@ class CaseInspection:
         return 1 - self.merged_values.get(0, 0) / total if total else 0.0
 
 
-def survey(cases: Sequence[Case]) -> list[CaseInspection]:
+def survey(cases: Sequence[Case], *, channels: int | None = None) -> list[CaseInspection]:
     """Inspect all cases in order, a few at a time.
+
+    Args:
+        cases: The cases.
+        channels: Number of channels of the images if it is declared.
 
     Example:
         >>> from bmis import open_dataset
@@ -69,10 +74,11 @@ def survey(cases: Sequence[Case]) -> list[CaseInspection]:
         >>> len(inspections), any(found.errors for found in inspections)
         (12, False)
     """
-    return list(track(each(inspect_case, cases), "reading cases", total=len(cases)))
+    inspect = partial(inspect_case, channels=channels)
+    return list(track(each(inspect, cases), "reading cases", total=len(cases)))
 
 
-def inspect_case(case: Case) -> CaseInspection:
+def inspect_case(case: Case, *, channels: int | None = None) -> CaseInspection:
     """Read the image, masks and field of view of a case and note what is wrong with them.
 
     Example:
@@ -83,7 +89,7 @@ def inspect_case(case: Case) -> CaseInspection:
     found = CaseInspection(case)
     try:
         with one_line_about(case.image):
-            _note_image(found, read_image(case.image))
+            _note_image(found, read_image(case.image, channels=channels))
     except DataError as error:
         found.errors.append(error)
     _note_masks(found)
@@ -96,8 +102,9 @@ def inspect_case(case: Case) -> CaseInspection:
 
 
 def _note_image(found: CaseInspection, image: Image) -> None:
-    height, width, _ = image.pixels.shape
-    found.size, found.grey = (height, width), is_grey(image.pixels)
+    height, width, channels = image.pixels.shape
+    found.size = height, width
+    found.channels = 1 if is_grey(image.pixels) else channels
     found.thumbnail = thumbnail(image.pixels)
     shape = f"{image.pixels.shape}".encode()
     found.pixels_hash = blake2b(

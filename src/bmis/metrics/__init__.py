@@ -13,7 +13,7 @@ from bmis.metrics.case import (
     score_case,
 )
 from bmis.metrics.collapse import collapsed_classes, describe_collapse
-from bmis.metrics.intervals import keep_in_range
+from bmis.metrics.intervals import keep_in_range, student_interval
 from bmis.metrics.paired import PairedDifference, paired_difference
 from bmis.metrics.summary import Summary, highest_value, summarise, summarise_cases
 from bmis.metrics.t_quantile import student_quantile
@@ -32,6 +32,7 @@ __all__ = [
     "keep_in_range",
     "paired_difference",
     "score_case",
+    "student_interval",
     "student_quantile",
     "summarise",
     "summarise_cases",

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from bmis.config import RuntimeOptions
+from bmis.data.arrays import to_image
 from bmis.data.drawing import overlay as draw_overlay
-from bmis.data.images import read_image, write_image, write_mask
+from bmis.data.images import Image, write_image, write_mask
 from bmis.errors import BmisError, ConfigError, DataError, one_line_about
 from bmis.predict.batches import infer_batch
 from bmis.predict.mask import Mask
@@ -167,12 +168,16 @@ class _Job:
     failed: list[tuple[Path, str]] = field(default_factory=list)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
 
+    def open(self, path: Path) -> Image:
+        """An image in its own colours, or with the channels of the network."""
+        return to_image(path, self.predictor.info.input.channels)
+
     def read(self, path: Path) -> tuple[Path, Frame | None]:
         """First stage, in the reader's thread; None where the image is bad."""
         try:
             with one_line_about(path):
                 _check_length(path)
-                return path, self.predictor.prepare(read_image(path))
+                return path, self.predictor.prepare(self.open(path))
         except BmisError as error:
             self.fail(path, error)
             return path, None
@@ -190,7 +195,7 @@ class _Job:
             with one_line_about(path):
                 mask = self.predictor.finish(found)
                 # read again, in its own colours: images in the queue would fill memory
-                pixels = read_image(path).pixels if self.overlay else None
+                pixels = self.open(path).pixels if self.overlay else None
         except BmisError as error:
             self.fail(path, error)
             return

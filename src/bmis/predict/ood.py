@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from bmis.config import OodReference
-from bmis.data.images import to_channels
+from bmis.data.channels import to_rgb
 
 LEAST = 10  # training images; fewer do not show what is usual
 _EXAMPLES = 512  # most training images kept; with fewer, more images out of distribution pass
@@ -34,7 +34,8 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The statistics of an image.
 
     Args:
-        pixels: (H, W, 1 or 3) uint8, in the colours that the image is stored in.
+        pixels: (H, W, C) uint8, in the colours that the image is stored in; of more than three
+            channels the first three count.
 
     Returns:
         (F,), where F is ``bmis.config.STATISTICS``.
@@ -43,7 +44,7 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         >>> describe(np.zeros((48, 64, 3), np.uint8)).shape
         (19,)
     """
-    image = Pillow.fromarray(to_channels(pixels, 3))
+    image = Pillow.fromarray(to_rgb(pixels))
     colours = _shrunk(image, _COARSE)
     luma = colours @ _LUMA
     detail = _shrunk(image.convert("L"), _FINE)

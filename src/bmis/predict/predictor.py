@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.data.arrays import to_image
-from bmis.data.images import Image, to_channels
+from bmis.data.channels import to_channels
+from bmis.data.images import Image
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.decisions import arg_max, class_probabilities
@@ -131,12 +132,12 @@ class Predictor:
         return "<Predictor {}, {}x{} pixels: {}>".format(self.info.model.name, *size, classes)
 
     def __call__(self, image: Any) -> Mask:
-        """Segment one image of any size, grey or RGB.
+        """Segment one image of any size, grey, RGB or of the channels that the network takes.
 
         Args:
             image: An image, the path of an image file, or an array or tensor (H, W), (H, W, C) or
-                (C, H, W) with C = 1 or 3, uint8 or floats in 0..1, RGB where in colour; see
-                ``bmis.data.arrays``.
+                (C, H, W) with C = 1, 3 or the channels of the network, uint8 or floats in 0..1,
+                RGB where in colour; see ``bmis.data.arrays``.
 
         Raises:
             DataError: The file or the pixels are not an image, or the network's answer is not
@@ -144,7 +145,7 @@ class Predictor:
             BundleError: The network cannot be run.
             NoMemoryError: There is not enough memory.
         """
-        (found,) = self.infer([self.prepare(to_image(image))])
+        (found,) = self.infer([self.prepare(to_image(image, self.info.input.channels))])
         return self.finish(found)
 
     def prepare(self, image: Image) -> Frame:
@@ -154,7 +155,10 @@ class Predictor:
         """
         detector = self._ood_detector
         ood_score = None if detector is None else detector(describe(image.pixels))
-        pixels = to_channels(image.pixels, self.info.input.channels)
+        try:
+            pixels = to_channels(image.pixels, self.info.input.channels)
+        except DataError as error:
+            raise DataError(f"{image.path or 'the image'}: {error}") from error
         return Frame(*fit(pixels, self.info.input), image.spacing, ood_score)
 
     def infer(self, frames: Sequence[Frame]) -> list[FrameLogits | Mask]:

@@ -14,7 +14,7 @@ class Pretrained:
     Attributes:
         name: Its name, to use in place of a path.
         marks: The classes that it finds.
-        channels: 1 (grey) or 3 (RGB).
+        channels: Channels of the images: 1 is grey, 3 is RGB.
         data: What it was trained on.
         images: Number of images in the test split that it was scored on.
         iou: Mean IoU over these images, of the graph that is used by default.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bmis.config import MODEL_FILE
 from bmis.errors import BundleError, did_you_mean
+from bmis.pretrained.hub import BUNDLE, fetch, is_address
 from bmis.system.cache import recall, remember
 
 FOLDER = Path(__file__).parent / "weights"
@@ -27,10 +28,13 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def find_model_file(model: Path | str) -> Path:
-    """The path that is meant: that of a network that comes with the package, or the one given.
+    """The path that is meant: that of a network in the package or on the Hub, or the one given.
 
     A bare name means the network of that name, unless the working directory has a run folder or a
-    file of that name. A folder of results does not count.
+    file of that name. A folder of results does not count. ``hf://owner/name`` is fetched.
+
+    Raises:
+        BundleError: See ``hub.fetch``.
 
     Example:
         >>> find_model_file("nuclei").name
@@ -38,6 +42,8 @@ def find_model_file(model: Path | str) -> Path:
         >>> find_model_file("run").name
         'run'
     """
+    if is_address(model):
+        return fetch(model, BUNDLE)
     path = Path(model)
     bundle = FOLDER / f"{path.name}.bmis"
     is_there = path.is_file() or (path / MODEL_FILE).exists()

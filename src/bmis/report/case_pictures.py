@@ -5,7 +5,7 @@ import binascii
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from bmis.data.cases import Dataset, load_case
+from bmis.data.channels import to_rgb
 from bmis.data.drawing import overlay
 from bmis.data.folder import find_cases
 from bmis.data.palette import palette
 from bmis.data.scan import scan_coding
+from bmis.data.scan_channels import scan_channels
 from bmis.errors import BmisError, DataError
 from bmis.records import Record
 from bmis.report.quantities import QUALITY
@@ -137,15 +139,16 @@ def _find_scenes(
         found = find_cases(Path(path))
         cases = {case.id: case for case in found.cases}
         masks = [mask for case in found.cases for mask in case.masks]
-        coding = scan_coding(Path(path), masks, len(classes), found.description.ignore)
+        shown = [cases[name].image for name in chosen if name in cases]
+        rules = replace(found.description.mask_rules, num_classes=len(classes))
+        coding = scan_coding(Path(path), masks, rules)
         dataset = Dataset(
             Path(path),
             "",
             found.cases,
             tuple(classes),
-            channels=3,
-            pair=coding.pair,
-            ignore=coding.ignore,
+            channels=found.description.channels or scan_channels(shown),
+            coding=coding,
         )
     except (BmisError, OSError, TypeError, ValueError) as error:
         return {}, [f"The masks are drawn alone, since the images were not found: {error}."]
@@ -153,7 +156,7 @@ def _find_scenes(
     for name in chosen:
         try:
             image, truth = load_case(cases[name], dataset)
-            scenes[name] = image.pixels, truth
+            scenes[name] = to_rgb(image.pixels), truth
         except (BmisError, KeyError) as error:
             notes.append(f"The masks of {plain(name)} are drawn alone, without the image: {error}.")
     return scenes, notes

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -84,6 +85,38 @@ def atomic(path: Path) -> Iterator[Path]:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder beside ``out`` that becomes ``out`` if the block ends well, and else is removed.
+
+    Args:
+        out: A folder that is not there or empty.
+
+    Raises:
+        DataError: The folder cannot be written.
+
+    Example:
+        >>> with whole_folder(Path("shared")) as folder:
+        ...     size = (folder / "card.md").write_text("a network")
+        >>> [path.name for path in Path("shared").iterdir()]
+        ['card.md']
+    """
+    target = out.absolute()
+    output_folder(target.parent)
+    remove_remains(target.parent.resolve())
+    temporary = target.with_name(temporary_name(""))
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            target.rmdir()
+        temporary.rename(target)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_system_file(path: Path) -> str:

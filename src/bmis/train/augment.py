@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bmis.train.recipes import Augmentation
 
+_RGB = 3  # channels
 _CONTROL = 6  # control points along each side of the elastic displacement
 # Distance in the strip of noise between one image and the next: a prime, so never whole rows.
 NOISE_STRIDE = 4099
@@ -59,7 +60,8 @@ def draw_parameters(
     Args:
         settings: How far images may be changed.
         count: Number of images, N.
-        channels: Channels of the images, C; grey images have no colour to change.
+        channels: Channels of the images, C. Grey images have no colour to change. Only RGB has a
+            saturation; of other channels each gets a gain of its own.
         generator: A generator on the CPU.
 
     Example:
@@ -74,6 +76,7 @@ def draw_parameters(
         points = torch.randn(count, 2, _CONTROL, _CONTROL, generator=generator)
         displacement = points * settings.elastic
     column, colour = (count, 1, 1, 1), settings.colour if channels > 1 else 0.0
+    saturation = colour if channels == _RGB else 0.0
     return Parameters(
         matrix=matrix,
         displacement=displacement,
@@ -81,7 +84,7 @@ def draw_parameters(
         contrast=1 + _draw_even(settings.contrast, column, generator),
         gamma=torch.exp(_draw_even(settings.gamma, column, generator)),
         gain=1 + _draw_even(colour, (count, channels, 1, 1), generator),
-        saturation=1 + _draw_even(colour, column, generator),
+        saturation=1 + _draw_even(saturation, column, generator),
         noise=_draw_even(settings.noise, column, generator).abs(),
         seed=int(torch.randint(2**62, (), generator=generator)),
     )

@@ -17,6 +17,7 @@ from bmis.config import InputSpec
 from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.coding import IGNORE
 from bmis.data.images import image_size
+from bmis.data.label_checks import LabelFacts, label_facts
 from bmis.data.on_error import OnError, raise_together
 from bmis.data.preprocess import fit, fit_labels
 from bmis.errors import DataError, one_line_about
@@ -37,6 +38,7 @@ class CachedDataset:
         shapes: Height and width of each case.
         uniform: Whether all shapes are ``spec.size``, which "native" alone does not promise.
         ignores: Whether some labels are ``IGNORE``.
+        facts: What the labels of each case show.
 
     Example:
         >>> from bmis import open_dataset
@@ -75,13 +77,14 @@ class CachedDataset:
         self.spec, self.device = spec, device
         self.uniform = spec.resize != "native"
         self.shapes = _shapes(cases, spec)
+        self.facts = [LabelFacts({}, {}) for _ in cases]
         areas = np.array([h * w for h, w in self.shapes], dtype=np.int64)
         self._starts = np.concatenate([[0], areas.cumsum()])
         total = int(self._starts[-1])
         pixels, labels = _allocate(total, spec.channels, scratch)
         with raise_together(dataset.root) as collect:
             self._fill(cases, dataset, pixels, labels, on_error or collect)
-        self.ignores = dataset.ignore is not None and int(labels.max()) == IGNORE
+        self.ignores = dataset.coding.ignore is not None and int(labels.max()) == IGNORE
         self._pixels, self._labels = torch.from_numpy(pixels), torch.from_numpy(labels)
         if device.type == "cuda" and total * (spec.channels + 1) < _SHARE * _free(device):
             self._pixels, self._labels = self._pixels.to(device), self._labels.to(device)
@@ -108,7 +111,9 @@ class CachedDataset:
             span = slice(*self._starts[number : number + 2])
             fitted, _ = fit(image.pixels, self.spec)
             pixels[span] = fitted.reshape(-1, self.spec.channels)
-            labels[span] = fit_labels(mask, self.spec).reshape(-1)
+            drawn = fit_labels(mask, self.spec)
+            self.facts[number] = label_facts(drawn)
+            labels[span] = drawn.reshape(-1)
             return None
 
         with ThreadPoolExecutor(usable_cores() + _WAITING) as pool:
@@ -189,7 +194,7 @@ def _shapes(cases: Sequence[Case], spec: InputSpec) -> list[tuple[int, int]]:
     shapes = []
     for case in cases:
         try:
-            height, width = image_size(case.image)
+            height, width = image_size(case.image, channels=spec.channels)
         except DataError:  # it is reported, with all others, when it is read
             height, width = spec.size
         shapes.append((max(height, spec.size[0]), max(width, spec.size[1])))

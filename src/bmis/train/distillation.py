@@ -20,7 +20,7 @@ from bmis.models import SegmentationModel
 from bmis.models.checkpoint import read_checkpoint
 from bmis.train.batches import normalise_batch
 from bmis.train.sources import find_source
-from bmis.wording import counted
+from bmis.wording import counted, image_kind
 
 _log = logging.getLogger("bmis")
 
@@ -101,5 +101,5 @@ def _check_names(teacher: str, dataset: Dataset, classes: Sequence[str]) -> None
 
 
 def _describe_input(channels: int, classes: int, size: tuple[int, int], resize: str) -> str:
-    kind = "grey" if channels == 1 else "colour"
-    return f"{kind} images of {size[0]}x{size[1]} ({resize}) and {counted(classes, 'class')}"
+    images = f"{image_kind(channels)} images of {size[0]}x{size[1]} ({resize})"
+    return f"{images} and {counted(classes, 'class')}"

@@ -13,7 +13,8 @@ from bmis.config import InputSpec, ModelConfig, ModelInfo, TrainConfig
 from bmis.data.cases import Case, Dataset
 from bmis.data.fingerprint import split_fingerprint
 from bmis.data.folder import open_dataset
-from bmis.data.on_error import raise_together
+from bmis.data.label_checks import label_warnings
+from bmis.data.on_error import raise_together, warn_once
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import (
     ConfigError,
@@ -154,9 +155,17 @@ def train_model(config: TrainConfig, *, out: Path | str | None = None) -> TrainR
     with remove_if_empty(run), raise_together(dataset.root) as on_error:
         cached = {split: read(chosen, on_error=on_error) for split, chosen in cases.items()}
     if fabric.is_global_zero:
+        _warn_of_labels(dataset, cached, recipe)
         write_settings(run, config)
     session = _Session(config, dataset, fabric, cached, run, start, teacher)
     return _result(run, _train(session, recipe), resumed_after=done.epoch)
+
+
+def _warn_of_labels(dataset: Dataset, cached: Mapping[str, CachedDataset], recipe: Recipe) -> None:
+    """Say what is likely wrong with the labels that were read."""
+    facts = [one for split in cached.values() for one in split.facts]
+    for said in label_warnings(facts, dataset.classes, flips=recipe.augmentation.flips[0] > 0):
+        warn_once(f"{dataset.root}: {said}")
 
 
 def _select_cases(dataset: Dataset, *, processes: int) -> dict[str, tuple[Case, ...]]:

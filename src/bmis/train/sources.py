@@ -7,6 +7,7 @@ from bmis.config import ModelInfo
 from bmis.errors import BundleError, ConfigError, did_you_mean
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import find_model, read_checkpoint
+from bmis.pretrained.hub import WEIGHTS, fetch, is_address
 from bmis.pretrained.lookup import (
     find_model_file,
     find_weights,
@@ -20,7 +21,7 @@ def canonical_source(source: str) -> str:
     """A source as ``config.yaml`` records it.
 
     Args:
-        source: A path, or the name of a network that comes with the package.
+        source: A path, the name of a network that comes with the package, or ``hf://owner/name``.
 
     Returns:
         The name, or the absolute path.
@@ -31,7 +32,9 @@ def canonical_source(source: str) -> str:
         >>> Path(canonical_source("run")).is_absolute()
         True
     """
-    return source if is_shipped(find_model_file(source)) else str(Path(source).resolve())
+    if is_address(source) or is_shipped(find_model_file(source)):
+        return source
+    return str(Path(source).resolve())
 
 
 def load_model(source: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
@@ -40,8 +43,8 @@ def load_model(source: Path | str, device: str = "cpu") -> tuple[SegmentationMod
     To predict without torch, or from a bundle, see ``bmis.load``.
 
     Args:
-        source: A run folder, a ``.safetensors`` file of bmis, or the name of a network that comes
-            with the package.
+        source: A run folder, a ``.safetensors`` file of bmis, the name of a network that comes
+            with the package, or ``hf://owner/name``.
         device: Name of the device, such as "cpu" or "cuda"; "auto" is the GPU where there is one.
 
     Returns:
@@ -72,8 +75,8 @@ def find_source(source: Path | str) -> Path:
     """The ``.safetensors`` file that a source stands for.
 
     Args:
-        source: A run folder, a ``.safetensors`` file of bmis, or the name of a network that comes
-            with the package.
+        source: A run folder, a ``.safetensors`` file of bmis, the name of a network that comes
+            with the package, or ``hf://owner/name``.
 
     Raises:
         BundleError: There is no such file.
@@ -83,13 +86,15 @@ def find_source(source: Path | str) -> Path:
         >>> find_source("run").name
         'model.safetensors'
     """
+    if is_address(source):
+        return fetch(source, WEIGHTS)
     if is_shipped(find_model_file(source)):
         return find_weights(str(source))
     path = Path(source)
     if path.suffix.lower() == SUFFIX:
         raise ConfigError(
-            f"{source}: a bundle holds no weights that can be trained on; name the run folder that "
-            "it was exported from"
+            f"{source}: a bundle holds no weights to train or export; name the run folder that it "
+            "was exported from"
         )
     if not path.exists():
         raise BundleError(

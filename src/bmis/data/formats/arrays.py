@@ -6,11 +6,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from bmis.config import MAX_CHANNELS
 from bmis.data.formats.limits import check_size
 from bmis.errors import DataError
 from bmis.wording import counted
 
 MAGIC = b"\x93NUMPY"
+_FEW = 4  # channels that an image of a few rows may have
 _LARGEST = 1e100  # beyond it the difference of two values may not be a number
 
 
@@ -31,9 +33,11 @@ def check_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> tuple[i
     if kind.kind not in "buif":
         raise DataError(f"{path}: holds {kind}; save integers, floats or bool")
     channels = shape[2] if len(shape) == 3 else 1
-    if len(shape) not in (2, 3) or channels not in (1, 3, 4):
+    turned = channels > _FEW and shape[0] < channels  # channels first, not last
+    if len(shape) not in (2, 3) or not 1 <= channels <= MAX_CHANNELS or turned:
         raise DataError(
-            f"{path}: array of shape {shape}; save it as (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+            f"{path}: array of shape {shape}; save it as (H, W) or (H, W, C) with 1 to "
+            f"{MAX_CHANNELS} channels"
         )
     check_size(path, shape[0], shape[1], channels * kind.itemsize)
     return shape[0], shape[1], channels

@@ -3,6 +3,7 @@
 from pathlib import Path
 from shlex import quote
 
+from bmis.config import MAX_CHANNELS
 from bmis.errors import DataError
 
 MAX_PIXELS = 2**28
@@ -60,10 +61,12 @@ class SeveralPagesError(DataError):
 
     def __init__(self, path: Path, pages: int) -> None:
         self.pages = pages
+        channels = f"; if they are the channels of one image, write `channels: {pages}` into "
+        channels = f"{channels}dataset.yaml" if pages <= MAX_CHANNELS else ""
         super().__init__(
             f"{path}: holds {pages} pictures (pages or frames), and one is read of a file; `bmis "
             "import` splits it if a mask of the same name has as many, or split it yourself: "
-            f"magick {quote(path.name)} {quote(path.stem)}-%03d.png"
+            f"magick {quote(path.name)} {quote(path.stem)}-%03d.png{channels}"
         )
 
 

@@ -12,6 +12,7 @@ from bmis.data.formats.gif import without_palette
 
 COLOUR_MODES = ("RGB", "RGBA", "RGBX")
 """Modes of Pillow with three channels of eight bits, and a fourth that is no colour."""
+_LOSSY_NOISE = 24  # difference between channels that lossy compression makes of grey
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class DecodedImage:
             those of GIF.
         palette: (256, 3) uint8 colours if ``array`` holds indices into them.
         alpha: (H, W) uint8 transparency of an image with eight bits a channel, if it has one.
+        lossy: Whether the file is a JPEG or lossy WEBP, so that values are not exact.
 
     Example:
         >>> DecodedImage(np.zeros((4, 6), np.uint16)).palette is None
@@ -32,12 +34,22 @@ class DecodedImage:
     array: NDArray[Any]
     palette: NDArray[np.uint8] | None = None
     alpha: NDArray[np.uint8] | None = None
+    lossy: bool = False
 
     @property
     def mask_in_alpha(self) -> NDArray[np.uint8] | None:
         """The transparency where the colours are one alone, so that only it can show anything."""
         one_colour = self.alpha is not None and (self.array == self.array[:1, :1]).all()
         return self.alpha if one_colour else None
+
+    @property
+    def lossy_grey(self) -> NDArray[np.uint8] | None:
+        """The greys (H, W) of a lossy image in RGB that shows no colour but noise."""
+        array = self.array
+        if not self.lossy or array.ndim != 3:
+            return None
+        noise = int((array.max(axis=2) - array.min(axis=2)).max())
+        return np.asarray(array[..., 1], np.uint8) if noise <= _LOSSY_NOISE else None
 
 
 def pixels_of(image: ImageFile) -> DecodedImage:

@@ -8,7 +8,7 @@ import ctypes
 import logging
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -30,11 +30,12 @@ from bmis.data.formats.arrays import MAGIC, check_finite, map_npy
 from bmis.data.formats.gif import count_frames
 from bmis.data.formats.limits import MAX_PIXELS, SeveralPagesError, check_pages, check_size
 from bmis.data.formats.missing_rows import png_lacks_rows, without_end
-from bmis.data.formats.pixels import COLOUR_MODES, DecodedImage, pixels_of
+from bmis.data.formats.pixels import DecodedImage, pixels_of
 from bmis.data.formats.tiff import (
     ORIENTATION,
     QUARTER_TURNS,
     imagej_pages,
+    lost_by_pillow,
     read_tiff,
     valid_orientation,
 )
@@ -55,9 +56,10 @@ _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = tuple(
     )
 )
 _WEBP_PIXELS = 2**26  # its decoder needs 18 bytes a pixel
-_WIDTH, _HEIGHT, _BITS, _DESCRIPTION = 256, 257, 258, 270  # tags of TIFF
+_WIDTH, _HEIGHT, _DESCRIPTION = 256, 257, 270  # tags of TIFF
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 _LARGE = 2**24  # pixels
+_CHUNKS, _LOSSY_WEBP = 2**16, b"VP8 "  # bytes of a WEBP that say how it is compressed
 _WIDE_MODES = ("I", "F")  # four bytes a value
 _MAY_TURN = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # notes in a file
 
@@ -71,22 +73,26 @@ class Header:
 
     Attributes:
         size: Height and width of the upright image in pixels.
-        grey: Whether the image is stored without colours.
+        channels: Number of channels without transparency: 1 is grey, 3 is RGB.
         turned: Whether the file says that the stored pixels must be turned to be upright; not
             known of TIFF in colour with more than eight bits.
 
     Example:
         >>> read_header(Path("photo.png"))
-        Header(size=(64, 64), grey=False, turned=False)
+        Header(size=(64, 64), channels=3, turned=False)
     """
 
     size: tuple[int, int]
-    grey: bool
+    channels: int
     turned: bool = False
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, page: int | None = None) -> Header:
     """Read size and kind of an image without decoding its pixels.
+
+    Args:
+        path: The file.
+        page: Number of one of its pictures, from 0; None for the only one.
 
     Raises:
         DataError: The file is missing, empty, damaged, too large or of another format.
@@ -97,11 +103,11 @@ def read_header(path: Path) -> Header:
     """
     with one_line_about(path), open_file(path) as stream:
         plugin = _plugin(path, stream)
-        image = _open(path, plugin, stream) if plugin else None
+        image = _open(path, plugin, stream, page) if plugin else None
         if image:
             return _header(path, image)
-        array = read_tiff(path, stream, header=True) if plugin else map_npy(path)
-        return Header(array.shape[:2], array.ndim == 2 or array.shape[2] == 1)
+        array = read_tiff(path, stream, header=True, page=page) if plugin else map_npy(path)
+        return Header(array.shape[:2], 1 if array.ndim == 2 else array.shape[2])
 
 
 def count_pages(path: Path) -> int:
@@ -144,9 +150,16 @@ def decode(path: Path, *, page: int | None = None) -> DecodedImage:
             decoded = pixels_of(_load_upright(image))
         else:
             array = read_tiff(path, stream, page=page) if plugin else map_npy(path)
-            decoded = DecodedImage(np.array(array[..., :3] if array.ndim == 3 else array))
+            decoded = DecodedImage(np.array(array))
         check_finite(path, decoded.array)
-        return decoded
+        return replace(decoded, lossy=_is_lossy(plugin, stream))
+
+
+def _is_lossy(plugin: type[ImageFile] | None, stream: BinaryIO) -> bool:
+    if plugin is not WebPImageFile:
+        return plugin is JpegImageFile
+    stream.seek(0)
+    return _LOSSY_WEBP in stream.read(_CHUNKS)
 
 
 def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
@@ -192,11 +205,9 @@ def _open(
     elif page:
         image.seek(page)
         _header(path, image)
-    if isinstance(image, TiffImageFile) and image.mode in COLOUR_MODES:
-        deep = max(image.tag_v2.get(_BITS, (8,))) > 8
-        if deep:  # Pillow would keep the upper eight bits only
-            stream.seek(0)
-            return None
+    if isinstance(image, TiffImageFile) and lost_by_pillow(image):
+        stream.seek(0)
+        return None
     return image
 
 
@@ -234,7 +245,8 @@ def _header(path: Path, image: ImageFile) -> Header:
     value_bytes = 4 if image.mode in _WIDE_MODES else 2 if deep else 1
     most = _WEBP_PIXELS if isinstance(image, WebPImageFile) else MAX_PIXELS
     check_size(path, height, width, len(image.getbands()) * value_bytes, most=most)
-    return Header((height, width), image.mode in _GREY_MODES or deep, orientation != 1)
+    grey = image.mode in _GREY_MODES or deep
+    return Header((height, width), 1 if grey else 3, orientation != 1)
 
 
 def _orientation(image: ImageFile) -> int:

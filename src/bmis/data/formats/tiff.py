@@ -1,24 +1,30 @@
 """TIFF that Pillow cannot read whole: several channels of more than eight bits, and odd numbers."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.TiffImagePlugin import TiffImageFile
 
 from bmis.data.formats.arrays import check_array
 from bmis.data.formats.limits import check_pages
+from bmis.data.formats.pixels import COLOUR_MODES
 from bmis.errors import DataError, install_line
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
+_BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA = 258, 262, 277, 338  # tags
 ORIENTATION = 274  # a tag of TIFF and of EXIF
 QUARTER_TURNS = 5  # orientations from this one on swap height and width
 _IMAGEJ = re.compile(r"ImageJ=.*?^images=(\d{1,9})$", re.DOTALL | re.MULTILINE)
 _PLANAR = 2  # value of a tag: channels are stored one after the other
 _GREY_OR_RGB = (0, 1, 2)  # values of a tag; others are CIELAB, YCbCr, palettes and more
+_RGB = 2
+_ALPHA = (1, 2)  # values of a tag for further channels; 0 is one of any other kind
 
 
 def valid_orientation(value: object) -> int:
@@ -29,6 +35,44 @@ def valid_orientation(value: object) -> int:
         (6, 1)
     """
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def colour_channels(photometric: int, samples: int, extra: Sequence[int]) -> tuple[int, ...]:
+    """Which samples of a TIFF are channels and no transparency.
+
+    Args:
+        photometric: Value of the tag for the kind of colours.
+        samples: Number of values of a pixel.
+        extra: Values of the tag for the samples beyond grey or RGB, where it has one.
+
+    Example:
+        >>> colour_channels(2, 4, (2,)), colour_channels(1, 5, (0, 0, 0, 0))
+        ((0, 1, 2), (0, 1, 2, 3, 4))
+    """
+    if photometric not in _GREY_OR_RGB:
+        return (0, 1, 2)
+    if photometric == _RGB and samples == 4 and not extra:  # careless writers of transparency
+        extra = _ALPHA[1:]
+    first = samples - len(extra)
+    return tuple(at for at in range(samples) if at < first or extra[at - first] not in _ALPHA)
+
+
+def lost_by_pillow(image: TiffImageFile) -> bool:
+    """Whether Pillow would lose bits or channels: it keeps the upper eight bits of three.
+
+    Example:
+        >>> import io, tifffile
+        >>> stream = io.BytesIO()
+        >>> tifffile.imwrite(stream, np.zeros((48, 64, 5), np.uint8), photometric="rgb")
+        >>> lost_by_pillow(TiffImageFile(stream))
+        True
+    """
+    tags = image.tag_v2
+    deep = image.mode in COLOUR_MODES and max(tags.get(_BITS, (8,))) > 8
+    extra = tags.get(_EXTRA, ())
+    extra = extra if isinstance(extra, tuple) else (extra,)
+    found = colour_channels(tags.get(_PHOTOMETRIC, 0), tags.get(_SAMPLES, 1), extra)
+    return deep or len(found) not in (1, 3)
 
 
 def imagej_pages(description: object) -> int:
@@ -48,7 +92,7 @@ def imagej_pages(description: object) -> int:
 def read_tiff(
     path: Path, stream: BinaryIO, *, header: bool = False, page: int | None = None
 ) -> NDArray[Any]:
-    """Read a TIFF file, upright and without alpha.
+    """Read a TIFF file, upright and without transparency.
 
     Args:
         path: The file, for messages.
@@ -85,7 +129,9 @@ def read_tiff(
             array = _values(path, found).reshape(found.shape)
             array = np.moveaxis(array, 0, -1) if shape != found.shape else array
         array = _upright(array, valid_orientation(found.tags.valueof(ORIENTATION)))
-    return array[..., :3] if array.ndim == 3 else array
+        extra = [int(kind) for kind in found.extrasamples]
+        channels = colour_channels(found.photometric, found.samplesperpixel, extra)
+    return array if array.ndim == 2 or len(channels) == array.shape[2] else array[..., channels]
 
 
 def _check_colours(path: Path, page: "TiffPage") -> None:

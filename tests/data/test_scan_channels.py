@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bmis.data.scan import is_grey, scan_channels
+from bmis.data.channels import is_grey
+from bmis.data.scan_channels import scan_channels
 from helpers.folders import picture, save
 
 
@@ -26,3 +27,24 @@ def test_one_coloured_image_makes_the_data_set_coloured(tmp_path):
     grey = [save(tmp_path / f"{i}.png", picture(i, grey=True)) for i in range(5)]
     assert scan_channels(grey) == 1
     assert scan_channels([*grey, save(tmp_path / "c.png", picture(9))]) == 3
+
+
+def arrays(folder, channels):
+    files = []
+    for number, count in enumerate(channels):
+        files.append(folder / f"{number}.npy")
+        np.save(files[-1], np.zeros((8, 8, count), np.uint8))
+    return files
+
+
+def test_equal_numbers_of_other_channels_are_those_of_the_data_set(tmp_path):
+    assert scan_channels(arrays(tmp_path, [5, 5])) == 5
+    assert scan_channels(arrays(tmp_path, [2])) == 2
+
+
+def test_a_mix_of_channels_is_one_error_with_the_counts(tmp_path):
+    errors = []
+    assert scan_channels(arrays(tmp_path, [3, 5, 5, 5, 1]), on_error=errors.append) == 5
+    (error,) = map(str, errors)
+    assert "0.npy: has 3 channels, but" in error
+    assert "1.npy has 5 (1 image of 1, 1 of 3, 3 of 5)" in error

@@ -1,0 +1,1 @@
+"""The command ``share``: a folder for others to load a network from."""
