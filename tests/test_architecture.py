@@ -126,7 +126,8 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 DEVICE = (
     "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
     "bmis.data.phantoms.write, bmis.cli.main, bmis.importing.run, "
-    "bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, bmis.metrics, bmis.pretrained.listing"
+    "bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, bmis.metrics, "
+    "bmis.pretrained.listing"
 )
 
 

@@ -55,7 +55,7 @@ def frame_header(header: "Dataset", index: int) -> "Dataset":
         >>> from pathlib import Path
         >>> from bmis.data.formats.dicom import read_dicom
         >>> header = read_dicom(Path("ct.dcm")).header
-        >>> frame_header(header, 1).ImagePositionPatient[2]
+        >>> float(frame_header(header, 1).ImagePositionPatient[2])
         3.0
     """
     from pydicom import Dataset
