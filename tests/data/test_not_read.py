@@ -109,7 +109,7 @@ def test_predict_says_it_and_masks_in_the_folder_are_no_images(root, tmp_path, c
         assert main(command) == 2
         out, err = capsys.readouterr()
         assert f"{images}: not read: 1 folder (old/) with 2 images; name the folders too" in err
-        assert "a.dcm: the file is empty (0 bytes)" in err  # DICOM is read, and these are none
+        assert "a.dcm: not a DICOM file" in err  # DICOM is read, and these are none
         assert "c.nii.gz: " in err
         assert "4 masks" in out
     assert main([*command, str(images / "old"), "--json"]) == 2

@@ -206,12 +206,12 @@ def _inflated_bytes(path: Path) -> int:
 
 
 def _check_is_picture(path: Path, header: "Dataset") -> None:
-    from pydicom.uid import UID, UID_dictionary
+    from pydicom.uid import UID
 
     meta = getattr(header, "file_meta", {})
     uid = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     # what is not known is not shown: in a damaged header it may be anything, of the patient too
-    kind = UID(uid).name if uid in UID_dictionary else "of an unknown kind"
+    kind = UID(uid).name if UID(uid).name != uid else "of an unknown kind"
     if uid in _NO_PICTURES or "Directory" in kind:
         raise NoPictureError(path, kind)
     lacking = [name for name in _NEEDED if header.get(name) in (None, "")]
