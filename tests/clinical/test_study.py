@@ -157,6 +157,13 @@ def test_the_command_predicts_studies_and_photographs_at_once(study, tmp_path, c
     assert (tmp_path / "out" / "photo.png").is_file()
 
 
+def test_results_never_go_where_they_would_be_read_again(study, tmp_path, capsys):
+    write_tiny(tmp_path / "a.bmis")
+    argv = ["predict", str(tmp_path / "a.bmis"), str(study / "ct"), "--out", str(study)]
+    assert main(argv) == 2
+    assert "lies in the folder that would be written to" in capsys.readouterr().err
+
+
 def test_without_the_extra_the_install_line_is_said(study, tmp_path, monkeypatch, capsys):
     from bmis.data.formats import dicom
 

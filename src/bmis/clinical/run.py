@@ -18,7 +18,7 @@ from bmis.clinical.stack import Stack
 from bmis.clinical.study import Study, find_stacks
 from bmis.config import RuntimeOptions
 from bmis.data.images import Image
-from bmis.errors import BmisError, DataError, one_line_about
+from bmis.errors import BmisError, ConfigError, DataError, one_line_about
 from bmis.predict.batches import infer_batch
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
@@ -97,7 +97,7 @@ def predict_study(
         spacing: Millimetres per pixel (down, across) of pictures that do not know their own.
 
     Raises:
-        ConfigError: See ``Predictor``.
+        ConfigError: See ``Predictor``; or a source lies in ``out``.
         DataError: ``out`` cannot be written to, or there is no DICOM or NIfTI file.
         BundleError: See ``load_runtime``; or the network cannot be run.
         MissingExtraError: The extra "clinical" is not installed, or see ``load_runtime``.
@@ -110,6 +110,11 @@ def predict_study(
     """
     clinical = clinical or ClinicalOptions()
     paths, out = [Path(source) for source in sources], Path(out)
+    for path in paths:
+        if path.is_dir() and path.resolve().is_relative_to(out.resolve()):
+            raise ConfigError(
+                f"{path} lies in the folder that would be written to; choose another output folder"
+            )
     study = find_stacks(paths, window=clinical.shown, axis=clinical.axis, out=out)
     if not study:
         raise DataError(f"{', '.join(map(str, paths))}: no DICOM or NIfTI file; check the path")

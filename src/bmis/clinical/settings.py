@@ -25,7 +25,7 @@ class ClinicalOptions(Settings):
         (40.0, 400.0)
         >>> ClinicalOptions(outputs=("sr",))
         Traceback (most recent call last):
-        bmis.errors.ConfigError: sr refers to the segments of seg; add seg to the outputs
+        bmis.errors.ConfigError: sr refers to the segments of seg; ask for both: seg,sr
     """
 
     outputs: Annotated[
@@ -68,7 +68,7 @@ class ClinicalOptions(Settings):
         """Check every value, and that they go together."""
         super().__post_init__()
         if "sr" in self.outputs and "seg" not in self.outputs:
-            raise ConfigError("sr refers to the segments of seg; add seg to the outputs")
+            raise ConfigError("sr refers to the segments of seg; ask for both: seg,sr")
         if "sr" in self.outputs and self.seg_type == "labelmap":
             raise ConfigError("sr refers to single segments, which a labelmap has not; take binary")
         if not _ROOT.fullmatch(self.uid_root) or len(self.uid_root) > _LONGEST_ROOT:
