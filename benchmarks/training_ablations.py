@@ -20,8 +20,8 @@ from typing import Any
 
 from machine import describe
 
-from bmis import TrainConfig, evaluate_model, train_model
-from bmis.system.files import output_folder, write_json
+from bmis import TrainConfig, evaluate_model, open_dataset, train_model
+from bmis.system.files import output_folder, write_json, write_text
 
 RESULTS = Path(__file__).parent / "results" / "training_ablations"
 BASE = "default"
@@ -34,16 +34,22 @@ class Variant:
     Attributes:
         against: Name of the training that it is compared with.
         teacher: A network and its epochs; it is trained first, on the same images.
+        masks: Share of the training images that keep their masks; the others are left out.
+        unlabelled: Whether those are learnt from without masks.
         changes: Settings of ``TrainConfig``.
     """
 
     against: str = BASE
     teacher: tuple[str, int] | None = None
+    masks: float = 1.0
+    unlabelled: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 _SMALL = {"size": (96, 96), "epochs": 30}
 _VESSELS = {"size": (224, 224), "epochs": 50}
+TENTH = "a tenth of the masks"
+_TENTH = {"model": "bmis_edge", "size": (96, 96), "epochs": 60}
 SQUASHED = "squashed to 224 x 224"
 EDGE = "bmis_edge"
 
@@ -62,6 +68,11 @@ VARIANTS = {
     "no dropout": Variant(changes={**_SMALL, "options": {"dropout": [0.0, 0.0]}}),
     "taught by bmis": Variant(teacher=("bmis", 30), changes=_SMALL),
     "taught by smp_unet": Variant(teacher=("smp_unet", 30), changes=_SMALL),
+    "maps of smp_unet": Variant(
+        teacher=("smp_unet", 30), changes={**_SMALL, "changes": {"distillation.features": 1.0}}
+    ),
+    TENTH: Variant(TENTH, masks=0.1, changes=_TENTH),
+    "and the others without": Variant(TENTH, masks=0.1, unlabelled=True, changes=_TENTH),
     SQUASHED: Variant(
         SQUASHED, changes={**_VESSELS, "epochs": 350}
     ),  # as many passes: 7 crops each
@@ -86,13 +97,30 @@ def train(data: Path, variant: str, seed: int, runs: Path) -> Path:
     config = TrainConfig(data=str(data), seed=seed, split_seed=0)
     config = replace(config, **chosen.changes)
     folder = runs / data.name
+    if chosen.masks < 1:
+        config = replace(config, fold=str(keep_masks(data, chosen.masks, folder)))
+    if chosen.unlabelled:
+        config = replace(config, unlabelled=str(data / "images"))
     if chosen.teacher:
         model, epochs = chosen.teacher
         teacher = folder / f"{model}-seed0"
-        train_model(replace(config, model=model, epochs=epochs, seed=0), out=teacher)
+        taught_by = replace(config, model=model, epochs=epochs, seed=0, changes={})
+        train_model(taught_by, out=teacher)
         config = replace(config, teacher=str(teacher))
     run = folder / f"{re.sub('[ ,/`]+', '-', variant)}-seed{seed}"
     return train_model(config, out=run).run
+
+
+def keep_masks(data: Path, share: float, folder: Path) -> Path:
+    """A division of the data set in which every so many of the training images are left."""
+    every, number, lines = round(1 / share), 0, ["id,split"]
+    for case in open_dataset(data).cases:
+        number += case.split == "train"
+        kept = case.split != "train" or number % every == 0
+        lines.append(f"{case.id},{case.split if kept else ''}")
+    file = output_folder(folder) / f"masks-{share}.csv"
+    write_text(file, "\n".join(lines) + "\n")
+    return file
 
 
 def values(data: Path, variant: str, seed: int, runs: Path) -> dict[str, float]:

@@ -36,6 +36,7 @@ def render() -> str:
             lung_engines(),
             phone_formats(),
             browser(),
+            postprocessing(),
         ],
     )
 
@@ -301,4 +302,26 @@ def browser() -> Section:
         machine(found["machine"]),
         f"web_{AMD}.json",
         ["One thread, in Node.js 20."],
+    )
+
+
+def postprocessing() -> Section:
+    found = read(f"postprocessing_{INTEL}")
+    plain = found["ms"]["nothing"]
+    rows = [
+        [name, f"{ms:.1f}", "" if name == "nothing" else f"{ms - plain:+.1f}"]
+        for name, ms in found["ms"].items()
+    ]
+    return Section(
+        "Post-processing takes milliseconds, flips take the network's time again",
+        "From a photograph in memory to its mask, with one kind of post-processing at a time.",
+        ["post-processing", ">ms", ">more than nothing"],
+        rows,
+        "python benchmarks/postprocessing.py PHOTO",
+        machine(found["machine"]),
+        f"postprocessing_{INTEL}.json",
+        [
+            f"`{found['network']}` by ONNX Runtime, one thread, {found['side']} x {found['side']} "
+            "pixels, in turns. Times are of the processor."
+        ],
     )

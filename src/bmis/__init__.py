@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.config import InputSpec as InputSpec
     from bmis.config import ModelConfig as ModelConfig
     from bmis.config import ModelInfo as ModelInfo
+    from bmis.config import PostProcessing as PostProcessing
     from bmis.config import RuntimeOptions as RuntimeOptions
     from bmis.config import TrainConfig as TrainConfig
     from bmis.data.folder import open_dataset as open_dataset
@@ -42,8 +43,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.models import register as register
     from bmis.models.checkpoint import save_model as save_model
     from bmis.predict.folder import predict_masks as predict_masks
+    from bmis.predict.load import load as load
     from bmis.predict.predictor import Predictor as Predictor
-    from bmis.predict.predictor import load as load
     from bmis.profile.bundle import profile_bundle as profile_bundle
     from bmis.profile.network import profile_model as profile_model
     from bmis.records import Conditions as Conditions
@@ -71,6 +72,7 @@ _HOMES = {
         "InputSpec",
         "ModelConfig",
         "ModelInfo",
+        "PostProcessing",
         "RuntimeOptions",
         "TrainConfig",
     ),
@@ -102,10 +104,8 @@ _HOMES = {
     ),
     "models.checkpoint": ("save_model",),
     "predict.folder": ("predict_masks",),
-    "predict.predictor": (
-        "Predictor",
-        "load",
-    ),
+    "predict.load": ("load",),
+    "predict.predictor": ("Predictor",),
     "profile.bundle": ("profile_bundle",),
     "profile.network": ("profile_model",),
     "records": (

@@ -160,9 +160,9 @@ def test_members_and_manifest_must_name_the_same_files(path):
 def test_a_newer_version_asks_for_a_newer_bmis(path):
     def newer(content, members):
         members["model.new"] = b"whatever"
-        content.update(format_version=2, graphs="of another kind")
+        content.update(format_version=3, graphs="of another kind")
 
-    refused(rewrite(path, newer), "format version 2, this bmis reads up to 1; update bmis")
+    refused(rewrite(path, newer), "format version 3, this bmis reads up to 2; update bmis")
 
 
 def graph(**changes):

@@ -7,14 +7,16 @@ from typing import Annotated
 import pytest
 from msgspec import Meta
 
-from bmis.cli.flags import add_flags, settings_from
+from bmis.cli.flags import add_flags, changes_from, settings_from
 from bmis.compare.settings import CompareConfig
-from bmis.config import RuntimeOptions, Settings, TrainConfig
+from bmis.config import PostProcessing, RuntimeOptions, Settings, TrainConfig
 from bmis.export.settings import ExportOptions
 from bmis.importing.settings import ImportOptions
 
 GIVEN = {TrainConfig: ["d"], CompareConfig: ["d", "--methods", "m"]}
-KINDS = [TrainConfig, RuntimeOptions, CompareConfig, ExportOptions, ImportOptions]
+KINDS = [
+    *(TrainConfig, RuntimeOptions, CompareConfig, ExportOptions, ImportOptions, PostProcessing)
+]
 
 
 def parser_of(kind, **how):
@@ -38,7 +40,7 @@ def test_every_field_is_described_in_docstring_and_help(kind):
     text = " ".join(parser_of(kind, leave_out=left_out).format_help().split())
     for one in fields(kind):
         (line,) = (x for x in kind.__doc__.splitlines() if x.startswith(f"    {one.name}: "))
-        if one.name not in [*left_out, "conditions"]:
+        if one.name not in [*left_out, "conditions", "postprocessing"]:
             words = line.partition(": ")[2].removesuffix(".")[1:]
             assert " ".join(words.split()) in text.replace("- ", "-")
 
@@ -58,6 +60,16 @@ def test_settings_inside_of_settings_are_offered_beside_the_others():
 )
 def test_a_size_or_a_word(argv, size):
     assert settings_from(parser_of(ExportOptions).parse_args(argv), ExportOptions).size == size
+
+
+def test_options_that_change_settings_have_no_defaults_and_put_off_too():
+    parser = parser_of(PostProcessing, changing=True)
+    assert changes_from(parser.parse_args([]), PostProcessing) == {}
+    argv = ["--threshold", "0.5", "--no-fill-holes", "--largest-piece"]
+    assert changes_from(parser.parse_args(argv), PostProcessing) == {
+        "threshold": 0.5, "fill_holes": False, "largest_piece": True
+    }  # fmt: skip
+    assert "(default" not in parser.format_help()
 
 
 @dataclass(frozen=True)

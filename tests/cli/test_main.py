@@ -304,12 +304,13 @@ def test_train_passes_every_option_on(monkeypatch, tmp_path, capsys):
         ["train", "d", "--model", "bmis_tiny", "--recipe", "fast", "--epochs", "3", "--size",
          "32x48", "--resize", "native", "--out", "r", "--batch-size", "4", "--learning-rate", "0.1",
          "--precision", "bf16", "--devices", "2", "--nodes", "3", "--compile", "--deterministic",
-         "--tensorboard", "--fold", "2", "--seed", "9", "--device", "cpu", "--init", "w", *options]
+         "--logger", "tensorboard", "--threads", "5", "--fold", "2", "--seed", "9", "--device",
+         "cpu", "--init", "w", *options]
     ) == 0  # fmt: skip
     assert given == [(
         TrainConfig("d", "bmis_tiny", NETWORK, "fast", 3, (32, 48), "native", 2, 9, None, 4, 0.1,
-                    "cpu", "bf16", 2, 3, compile=True, deterministic=True, tensorboard=True,
-                    init="w"), "r",
+                    "cpu", "bf16", 2, 3, compile=True, deterministic=True, threads=5,
+                    logger="tensorboard", init="w"), "r",
     )]  # fmt: skip
     printed = capsys.readouterr().out
     assert (
@@ -383,7 +384,8 @@ def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
     assert main([str(arg) for arg in argv]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {
-        *("written", "failed", "not_read", "measurements", "out_of_distribution")
+        *("written", "failed", "not_read", "measurements", "out_of_distribution"),
+        "expected_dice",
     }
 
 

@@ -52,3 +52,17 @@ def test_options_belong_to_their_network_in_one_spelling(text):
 def test_what_cannot_be_built_is_refused(text, message):
     with pytest.raises(ConfigError, match=message):
         find_methods([text])
+
+
+@pytest.mark.parametrize(
+    ("weights", "texts"),
+    [
+        (None, ["bmis_edge", "unet", "lv_unet", 'bmis_edge_s:weights="none"']),
+        ("imagenet", ["bmis_edge", "unet", 'lv_unet:weights="imagenet"', None]),
+        ("none", ['bmis_edge:weights="none"', "unet", "lv_unet", None]),
+    ],
+)
+def test_weights_are_asked_of_all_that_have_the_choice_and_do_not_say(weights, texts):
+    asked = ["bmis_edge", "unet", "lv_unet", "bmis_edge_s:weights=none"]
+    found = [variant.text for variant in find_methods(asked, weights)]
+    assert found == [text or 'bmis_edge_s:weights="none"' for text in texts]

@@ -104,10 +104,10 @@ def test_a_trial_leaves_one_record_and_nothing_else(data, tmp_path):
 
 def record_of(data, out, **changes):
     """A record of the first method in a results folder, made by this code but for the changes."""
-    from bmis.compare.run import _find_splits
+    from bmis.compare.splits import find_splits
     from bmis.train.run_folder import environment
 
-    (split,) = _find_splits(settings(data))
+    (split,) = find_splits(settings(data))
     made = make_record("bmis", "squares", seed=0)
     given = {
         "trial": Trial("squares", SPELLING, None, 0),

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from bmis.data.drawing import contact_sheet, contours, overlay
+from bmis.data.coding import IGNORE
+from bmis.data.drawing import (
+    ADDED,
+    CONFUSED,
+    MISSED,
+    contact_sheet,
+    contours,
+    draw_differences,
+    overlay,
+)
 from bmis.data.palette import palette
 from bmis.errors import DataError
 
@@ -105,3 +114,14 @@ def test_ignored_pixels_are_striped_and_have_no_colour():
     assert {tuple(colour) for colour in stripes.tolist()} == {(0, 0, 0), (128, 128, 128)}
     compared = overlay(black, SQUARE, truth=labels)
     np.testing.assert_array_equal(compared[:, 11:], drawn[:, 11:])
+
+
+def test_differences_have_a_colour_for_each_way_to_be_wrong():
+    truth = np.array([[0, 1, 0, 1, 2, IGNORE]], np.uint8)
+    labels = np.array([[0, 1, 1, 0, 1, 1]], np.uint8)
+    drawn = draw_differences(np.full((1, 6, 1), 100, np.uint8), labels, truth)[0].astype(int)
+    background, right, added, missed, confused, ignored = drawn
+    assert background.tolist() == ignored.tolist() == [50, 50, 50]
+    assert right.min() > 170
+    for seen, colour in ((added, ADDED), (missed, MISSED), (confused, CONFUSED)):
+        assert np.abs(seen - colour).max() < 35

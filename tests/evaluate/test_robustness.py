@@ -8,10 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 
-import bmis.evaluate.robustness
-import bmis.evaluate.run
+import bmis.runtime.average
 from bmis.cli.main import main
-from bmis.errors import DataError
+from bmis.errors import ConfigError, DataError
 from bmis.evaluate.perturbations import PERTURBATIONS
 from bmis.evaluate.robustness import measure_robustness
 from bmis.evaluate.run import evaluate_model
@@ -35,8 +34,8 @@ def run(tmp_path, monkeypatch):
     (data / "splits.csv").write_text("\n".join(lines))
     folder = tmp_path / "run"
     folder.mkdir()
-    for module in (bmis.evaluate.run, bmis.evaluate.robustness):
-        monkeypatch.setattr(module, "load_runtime", lambda path, options: (Brightness(), OWN_SIZE))
+    loaded = Brightness(), OWN_SIZE
+    monkeypatch.setattr(bmis.runtime.average, "load_runtime", lambda path, options: loaded)
     (folder / "config.yaml").write_text(yaml.safe_dump({"data": str(data)}))
     return folder
 
@@ -103,3 +102,11 @@ def test_the_command_shows_the_worst_of_each_kind(run, capsys):
     assert shown.count("%\n") >= len(kinds)
     assert main(["evaluate", str(run), "--robustness", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["robustness"]["perturbations"]) == 46
+
+
+def test_masks_are_perturbed_after_post_processing_and_means_need_a_folder(run):
+    rules = {"smallest_size": 0.99}  # nothing is left
+    found = measure_robustness(run, perturbations=PERTURBATIONS[:1], postprocessing=rules)
+    assert set(found.clean.values()) == {0.0}
+    with pytest.raises(ConfigError, match="scores of several networks need a folder"):
+        measure_robustness([run, run])

@@ -13,7 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
-import bmis.evaluate.run
+import bmis.runtime.average
 from bmis.cli.evaluate import render
 from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.fingerprint import split_fingerprint
@@ -81,7 +81,7 @@ def run(tmp_path, data, monkeypatch):
 
 def use(monkeypatch, runtime, its_info):
     monkeypatch.setattr(
-        bmis.evaluate.run, "load_runtime", lambda path, options: (runtime, its_info)
+        bmis.runtime.average, "load_runtime", lambda path, options: (runtime, its_info)
     )
 
 
@@ -620,3 +620,49 @@ def test_ignored_pixels_count_no_more_than_those_outside_the_field_of_view(run, 
     ((path, why),) = scores.failed
     assert path.name == "d.png"
     assert "d.png: all pixels are ignored, so there is nothing to score" in why
+
+
+def test_other_post_processing_is_another_question(run):
+    plain = evaluate_model(run)
+    assert plain.to_dict()["postprocessing"] == {}
+    with pytest.raises(
+        ConfigError,
+        match=r"postprocessing \{\}, now \{'threshold': 0.4\}\); .* such as .*/threshold0.4$",
+    ):
+        evaluate_model(run, postprocessing={"threshold": 0.4})
+    other = evaluate_model(run, postprocessing={"threshold": 0.4}, out=run / "threshold0.4")
+    assert json.loads((other.out / "metrics.json").read_text())["postprocessing"] == {
+        "threshold": 0.4
+    }
+    assert "post-processing: threshold 0.4" in render(other)
+    assert "post-processing" not in render(plain)
+
+
+def test_scores_from_before_post_processing_are_those_without_it(run):
+    evaluate_model(run)
+    found = json.loads((run / "metrics.json").read_text())
+    del found["postprocessing"], found["averaged_with"]
+    (run / "metrics.json").write_text(json.dumps(found))
+    with pytest.raises(ConfigError, match="other scores"):
+        evaluate_model(run, postprocessing={"fill_holes": True})
+    assert evaluate_model(run).out == run
+
+
+def test_masks_are_scored_after_post_processing(run):
+    scores = evaluate_model(run, postprocessing={"smallest_size": 0.5}, out=run / "none")
+    assert {score.outcome for score in scores.cases.values()} == {"missed", "correctly_empty"}
+
+
+def test_the_mean_of_networks_gets_a_folder_of_its_own(run, monkeypatch, caplog):
+    with pytest.raises(ConfigError, match="scores of several networks need a folder"):
+        evaluate_model([run, run])
+    both = evaluate_model([run, run], out=run / "both")
+    assert both.values("dice") == evaluate_model(run).values("dice")
+    assert json.loads((both.out / "metrics.json").read_text())["averaged_with"] == [str(run)]
+    assert "mean of 2 networks" in render(both)
+    with pytest.raises(ConfigError, match=r"averaged_with .*, now \[\]"):
+        evaluate_model(run, out=run / "both")
+    other = {"data": "data", "split_fingerprint": "another"}
+    use(monkeypatch, Brightness(), replace(OWN_SIZE, provenance=other))
+    evaluate_model([run, run], out=run / "both")
+    assert "its training images may be among those that are scored" in caplog.text

@@ -243,6 +243,9 @@ def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
         ),
         (["--out", "a.bmis", "--size", "96"], "was trained at 64x64 and is right only there"),
         (["--out", "a.bmis", "--data", "nowhere"], "nowhere"),
+        (["--out", "a.bmis", "--tune"], "20 validation images or more are needed"),
+        (["--out", "a.bmis", "--tune", "--fill-holes"], "tune chooses fill_holes by itself"),
+        (["--out", "a.bmis", "--threshold", "0"], "threshold must be a probability from 0.01"),
     ],
 )
 def test_impossible_exports_are_refused_in_one_line(
@@ -264,6 +267,30 @@ def test_the_command_answers_in_json(run, tmp_path, capsys):
     assert answer["graphs"][0]["check"]["agreement"] > 0.999
     with zipfile.ZipFile(out) as archive:
         assert sorted(archive.namelist()) == ["MODEL_CARD.md", "manifest.json", "model.onnx"]
+
+
+def test_post_processing_is_stored_told_and_done_wherever_the_bundle_runs(
+    run, data, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(FIXED, "executorch", phone(bmis.load_model(run)[0], 0))
+    out = tmp_path / "a.bmis"
+    rules = ["--threshold", "0.3", "--largest-piece", "--formats", "onnx,executorch"]
+    assert main(["export", str(run), "--out", str(out), *rules]) == 0
+    assert "the graph for executorch holds no post-processing" in capsys.readouterr().err
+    stored = {"threshold": 0.3, "largest_piece": True}
+    words = "threshold 0.3, largest piece of each class"
+    assert (
+        f"Post-processing: {words}. The scores above are those before it" in read_bundle(out).card
+    )
+    (graph, _) = read_bundle(out).manifest.graphs
+    plain = bmis.evaluate_model(run, out=tmp_path / "plain").summary["cases"]["iou"]["mean"]
+    assert graph.check["iou_torch"] == pytest.approx(plain)  # the gate sees masks before it
+    scores = bmis.evaluate_model(out, data=data, out=tmp_path / "scores")
+    assert scores.asked["postprocessing"] == stored
+    same = bmis.evaluate_model(run, postprocessing=stored, out=tmp_path / "same")
+    assert scores.values("dice") == pytest.approx(same.values("dice"), abs=1e-3)
+    assert main(["profile", str(out), "--batch", "1", "--threads", "1"]) == 0
+    assert f"{words}; without expected Dice" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_data_set_without_images_to_validate_on_is_refused(run, data, tmp_path):
@@ -319,8 +346,6 @@ def test_which_int8_graph_openvino_gets(monkeypatch, used, seconds, chosen):
 
 
 def test_a_network_that_comes_with_the_package_is_a_bundle_already(tmp_path):
-    with pytest.raises(
-        ConfigError, match=r"comes with bmis as a bundle, .*--data DATA"
-    ):
+    with pytest.raises(ConfigError, match=r"comes with bmis as a bundle, .*--data DATA"):
         export_run("dermoscopy", tmp_path / "a.bmis")
     assert not list(tmp_path.iterdir())

@@ -110,6 +110,7 @@ def test_measurements_are_those_of_the_mask(images, predictor, tmp_path):
         "diameter_px": "20.8806",
         "diameter_mm": "40.1123",
         "ood_score": "",
+        "expected_dice": "",
         "objects": "1",
     }
 

@@ -11,8 +11,9 @@ import torch
 from bmis.data.images import Image, read_mask, write_image
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.folder import predict_masks
+from bmis.predict.load import load
 from bmis.predict.mask import Mask
-from bmis.predict.predictor import FrameLogits, Predictor, load
+from bmis.predict.predictor import FrameLogits, Predictor
 from helpers.bundles import write_tiny
 from helpers.fakes import Brightness, info
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bmis.data.mask_text import read_mask_text
 from bmis.errors import DataError
 from bmis.records import write_record
-from bmis.report.case_pictures import draw_cases, read_mask_text
+from bmis.report.case_pictures import draw_cases
 from bmis.report.results import read_results
 from helpers.folders import make_folder
 from helpers.records import make_record

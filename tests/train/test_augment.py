@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bmis.train.augment import NOISE_STRIDE, Parameters, apply_parameters, draw_parameters
-from bmis.train.recipes import RECIPES, Augmentation
+from bmis.config import Augmentation
+from bmis.train.augment import apply_parameters, draw_parameters
+from bmis.train.augment.intensity import NOISE_STRIDE
+from bmis.train.recipes import RECIPES
 
 STILL = Augmentation(flip=0.0, rotate=0.0)
 PAPER, RICH = RECIPES["paper"].augmentation, RECIPES["default"].augmentation
@@ -24,19 +26,19 @@ def batch(count=4, channels=3, size=(12, 20), classes=3):
 
 
 def change(settings, images, labels, seed=0):
-    parameters = draw_parameters(settings, len(images), images.shape[1], seeded(seed))
+    parameters = draw_parameters(settings, images.shape, seeded(seed))
     return apply_parameters(images, labels, parameters, settings)
 
 
 def rotated(degrees, images, labels, *, zoom=1.0, shift=(0.0, 0.0), smooth=False):
     """All images rotated, magnified and shifted by exactly these values."""
     settings = replace(STILL, smooth=smooth)
-    drawn = draw_parameters(settings, len(images), images.shape[1], seeded())
+    drawn = draw_parameters(settings, images.shape, seeded())
     angle = torch.deg2rad(torch.tensor(float(degrees)))
     cos, sin = angle.cos() / zoom, angle.sin() / zoom
     matrix = torch.tensor([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
-    values = {**vars(drawn), "matrix": matrix.expand(len(images), 2, 3)}
-    return apply_parameters(images, labels, Parameters(**values), settings)
+    geometry = replace(drawn.geometry, matrix=matrix.expand(len(images), 2, 3))
+    return apply_parameters(images, labels, replace(drawn, geometry=geometry), settings)
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -160,7 +162,7 @@ def test_the_paper_fills_with_black_and_ours_with_the_mirror_image():
 
 def test_the_same_parameters_give_the_same_batch_again():
     images, labels = batch()
-    parameters = draw_parameters(RICH, len(images), 3, seeded())
+    parameters = draw_parameters(RICH, images.shape, seeded())
     first, second = (apply_parameters(images, labels, parameters, RICH) for _ in range(2))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
@@ -191,17 +193,18 @@ def test_the_batch_given_is_left_alone_and_the_range_kept(channels):
 
 
 def test_every_draw_lies_in_its_range_and_fills_it():
-    drawn = draw_parameters(RICH, 2000, 3, seeded())
+    parameters = draw_parameters(RICH, (2000, 3, 32, 32), seeded())
+    matrix, drawn = parameters.geometry.matrix, parameters.intensity
 
     def spans(values, low, high):
         assert low - 1e-6 <= values.min() < low + 0.1 * (high - low)
         assert high - 0.1 * (high - low) < values.max() <= high + 1e-6
 
-    zoom = drawn.matrix[:, :, :2].det().abs() ** -0.5
+    zoom = matrix[:, :, :2].det().abs() ** -0.5
     spans(zoom, *RICH.scale)
     assert (zoom > 1).float().mean() == pytest.approx(0.5, abs=0.05)  # logarithmic
-    spans(drawn.matrix[:, :, 2], -RICH.shift, RICH.shift)
-    lines = drawn.matrix[:, :, 0] * drawn.matrix[:, :1, 0].sign()  # without the flip
+    spans(matrix[:, :, 2], -RICH.shift, RICH.shift)
+    lines = matrix[:, :, 0] * matrix[:, :1, 0].sign()  # without the flip
     spans(torch.rad2deg(torch.atan(lines[:, 1] / lines[:, 0])), -30, 30)
     spans(drawn.brightness, -0.2, 0.2)
     spans(drawn.contrast, 0.75, 1.25)
@@ -209,20 +212,21 @@ def test_every_draw_lies_in_its_range_and_fills_it():
     spans(drawn.gain, 0.85, 1.15)
     spans(drawn.saturation, 0.85, 1.15)
     spans(drawn.noise, 0, 0.03)
-    assert drawn.displacement.std().item() == pytest.approx(RICH.elastic, rel=0.05)
+    assert parameters.geometry.displacement.std().item() == pytest.approx(RICH.elastic, rel=0.05)
 
 
 def recoloured(images, **values):
     """The batch after the same parameters for all images."""
     settings = Augmentation(**{"flip": 0.0, "rotate": 0.0, **dict.fromkeys(values, 0.5)})
-    drawn = vars(draw_parameters(STILL, len(images), images.shape[1], seeded()))
+    drawn = draw_parameters(STILL, images.shape, seeded())
     names = {"colour": "saturation"}
     given = {
         names.get(name, name): torch.full((len(images), 1, 1, 1), value)
         for name, value in values.items()
     }
     labels = torch.zeros(len(images), *images.shape[2:], dtype=torch.uint8)
-    return apply_parameters(images, labels, Parameters(**{**drawn, **given}), settings)[0]
+    drawn = replace(drawn, intensity=replace(drawn.intensity, **given))
+    return apply_parameters(images, labels, drawn, settings)[0]
 
 
 def test_colours_in_closed_form():
@@ -267,3 +271,67 @@ def test_an_ignored_pixel_stays_ignored_and_no_other_becomes_so(smooth):
     _, marks = rotated(33, labels[:, None].float(), labels, smooth=smooth)
     assert set(marks.unique().tolist()) == {0, 255}
     assert (marks != labels).float().mean() < 0.02
+
+
+# Drawn by the code before the further augmentations.
+SEED_OF_NOISE = 4030572617320993489
+FIRST_MATRIX = [-0.74049, 0.266813, 0.096185, -0.266813, -0.74049, 0.030032]
+NEW = ("quarter_turns", "zoom_out", "border", "dark_corners", "grey", "paste")
+
+
+def test_what_is_drawn_by_a_seed_is_what_it_was_before_there_were_more_augmentations():
+    """The seed of the noise is drawn last, so it shows whether any number was drawn before it."""
+    drawn = draw_parameters(RICH, (4, 3, 32, 48), seeded(5))
+    assert drawn.intensity.seed == SEED_OF_NOISE
+    found = drawn.geometry.matrix[0].flatten()
+    torch.testing.assert_close(found, torch.tensor(FIRST_MATRIX), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_augmentation_that_does_not_happen_changes_no_bit(name):
+    images, labels = batch(count=6)
+    before, after = (change(s, images, labels) for s in (RICH, replace(RICH, **{name: 1e-30})))
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_augmentation_follows_from_the_seed_and_keeps_shapes_and_range(name):
+    images, labels = batch(count=6)
+    settings = replace(RICH, **{name: 1.0})
+    first, second = (change(settings, images, labels) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+    assert not torch.equal(first[0], change(RICH, images, labels)[0])
+    assert first[0].shape == images.shape
+    assert first[1].dtype == torch.uint8
+    assert first[0].min() >= 0
+    assert first[0].max() <= 1
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_an_augmentation_happens_as_often_as_it_says(name):
+    images, labels = batch(count=300, size=(16, 16), classes=2)
+    moved, _ = change(replace(STILL, smooth=False, **{name: 0.3}), images, labels)
+    changed = (moved != images).flatten(1).any(1).float().mean()
+    assert changed == pytest.approx(0.3, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["zoom_out", "border", "dark_corners", "paste"])
+def test_what_is_ignored_stays_ignored_or_is_out_of_the_picture(name):
+    images, labels = batch(count=40, size=(32, 32), classes=2)
+    labels[:, 4:28, 4:28] = 255
+    _, marks = change(replace(STILL, **{name: 1.0}), images, labels)
+    assert set(marks.unique().tolist()) <= {0, 1, 255}
+    if name != "zoom_out":
+        assert bool((marks[:, 4:28, 4:28] == 255).all())
+
+
+def test_grey_is_the_luminance_and_leaves_grey_images_alone():
+    images, labels = batch()
+    moved, _ = change(replace(STILL, grey=1.0, smooth=False), images, labels)
+    expected = images[:, :1] * 0.299 + images[:, 1:2] * 0.587 + images[:, 2:] * 0.114
+    torch.testing.assert_close(moved, expected.expand_as(images))
+    images, labels = batch(channels=1)
+    moved, _ = change(replace(STILL, grey=1.0, smooth=False), images, labels)
+    assert torch.equal(moved, images)

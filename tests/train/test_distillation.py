@@ -9,13 +9,14 @@ import yaml
 
 from bmis.config import InputSpec
 from bmis.data.folder import open_dataset
-from bmis.errors import BundleError, ConfigError
+from bmis.errors import BundleError, ConfigError, TrainingInterrupted
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import read_checkpoint
 from bmis.train import distillation
 from bmis.train.distillation import Teacher, read_teacher
 from bmis.train.run import train_model
 from helpers.tiny import config, write_dataset
+from helpers.training import interrupt_before, same_weights
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,8 @@ class Echo(SegmentationModel):
 def test_a_teacher_sees_its_own_normalisation_and_learns_nothing():
     spec = InputSpec(size=(8, 8), mean=(0.25, 0.5, 0.75), std=(0.5, 0.25, 0.125))
     pixels = torch.rand(2, 3, 8, 8)
-    found = Teacher(Echo(), spec, {})(pixels)
+    found, maps = Teacher(Echo(), spec, {})(pixels)
+    assert maps == []
     for channel, (mean, std) in enumerate(zip(spec.mean, spec.std, strict=True)):
         torch.testing.assert_close(found[:, channel], (pixels[:, channel] - mean) / std)
     assert not found.requires_grad
@@ -72,7 +74,7 @@ def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path
     [
         ({"channels": 1}, {}, "has grey images of 32x32 .squash. and 2 classes"),
         ({"classes": 3}, {}, "and 3 classes"),
-        ({}, {"size": (64, 64)}, "has colour images of 64x64"),
+        ({}, {"resize": "letterbox"}, "has colour images of 32x32 .letterbox."),
         ({}, {"resize": "native"}, "has colour images of 32x32 .native."),
     ],
 )
@@ -103,3 +105,76 @@ def test_a_teacher_of_other_classes_is_refused(source, tmp_path, monkeypatch, na
     (data / "dataset.yaml").write_text(yaml.safe_dump({"classes": names}))
     with pytest.raises(ConfigError, match=message):
         read_teacher(config(data, teacher=source), open_dataset(data))
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    """A run of another network at 64 x 64."""
+    root = tmp_path_factory.mktemp("larger")
+    data = write_dataset(root / "first", seed=1)
+    given = config(data, size=(64, 64), epochs=1)
+    given = replace(given, model="bmis_edge", options={"weights": "none", "width": 8})
+    train_model(given, out=root / "run")
+    return root / "run"
+
+
+def test_a_teacher_of_another_size_sees_images_of_its_own():
+    spec = InputSpec(size=(16, 24), mean=(0.0,) * 3, std=(1.0,) * 3)
+    seen = []
+
+    class Watched(Echo):
+        def forward(self, x):
+            seen.append(x.shape[2:])
+            return super().forward(x)
+
+    pixels = torch.rand(2, 3, 1, 1).expand(2, 3, 8, 8)
+    logits, _ = Teacher(Watched(), spec, {})(pixels)
+    assert seen == [(16, 24)]
+    torch.testing.assert_close(logits, pixels)
+    Teacher(Watched(), replace(spec, resize="native"), {})(pixels)
+    assert seen[1] == (8, 8)
+
+
+def test_letterboxed_teachers_must_have_the_same_aspect(dataset, tmp_path, source, monkeypatch):
+    model, info = read_checkpoint(source)
+    for size, fits in (((64, 64), True), ((64, 96), False)):
+        spec = InputSpec(size, resize="letterbox")
+        boxed = (model, replace(info, input=spec))
+        monkeypatch.setattr(distillation, "read_checkpoint", lambda path, boxed=boxed: boxed)
+        given = config(dataset, teacher=source, resize="letterbox")
+        if fits:
+            assert read_teacher(given, open_dataset(dataset)).spec == spec
+            continue
+        with pytest.raises(ConfigError, match=r"colour images of 64x96 .letterbox."):
+            read_teacher(given, open_dataset(dataset))
+
+
+def test_maps_are_learnt_resumed_to_the_same_bits_and_leave_no_weights(larger, dataset, tmp_path):
+    settings = {"teacher": str(larger), "epochs": 2, "deterministic": True}
+    given = config(dataset, **settings, changes={"distillation.features": 2.0})
+    given = replace(given, model="bmis_edge", options={"weights": "none", "width": 8})
+    train_model(given, out=tmp_path / "whole")
+    with interrupt_before(1), pytest.raises(TrainingInterrupted):
+        train_model(given, out=tmp_path / "parts")
+    assert len(torch.load(tmp_path / "parts" / "last.ckpt")["projections"]) == 4
+    train_model(given, out=tmp_path / "parts")
+    last = [torch.load(tmp_path / run / "last.ckpt") for run in ("whole", "parts")]
+    assert same_weights(last[0]["model"], last[1]["model"])
+    assert same_weights(last[0]["projections"], last[1]["projections"])
+    names = set(read_checkpoint(tmp_path / "whole")[0].state_dict())
+    assert not any("projection" in name for name in names)
+    train_model(replace(given, changes={}), out=tmp_path / "logits")
+    assert not torch.equal(weights(tmp_path / "whole"), weights(tmp_path / "logits"))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [({}, "needs a teacher; give --teacher"), ({"compile": True}, "--compile do not go together")],
+)
+def test_maps_that_cannot_be_learnt_are_refused(source, dataset, tmp_path, values, problem):
+    if values:
+        values = {**values, "teacher": str(source)}
+    given = config(dataset, **values, changes={"distillation.features": 1.0})
+    with pytest.raises(ConfigError, match=problem):
+        train_model(given, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

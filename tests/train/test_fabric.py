@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from bmis.errors import ConfigError, MissingExtraError
+from bmis.errors import ConfigError
 from bmis.models.checkpoint import read_checkpoint
 from bmis.train import optim
 from bmis.train.run import train_model
@@ -84,21 +84,3 @@ def test_cuda_devices_that_are_not_there_are_refused(dataset, tmp_path, there, w
     message = rf"--devices {wanted}: {there} CUDA devices are found; .*use --device cpu"
     with pytest.raises(ConfigError, match=message):
         train_model(config(dataset, device="cuda", devices=wanted), out=tmp_path / "run")
-
-
-def test_tensorboard_gets_every_epoch(dataset, tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    train_model(config(dataset, tensorboard=True), out=tmp_path / "run")
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
-    events.Reload()
-    assert [event.step for event in events.Scalars("val_iou")] == [1, 2]
-    assert events.Scalars("loss")[1].value == pytest.approx(
-        read_log(tmp_path / "run")[1]["loss"], 1e-4
-    )
-
-
-def test_without_tensorboard_the_install_line_is_given(dataset, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "bmis\[tensorboard\]"'):
-        train_model(config(dataset, tensorboard=True), out=tmp_path / "run")

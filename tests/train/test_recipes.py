@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from bmis.config import Augmentation
 from bmis.errors import ConfigError
-from bmis.train.recipes import RECIPES, Augmentation, Recipe, find_recipe
+from bmis.train.recipes import RECIPES, Recipe, find_recipe
 
 
 def test_paper_is_the_published_protocol_in_every_number():
@@ -22,6 +23,7 @@ def test_paper_is_the_published_protocol_in_every_number():
         "average": 0.0,
         "clip": 0.0,
         "patience": 0,
+        "class_weights": "none",
         "augmentation": {
             "flip": 0.5,
             "rotate": 30.0,
@@ -34,7 +36,15 @@ def test_paper_is_the_published_protocol_in_every_number():
             "colour": 0.0,
             "noise": 0.0,
             "smooth": False,  # nearest neighbour, zero fill
+            "quarter_turns": 0.0,
+            "zoom_out": 0.0,
+            "border": 0.0,
+            "dark_corners": 0.0,
+            "grey": 0.0,
+            "paste": 0.0,
         },
+        "distillation": {"logits": 1.0, "features": 0.0},  # of a teacher, which there is not
+        "unlabelled": {"weight": 1.0, "ramp_up": 0.3},
     }
 
 

@@ -11,7 +11,7 @@ import torch
 from bmis.errors import DataError, NoMemoryError, TrainingError, TrainingInterrupted
 from bmis.models import build_model
 from bmis.system.environment import source_hash
-from bmis.train import epochs, run
+from bmis.train import epochs, plan, session
 from bmis.train.recipes import find_recipe
 from bmis.train.resume import Progress, read_progress
 from bmis.train.run import train_model
@@ -76,9 +76,9 @@ def resumed(dataset, tmp_path, monkeypatch):
         with interrupt_before(1), pytest.raises(TrainingInterrupted):
             train_model(settings, out=tmp_path / "run")
         before = environment()
-        monkeypatch.setattr(run, "environment", lambda: {**before, **changed})
-        find = run.find_recipe
-        monkeypatch.setattr(run, "find_recipe", lambda *a, **k: replace(find(*a, **k), **values))
+        monkeypatch.setattr(session, "environment", lambda **_: {**before, **changed})
+        find = plan.find_recipe
+        monkeypatch.setattr(plan, "find_recipe", lambda *a, **k: replace(find(*a, **k), **values))
         train_model(settings, out=tmp_path / "run")
         return json.loads((tmp_path / "run" / "environment.json").read_text())
 
@@ -192,7 +192,7 @@ def test_a_checkpoint_goes_on_with_the_same_bits(dataset, tmp_path, recipe):
     cached, val = cache_split(dataset), cache_split(dataset, "val")
 
     def epoch(trainer):
-        return trainer.record(
+        return trainer.progress.record(
             trainer.train_epoch(cached, lambda count: None) | trainer.validate(val)
         )
 

@@ -23,7 +23,8 @@ from helpers.training import best_weights, read_log, same_weights
 def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
     run = tmp_path / "a" / "run"
     done = train_model(config(dataset, epochs=3), out=run)
-    files = ["config.yaml", "environment.json", "last.ckpt", "log.csv", "model.safetensors"]
+    files = ["config.yaml", "environment.json", "facts.json", "last.ckpt", "log.csv"]
+    files += ["model.safetensors", "report.html", "validation"]
     assert sorted(file.name for file in run.iterdir()) == files
     log = read_log(run)
     assert [row["epoch"] for row in log] == [1, 2, 3]
@@ -56,23 +57,16 @@ def test_a_folder_becomes_a_run_folder(dataset, tmp_path):
 def test_the_epoch_is_chosen_by_validation_and_not_by_test(tmp_path, monkeypatch):
     """With forged validation scores, the forged best epoch is kept."""
     data = write_dataset(tmp_path / "data")
-    seen = []
+    seen, kept = [], []
     validate = Trainer.validate
 
     def forged(self, dataset):
         seen.append(dataset.crops(torch.tensor([0]), torch.Generator())[0])
+        kept.append({k: v.clone() for k, v in self.averaged.state_dict().items()})
         row = validate(self, dataset)
         return {**row, "val_iou": [0.1, 0.9, 0.5][self.progress.epoch]}
 
-    kept = []
-    record = Trainer.record
-
-    def spy(self, row):
-        kept.append({k: v.clone() for k, v in self.averaged.state_dict().items()})
-        return record(self, row)
-
     monkeypatch.setattr(Trainer, "validate", forged)
-    monkeypatch.setattr(Trainer, "record", spy)
     done = train_model(config(data, epochs=3), out=tmp_path / "run")
     assert done.best_epoch == 2
     assert same_weights(best_weights(tmp_path / "run"), kept[1])
@@ -198,3 +192,24 @@ def test_masks_that_an_import_would_read_better_are_warned_of(tmp_path, caplog):
     train_model(config(root, epochs=1), out=tmp_path / "run")
     (said,) = (message for message in caplog.messages if "bmis import" in message)
     assert said.startswith(f"{root}: no mask holds 0, the background: values 1 2 3 are classes")
+
+
+@pytest.mark.parametrize("resize", ["squash", "native"])
+def test_images_without_any_object_are_trained_on(tmp_path, resize):
+    """Batches of one, so that some steps see no object; what such an image shows is learnt."""
+    states = []
+    for number, level in enumerate((30, 200)):
+        root = write_dataset(tmp_path / f"d{number}", size=(40, 40))
+        for name in ("case0", "case1"):
+            Image.fromarray(np.zeros((40, 40), np.uint8)).save(root / "masks" / f"{name}.png")
+            pixels = np.full((40, 40, 3), level, np.uint8)
+            Image.fromarray(pixels).save(root / "images" / f"{name}.png")
+        run = tmp_path / f"run{number}"
+        train_model(
+            config(root, epochs=1, batch_size=1, resize=resize, deterministic=True), out=run
+        )
+        (row,) = read_log(run)
+        assert np.isfinite(row["loss"])
+        assert row["images"] == (4 if resize == "squash" else 8)
+        states.append(best_weights(run))
+    assert not same_weights(*states)

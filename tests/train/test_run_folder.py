@@ -7,20 +7,25 @@ import pytest
 import yaml
 
 from bmis.errors import ConfigError, DataError, TrainingError
-from bmis.train import run as module
+from bmis.train import session
 from bmis.train.run import train_model
 from bmis.train.run_folder import default_run_folder
 from bmis.train.trainer import Trainer
 from helpers.tiny import config
 
 
+def contents(run):
+    """The files of a run by name, those in its folders too."""
+    return {file.relative_to(run): file.read_bytes() for file in run.rglob("*") if file.is_file()}
+
+
 def test_a_finished_run_is_not_trained_again(dataset, tmp_path, monkeypatch):
     first = train_model(config(dataset), out=tmp_path / "run")
-    before = {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()}
-    monkeypatch.setattr(module, "CachedDataset", None)  # no image is read again
+    before = contents(tmp_path / "run")
+    monkeypatch.setattr(session, "CachedDataset", None)  # no image is read again
     second = train_model(config(dataset), out=tmp_path / "run")
     assert second == replace(first, resumed_after=first.epochs)
-    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == before
+    assert contents(tmp_path / "run") == before
 
 
 def test_a_run_whose_settings_are_fewer_is_the_same_run(dataset, tmp_path):
@@ -32,6 +37,15 @@ def test_a_run_whose_settings_are_fewer_is_the_same_run(dataset, tmp_path):
     assert train_model(config(dataset), out=tmp_path / "run").resumed_after == 2
     with pytest.raises(ConfigError, match="changes None, now"):
         train_model(config(dataset, changes={"clip": 0}), out=tmp_path / "run")
+
+
+def test_threads_and_logger_may_change_but_for_the_same_bits(dataset, tmp_path):
+    train_model(config(dataset, threads=1), out=tmp_path / "run")
+    other = config(dataset, threads=2, logger="tensorboard")
+    assert train_model(other, out=tmp_path / "run").resumed_after == 2
+    train_model(config(dataset, threads=1, deterministic=True), out=tmp_path / "same")
+    with pytest.raises(ConfigError, match=r"other settings \(threads 1, now 2\); choose"):
+        train_model(config(dataset, threads=2, deterministic=True), out=tmp_path / "same")
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,13 @@ import torch
 from lightning.fabric import Fabric
 from PIL import Image
 
+from bmis.config import Augmentation
 from bmis.errors import TrainingError
 from bmis.models import build_model
 from bmis.train.batches import normalise_batch
 from bmis.train.losses import LOSSES, counted_pixels, distillation_loss
-from bmis.train.recipes import Augmentation, find_recipe
+from bmis.train.objective import Objective
+from bmis.train.recipes import find_recipe
 from bmis.train.trainer import Trainer
 from helpers.tiny import NETWORK, write_dataset
 from helpers.training import FAST, Threshold, cache_split, make_trainer
@@ -49,12 +51,13 @@ def test_a_teacher_draws_the_logits_towards_its_own(dataset):
     def teacher(pixels):
         assert 0 <= pixels.min() <= pixels.max() <= 1
         asked.append(len(pixels))
-        return torch.tensor([-8.0, 8.0]).view(1, 2, 1, 1).expand(len(pixels), 2, 32, 32)
+        return torch.tensor([-8.0, 8.0]).view(1, 2, 1, 1).expand(len(pixels), 2, 32, 32), []
 
     asked, found, cached = [], [], cache_split(dataset)
     for given in (None, teacher):
         torch.manual_seed(0)
-        trainer = make_trainer(recipe=replace(FAST, learning_rate=3e-2), teacher=given)
+        recipe = replace(FAST, learning_rate=3e-2)
+        trainer = make_trainer(recipe=recipe, objective=Objective(recipe, teacher=given))
         for _ in range(4):
             trainer.train_epoch(cached, lambda count: None)
             trainer.progress.epoch += 1
@@ -151,11 +154,12 @@ def test_ignored_pixels_do_not_count_in_the_loss_of_labels_and_teacher(dataset, 
     ignore_columns(dataset, 16)
     cached = cache_split(dataset)
     assert cached.ignores
-    trainer = make_trainer(recipe=still(loss), teacher=lambda pixels: pixels[:, :2] * 9)
+    objective = Objective(still(loss), teacher=lambda pixels: (pixels[:, :2] * 9, []))
+    trainer = make_trainer(recipe=still(loss), objective=objective)
     trainer._network = lambda inputs: (logits,)
     pixels, labels = cached.crops(torch.tensor([0, 1]), torch.Generator())
     logits = torch.randn(2, 2, 32, 32)
-    found = trainer._total_loss(pixels.float(), labels, counted_pixels(labels), pixels)
+    found, _ = trainer._total_loss(pixels.float(), labels, counted_pixels(labels), cached.spec)
     seen = LOSSES[loss](logits[..., :16], labels[..., :16])
     taught = distillation_loss(logits[..., :16], pixels[:, :2, :, :16].float() * 9)
     torch.testing.assert_close(found, seen + taught)

@@ -45,11 +45,11 @@ def test_validation_of_nothing_found_where_nothing_is_gives_no_score(tmp_path):
 
 def test_the_best_epoch_is_never_an_early_one_that_finds_nothing():
     trainer = make_trainer(Threshold())
-    better = [trainer.record({"val_iou": s, "val_dice": s}) for s in (0, 0, 0.2, 0, 0.1)]
+    better = [trainer.progress.record({"val_iou": s, "val_dice": s}) for s in (0, 0, 0.2, 0, 0.1)]
     assert (better, trainer.progress.best_epoch) == ([True, True, True, False, False], 3)
     trainer = make_trainer(Threshold())
     for _ in range(3):
-        trainer.record({"val_iou": 0.0, "val_dice": 0.0})
+        trainer.progress.record({"val_iou": 0.0, "val_dice": 0.0})
     assert trainer.progress.best_epoch == 3  # nothing chooses, so the last one counts
 
 
@@ -96,7 +96,7 @@ def test_the_average_is_validated_and_not_the_last_weights(tmp_path):
 
 def test_the_best_epoch_is_the_first_with_the_highest_iou_and_dice():
     trainer = make_trainer(Threshold())
-    better = [trainer.record({"val_iou": i, "val_dice": d}) for i, d in
+    better = [trainer.progress.record({"val_iou": i, "val_dice": d}) for i, d in
               [(0.0, 0.0), (0.5, 0.6), (0.6, 0.4), (0.6, 0.5), (0.4, 0.8)]]  # fmt: skip
     assert better == [True, True, False, False, True]
     assert trainer.progress.best_epoch == 5

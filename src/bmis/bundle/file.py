@@ -115,7 +115,7 @@ def write_bundle(path: Path, manifest: Manifest, members: Mapping[str, bytes], c
         >>> bundle = read_bundle(find_model_file("nuclei"))
         >>> members = {"model.int8.onnx": bundle.read("model.int8.onnx")}
         >>> write_bundle(Path("copy.bmis"), bundle.manifest, members, bundle.card)
-        >>> read_bundle(Path("copy.bmis")).digest == bundle.digest
+        >>> read_bundle(Path("copy.bmis")).manifest == bundle.manifest
         True
     """
     files = {CARD: card.encode(), **members}

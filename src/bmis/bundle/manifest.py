@@ -12,7 +12,7 @@ from bmis.config import MAX_CHANNELS, ModelInfo, Settings, check_choice, check_s
 from bmis.config.checks import check_value
 from bmis.errors import BundleError, ConfigError
 
-FORMAT, FORMAT_VERSION = "bmis-bundle", 1
+FORMAT, FORMAT_VERSION = "bmis-bundle", 2
 FORMATS = ("onnx", "openvino", "executorch", "litert")
 PRECISIONS = ("float32", "int8")
 CARD, MANIFEST = "MODEL_CARD.md", "manifest.json"
@@ -196,9 +196,9 @@ def parse_manifest(data: bytes) -> tuple[Manifest, dict[str, Member]]:
         BundleError: Not a manifest, of a newer version, or with values that cannot be.
 
     Example:
-        >>> parse_manifest(b'{"format": "bmis-bundle", "format_version": 2}')
+        >>> parse_manifest(b'{"format": "bmis-bundle", "format_version": 3}')
         Traceback (most recent call last):
-        bmis.errors.BundleError: format version 2, this bmis reads up to 1; update bmis
+        bmis.errors.BundleError: format version 3, this bmis reads up to 2; update bmis
     """
     try:
         values = _parse_json(data)

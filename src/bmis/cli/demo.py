@@ -57,7 +57,8 @@ def run(args: Namespace) -> int:
     done = run_demo(Path(args.out), modality=args.modality, seed=args.seed)
     for picture in done.pictures:
         say(f"picture: {picture}")
-    say(f"masks and measurements: {Path(args.out) / 'masks'}\nreport: {done.report}")
+    say(f"masks and measurements: {Path(args.out) / 'masks'}")
+    say(f"page of the training: {done.training}\nreport: {done.report}")
     return 0
 
 
@@ -67,17 +68,20 @@ class Demo:
 
     Attributes:
         report: Web page with everything on it.
+        training: The page of the training, which it leads to.
         pictures: The contact sheet, then the scored images.
         scores: Scores on the test split.
 
     Example:
         >>> from bmis.evaluate.run import evaluate_model
-        >>> done = Demo(Path("demo/report.html"), (), evaluate_model("run"))
+        >>> pages = Path("demo/report.html"), Path("demo/run/report.html")
+        >>> done = Demo(*pages, (), evaluate_model("run"))
         >>> len(done.scores.cases)
         2
     """
 
     report: Path
+    training: Path
     pictures: tuple[Path, ...]
     scores: "Scores"
 
@@ -100,6 +104,7 @@ def run_demo(out: Path, *, modality: str = "endoscopy", seed: int = 0) -> Demo:
         bmis.errors.ConfigError: unknown modality 'endoscpy' (did you mean 'endoscopy'?); ...
     """
     from bmis.config import TrainConfig
+    from bmis.config.run_files import PAGE_FILE
     from bmis.data.folder import open_dataset
     from bmis.evaluate.run import evaluate_model
     from bmis.inspect.dataset import inspect_dataset
@@ -117,12 +122,14 @@ def run_demo(out: Path, *, modality: str = "endoscopy", seed: int = 0) -> Demo:
     images = [case.image for case in open_dataset(data).split("test")]
     predict_masks(run, images, out / "masks", overlay=True)
     pictures = ((sheet,) if sheet else ()) + scores.overlays
-    page = _page(
+    page = run / PAGE_FILE
+    text = _page(
         rows=list(_rows(training, scores, costs)),
         pictures=[picture.relative_to(out) for picture in pictures],
+        training=page.relative_to(out),
     )
-    write_text(out / "report.html", page)
-    return Demo(report=out / "report.html", pictures=pictures, scores=scores)
+    write_text(out / "report.html", text)
+    return Demo(report=out / "report.html", training=page, pictures=pictures, scores=scores)
 
 
 def _draw(data: Path, modality: str, seed: int) -> Path:

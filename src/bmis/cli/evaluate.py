@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import answer, say, say_failures, table
-from bmis.cli.options import MODEL, add_json, add_runtime, read_fold, runtime_options
+from bmis.cli.options import (
+    MODEL,
+    add_json,
+    add_postprocessing,
+    add_runtime,
+    read_fold,
+    runtime_options,
+)
 from bmis.wording import counted
 
 if TYPE_CHECKING:
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
 
 HELP = "score a trained network"
 _SHOWING = "with foreground"  # the mean over the images that show some
+_ASKED = ("data", "split", "fold", "out")  # options of both kinds of scores
 EXAMPLE = "runs/polyps-bmis-default-seed0"
 
 
@@ -60,6 +68,7 @@ def add_options(parser: ArgumentParser) -> None:
         action="store_true",
         help="also on images with borders, turns, blur and more: 46 times as many images",
     )
+    add_postprocessing(parser)
     add_runtime(parser)
 
 
@@ -70,16 +79,19 @@ def run(args: Namespace) -> int:
         >>> from bmis.cli.main import main
         >>> main(["evaluate", "run"])
         bmis on polyps, test: 2 images...
-        cases.csv, metrics.json and 2 overlays in run
+        cases.csv, metrics.json, masks.json and 2 overlays in run
         0
     """
+    from bmis.cli.flags import changes_from
+    from bmis.config import PostProcessing
     from bmis.evaluate.robustness import measure_robustness
     from bmis.evaluate.run import evaluate_model
 
-    asked = {"data": args.data, "split": args.split, "fold": args.fold, "out": args.out}
-    with runtime_options(args) as options:
-        scores = evaluate_model(args.run, **asked, options=options, tolerance=args.tolerance)
-        found = measure_robustness(args.run, **asked, options=options) if args.robustness else None
+    models, asked = [args.run, *args.others], {n: getattr(args, n) for n in _ASKED}
+    asked["postprocessing"] = changes_from(args, PostProcessing)
+    with runtime_options(args) as asked["options"]:
+        scores = evaluate_model(models, **asked, tolerance=args.tolerance)
+        found = measure_robustness(models, **asked) if args.robustness else None
     told, text = scores.to_dict(), render(scores)
     if found is not None:
         told |= {"robustness": found.to_dict()}
@@ -87,7 +99,7 @@ def run(args: Namespace) -> int:
     answer(args, told, text)
     if not args.json:
         overlays = counted(len(scores.overlays), "overlay")
-        say(f"cases.csv, metrics.json and {overlays} in {scores.out}")
+        say(f"cases.csv, metrics.json, masks.json and {overlays} in {scores.out}")
     return say_failures(scores.failed)
 
 
@@ -125,8 +137,19 @@ def render(scores: "Scores") -> str:
         title=f"{scores.model} on {scores.data.name}, {scores.split}: "
         f"{counted(len(scores.cases), 'image')}",
         caption=f"foreground {', '.join(counts)}{apart}\nhd95 and assd in {scores.unit}, "
-        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}",
+        f"nsd within {scores.tolerance:g} {scores.unit}{inside if scores.fields_of_view else ''}"
+        f"{_describe_masks(scores)}",
     )
+
+
+def _describe_masks(scores: "Scores") -> str:
+    """What the masks are besides one network's own."""
+    from bmis.config import PostProcessing
+
+    rules = PostProcessing.from_dict(scores.asked["postprocessing"]).in_words()
+    several = len(scores.asked["averaged_with"]) + 1
+    mean = f"\nmean of {counted(several, 'network')}" if several > 1 else ""
+    return mean + (f"\npost-processing: {rules}" if rules else "")
 
 
 def _row(

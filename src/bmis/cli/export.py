@@ -10,6 +10,7 @@ from bmis.wording import counted
 
 if TYPE_CHECKING:
     from bmis.export.run import Exported
+    from bmis.export.tune import Tuned
 
 HELP = "write a trained network as one file for devices"
 EXAMPLE = "runs/polyps-bmis-default-seed0 --int8 --out polyps.bmis"
@@ -100,10 +101,49 @@ def render(done: "Exported") -> str:
         scores = (f"{check[name]:.4f}" for name in ("iou", "iou_torch", "dice", "agreement"))
         rows.append([graph.file, graph.precision, *scores, f"{check['logits_error']:.1e}"])
     names = ("graph", "precision", "IoU", "network's IoU", "Dice", "agreement", "logits off by")
-    return table(
+    graphs = table(
         rows,
         "llrrrrr",
         headers=names,
         title=f"{done.path}: {done.bytes / 1e6:.2f} MB",
+        caption=caption,
+    )
+    return "\n\n".join([graphs, *([render_tuned(done.tuned)] if done.tuned else [])])
+
+
+def render_tuned(tuned: "Tuned") -> str:
+    """The post-processing that was tried and what was kept of it, as a table for the terminal.
+
+    Example:
+        >>> from bmis.config import PostProcessing
+        >>> from bmis.export.tune import Tuned
+        >>> print(render_tuned(Tuned(PostProcessing(), 65, 0.73, 0.73, ())))
+        post-processing, tried on 65 validation images
+        ...
+        nothing helps beyond chance, so nothing was kept
+    """
+    from bmis.config import FLIPS, PostProcessing
+
+    rows = []
+    for one in tuned.tries:
+        low, high = one.gain.ci95 or (0.0, 0.0)
+        what = PostProcessing.from_dict(one.changes)
+        gain = f"{100 * one.gain.mean:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}"
+        kept = "kept" if one.kept else ""
+        rows.append([what.in_words(), *gain, f"{one.gain.p:.2g}", kept])
+    chosen = tuned.rules.in_words()
+    caption = (
+        f"kept: {chosen}; Dice {tuned.before:.4f} to {tuned.after:.4f} on the images that chose "
+        "it, expect less on others"
+        if chosen
+        else "nothing helps beyond chance, so nothing was kept"
+    )
+    passes = len(FLIPS[tuned.rules.flips])
+    caption += f"\nflips take the network's time {passes} times" if passes > 1 else ""
+    return table(
+        rows,
+        "lrrrl",
+        headers=("change", "gain, points of Dice", "95 % interval", "p", ""),
+        title=f"post-processing, tried on {counted(tuned.images, 'validation image')}",
         caption=caption,
     )

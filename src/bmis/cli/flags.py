@@ -3,13 +3,13 @@
 The field's name is the flag, its type says how the value is read, its description is the help.
 """
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, fields
 from functools import reduce
 from operator import or_
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bmis.cli.options import (
     SIZE,
@@ -22,6 +22,9 @@ from bmis.cli.options import (
 from bmis.config import Settings
 from bmis.config.checks import choices_of
 from bmis.config.settings import describe_field, field_types, settings_in
+
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
 
 _S = TypeVar("_S", bound=Settings)
 _READERS: dict[Any, tuple[Callable[[str], Any], str | None]] = {
@@ -43,16 +46,22 @@ _SPELLINGS = {
 
 
 def add_flags(
-    parser: ArgumentParser, kind: type[Settings], *, leave_out: Collection[str] = ()
+    parser: "ArgumentParser | _ArgumentGroup",
+    kind: type[Settings],
+    *,
+    leave_out: Collection[str] = (),
+    changing: bool = False,
 ) -> None:
     """Add an option for each field of some settings, and of those inside of them.
 
     The first field without a default is a positional argument, the others are required options.
 
     Args:
-        parser: Parser of the command.
+        parser: Parser of the command, or a group of its options.
         kind: The settings.
         leave_out: Fields that the command line does not offer, or that the command adds itself.
+        changing: Whether the options change settings that are there already, see ``changes_from``.
+            They have no defaults then, and what is on can be put off: ``--no-largest-piece``.
 
     Example:
         >>> from bmis.config import RuntimeOptions
@@ -65,9 +74,11 @@ def add_flags(
     for one in fields(kind):
         nested = settings_in(field_types(kind)[one.name])
         if nested is not None:
-            add_flags(parser, nested, leave_out=leave_out)
+            add_flags(parser, nested, leave_out=leave_out, changing=changing)
         elif one.name not in leave_out:
             how = _how_to_read(kind, one)
+            if changing:
+                how = _without_default(how)
             if one.name in required[:1]:
                 how["metavar"] = one.name.upper()
                 parser.add_argument(one.name, **how)
@@ -102,6 +113,25 @@ def settings_from(args: Namespace, kind: type[_S]) -> _S:
             is_dict = get_type_hints(kind)[name] == dict[str, Any]
             values[name] = dict(value) if is_dict else value
     return kind(**values)
+
+
+def changes_from(args: Namespace, kind: type[Settings]) -> dict[str, Any]:
+    """The values that were given of options that change settings, by the names of the fields.
+
+    Example:
+        >>> from bmis.config import PostProcessing
+        >>> parser = ArgumentParser()
+        >>> add_flags(parser, PostProcessing, changing=True)
+        >>> changes_from(parser.parse_args(["--no-fill-holes"]), PostProcessing)
+        {'fill_holes': False}
+    """
+    return {one.name: getattr(args, one.name) for one in fields(kind) if one.name in args}
+
+
+def _without_default(how: dict[str, Any]) -> dict[str, Any]:
+    """The same option for settings that are there already."""
+    how = {**how, "default": SUPPRESS, "help": how["help"].partition(" (default: ")[0]}
+    return how | ({"action": BooleanOptionalAction} if how.get("action") == "store_true" else {})
 
 
 def _how_to_read(kind: type[Settings], one: "Field[Any]") -> dict[str, Any]:

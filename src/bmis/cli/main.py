@@ -106,7 +106,7 @@ def parse(argv: Sequence[str]) -> Namespace:
     """Read a command line.
 
     Returns:
-        The arguments; ``command`` is the module of the command.
+        The arguments; ``command`` is the module of the command, ``argv`` what was read.
 
     Raises:
         ConfigError: The command line is wrong.
@@ -136,7 +136,7 @@ def parse(argv: Sequence[str]) -> Namespace:
         sub.set_defaults(command=command)
         if name == asked:  # the options of the others are not needed, and cost time
             command.add_options(sub)
-    return parser.parse_args(argv)
+    return parser.parse_args(argv, Namespace(argv=list(argv)))
 
 
 def _check_command(argv: Sequence[str]) -> None:

@@ -90,9 +90,13 @@ def render_catalogue(entries: "Sequence[CatalogueEntry]") -> str:
 
 
 def _starts(entries: "Sequence[CatalogueEntry]") -> list[str]:
-    """The line that names the networks that do not start from random weights, if there are any."""
-    names = ", ".join(entry.name for entry in entries if entry.weights == "imagenet")
-    return [f"start from ImageNet: {names}; the others from random weights"] if names else []
+    """Lines that name the networks that start from ImageNet, and those that can be asked to."""
+    start = ", ".join(entry.name for entry in entries if entry.weights == "imagenet")
+    may = ", ".join(entry.name for entry in entries if entry.imagenet and entry.weights == "none")
+    lines = [f"start from ImageNet: {start}; the others from random weights"] if start else []
+    if may:
+        lines.append(f"start from ImageNet with -o weights=imagenet, fetched once: {may}")
+    return lines
 
 
 def _row(entry: "CatalogueEntry") -> list[str]:

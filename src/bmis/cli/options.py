@@ -170,6 +170,31 @@ def add_runtime(parser: ArgumentParser) -> None:
     add_plugins(parser)
 
 
+def add_postprocessing(parser: ArgumentParser) -> None:
+    """Add all that changes a mask: the networks to average with, and post-processing.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_postprocessing(parser)
+        >>> args = parser.parse_args(["--with", "fold1", "--with", "fold2", "--threshold", "0.4"])
+        >>> args.others, args.threshold
+        (['fold1', 'fold2'], 0.4)
+    """
+    from bmis.cli.flags import add_flags
+    from bmis.config import PostProcessing
+
+    parser.add_argument(
+        "--with",
+        dest="others",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="average with another network, such as that of another fold; may be repeated",
+    )
+    group = parser.add_argument_group("post-processing", "in place of what the bundle brings")
+    add_flags(group, PostProcessing, changing=True)
+
+
 @contextmanager
 def runtime_options(args: Namespace) -> Iterator["RuntimeOptions"]:
     """How the network ``args.run`` shall be run, within the limit to the memory if there is one.
@@ -189,6 +214,7 @@ def runtime_options(args: Namespace) -> Iterator["RuntimeOptions"]:
     if args.memory_limit is not None:
         from bmis.runtime.load import load_packages
 
-        load_packages(args.run, options)
+        for model in (args.run, *args.others):
+            load_packages(model, options)
     with memory_limit(args.memory_limit):
         yield options

@@ -6,8 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
-from bmis.cli.flags import add_flags, settings_from
-from bmis.cli.options import MODEL, add_json, add_runtime, read_spacing, runtime_options
+from bmis.cli.flags import add_flags, changes_from, settings_from
+from bmis.cli.options import (
+    MODEL,
+    add_json,
+    add_postprocessing,
+    add_runtime,
+    read_spacing,
+    runtime_options,
+)
 from bmis.errors import ConfigError
 from bmis.wording import counted
 
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from bmis.predict.folder import Prediction
 
 HELP = "write masks for images, DICOM studies and NIfTI volumes"
+_DOUBTFUL = 0.5  # expected Dice below which a mask needs a look
 EXAMPLE = "dermoscopy photos --out masks --overlay"
 
 
@@ -50,6 +58,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--spacing", type=read_spacing, metavar="MM", help="millimetres per pixel, or down,across"
     )
+    add_postprocessing(parser)
     add_flags(parser, ClinicalOptions)
     add_runtime(parser)
 
@@ -109,10 +118,11 @@ def _images(path: Path, *, clinical: bool) -> Sequence[Path]:
 
 
 def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOptions") -> "Prediction":
+    from bmis.config import PostProcessing
     from bmis.predict.folder import predict_masks
 
     return predict_masks(
-        Path(args.run),
+        [args.run, *args.others],
         images,
         Path(args.out),
         overlay=args.overlay,
@@ -120,6 +130,7 @@ def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOption
         tile=args.tile,
         options=options,
         spacing=args.spacing,
+        postprocessing=changes_from(args, PostProcessing),
     )
 
 
@@ -128,9 +139,10 @@ def _predict_study(
 ) -> "StudyPrediction":
     from bmis.clinical.run import predict_study
     from bmis.clinical.settings import ClinicalOptions
+    from bmis.config import PostProcessing
 
     return predict_study(
-        Path(args.run),
+        [args.run, *args.others],
         sources,
         Path(args.out),
         clinical=settings_from(args, ClinicalOptions),
@@ -138,6 +150,7 @@ def _predict_study(
         tile=args.tile,
         options=options,
         spacing=args.spacing,
+        postprocessing=changes_from(args, PostProcessing),
     )
 
 
@@ -145,6 +158,7 @@ def _say(out: str, done: "Prediction | None", study: "StudyPrediction | None") -
     """What was written, for people to read."""
     if done:
         say(f"{counted(len(done.written), 'mask')} in {out}; measurements in {done.measurements}")
+    _say_doubtful([one for part in (done, study) if part for one in part.expected_dice])
     if study is None:
         return
     for folder, files in study.by_folder(Path(out)).items():
@@ -153,6 +167,17 @@ def _say(out: str, done: "Prediction | None", study: "StudyPrediction | None") -
     if study.skipped:
         kinds = ", ".join(f"{count} {kind}" for kind, count in study.skipped.items())
         warn(f"no pictures, left alone: {kinds}")
+
+
+def _say_doubtful(expected_dice: Sequence[tuple[Path, float]]) -> None:
+    """Name the mask that is most likely bad, if there are such masks."""
+    doubtful = sorted((value, path) for path, value in expected_dice if value < _DOUBTFUL)
+    if doubtful:
+        value, path = doubtful[0]
+        say(
+            f"expected Dice below {_DOUBTFUL}: {counted(len(doubtful), 'mask')}, the lowest "
+            f"{path.name} with {value:.2f}"
+        )
 
 
 def _fix(found: "NotRead") -> str:
@@ -178,6 +203,7 @@ def _plain(
         "not_read": {path: asdict(found) for path, found in not_read.items()},
         "measurements": str(done.measurements) if done else None,
         "out_of_distribution": [{"file": str(path), "ood_score": score} for path, score in ood],
+        "expected_dice": {str(path): value for part in parts for path, value in part.expected_dice},
         "no_pictures": study.skipped if study else {},
         "notes": study.notes if study else {},
     }

@@ -136,6 +136,7 @@ def render_bundle(profile: "BundleProfile") -> str:
         ("parameters", f"{profile.parameters:,}"),
         ("MACs", "{:.3f} G at {} x {}".format(profile.macs / 1e9, *profile.macs_size)),
         ("file", f"{profile.file_mb:.2f} MB"),
+        ("masks", _describe_masks(profile)),
         ("device", ", ".join([profile.processor, counted(profile.threads, "thread"), *versions])),
     ]
     names = ("engine", "precision", "start s", *_BATCH, "peak MB")
@@ -151,6 +152,12 @@ def render_bundle(profile: "BundleProfile") -> str:
         ),
     )
     return f"{table(facts, 'lw', title=profile.bundle)}\n\n{costs}"
+
+
+def _describe_masks(profile: "BundleProfile") -> str:
+    """What becomes of the network's answer, which the times below do not count."""
+    rules = profile.postprocessing.in_words() or "no post-processing"
+    return f"{rules}; {'with' if profile.calibrated else 'without'} expected Dice"
 
 
 def _engine_rows(cost: "EngineCost") -> Iterator[Sequence[str]]:

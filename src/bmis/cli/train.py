@@ -1,14 +1,20 @@
 """``bmis train``: train a network on a dataset folder."""
 
+import shlex
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from bmis.cli.console import say
+from bmis.cli.console import answer, say
 from bmis.cli.options import add_json, add_plugins
 from bmis.errors import ConfigError
 from bmis.wording import counted
 
+if TYPE_CHECKING:
+    from bmis.config import TrainConfig
+
 HELP = "train a network on a dataset folder"
 EXAMPLE = "DATA --epochs 60"
+_SEARCH = "--find-learning-rate"
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -30,6 +36,16 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--show-recipe", action="store_true", help="print the recipe as a file to change, and stop"
     )
+    parser.add_argument(
+        "--show-augmentation",
+        metavar="FILE",
+        help="draw 24 training images as the recipe changes them, with their masks, and stop",
+    )
+    parser.add_argument(
+        _SEARCH,
+        action="store_true",
+        help="suggest a learning rate in a minute, with a plot in the run folder, and stop",
+    )
     add_plugins(parser)
 
 
@@ -50,11 +66,20 @@ def run(args: Namespace) -> int:
     if args.data is None:
         raise ConfigError("name the dataset folder: bmis train DATA; see `bmis train --help`")
     config = settings_from(args, TrainConfig)  # before torch is loaded, which takes seconds
+    if args.show_augmentation:
+        from bmis.train.augmentation_sheet import write_augmentation_sheet
+
+        sheet = str(write_augmentation_sheet(config, args.show_augmentation))
+        answer(args, {"sheet": sheet}, f"augmented training images: {sheet}")
+        return 0
+    if args.find_learning_rate:
+        return _find_learning_rate(args, config)
     import json
     from dataclasses import asdict
 
     from lightning.fabric.utilities import rank_zero_only
 
+    from bmis.config.run_files import PAGE_FILE
     from bmis.train.run import train_model
 
     done = train_model(config, out=args.out)
@@ -64,12 +89,26 @@ def run(args: Namespace) -> int:
     else:
         count = "all" if done.resumed_after == done.epochs else done.resumed_after
         before = f" ({count} of them before)" if done.resumed_after else ""
+        page = done.run / PAGE_FILE
+        shown = f"page: {page}\n" if page.exists() else ""
         say_once(
             f"{counted(done.epochs, 'epoch')}{before} in {done.seconds:.0f} s, "
             f"{done.images_per_second:.1f} images/s; best epoch {done.best_epoch}: "
             f"validation IoU {done.val_iou:.3f}, Dice {done.val_dice:.3f}\n"
-            f"run folder: {done.run}\nnext: bmis evaluate {done.run}"
+            f"run folder: {done.run}\n{shown}next: bmis evaluate {done.run}"
         )
+    return 0
+
+
+def _find_learning_rate(args: Namespace, config: "TrainConfig") -> int:
+    """Say which learning rate to use, and by which command."""
+    from bmis.train.learning_rate import PLOT, find_learning_rate
+
+    found = find_learning_rate(config, out=args.out)
+    command = [word for word in args.argv if not _SEARCH.startswith(word)]
+    train = shlex.join(["bmis", *command, "--learning-rate", f"{found.rate:g}"])
+    text = f"learning rate: {found.rate:g}\nplot: {found.run / PLOT}\nnext: {train}"
+    answer(args, {"learning_rate": found.rate, "plot": str(found.run / PLOT), "next": train}, text)
     return 0
 
 

@@ -58,7 +58,7 @@ def write_results(
 
     Example:
         >>> import bmis
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("ct")]).stacks
         >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:
@@ -127,8 +127,8 @@ def _png(result: StackResult, folder: Path) -> list[Path]:
 def _csv(result: StackResult, folder: Path) -> list[Path]:
     tables = Tables(result.info.classes, result.spacing)
     for index in result.good:
-        spacing, score = result.spacing_of(index), result.ood_scores[index]
-        mask = Mask(np.asarray(result.labels[index]), None, spacing, score)
+        scores = result.ood_scores[index], result.expected_dice[index]
+        mask = Mask(np.asarray(result.labels[index]), None, result.spacing_of(index), *scores)
         tables.add(result.stack.path(index), mask, name=result.stack.slice_name(index))
     return [tables.write(folder)]
 

@@ -22,7 +22,7 @@ def write_overlay(result: StackResult, folder: Path) -> list[Path]:
 
     Example:
         >>> import bmis
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("skin.dcm")]).stacks
         >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:
@@ -50,7 +50,7 @@ def write_overlays(result: StackResult, folder: Path) -> list[Path]:
 
     Example:
         >>> import bmis
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("skin.dcm")]).stacks
         >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:

@@ -47,7 +47,7 @@ def write_report(result: StackResult, folder: Path) -> list[Path]:
     Example:
         >>> import bmis
         >>> from bmis.clinical.outputs import write_results
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("clip.dcm")]).stacks
         >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:

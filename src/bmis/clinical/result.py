@@ -26,6 +26,7 @@ class StackResult:
         labels: (n, H, W) uint8.
         probabilities: (n, K, H, W) float32 in 0..1, background included, where asked for.
         ood_scores: Out-of-distribution score of each picture, where known.
+        expected_dice: See ``Mask``, of each picture, where known.
         failed: Pictures without mask, by index, each with one line that says why.
         model: What the network is called.
         info: What was saved with the network.
@@ -33,7 +34,7 @@ class StackResult:
         spacing: Millimetres per pixel (down, across) of pictures that do not know their own.
 
     Example:
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.study import find_stacks
         >>> from pathlib import Path
         >>> import bmis
@@ -47,6 +48,7 @@ class StackResult:
     labels: NDArray[np.uint8]
     probabilities: NDArray[np.float32] | None
     ood_scores: list[float | None]
+    expected_dice: list[float | None]
     failed: Mapping[int, str]
     model: str
     info: ModelInfo

@@ -42,7 +42,7 @@ def write_seg(result: StackResult, path: Path) -> "Dataset":
         MissingExtraError: The extra "clinical" is not installed.
 
     Example:
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.study import find_stacks
         >>> import bmis
         >>> (stack,) = find_stacks([Path("clip.dcm")]).stacks

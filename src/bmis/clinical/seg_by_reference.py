@@ -42,7 +42,7 @@ def segment_by_reference(
     Example:
         >>> import bmis
         >>> from pathlib import Path
-        >>> from bmis.clinical.run import segment
+        >>> from bmis.clinical.segment import segment
         >>> from bmis.clinical.seg import write_seg
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("clip.dcm")]).stacks

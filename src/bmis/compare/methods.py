@@ -10,7 +10,13 @@ from typing import Any
 import torch
 
 from bmis.errors import ConfigError, did_you_mean
-from bmis.models import build_model, find_method, list_models
+from bmis.models import (
+    build_model,
+    find_method,
+    initial_weights,
+    list_models,
+    takes_weights,
+)
 from bmis.models.plugins import missing_network
 from bmis.models.registry import GROUPS
 from bmis.records import read_records
@@ -38,12 +44,13 @@ class Variant:
     options: dict[str, Any]
 
 
-def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
+def find_methods(texts: Iterable[str], weights: str | None = None) -> tuple[Variant, ...]:
     """The networks that some texts stand for, each once, in the order given.
 
     Args:
         texts: Each a name, a name with options (``bmis:eca=false,attention=false``), a group
             ("light", "classic", "transformer", "own"), "all", or several of these with commas.
+        weights: "imagenet" or "none" for all that have the choice and whose text does not say.
 
     Raises:
         ConfigError: There is none of that name, or it refuses its options.
@@ -56,7 +63,8 @@ def find_methods(texts: Iterable[str]) -> tuple[Variant, ...]:
     found: dict[str, Variant] = {}
     for text in texts:
         for variant in (v for part in _split(text) for v in _expand(part)):
-            found.setdefault(variant.text, variant)
+            chosen = _starting_from(variant, weights)
+            found.setdefault(chosen.text, chosen)
     if not found:
         raise ConfigError("no methods were given; name networks, a group, or all")
     for variant in found.values():
@@ -109,11 +117,23 @@ def _expand(text: str) -> list[Variant]:
             f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}; one of your "
             "own: give --plugin FILE"
         )
-    options = dict(_option(text, part) for part in _OUTSIDE_BRACKETS.split(settings) if part)
+    return [_variant(name, dict(_option(text, p) for p in _OUTSIDE_BRACKETS.split(settings) if p))]
+
+
+def _starting_from(variant: Variant, weights: str | None) -> Variant:
+    """The network with these weights to start from, if it has the choice and does not say."""
+    if weights is None or "weights" in variant.options or not takes_weights(variant.name):
+        return variant
+    if initial_weights(variant.name, variant.options) == weights:
+        return variant
+    return _variant(variant.name, {**variant.options, "weights": weights})
+
+
+def _variant(name: str, options: dict[str, Any]) -> Variant:
     spelling = ",".join(
         f"{key}={json.dumps(options[key], separators=(',', ':'))}" for key in sorted(options)
     )
-    return [Variant(f"{name}:{spelling}" if spelling else name, name, options)]
+    return Variant(f"{name}:{spelling}" if spelling else name, name, options)
 
 
 def _option(text: str, part: str) -> tuple[str, Any]:

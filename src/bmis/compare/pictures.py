@@ -1,20 +1,14 @@
 """Small pictures of predicted masks, which a record keeps for the report."""
 
-import base64
-import io
 from collections.abc import Sequence
 from hashlib import sha256
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as PillowImage
-
 from bmis.data.cases import Case
 from bmis.data.images import read_image
+from bmis.data.mask_text import encode_mask
 from bmis.predict.predictor import Predictor
 
 _COUNT = 6  # masks kept of each data set
-_LONGEST = 256  # pixels along the longer side
 
 
 def predict_pictures(predictor: Predictor, cases: Sequence[Case]) -> dict[str, str]:
@@ -41,21 +35,3 @@ def predict_pictures(predictor: Predictor, cases: Sequence[Case]) -> dict[str, s
         image = read_image(case.image, channels=predictor.info.input.channels)
         masks[case.id] = encode_mask(predictor(image).labels)
     return masks
-
-
-def encode_mask(labels: NDArray[np.uint8]) -> str:
-    """A label image as PNG in base64, with 256 pixels along the longer side at most.
-
-    Args:
-        labels: (H, W), values 0..K-1, which stay as they are.
-
-    Example:
-        >>> text = encode_mask(np.ones((600, 300), np.uint8))
-        >>> PillowImage.open(io.BytesIO(base64.b64decode(text))).size
-        (128, 256)
-    """
-    picture = PillowImage.fromarray(labels)
-    picture.thumbnail((_LONGEST, _LONGEST), PillowImage.Resampling.NEAREST)
-    stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode("ascii")

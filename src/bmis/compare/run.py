@@ -5,31 +5,32 @@ import shutil
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from bmis.compare.cluster import run_on_cluster
 from bmis.compare.costs import measure_costs
 from bmis.compare.methods import Variant, check_plugins, find_methods
+from bmis.compare.parallel import run_side_by_side
 from bmis.compare.settings import CompareConfig
 from bmis.compare.spec import SPLIT_SEED, TrialSpec
-from bmis.compare.trial import run_trial
-from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fingerprint
-from bmis.data.folder import find_cases, open_dataset
-from bmis.data.split_checks import warn_of_splits
-from bmis.errors import ConfigError, DataError, printable
-from bmis.importing.suggest import warn_of_masks
+from bmis.compare.splits import Split, find_splits, read_known
+from bmis.compare.trial import run_trial, train_config
+from bmis.data.folder import open_dataset
+from bmis.errors import ConfigError, printable
 from bmis.metrics import describe_collapse
+from bmis.models import initial_weights
 from bmis.models.plugins import load_plugins
-from bmis.records import Conditions, Record, Trial, read_records, record_path, write_record
+from bmis.records import Record, Trial, record_path, write_record
 from bmis.system.environment import changes, influences
 from bmis.system.files import output_folder
-from bmis.system.progress import progress_bar, track
+from bmis.system.progress import ProgressBar, progress_bar, track
 from bmis.train.recipes import find_recipe
 from bmis.train.run_folder import environment
+from bmis.train.threads import chooses_threads
 from bmis.wording import counted, time_left
 
 _log = logging.getLogger("bmis")
@@ -90,18 +91,22 @@ def compare_methods(
         TrainingInterrupted: Ctrl-C; the same call goes on from there.
 
     Example:
+        >>> from bmis.records import Conditions
         >>> conditions = Conditions("fast", epochs=1, size=(32, 32))
         >>> config = CompareConfig(("polyps",), ("unet:widths=[4,8]",), conditions=conditions)
         >>> done = compare_methods(config, out="results")
         >>> [(record.trial.method, record.status) for record in done.records]
         [('unet:widths=[4,8]', 'done')]
     """
+    if ray and config.parallel > 1:
+        raise ConfigError("--parallel is for this machine, --ray for a cluster; leave one out")
     load_plugins(config.plugins)
     check_plugins(Path(out), config.methods)
-    variants = find_methods(config.methods)
+    variants = find_methods(config.methods, config.weights)
+    _say_without_weights(config, variants)
     folder = output_folder(Path(out))
-    splits = _find_splits(config)
-    known = _read_known(folder, config.conditions, splits)
+    splits = find_splits(config)
+    known = read_known(folder, config.conditions, splits)
     runs = folder / _WORK if keep is None else Path(keep)
     specs = [
         replace(_make_spec(config, variant, split, seed, runs), keep=keep is not None)
@@ -114,12 +119,12 @@ def compare_methods(
         if spec.trial not in known or (retry and known[spec.trial].status == "failed")
     ]
     if todo:
-        _say_other_code(folder, known.values(), config.conditions)
+        _say_other_code(folder, known.values(), todo[0])
     if measure_again:
         _measure_again([spec for spec in specs if spec not in todo], known, folder)
     _log.info("%s, %d to run", counted(len(specs), "trial"), len(todo))
     begin = time.monotonic()
-    for number, record in enumerate(_run(todo, ray), start=1):
+    for number, record in enumerate(_run(todo, config.parallel, ray), start=1):
         write_record(folder, record)
         known[record.trial] = record
         times = time_left(time.monotonic() - begin, number, len(todo))
@@ -130,9 +135,24 @@ def compare_methods(
     return Comparison(folder, tuple(known[spec.trial] for spec in specs), len(todo))
 
 
-def _say_other_code(folder: Path, records: Iterable[Record], conditions: Conditions) -> None:
+def _say_without_weights(config: CompareConfig, variants: Sequence[Variant]) -> None:
+    """Name the networks that cannot start from ImageNet, though it was asked for."""
+    without = [v.text for v in variants if initial_weights(v.name, v.options) == "none"]
+    if config.weights == "imagenet" and without:
+        _log.warning(
+            "--weights imagenet: %s %s from random weights, the others from ImageNet; the report "
+            "says so",
+            ", ".join(without),
+            "starts" if len(without) == 1 else "start",
+        )
+
+
+def _say_other_code(folder: Path, records: Iterable[Record], spec: TrialSpec) -> None:
     """Warn if trials that are done were trained with other code or settings than the next."""
-    now = influences(environment(), find_recipe(conditions.recipe).to_dict())
+    here = environment(threads_measured=chooses_threads(train_config(spec)))
+    if spec.threads:
+        here["threads"] = spec.threads
+    now = influences(here, find_recipe(spec.conditions.recipe).to_dict())
     done = [changes(record.influences(), now) for record in records if record.status == "done"]
     for other, count in Counter(filter(None, done)).items():
         warnings.warn(
@@ -156,6 +176,7 @@ def describe(record: Record) -> str:
     """The result of a trial in a few words.
 
     Example:
+        >>> from bmis.records import Conditions
         >>> describe(Record(Trial("polyps", "bmis"), Conditions(), "failed", "out of memory"))
         'failed: out of memory'
     """
@@ -168,19 +189,8 @@ def describe(record: Record) -> str:
     return f"{done}, {collapse}" if collapse else done
 
 
-@dataclass(frozen=True)
-class _Split:
-    """One way to divide one data set."""
-
-    dataset: str
-    path: str
-    fold: int | str | None
-    fingerprint: str
-    content: dict[str, str]
-
-
 def _make_spec(
-    config: CompareConfig, variant: Variant, split: _Split, seed: int, runs: Path
+    config: CompareConfig, variant: Variant, split: Split, seed: int, runs: Path
 ) -> TrialSpec:
     trial = Trial(split.dataset, variant.text, split.fold, seed)
     return TrialSpec(
@@ -192,99 +202,29 @@ def _make_spec(
         work=record_path(runs, trial).with_suffix(""),
         device=config.device,
         precision=config.precision,
+        threads=1 if config.parallel > 1 else None,
         plugins=config.plugins,
     )
 
 
-def _find_splits(config: CompareConfig) -> list[_Split]:
-    """The splits of all data sets, checked before anything is trained."""
-    folds = range(1, config.folds + 1) if config.folds else (None,)
-    found: list[_Split] = []
-    for path in config.data:
-        warn_of_masks(Path(path))
-        dataset = open_dataset(path, fold=folds[0], seed=SPLIT_SEED)
-        name = dataset.name
-        if any(split.dataset == name for split in found):
-            raise ConfigError(
-                f"{path}: a data set named {name!r} is there already; give it another name in its "
-                "dataset.yaml"
-            )
-        for fold in folds:
-            cases = find_cases(Path(path), fold=fold, seed=SPLIT_SEED).cases
-            missing = {"train", "val", "test"} - {case.split for case in cases}
-            if missing:
-                raise DataError(
-                    f"{path}: has no {' and no '.join(sorted(missing))} images; a comparison needs "
-                    "train, val and test: name them in splits.csv, or use --folds 5"
-                )
-            divided = replace(dataset, cases=cases)
-            warn_of_splits(divided)
-            content = content_fingerprints(divided)
-            found.append(_Split(name, path, fold, split_fingerprint(cases), content))
-    return found
-
-
-def _read_known(
-    folder: Path, conditions: Conditions, splits: Sequence[_Split]
-) -> dict[Trial, Record]:
-    """The records that are in the folder, if they belong to this comparison."""
-    known = {record.trial: record for record in read_records(folder)}
-    now = {(split.dataset, split.fold): split for split in splits}
-    for trial, record in known.items():
-        if record.conditions != conditions:
-            raise ConfigError(
-                f"{folder}: holds records of {record.conditions}, now {conditions}; "
-                "choose another --out"
-            )
-        split = now.get((trial.dataset, trial.fold))
-        if record.status == "done" and split:
-            _check_same_data(record_path(folder, trial), record, split)
-    _warn_of_unknown_content(folder, known.values(), now)
-    return known
-
-
-def _check_same_data(path: Path, record: Record, split: _Split) -> None:
-    """Refuse to go on beside a record of other images, masks or splits."""
-    if changed := changed_parts(record.data.get("content"), split.content):
-        raise DataError(
-            f"{path}: {split.path} has changed since: other {', '.join(changed)}; "
-            "restore the data set, or choose another --out"
-        )
-    if record.data.get("fingerprint") != split.fingerprint:
-        raise DataError(
-            f"{path}: {split.dataset} was divided otherwise then, or had other images or fields of "
-            "view; choose another --out"
-        )
-
-
-def _warn_of_unknown_content(
-    folder: Path, records: Iterable[Record], now: Mapping[tuple[str, Any], _Split]
-) -> None:
-    """Say that records of an earlier bmis do not tell what their files held."""
-    unknown = {
-        record.trial.dataset
-        for record in records
-        if record.status == "done"
-        and (record.trial.dataset, record.trial.fold) in now
-        and not record.data.get("content")
-    }
-    if unknown:
-        _log.warning(
-            "%s: holds records of an earlier bmis that do not say what the images and masks of %s "
-            "held; that they are the same now cannot be checked",
-            folder,
-            ", ".join(sorted(unknown)),
-        )
-
-
-def _run(specs: Sequence[TrialSpec], ray: str | None) -> Iterator[Record]:
+def _run(specs: Sequence[TrialSpec], parallel: int, ray: str | None) -> Iterator[Record]:
     """The records of the trials, each as soon as it is there, behind a progress bar."""
     with progress_bar("trials", total=len(specs)) as bar:
-        records = run_on_cluster(specs, ray) if ray and specs else _one_by_one(specs)
+        if ray and specs:
+            records = run_on_cluster(specs, ray)
+        else:
+            show = partial(_show, bar)
+            alone = parallel == 1
+            records = _one_by_one(specs) if alone else run_side_by_side(specs, parallel, show)
         for record in records:
             yield record
             bar.update()
             bar.set_description(printable(f"trials  last: {record.trial}"))
+
+
+def _show(bar: ProgressBar, states: Sequence[str]) -> None:
+    """Say beside the bar how far the trials are that run now."""
+    bar.set_description(printable(" | ".join(states)))
 
 
 def _one_by_one(specs: Sequence[TrialSpec]) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from bmis.config import Device, Precision, Settings
+from bmis.config.checks import one_of
 from bmis.data.splits import NUM_FOLDS
 from bmis.errors import ConfigError
 from bmis.records import Conditions
@@ -40,6 +41,17 @@ class CompareConfig(Settings):
     conditions: Annotated[Conditions, Meta(description="What all trials share.")] = field(
         default_factory=Conditions
     )
+    weights: Annotated[
+        Annotated[str, one_of("imagenet", "none")] | None,
+        Meta(
+            description="What all methods that have the choice start from: imagenet or none; each "
+            "as it does by itself if not given."
+        ),
+    ] = None
+    parallel: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)],
+        Meta(description="Trials side by side, with one thread each if there are several."),
+    ] = 1
     device: Device = "auto"
     precision: Precision = "auto"
     plugins: Annotated[

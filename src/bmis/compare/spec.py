@@ -25,6 +25,8 @@ class TrialSpec:
         plugins: Python files that register networks.
         alone: Whether no other trial runs beside it.
         keep: Whether ``work`` is kept when the trial is done.
+        threads: Processor threads; None for the number that is fastest.
+        costs: The ``costs`` of the record, if they were measured before; else the trial measures.
 
     Example:
         >>> trial = Trial("polyps", "bmis", seed=1)
@@ -44,3 +46,5 @@ class TrialSpec:
     plugins: tuple[str, ...] = ()
     alone: bool = True
     keep: bool = False
+    threads: int | None = None
+    costs: dict[str, Any] | None = None

@@ -55,10 +55,25 @@ def run_trial(spec: TrialSpec) -> Record:
     except TrainingInterrupted:
         raise
     except Exception as error:
-        return _make_record(spec, status="failed", reason=_reason(spec, error))
+        return failed_record(spec, error)
     if not spec.keep:
         shutil.rmtree(spec.work, ignore_errors=True)
     return record
+
+
+def failed_record(spec: TrialSpec, error: Exception) -> Record:
+    """The record of a trial that failed for this reason.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Trial
+        >>> spec = TrialSpec(Trial("polyps", "bmis"), Conditions(), "polyps", "bmis", {}, Path())
+        >>> failed_record(spec, DataError("polyps: there is no such folder")).status
+        'failed'
+    """
+    return _make_record(
+        spec, status="failed", reason=_reason(spec, error), environment=environment()
+    )
 
 
 def _reason(spec: TrialSpec, error: Exception) -> str:
@@ -75,8 +90,8 @@ def _run(spec: TrialSpec) -> Record:
     dataset = open_dataset(spec.data, fold=spec.trial.fold, seed=SPLIT_SEED)
     content = content_fingerprints(dataset)  # before the training, which may take days
     state = _start_over_if_changed(spec, content)
-    costs = measure_costs(spec, dataset)
-    train_model(_train_config(spec), out=spec.work)
+    costs = measure_costs(spec, dataset) if spec.costs is None else spec.costs
+    train_model(train_config(spec), out=spec.work, page=spec.keep)
     options = RuntimeOptions(device=spec.device)
     scores = evaluate_model(spec.work, data=spec.data, options=options)
     if scores.failed:  # the other methods would be scored on other images
@@ -94,6 +109,7 @@ def _run(spec: TrialSpec) -> Record:
         summary=dict(scores.summary),
         cases=_case_columns(scores),
         masks=predict_pictures(predictor, dataset.split("test")),
+        environment=predictor.info.provenance["environment"],
     )
 
 
@@ -114,7 +130,16 @@ def _read(state: Path) -> object:
         return None  # no training was begun
 
 
-def _train_config(spec: TrialSpec) -> TrainConfig:
+def train_config(spec: TrialSpec) -> TrainConfig:
+    """The settings of a trial's training.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis.records import Conditions, Trial
+        >>> trial = Trial("polyps", "bmis", seed=3)
+        >>> train_config(TrialSpec(trial, Conditions(), "polyps", "bmis", {}, Path())).seed
+        3
+    """
     return TrainConfig(
         data=spec.data,
         model=spec.model,
@@ -128,6 +153,7 @@ def _train_config(spec: TrialSpec) -> TrainConfig:
         split_seed=SPLIT_SEED,
         device=spec.device,
         precision=spec.precision,
+        threads=spec.threads,
         plugins=spec.plugins,
     )
 
@@ -145,7 +171,6 @@ def _make_record(spec: TrialSpec, *, status: str, **parts: Any) -> Record:
             **{name: getattr(method, name) for name in ("family", "group", "source", "licence")},
             **({"plugin": plugin} if plugin else {}),
         },
-        environment=environment(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **parts,
     )

@@ -1,10 +1,12 @@
 """Settings of networks, trainings and runtimes: frozen, checked when they are made; no torch."""
 
+from bmis.config.augmentation import Augmentation
 from bmis.config.checks import Size, check_choice, check_size, check_value
 from bmis.config.model import (
     MAX_CHANNELS,
     RESIZE_RULES,
     STATISTICS,
+    Confidence,
     InputSize,
     InputSpec,
     ModelConfig,
@@ -12,6 +14,7 @@ from bmis.config.model import (
     OodReference,
     Resize,
 )
+from bmis.config.postprocessing import FLIPS, PostProcessing
 from bmis.config.runtime import RuntimeOptions
 from bmis.config.settings import Settings
 from bmis.config.training import (
@@ -25,11 +28,14 @@ from bmis.config.training import (
 )
 
 __all__ = [
+    "FLIPS",
     "MAX_CHANNELS",
     "MODEL_FILE",
     "RESIZE_RULES",
     "SETTINGS_FILE",
     "STATISTICS",
+    "Augmentation",
+    "Confidence",
     "Device",
     "Epochs",
     "InputSize",
@@ -37,6 +43,7 @@ __all__ = [
     "ModelConfig",
     "ModelInfo",
     "OodReference",
+    "PostProcessing",
     "Precision",
     "RecipeName",
     "Resize",

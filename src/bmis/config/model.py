@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from bmis.config.checks import Size, one_of
+from bmis.config.postprocessing import PostProcessing
 from bmis.config.settings import Settings
 from bmis.errors import ConfigError
 from bmis.wording import counted
@@ -148,6 +149,46 @@ class OodReference(Settings):
 
 
 @dataclass(frozen=True)
+class Confidence(Settings):
+    """How to tell the Dice of a mask from the network's own probabilities.
+
+    See ``predict.confidence``, which learns these numbers and uses them.
+
+    Example:
+        >>> Confidence(intercept=-0.7, slope=0.8, empty=0.0).slope
+        0.8
+    """
+
+    intercept: Annotated[
+        float,
+        Meta(
+            ge=-100,
+            le=100,
+            title="a number from -100 to 100",
+            description="Log-odds of the expected Dice where those of the soft Dice are 0.",
+        ),
+    ]
+    slope: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            title="a number from 0 to 100",
+            description="Log-odds of the expected Dice for each unit of those of the soft Dice.",
+        ),
+    ]
+    empty: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            title="a number from 0 to 1",
+            description="Expected Dice of an empty mask: how often one is right.",
+        ),
+    ]
+
+
+@dataclass(frozen=True)
 class ModelInfo(Settings):
     """What a checkpoint says besides its weights; enough to use them without the data set.
 
@@ -168,6 +209,13 @@ class ModelInfo(Settings):
         OodReference | None,
         Meta(description="What the training images look like, where it is known."),
     ] = None
+    postprocessing: Annotated[
+        PostProcessing, Meta(description="What is done with the network's answer.")
+    ] = field(default_factory=PostProcessing)
+    confidence: Annotated[
+        Confidence | None,
+        Meta(description="How to tell the Dice of a mask, where it was calibrated."),
+    ] = None
 
     def __post_init__(self) -> None:
         """Check every value, and that classes and channels agree."""
@@ -182,4 +230,9 @@ class ModelInfo(Settings):
             raise ConfigError(
                 f"the network takes {counted(self.model.in_channels, 'channel')}, "
                 f"its input has {self.input.channels}; they must be the same"
+            )
+        if self.model.num_classes > 2 and self.postprocessing.threshold != 0.5:
+            raise ConfigError(
+                f"a threshold is for two classes, the network has {self.model.num_classes}, of "
+                "which the most likely one is taken; leave threshold out"
             )

@@ -89,7 +89,18 @@ class TrainConfig(Settings):
     deterministic: Annotated[
         bool, Meta(description="The same bits every time, from one seed on one machine.")
     ] = False
-    tensorboard: Annotated[bool, Meta(description="Write TensorBoard files too.")] = False
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(
+            description="Processor threads; the number that is fastest in the first steps if not "
+            "given."
+        ),
+    ] = None
+    logger: Annotated[
+        str,
+        one_of("csv", "tensorboard", "mlflow"),
+        Meta(description="Where the epochs are logged beside log.csv; csv is that file alone."),
+    ] = "csv"
     init: Annotated[
         str | None,
         Meta(
@@ -102,6 +113,13 @@ class TrainConfig(Settings):
         Meta(
             description="Run folder, .safetensors file or name of a trained network to learn from "
             "beside the masks."
+        ),
+    ] = None
+    unlabelled: Annotated[
+        str | None,
+        Meta(
+            description="Folder of images without masks to learn from too; they are labelled by "
+            "the running average of the weights."
         ),
     ] = None
     patience: Annotated[
@@ -118,6 +136,9 @@ class TrainConfig(Settings):
             "--show-recipe."
         ),
     ] = field(default_factory=dict)
+    no_pictures: Annotated[
+        bool, Meta(description="Draw no images of the data on the run's page, report.html.")
+    ] = False
     plugins: Annotated[
         tuple[str, ...], Meta(description="Python files that register networks.")
     ] = ()

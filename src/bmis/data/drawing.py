@@ -14,6 +14,9 @@ from bmis.errors import DataError
 
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
 _GREY = 128  # of the stripes over ignored pixels
+# where a mask is wrong; colour-blind people can distinguish them
+MISSED, ADDED, CONFUSED = (255, 165, 0), (60, 190, 255), (230, 120, 190)
+_RIGHT = (255, 255, 255)
 _GAP = 8  # pixels between the tiles of a sheet
 
 
@@ -57,6 +60,7 @@ def overlay(
     *,
     truth: NDArray[np.uint8] | None = None,
     alpha: float = 0.25,
+    width: int | None = None,
 ) -> NDArray[np.uint8]:
     """Draw labels on an image: each class tinted and outlined in its colour.
 
@@ -65,6 +69,7 @@ def overlay(
         labels: (H, W) class numbers; ``IGNORE`` is hatched in grey.
         truth: (H, W) class numbers to compare with, outlined in black and white dashes.
         alpha: Strength of the tint, from 0 (contour only) to 1.
+        width: Width of the contours in pixels; by default it grows with the image.
 
     Returns:
         (H, W, 3) uint8.
@@ -83,7 +88,7 @@ def overlay(
         if array is not None and array.shape != size:
             raise DataError(f"{name} of shape {array.shape} do not fit an image of shape {size}")
     drawn = to_rgb(pixels).copy()
-    width = max(1, round(min(size) / 300))
+    width = width or max(1, round(min(size) / 300))
     for array in (labels, truth):
         if array is not None:
             _hatch(drawn, array == IGNORE, width)
@@ -101,6 +106,41 @@ def overlay(
         light = (rows // dash + columns // dash) % 2 == 0
         drawn[rows, columns] = np.where(light, np.uint8(255), np.uint8(0))[:, None]
     return drawn
+
+
+def draw_differences(
+    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], truth: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Draw where labels are right and wrong, on the image in dark grey.
+
+    Args:
+        pixels: (H, W, C) uint8, C = 1 or 3.
+        labels: (H, W) class numbers.
+        truth: (H, W) class numbers to compare with; nothing is drawn where it is ``IGNORE``.
+
+    Returns:
+        (H, W, 3) uint8: white where both show the same class, ``MISSED`` where only the truth
+        shows one, ``ADDED`` where only the labels do, ``CONFUSED`` where they show two.
+
+    Example:
+        >>> truth, labels = np.array([[0, 1, 1, 2]], np.uint8), np.array([[1, 0, 1, 1]], np.uint8)
+        >>> black = np.zeros((1, 4, 3), np.uint8)
+        >>> draw_differences(black, labels, truth)[0, :3].tolist()
+        [[51, 162, 217], [217, 140, 0], [166, 166, 166]]
+    """
+    grey = pixels.astype(np.float32).mean(axis=2, keepdims=True) * 0.5
+    drawn = np.repeat(grey, 3, axis=2)
+    ours, theirs = labels > 0, (truth > 0) & (truth != IGNORE)
+    ours &= truth != IGNORE
+    for where, colour, alpha in (
+        (ours & theirs & (labels == truth), _RIGHT, 0.65),
+        (theirs & ~ours, MISSED, 0.85),
+        (ours & ~theirs, ADDED, 0.85),
+        (ours & theirs & (labels != truth), CONFUSED, 0.85),
+    ):
+        drawn[where] = drawn[where] * (1 - alpha) + np.multiply(colour, alpha)
+    result: NDArray[np.uint8] = np.rint(drawn).astype(np.uint8)
+    return result
 
 
 def _hatch(drawn: NDArray[np.uint8], where: NDArray[np.bool_], width: int) -> None:

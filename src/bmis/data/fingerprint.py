@@ -90,11 +90,20 @@ def _hash(pieces: Iterable[bytes]) -> str:
 def _describe(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
     """Id and hash of each file; its name counts only where an image has several masks."""
     for name, path in sorted(files):
-        yield f"{name}\t{_hash_file(path)}".encode(errors="surrogateescape")
+        yield f"{name}\t{file_fingerprint(path)}".encode(errors="surrogateescape")
 
 
 @once_per_file
-def _hash_file(path: Path) -> str:
+def file_fingerprint(path: Path) -> str:
+    """The same for files that hold the same bytes.
+
+    Raises:
+        DataError: The file cannot be read.
+
+    Example:
+        >>> file_fingerprint(Path("photo.png")) == file_fingerprint(Path("photo.png"))
+        True
+    """
     digest = blake2b()
     with open_file(path) as stream:
         try:

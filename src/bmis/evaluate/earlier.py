@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bmis.config.run_files import METRICS_FILE
 from bmis.errors import ConfigError
 
-METRICS_FILE = "metrics.json"
-_PATHS = ("checkpoint", "data", "fold")  # a fold may be the path of a file
+_PATHS = ("checkpoint", "averaged_with", "data", "fold")  # a fold may be the path of a file
+_NEW: dict[str, Any] = {"averaged_with": [], "postprocessing": {}}  # what was always so before
 
 
 def check_earlier(folder: Path, now: Mapping[str, Any], *, own: bool) -> None:
@@ -35,7 +36,7 @@ def check_earlier(folder: Path, now: Mapping[str, Any], *, own: bool) -> None:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         # what earlier versions did not record is taken to be the same
-        other = [n for n in now if _value(n, found.get(n, now[n])) != now[n]]
+        other = [n for n in now if _value(n, found.get(n, _NEW.get(n, now[n]))) != now[n]]
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"{file}: cannot be read, so the scores there may be of anything; remove it, or choose "
@@ -44,6 +45,7 @@ def check_earlier(folder: Path, now: Mapping[str, Any], *, own: bool) -> None:
     if own and "checkpoint" in other:
         other.remove("checkpoint")
     if other:
+        found = {**_NEW, **found}
         changes = "; ".join(f"{name} {found[name]!r}, now {now[name]!r}" for name in other)
         place = folder / "-".join(_word(name, now[name]) for name in other)
         raise ConfigError(
@@ -62,6 +64,8 @@ def question(**now: Any) -> dict[str, Any]:
 
 
 def _value(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_value(name, one) for one in value]
     is_path = name in _PATHS and isinstance(value, str | Path)
     return str(Path(value).resolve()) if is_path else value
 
@@ -70,4 +74,8 @@ def _word(name: str, value: Any) -> str:
     """A part of a folder's name that tells a value."""
     if name in _PATHS and isinstance(value, str):
         return Path(value).stem
+    if name == "averaged_with":
+        return f"mean-of-{len(value) + 1}"
+    if isinstance(value, dict):
+        return "-".join(f"{key}{one}" for key, one in value.items()) or f"no-{name}"
     return str(value) if name in ("split", "engine", "precision") else f"{name}{value}"

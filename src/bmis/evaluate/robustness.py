@@ -12,12 +12,12 @@ from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.data.images import Image
 from bmis.errors import DataError, one_line_about
 from bmis.evaluate.perturbations import PERTURBATIONS, Perturbation, Sample
-from bmis.evaluate.training_data import find_training_data, open_training_data, output_dir
+from bmis.evaluate.training_data import find_training_data, open_training_data, results_dir
 from bmis.metrics import score_case, student_interval
+from bmis.predict.load import Changes, Models, as_paths, load_predictor
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.pretrained.lookup import find_model_file
-from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, to_csv, write_json, write_text
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
@@ -108,13 +108,14 @@ class Robustness:
 
 
 def measure_robustness(
-    run: Path | str,
+    run: Models,
     *,
     data: Path | str | None = None,
     split: str = "test",
     fold: int | str | None = None,
     out: Path | str | None = None,
     options: RuntimeOptions | None = None,
+    postprocessing: Changes | None = None,
     perturbations: Sequence[Perturbation] = PERTURBATIONS,
 ) -> Robustness:
     """Score a trained network on perturbed images, each against the same image as it is.
@@ -123,12 +124,14 @@ def measure_robustness(
     the name of the case, so every network meets the same images.
 
     Args:
-        run: Bundle, run folder, ``.safetensors`` file, or name of a network in the package.
+        run: Bundle, run folder, ``.safetensors`` file, or name of a network in the package. Of
+            several in a list the mean is scored, see ``evaluate_model``.
         data: Dataset folder; by default that of the training.
         split: "train", "val", "test", or "all".
         fold: Another fold than the training's.
         out: Folder for the results; see ``evaluate_model``.
         options: How the network is run.
+        postprocessing: See ``load``.
         perturbations: Those that are tried.
 
     Raises:
@@ -143,12 +146,14 @@ def measure_robustness(
         >>> found.scores[0].name, len(found.scores)
         ('black border, 5 %, all sides', 46)
     """
-    run, options = find_model_file(run), options or RuntimeOptions()
-    runtime, info = load_runtime(run, options)
+    run, *others = map(find_model_file, as_paths(run))
+    folder = results_dir(run, others, out)
+    predictor = load_predictor([run, *others], options, postprocessing=postprocessing)
+    info = predictor.info
     source = find_training_data(run, info, data=data, fold=fold)
     dataset = open_training_data(source, info)
     chosen = dataset.cases if split == "all" else dataset.split(split)
-    dice, failed = _score(Predictor(runtime, info), dataset, chosen, perturbations)
+    dice, failed = _score(predictor, dataset, chosen, perturbations)
     clean = dice.pop(CLEAN)
     found = Robustness(
         model=info.model.name,
@@ -158,7 +163,7 @@ def measure_robustness(
         clean=clean,
         scores=tuple(compare_with_clean(one, dice[one.name], clean) for one in perturbations),
         failed=failed,
-        out=output_folder(output_dir(run) if out is None else Path(out)),
+        out=output_folder(folder),
     )
     write_json(found.out / "robustness.json", found.to_dict())
     write_text(found.out / "robustness.csv", to_csv(_rows(found)))

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bmis.config import ModelInfo
+from bmis.config.run_files import CASES_FILE, MASKS_FILE, MEAN_ROW, METRICS_FILE
+from bmis.data.cases import Dataset
 from bmis.errors import DataError
-from bmis.evaluate.earlier import METRICS_FILE
-from bmis.metrics import METRICS, RULES_VERSION, CaseScore
+from bmis.evaluate.images import ImageScores
+from bmis.metrics import METRICS, RULES_VERSION, CaseScore, summarise_cases
 from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
 
-MEAN_ROW = "(mean)"  # in the column "class" of cases.csv: the mean over the classes of that image
 _PACKAGES = ("bmis", "numpy", "pillow", "torch", "onnxruntime", "openvino")  # that scores rest on
 COLUMNS = ("id", "class", "state", *METRICS)
 
@@ -35,8 +37,10 @@ class Scores:
         failed: Images that could not be scored, each with one line that says why.
         fields_of_view: How many of ``cases`` were scored inside a field of view.
         summary: See ``metrics.summarise_cases``.
-        out: Folder with ``cases.csv``, ``metrics.json`` and ``overlays/``.
+        out: Folder with ``cases.csv``, ``metrics.json``, ``masks.json`` and ``overlays/``.
         overlays: The pictures that were drawn.
+        masks: The predicted mask of each image, small, as ``data.mask_text`` writes it.
+        confusion: Pixels of all images by true class (row) and predicted class (column).
         threads: How many threads shared one call of the network.
         training: What the network's file says of its training: recipe, environment and more.
 
@@ -63,6 +67,8 @@ class Scores:
     summary: Mapping[str, Any]
     out: Path
     overlays: tuple[Path, ...] = ()
+    masks: Mapping[str, str] = field(default_factory=dict)
+    confusion: tuple[tuple[int, ...], ...] = ()
     threads: int | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,6 +87,7 @@ class Scores:
             "images": len(self.cases),
             "fields_of_view": self.fields_of_view,
             "summary": dict(self.summary),
+            "confusion": [list(row) for row in self.confusion],
             "failed": [{"file": str(path), "why": why} for path, why in self.failed],
             "overlays": [f"overlays/{path.name}" for path in self.overlays],
             "environment": {**software_versions(_PACKAGES), "threads": self.threads},
@@ -88,8 +95,48 @@ class Scores:
         }
 
 
+def scores_of(
+    found: ImageScores, info: ModelInfo, dataset: Dataset, *, tolerance: float, **more: Any
+) -> Scores:
+    """The result of an evaluation from what was found on its images.
+
+    Args:
+        found: The scored images.
+        info: What was saved with the network.
+        dataset: The data set of the images.
+        tolerance: Tolerance of ``nsd``.
+        more: The other attributes of ``Scores``, which say what was asked and where it goes.
+
+    Example:
+        >>> import bmis
+        >>> from bmis.evaluate.images import score_images
+        >>> dataset, predictor = bmis.open_dataset("polyps"), bmis.load("run")
+        >>> found = score_images(predictor, dataset, dataset.split("test"), 2.0)
+        >>> more = {"checkpoint": Path("run"), "split": "test", "asked": {}, "out": Path("scores")}
+        >>> scores_of(found, predictor.info, dataset, tolerance=2.0, **more).unit
+        'px'
+    """
+    return Scores(
+        model=info.model.name,
+        data=dataset.root,
+        classes=dataset.classes,
+        unit="px" if dataset.spacing is None else "mm",
+        tolerance=tolerance,
+        cases=found.cases,
+        failed=tuple(found.failed),
+        fields_of_view=sum(
+            c.field_of_view is not None for c in dataset.cases if c.id in found.cases
+        ),
+        summary=summarise_cases(list(found.cases.values()), dataset.classes),
+        masks=found.masks,
+        confusion=tuple(tuple(row) for row in found.confusion.tolist()),
+        training=info.provenance,
+        **more,
+    )
+
+
 def write_scores(scores: Scores) -> None:
-    """Write ``cases.csv`` and ``metrics.json`` into ``scores.out``, each whole or not at all.
+    """Write ``cases.csv``, ``masks.json`` and ``metrics.json``, each whole or not at all.
 
     Example:
         >>> import bmis
@@ -99,7 +146,8 @@ def write_scores(scores: Scores) -> None:
         >>> (scores.out / "cases.csv").read_text().splitlines()[0][:20]
         'id,class,state,iou,d'
     """
-    write_text(scores.out / "cases.csv", to_csv(_rows(scores)))
+    write_text(scores.out / CASES_FILE, to_csv(_rows(scores)))
+    write_json(scores.out / MASKS_FILE, dict(scores.masks))
     write_json(scores.out / METRICS_FILE, scores.to_dict())
 
 

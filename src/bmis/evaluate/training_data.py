@@ -77,6 +77,21 @@ def output_dir(run: Path) -> Path:
     return run.parent if run.name == MODEL_FILE else run.with_suffix("")
 
 
+def results_dir(run: Path, others: Sequence[Path], out: Path | str | None) -> Path:
+    """Where the scores of a network, or of the mean of several, are written.
+
+    Raises:
+        ConfigError: There are several networks, and no folder is given.
+
+    Example:
+        >>> results_dir(Path("run"), [], None), results_dir(Path("run"), [Path("other")], "both")
+        (PosixPath('run'), PosixPath('both'))
+    """
+    if others and out is None:
+        raise ConfigError("scores of several networks need a folder of their own; name one: --out")
+    return output_dir(run) if out is None else Path(out)
+
+
 def find_training_data(
     run: Path,
     info: ModelInfo,
@@ -204,6 +219,31 @@ def _check_split(source: TrainingData, name: str, cases: Sequence[Case], info: M
             "have changed), so training images may be among those of the test split",
             source.root,
         )
+
+
+def warn_of_other_splits(dataset: Dataset, info: ModelInfo, others: Sequence[Path]) -> None:
+    """Warn of networks that were trained on another division of the same data set.
+
+    Args:
+        dataset: The data set, divided as for the first network.
+        info: What ``load_ensemble`` says of all networks.
+        others: The networks but the first.
+
+    Example:
+        >>> import bmis
+        >>> from bmis.runtime.average import load_ensemble
+        >>> _, info = load_ensemble(["run", "run"])
+        >>> warn_of_other_splits(bmis.open_dataset("polyps"), info, [Path("run")])
+    """
+    now = split_fingerprint(dataset.cases)
+    for path, known in zip(others, info.provenance.get("averaged_with", ()), strict=False):
+        if known.get("data") == dataset.name and known.get("split_fingerprint") not in (None, now):
+            _log.warning(
+                "%s: was trained on another fold or split of %s, so its training images may be "
+                "among those that are scored",
+                path,
+                dataset.name,
+            )
 
 
 def _class_order(root: Path, ours: Sequence[str], theirs: Sequence[str]) -> tuple[int, ...]:

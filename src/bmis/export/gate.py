@@ -6,7 +6,6 @@
   masks is at most 0.5 points lower.
 """
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,6 +18,7 @@ from bmis.data.channels import to_channels
 from bmis.data.images import Image
 from bmis.data.preprocess import fit, normalise
 from bmis.errors import BundleError, DataError
+from bmis.export.answers import PackedMask
 from bmis.metrics import score_case
 from bmis.metrics.summary import summarise
 from bmis.predict.predictor import Predictor
@@ -92,16 +92,14 @@ class Reference:
     def __init__(self, runtime: Runtime, info: ModelInfo, dataset: Dataset) -> None:
         self.info, self.dataset = info, dataset
         self._runtime, self._predictor = runtime, Predictor(runtime, info)
-        self._masks: dict[str, tuple[bytes, tuple[int, ...]]] = {}
+        self._masks: dict[str, PackedMask] = {}
         self._logits: dict[str, Floats] = {}
 
     def mask(self, case: Case, image: Image) -> NDArray[np.uint8]:
         """The labels (H, W) of an image."""
         if case.id not in self._masks:
-            labels = self._predictor(image).labels
-            self._masks[case.id] = (zlib.compress(labels.tobytes(), 1), labels.shape)
-        packed, shape = self._masks[case.id]
-        return np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+            self._masks[case.id] = PackedMask.of(self._predictor(image).labels)
+        return self._masks[case.id].unpack()
 
     def logits(self, case: Case, window: Floats) -> Floats:
         """The logits of an image at the network's size, (1, C, h, w) -> (1, K, h, w)."""

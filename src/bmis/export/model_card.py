@@ -44,6 +44,7 @@ def write_card(name: str, manifest: Manifest, dataset: Dataset, notes: str = "")
         ["## What it does", "", *_purpose(manifest, dataset)],
         ["## Where it is from", "", *_origin(manifest.info.provenance)],
         ["## Scores", "", *_scores(manifest)],
+        _after(manifest),
         [notes.rstrip()] if notes else [],
     )
     return "\n".join(line for lines in sections if lines for line in (*lines, ""))
@@ -107,6 +108,34 @@ def _row(graph: Graph) -> str:
     check = graph.check
     scores = " | ".join(f"{check[name]:.4f}" for name in ("iou", "dice", "agreement"))
     return f"| {graph.file} | {graph.precision} | {scores} | {check['logits_error']:.1e} |"
+
+
+def _after(manifest: Manifest) -> list[str]:
+    """Post-processing and the expected Dice, where there are such."""
+    rules = manifest.info.postprocessing.in_words()
+    tuned, told = (manifest.quality.get(name) for name in ("tuned", "expected_dice"))
+    lines = []
+    if rules:
+        chosen = (
+            f", chosen on {counted(tuned['images'], 'validation image')}, whose mean Dice was "
+            f"{tuned['dice_before']:.4f} without and is {tuned['dice_after']:.4f} with it"
+            if tuned
+            else ""
+        )
+        lines += ["", f"Post-processing: {rules}{chosen}. The scores above are those before it."]
+    elif tuned:
+        images = counted(tuned["images"], "validation image")
+        lines += ["", f"Post-processing: none; nothing helped beyond chance on {images}."]
+    if told:
+        bad = "" if told["auroc"] is None else f"; AUROC for a Dice below 0.5: {told['auroc']:.2f}"
+        lines += [
+            "",
+            "The expected Dice of each mask comes from the network's own probabilities, calibrated "
+            f"on {counted(told['images'], 'validation image')}. On such images that it was not "
+            f"calibrated on it is {told['error']:.3f} off in the mean of tenths{bad}. On other "
+            "images it may be wrong.",
+        ]
+    return ["## After the network", *lines] if lines else []
 
 
 def describe_fields_of_view(fields_of_view: int) -> str:

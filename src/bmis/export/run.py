@@ -13,6 +13,7 @@ from bmis.config import ModelInfo
 from bmis.data.cases import Dataset
 from bmis.errors import ConfigError
 from bmis.evaluate.training_data import find_training_data, open_training_data
+from bmis.export.after_network import AfterNetwork
 from bmis.export.calibration import read_calibration
 from bmis.export.gate import check_float, check_int8
 from bmis.export.model_card import write_card
@@ -21,6 +22,7 @@ from bmis.export.ood import learn_ood_reference
 from bmis.export.openvino import quantise_by_nncf, to_openvino
 from bmis.export.quantise import TARGET, Images, Quantised, quantise
 from bmis.export.settings import ExportOptions
+from bmis.export.tune import Tuned
 from bmis.export.validation import FIXED, ExportedGraph, Validator
 from bmis.models import SegmentationModel
 from bmis.models.checkpoint import read_checkpoint
@@ -45,6 +47,7 @@ class Exported:
         kept: For int8, the parts that stay in float, besides those that always do.
         tries: For int8, how many parts were in float in each try, and the share of the gate's
             allowances that the try used on validation images.
+        tuned: The post-processing that was chosen and all that was tried, if that was asked for.
 
     Example:
         >>> import bmis
@@ -59,6 +62,7 @@ class Exported:
     sensitivity: Mapping[str, float]
     kept: tuple[str, ...]
     tries: tuple[tuple[int, float], ...]
+    tuned: Tuned | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -70,6 +74,8 @@ class Exported:
             "sensitivity": dict(self.sensitivity),
             "kept": list(self.kept),
             "tries": [{"in_float": count, "allowance_used": used} for count, used in self.tries],
+            "postprocessing": self.manifest.info.postprocessing.changes(),
+            "tuned": None if self.tuned is None else self.tuned.to_dict(),
         }
 
 
@@ -89,7 +95,8 @@ def export_run(
         out: The bundle, ``.bmis``; replaced if it is there.
         options: What the bundle holds; by default float32 in ONNX.
         data: Dataset folder, by default that of the training. Its test split validates the graphs;
-            on its validation split the parts that stay in float are chosen.
+            on its validation split the parts that stay in float and the post-processing are
+            chosen, and the expected Dice is calibrated.
         calibrate: Dataset folder whose training split int8 ranges are read from; by default
             ``data``.
 
@@ -112,6 +119,7 @@ def export_run(
     model, info = read_checkpoint(_weights(run, data))
     dataset = _dataset(run, info, data)
     validator = Validator(model, info, dataset)
+    after = AfterNetwork(info, dataset, options)
     size = _size(options, info)
     graph = to_onnx(model, info.input.size, any_size=size is None)
     exported, quantised = [], None
@@ -128,7 +136,9 @@ def export_run(
         if "openvino" in options.formats:
             exported.append(_openvino_int8(graph, exported[-1], images, validator))
     validated = [_validate(validator, one) for one in exported]
-    return _write(out, validator, validated, quantised, options.notes)
+    *_, preferred = (one for one in validated if one.graph.format == "onnx")  # int8 if it is there
+    after.settle(validator.load(preferred))
+    return _write(out, validator, validated, quantised, after, options.notes)
 
 
 def _weights(run: Path, data: Path | str | None) -> Path:
@@ -206,6 +216,7 @@ def _write(
     validator: Validator,
     validated: Sequence[ExportedGraph],
     quantised: Quantised | None,
+    after: AfterNetwork,
     notes: str,
 ) -> Exported:
     dataset = validator.dataset
@@ -217,8 +228,9 @@ def _write(
         images=len(validator.cases),
         fields_of_view=sum(case.field_of_view is not None for case in validator.cases),
         false_alarms=false_alarms,
+        **after.quality,
     )
-    manifest = replace(manifest, info=replace(manifest.info, ood=ood))
+    manifest = replace(manifest, info=replace(after.info, ood=ood))
     members = {
         name: content
         for one in validated
@@ -227,5 +239,6 @@ def _write(
     write_bundle(out, manifest, members, write_card(out.stem, manifest, dataset, notes))
     size = out.stat().st_size
     if quantised is None:
-        return Exported(out, size, manifest, {}, (), ())
-    return Exported(out, size, manifest, quantised.sensitivity, quantised.kept, quantised.tries)
+        return Exported(out, size, manifest, {}, (), (), after.tuned)
+    found = quantised.sensitivity, quantised.kept, quantised.tries
+    return Exported(out, size, manifest, *found, after.tuned)

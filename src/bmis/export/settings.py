@@ -1,12 +1,12 @@
 """What a bundle shall hold; no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import Meta
 
 from bmis.bundle.manifest import FILES, FORMATS
-from bmis.config import Settings, Size
+from bmis.config import PostProcessing, Settings, Size
 from bmis.config.checks import one_of
 from bmis.errors import ConfigError
 
@@ -40,6 +40,16 @@ class ExportOptions(Settings):
             "network's stride; the training's if not given.",
         ),
     ] = None
+    tune: Annotated[
+        bool,
+        Meta(
+            description="Choose the post-processing on validation images and store what helps; "
+            "flips are tried only if they are named."
+        ),
+    ] = False
+    postprocessing: Annotated[
+        PostProcessing, Meta(description="Stored in the bundle, and done wherever it runs.")
+    ] = field(default_factory=PostProcessing)
     notes: Annotated[str, Meta(description="Markdown to end the model card with.")] = ""
 
     def __post_init__(self) -> None:
@@ -54,4 +64,9 @@ class ExportOptions(Settings):
             raise ConfigError(
                 f"no int8 in {' or '.join(only_float)}, only float32; add --keep-float or drop "
                 "--int8"
+            )
+        chosen = self.postprocessing.changes().keys() - {"flips"}
+        if self.tune and chosen:
+            raise ConfigError(
+                f"tune chooses {', '.join(sorted(chosen))} by itself; leave one of them out"
             )

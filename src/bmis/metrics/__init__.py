@@ -13,6 +13,7 @@ from bmis.metrics.case import (
     score_case,
 )
 from bmis.metrics.collapse import collapsed_classes, describe_collapse
+from bmis.metrics.confusion import count_confusion
 from bmis.metrics.intervals import keep_in_range, student_interval
 from bmis.metrics.paired import PairedDifference, paired_difference
 from bmis.metrics.summary import Summary, highest_value, summarise, summarise_cases
@@ -27,6 +28,7 @@ __all__ = [
     "PairedDifference",
     "Summary",
     "collapsed_classes",
+    "count_confusion",
     "describe_collapse",
     "highest_value",
     "keep_in_range",

@@ -14,6 +14,7 @@ from bmis.models.registry import (
     register,
     size_options,
     takes_size,
+    takes_weights,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "register",
     "size_options",
     "takes_size",
+    "takes_weights",
 ]

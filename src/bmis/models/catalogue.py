@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 
 from bmis.config import check_choice
 from bmis.errors import MissingExtraError
-from bmis.models import Method, build_untrained, find_method, initial_weights, list_models
+from bmis.models import (
+    Method,
+    build_untrained,
+    find_method,
+    initial_weights,
+    list_models,
+    takes_weights,
+)
 from bmis.models.complexity import count_macs
 from bmis.models.registry import GROUPS
 
@@ -71,6 +78,7 @@ class CatalogueEntry:
         extra: The extra of ``bmis`` that it needs besides "train", if any.
         installed: Whether what it needs is installed.
         weights: What a training starts from unless asked otherwise: "imagenet" or "none".
+        imagenet: Whether it can start from ImageNet, by its option ``weights``.
 
     Example:
         >>> entry = next(entry for entry in read_catalogue() if entry.name == "tv_fcn")
@@ -88,6 +96,7 @@ class CatalogueEntry:
     extra: str | None
     installed: bool
     weights: str
+    imagenet: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -143,6 +152,7 @@ def _entry(method: Method) -> CatalogueEntry:
         method.extra,
         all(find_spec(library) for library in _LIBRARIES.get(method.extra or "", ())),
         initial_weights(method.name, {}),
+        takes_weights(method.name),
     )
 
 

@@ -5,6 +5,7 @@ EfficientNet-Lite0 in half precision. ``benchmarks/imagenet_weights.py`` makes t
 it; ``weights/NOTICE`` says where the numbers come from.
 """
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,3 +105,31 @@ def adapt_channels(kernel: Tensor, channels: int) -> Tensor:
     if kernel.shape[1] == channels:
         return kernel
     return kernel.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+
+
+def take_channels(network: nn.Module, channels: int, *, trained: bool) -> None:
+    """Replace the first convolution, which takes colour images, by one for other channels.
+
+    Args:
+        network: A network of a library, or its trunk; changed in place.
+        channels: Channels of the image.
+        trained: Whether its kernels are kept (``adapt_channels``); else they start at random.
+
+    Example:
+        >>> import torch
+        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        >>> take_channels(network, 1, trained=True)
+        >>> network(torch.zeros(1, 1, 8, 8)).shape
+        torch.Size([1, 8, 6, 6])
+    """
+    name, old = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    if old.in_channels == channels:
+        return
+    new = copy.copy(old)  # a library's own class stays
+    new.in_channels = channels
+    kernel = adapt_channels(old.weight.detach(), channels).clone()
+    if not trained:
+        nn.init.kaiming_normal_(kernel, mode="fan_out", nonlinearity="relu")
+    new._parameters = {**old._parameters, "weight": nn.Parameter(kernel)}
+    parent, _, leaf = name.rpartition(".")
+    setattr(network.get_submodule(parent), leaf, new)

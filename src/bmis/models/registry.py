@@ -182,6 +182,11 @@ def build_model(name: str, **args: Any) -> SegmentationModel:
     try:
         return method.cls(**{**method.preset, **args})
     except TypeError as error:
+        if "weights" in args and "weights" not in signature(method.cls).parameters:
+            having = ", ".join(one for one in list_models() if takes_weights(one))
+            raise ConfigError(
+                f"{name} has no option 'weights'; those that have it: {having}"
+            ) from None
         given = ", ".join(f"{key}={value!r}" for key, value in args.items())
         raise ConfigError(f"model {name!r}: {error}; given: {given}") from error
 
@@ -203,7 +208,7 @@ def build_untrained(name: str, **args: Any) -> SegmentationModel:
         >>> build_untrained("bmis_edge").in_channels
         3
     """
-    if _takes_weights(name):
+    if takes_weights(name):
         args = {**args, "weights": "none"}
     return build_model(name, **args)
 
@@ -224,14 +229,24 @@ def initial_weights(name: str, options: Mapping[str, Any]) -> str:
         >>> initial_weights("bmis_edge", {"weights": "none"})
         'none'
     """
-    if not _takes_weights(name):
+    if not takes_weights(name):
         return "none"
     method = find_method(name)
     default = signature(method.cls).parameters["weights"].default
     return str({"weights": default, **method.preset, **options}["weights"])
 
 
-def _takes_weights(name: str) -> bool:
-    """Whether the argument ``weights`` means this; a user's own network may mean another thing."""
+def takes_weights(name: str) -> bool:
+    """Whether a network may start from ImageNet, which its argument ``weights`` says.
+
+    A user's own network may mean another thing by that argument.
+
+    Raises:
+        ConfigError: There is no network of that name.
+
+    Example:
+        >>> takes_weights("lv_unet"), takes_weights("unet")
+        (True, False)
+    """
     parameter = signature(find_method(name).cls).parameters.get("weights")
     return parameter is not None and parameter.default in ("imagenet", "none")

@@ -1,17 +1,20 @@
-"""From logits to labels and probabilities."""
+"""From logits to labels."""
 
+import math
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def arg_max(planes: Iterable[NDArray[np.float32]]) -> NDArray[np.uint8]:
+def arg_max(planes: Iterable[NDArray[np.float32]], threshold: float = 0.5) -> NDArray[np.uint8]:
     """Choose the class with the largest logit at each pixel; among equals the first class.
 
     Args:
         planes: Logits (H, W) of one class after the other. A single class is compared with 0,
             which is where its sigmoid is 0.5.
+        threshold: For one class or two: probability above which a pixel is foreground.
 
     Returns:
         Labels (H, W).
@@ -19,34 +22,49 @@ def arg_max(planes: Iterable[NDArray[np.float32]]) -> NDArray[np.uint8]:
     Example:
         >>> arg_max(np.array([[[0.5, 2.0]], [[1.0, -1.0]]], np.float32)).tolist()
         [[1, 0]]
+        >>> arg_max(np.array([[[0.5, 2.0]], [[1.0, -1.0]]], np.float32), threshold=0.8).tolist()
+        [[0, 0]]
     """
-    best: NDArray[np.float32] | None = None
-    labels = np.empty((0, 0), np.uint8)
-    index = 0
-    for index, plane in enumerate(planes):
-        if best is None:
-            best, labels = plane.copy(), np.zeros(plane.shape, np.uint8)
-            continue
+    waiting = iter(planes)
+    first, second, third = (next(waiting, None) for _ in range(3))
+    assert first is not None  # a network has a class
+    shift = log_odds(threshold)
+    if second is None:
+        return (first > shift).view(np.uint8)
+    labels = (second > (first + shift if shift else first)).view(np.uint8)
+    if third is None:  # most networks: no copy, no second pass
+        return labels
+    best = np.maximum(first, second)
+    for index, plane in enumerate(chain([third], waiting), start=2):
         better = plane > best
         labels[better] = index
         np.copyto(best, plane, where=better)
-    if best is not None and index == 0:  # a single class
-        labels = (best > 0).astype(np.uint8)
     return labels
 
 
-def class_probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits (K, H, W) into probabilities: softmax over the classes, sigmoid for one class.
+def foreground_lead(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By how much the logit of the foreground is above that of the background.
 
-    The array of logits is overwritten.
+    ``arg_max`` of it alone is that of both, so one plane is scaled to the image's size and not two.
+
+    Args:
+        logits: (2, h, w).
+
+    Returns:
+        (1, h, w).
 
     Example:
-        >>> class_probabilities(np.array([[[0.0]], [[0.0]]], np.float32)).ravel().tolist()
-        [0.5, 0.5]
+        >>> foreground_lead(np.array([[[0.5, 2.0]], [[1.0, -1.0]]], np.float32)).tolist()
+        [[[0.5, -3.0]]]
     """
-    if len(logits) == 1:
-        return np.exp(-np.logaddexp(0, -logits))
-    logits -= logits.max(0)
-    np.exp(logits, out=logits)
-    logits /= logits.sum(0)
-    return logits
+    return logits[1:] - logits[:1]
+
+
+def log_odds(probability: float) -> np.float32:
+    """The logit of a probability between 0 and 1.
+
+    Example:
+        >>> log_odds(0.5)
+        np.float32(0.0)
+    """
+    return np.float32(math.log(probability / (1 - probability)))

@@ -19,10 +19,10 @@ from bmis.data.drawing import overlay as draw_overlay
 from bmis.data.images import Image, write_image, write_mask
 from bmis.errors import BmisError, ConfigError, DataError, one_line_about
 from bmis.predict.batches import infer_batch
+from bmis.predict.load import Changes, Models, load_predictor
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.predict.tables import Tables
-from bmis.runtime.load import load_runtime
 from bmis.system.files import atomic, output_folder
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
@@ -38,9 +38,11 @@ class Prediction:
         written: Paths of the masks.
         failed: Images that gave no mask, each with one line that says why.
         measurements: A CSV table with the numbers of ``measure`` for each class, the
-            ``ood_score`` of the mask and the number of objects. Beside it lies ``objects.csv``
-            with the numbers of ``measure_objects``. See ``bmis.predict.tables``.
+            ``ood_score`` and ``expected_dice`` of the mask and the number of objects. Beside it
+            lies ``objects.csv`` with the numbers of ``measure_objects``. See
+            ``bmis.predict.tables``.
         out_of_distribution: Images that are out of distribution, with their ``ood_score``.
+        expected_dice: The images whose mask has one, with their ``Mask.expected_dice``.
 
     Example:
         >>> import bmis
@@ -55,10 +57,11 @@ class Prediction:
     failed: list[tuple[Path, str]]
     measurements: Path
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
+    expected_dice: list[tuple[Path, float]] = field(default_factory=list)
 
 
-def predict_masks(
-    model: Path | str,
+def predict_masks(  # noqa: PLR0913  (each is an option of the command)
+    model: Models,
     images: Sequence[Path | str],
     out: Path | str,
     *,
@@ -67,6 +70,7 @@ def predict_masks(
     tile: int | None = None,
     options: RuntimeOptions | None = None,
     spacing: tuple[float, float] | None = None,
+    postprocessing: Changes | None = None,
 ) -> Prediction:
     """Write a mask for every image, and a table of what was measured.
 
@@ -77,7 +81,7 @@ def predict_masks(
 
     Args:
         model: Bundle, run folder, ``.safetensors`` file, or name of a network that comes with the
-            package.
+            package. Several in a list answer with the mean of their probabilities.
         images: Image files, see ``find_images``; no two may have the same name.
         out: Another folder than that of the images; made if it does not exist.
         overlay: Whether to draw each mask on its image.
@@ -85,6 +89,7 @@ def predict_masks(
         tile: See ``Predictor``.
         options: How the network is run; the defaults where left out.
         spacing: Millimetres per pixel (down, across) of all images, where known.
+        postprocessing: See ``load``.
 
     Raises:
         ConfigError: See ``Predictor``; or two images have one name; or ``out`` is the folder of
@@ -99,8 +104,13 @@ def predict_masks(
         >>> bmis.predict_masks("run", ["photo.png"], "masks", overlay=True).written[0].name
         'photo.png'
     """
-    runtime, info = load_runtime(model, options)
-    predictor = Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
+    predictor = load_predictor(
+        model,
+        options,
+        tile=tile,
+        keep_probabilities=probabilities,
+        postprocessing=postprocessing,
+    )
     files = [Path(image) for image in images]
     return write_masks(predictor, files, Path(out), overlay=overlay, spacing=spacing)
 
@@ -152,7 +162,8 @@ def write_masks(
     order = {path: index for index, path in enumerate(images)}
     for listed in (job.failed, job.out_of_distribution):
         listed.sort(key=lambda found: order[found[0]])
-    return Prediction(job.written, job.failed, tables.write(out), job.out_of_distribution)
+    table = tables.write(out)
+    return Prediction(job.written, job.failed, table, job.out_of_distribution, job.expected_dice)
 
 
 @dataclass
@@ -167,6 +178,7 @@ class _Job:
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
+    expected_dice: list[tuple[Path, float]] = field(default_factory=list)
 
     def open(self, path: Path) -> Image:
         """An image in its own colours, or with the channels of the network."""
@@ -210,6 +222,8 @@ class _Job:
         self.tables.add(path, mask)
         if mask.ood_score is not None and mask.ood_score > 1:
             self.out_of_distribution.append((path, mask.ood_score))
+        if mask.expected_dice is not None:
+            self.expected_dice.append((path, mask.expected_dice))
         self.written.append(target)
         self.advance()
 

@@ -26,6 +26,8 @@ class Mask:
         spacing: Millimetres per pixel (down, across), where known.
         ood_score: How far the image is from the training images, where the network knows them;
             above 1 it is out of distribution. See ``bmis.predict.ood``.
+        expected_dice: The Dice with the truth that the network's own probabilities let expect,
+            0..1, where that was calibrated. See ``bmis.predict.confidence``.
 
     Example:
         >>> import bmis
@@ -40,6 +42,7 @@ class Mask:
     probabilities: NDArray[np.float32] | None = None
     spacing: tuple[float, float] | None = None
     ood_score: float | None = None
+    expected_dice: float | None = None
 
     def overlay(self, image: Any) -> NDArray[np.uint8]:
         """Draw the mask on its image: each class tinted and outlined in its colour.

@@ -1,7 +1,9 @@
 """The single objects of a mask: connected pixels of one class, each measured by itself."""
 
+import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,70 @@ from numpy.typing import NDArray
 from bmis.predict.measurements import Measurement, measure
 
 _Ints = NDArray[np.intp]
+_V = TypeVar("_V", bound=np.generic)
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Runs of neighbouring pixels along the rows of a mask, and which piece each belongs to.
+
+    Attributes:
+        rows: Row of each run, ascending.
+        starts: Its first column.
+        stops: The column behind its last one.
+        numbers: Its piece, 0 to n - 1, in the order of the first pixels by row and column.
+
+    Example:
+        >>> runs = find_runs(np.array([[1, 1, 0], [0, 0, 1]]) > 0)
+        >>> runs.numbers.tolist(), runs.sizes().tolist()
+        ([0, 0], [3])
+    """
+
+    rows: _Ints
+    starts: _Ints
+    stops: _Ints
+    numbers: _Ints
+
+    def sizes(self) -> _Ints:
+        """Pixels of each piece."""
+        return np.bincount(self.numbers, self.stops - self.starts).astype(np.intp)
+
+    def pixels(self, chosen: NDArray[np.bool_]) -> tuple[_Ints, _Ints, _Ints]:
+        """Row, column and piece of every pixel of the pieces that are chosen."""
+        here = chosen[self.numbers]
+        starts, lengths = self.starts[here], (self.stops - self.starts)[here]
+        first = np.repeat(lengths.cumsum() - lengths - starts, lengths)
+        columns = np.arange(len(first)) - first
+        return np.repeat(self.rows[here], lengths), columns, np.repeat(self.numbers[here], lengths)
+
+    def paint(self, values: NDArray[_V], shape: tuple[int, ...]) -> NDArray[_V]:
+        """An array (H, W) that holds in each run the value of its piece, and 0 elsewhere."""
+        starts, stops = (self.rows * shape[1] + ends for ends in (self.starts, self.stops))
+        lengths = np.diff(np.stack([starts, stops], 1).ravel(), prepend=0, append=math.prod(shape))
+        each = np.zeros(len(lengths), values.dtype)
+        each[1::2] = values[self.numbers]
+        return np.repeat(each, lengths).reshape(shape)
+
+
+def find_runs(inside: NDArray[np.bool_], *, corners: bool = True) -> Runs:
+    """Find the pieces of a mask: true pixels that touch belong to one piece.
+
+    Args:
+        inside: (H, W).
+        corners: Whether pixels touch that share a corner alone.
+
+    Example:
+        >>> mask = np.array([[1, 0], [0, 1]]) > 0
+        >>> [len(find_runs(mask, corners=corners).sizes()) for corners in (True, False)]
+        [1, 2]
+    """
+    framed = np.pad(inside, ((0, 0), (1, 1)))
+    edges = np.flatnonzero(framed[:, 1:] != framed[:, :-1])  # where each run starts and stops
+    rows, starts = np.divmod(edges[::2], framed.shape[1] - 1)
+    stops = edges[1::2] % (framed.shape[1] - 1)
+    parents = _join(len(rows), *_neighbours(rows, starts, stops, corners=corners))
+    _, numbers = np.unique(parents, return_inverse=True)
+    return Runs(rows, starts, stops, numbers)
 
 
 def find_objects(labels: NDArray[np.uint8], class_index: int) -> NDArray[np.int32]:
@@ -28,28 +94,18 @@ def find_objects(labels: NDArray[np.uint8], class_index: int) -> NDArray[np.int3
                [0, 0, 0],
                [2, 0, 0]], dtype=int32)
     """
-    rows, starts, stops = _runs(labels == class_index)
-    parents = _join(len(rows), *_neighbours(rows, starts, stops))
-    _, numbers = np.unique(parents, return_inverse=True)
-    found = np.zeros(labels.shape, np.int32)
-    lengths = stops - starts
-    columns = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths - starts, lengths)
-    found[np.repeat(rows, lengths), columns] = np.repeat(numbers + 1, lengths)
-    return found
+    runs = find_runs(labels == class_index)
+    numbers = np.arange(1, len(runs.sizes()) + 1, dtype=np.int32)
+    return runs.paint(numbers, labels.shape)
 
 
-def _runs(inside: NDArray[np.bool_]) -> tuple[_Ints, _Ints, _Ints]:
-    """Row, first column and column behind the last one of every run of true pixels, by row."""
-    edges = np.diff(np.pad(inside, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    return rows, starts, np.nonzero(edges == -1)[1]
-
-
-def _neighbours(rows: _Ints, starts: _Ints, stops: _Ints) -> tuple[_Ints, _Ints]:
+def _neighbours(rows: _Ints, starts: _Ints, stops: _Ints, *, corners: bool) -> tuple[_Ints, _Ints]:
     """Pairs of runs that touch: each run, and those of the row above that reach it."""
     wide = int(stops.max(initial=0)) + 2  # one number line: a row after the other, never touching
-    first = np.searchsorted((rows + 1) * wide + stops, rows * wide + starts, side="left")
-    last = np.searchsorted((rows + 1) * wide + starts, rows * wide + stops, side="right")
+    before: Literal["left", "right"] = "left" if corners else "right"
+    behind: Literal["left", "right"] = "right" if corners else "left"
+    first = np.searchsorted((rows + 1) * wide + stops, rows * wide + starts, side=before)
+    last = np.searchsorted((rows + 1) * wide + starts, rows * wide + stops, side=behind)
     counts = np.maximum(last - first, 0)
     own = np.repeat(np.arange(len(rows)), counts)
     offsets = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)

@@ -3,23 +3,26 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.config import ModelInfo, RuntimeOptions
+from bmis.config import ModelInfo
 from bmis.data.arrays import to_image
 from bmis.data.channels import to_channels
 from bmis.data.images import Image
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
-from bmis.predict.decisions import arg_max, class_probabilities
+from bmis.predict.confidence import SoftDice, expected_dice
+from bmis.predict.decisions import arg_max, foreground_lead
 from bmis.predict.mask import Mask
 from bmis.predict.ood import OodDetector, describe
+from bmis.predict.pieces import clean
 from bmis.predict.tiling import round_up, tile_size, tiled
-from bmis.runtime.load import Runtime, load_runtime
+from bmis.runtime.average import Flipped
+from bmis.runtime.load import Runtime
+from bmis.runtime.probabilities import class_probabilities
 
 _LEAST_TILE = 64  # pixels; a smaller tile shows a network too little around each pixel
 
@@ -37,7 +40,8 @@ class Frame:
         ood_score: The image's score, see ``Mask``.
 
     Example:
-        >>> frame = load("run").prepare(to_image("photo.png"))
+        >>> import bmis
+        >>> frame = bmis.load("run").prepare(to_image("photo.png"))
         >>> frame.pixels.shape, frame.placement.size
         ((64, 64, 3), (64, 64))
     """
@@ -57,7 +61,8 @@ class FrameLogits:
         frame: The frame itself.
 
     Example:
-        >>> predictor = load("run")
+        >>> import bmis
+        >>> predictor = bmis.load("run")
         >>> (found,) = predictor.infer([predictor.prepare(to_image("photo.png"))])
         >>> found.logits.shape
         (2, 64, 64)
@@ -76,7 +81,7 @@ class Predictor:
 
     Logits are brought back to the image's size before they are compared (arg max, or above 0 for
     networks with one class). Networks trained with "native" see overlapping tiles, whose logits
-    are merged with smooth weights.
+    are merged with smooth weights. Then follows the post-processing of ``info``.
 
     A predictor may be called from several threads at once: each gets the mask of its own image.
 
@@ -115,7 +120,9 @@ class Predictor:
         keep_probabilities: bool = False,
     ) -> None:
         self.info, self.keep_probabilities = info, keep_probabilities
-        self._runtime = runtime
+        self._rules = info.postprocessing
+        one_pass = self._rules.flips == "none"
+        self._runtime = runtime if one_pass else Flipped(runtime, self._rules.flips)
         self._ood_detector = None if info.ood is None else OodDetector(info.ood)
         self._tile = tile_size(info.input, runtime.stride, tile)
         if self._tile is not None and runtime.size not in (None, self._tile):
@@ -178,13 +185,36 @@ class Predictor:
         if isinstance(found, Mask):
             return found
         logits, frame = found.logits, found.frame
-        if self.keep_probabilities:
-            scores = restore(logits, frame.placement)
-            labels, probabilities = arg_max(scores), class_probabilities(scores)
-            return Mask(labels, probabilities, frame.spacing, frame.ood_score)
+        soft = self._soft_dice()
+        if soft is not None:
+            top, left, height, width = frame.placement.box
+            soft.add(logits[:, top : top + height, left : left + width])
+        decisive = foreground_lead(logits) if len(logits) == 2 else logits
         # one class at a time: with many classes all of them at full size would fill the memory
-        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
-        return Mask(arg_max(planes), None, frame.spacing, frame.ood_score)
+        planes = (restore(plane[None], frame.placement)[0] for plane in decisive)
+        labels, probabilities = arg_max(planes, self._rules.threshold), None
+        if self.keep_probabilities:
+            probabilities = class_probabilities(restore(logits, frame.placement))
+        return self._mask(frame, labels, probabilities, soft)
+
+    def _soft_dice(self) -> SoftDice | None:
+        if self.info.confidence is None:
+            return None
+        return SoftDice(self.info.model.num_classes, self._rules.threshold)
+
+    def _mask(
+        self,
+        frame: Frame,
+        labels: NDArray[np.uint8],
+        probabilities: NDArray[np.float32] | None,
+        soft: SoftDice | None,
+    ) -> Mask:
+        """The mask of labels at the image's size, after post-processing."""
+        labels, confidence = clean(labels, self._rules), self.info.confidence
+        expected = None
+        if soft is not None and confidence is not None:
+            expected = expected_dice(soft.value() if labels.any() else None, confidence)
+        return Mask(labels, probabilities, frame.spacing, frame.ood_score, expected)
 
     def _run(self, frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Frames (n, h, w, C) uint8 -> logits (n, K, h, w) float32."""
@@ -221,48 +251,14 @@ class Predictor:
         labels = np.empty((height, width), np.uint8)
         classes = self.info.model.num_classes
         kept = np.empty((classes, height, width), np.float32) if self.keep_probabilities else None
+        soft = self._soft_dice()
         batch = self._runtime.batch
         for top, scores in tiled(pixels, (down, across), self._run, batch=batch, stride=stride):
             rows = slice(top, min(top + scores.shape[1], height))
             inside = scores[:, : max(0, height - top), :width]
-            labels[rows] = arg_max(inside)
+            labels[rows] = arg_max(inside, self._rules.threshold)
+            if soft is not None:
+                soft.add(inside)
             if kept is not None:
                 kept[:, rows] = class_probabilities(inside)
-        return Mask(labels, kept, frame.spacing, frame.ood_score)
-
-
-def load(
-    model: Path | str,
-    *,
-    device: str = "auto",
-    engine: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    tile: int | None = None,
-    probabilities: bool = False,
-) -> Predictor:
-    """Load a trained network as a predictor, which turns images into masks.
-
-    The masks are those that ``bmis predict`` writes.
-
-    Args:
-        model: A bundle, a run folder, a ``.safetensors`` file, or the name of a network that
-            comes with the package.
-        device: See ``RuntimeOptions``.
-        engine: See ``RuntimeOptions``.
-        precision: See ``RuntimeOptions``.
-        threads: See ``RuntimeOptions``.
-        tile: See ``Predictor``.
-        probabilities: Whether masks carry class probabilities along with the labels.
-
-    Raises:
-        BmisError: See ``load_runtime`` and ``Predictor``.
-
-    Example:
-        >>> import bmis
-        >>> bmis.load("run")("photo.png").labels.shape
-        (64, 64)
-    """
-    options = RuntimeOptions(device, engine, precision, threads)
-    runtime, info = load_runtime(Path(model), options)
-    return Predictor(runtime, info, tile=tile, keep_probabilities=probabilities)
+        return self._mask(frame, labels, kept, soft)

@@ -11,9 +11,9 @@ from bmis.system.files import to_csv, write_text
 
 COLUMNS = (  # of measurements.csv; one row per mask and class, no value where there is none
     "id", "file", "class", "area_px", "area_mm2", "fraction", "top", "left", "height", "width",
-    "row", "column", "diameter_px", "diameter_mm", "ood_score", "objects",
+    "row", "column", "diameter_px", "diameter_mm", "ood_score", "expected_dice", "objects",
 )  # fmt: skip
-OBJECT_COLUMNS = (*COLUMNS[:3], "object", *COLUMNS[3:-2])  # of objects.csv; one row per object
+OBJECT_COLUMNS = (*COLUMNS[:3], "object", *COLUMNS[3:-3])  # of objects.csv; one row per object
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Tables:
         for index, class_name in list(enumerate(self.classes))[1:] or [(1, self.classes[0])]:
             found = _columns(measure(mask.labels, index, spacing))
             objects = list(measure_objects(mask.labels, index, spacing))
-            row = (image_id, path, class_name, *found, mask.ood_score, len(objects))
+            scores = mask.ood_score, mask.expected_dice
+            row = (image_id, path, class_name, *found, *scores, len(objects))
             self._masks.append(_digits(row))
             for number, one in enumerate(objects, start=1):
                 self._objects.append(_digits((image_id, path, class_name, number, *_columns(one))))

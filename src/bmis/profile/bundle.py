@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bmis.bundle import Bundle, read_bundle
-from bmis.config import RuntimeOptions
+from bmis.config import PostProcessing, RuntimeOptions
 from bmis.errors import BundleError, ConfigError
 from bmis.pretrained.lookup import find_model_file
 from bmis.profile import bundle_worker
@@ -93,6 +93,9 @@ class BundleProfile:
         threads: How many threads share one call.
         versions: Versions of the engines that are installed, by name.
         engines: One entry for each engine and precision that the bundle and this machine have.
+        postprocessing: What is done with the network's answer; its time is not part of the costs,
+            but for flips, which take the network's time again.
+        calibrated: Whether masks come with the Dice that may be expected of them.
 
     Example:
         >>> import bmis
@@ -114,6 +117,8 @@ class BundleProfile:
     threads: int
     versions: dict[str, str]
     engines: tuple[EngineCost, ...]
+    postprocessing: PostProcessing = field(default_factory=PostProcessing)
+    calibrated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -175,6 +180,8 @@ def profile_bundle(
         threads=threads,
         versions=installed_engines(),
         engines=engines,
+        postprocessing=manifest.info.postprocessing,
+        calibrated=manifest.info.confidence is not None,
     )
 
 

@@ -11,7 +11,7 @@ from bmis.report.values import Value, cost_column
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_ABOUT = {"group": "Group", "source": "Source", "licence": "Licence"}
+_ABOUT = {"group": "Group", "weights": "Starts from", "source": "Source", "licence": "Licence"}
 
 
 def costs_frame(results: Results) -> "DataFrame":
@@ -68,4 +68,6 @@ def _about(results: Results, method: str) -> dict[str, str]:
     """What the first record that knows it says of a network."""
     models = (r.model for r in results.records if r.trial.method == method and r.model)
     model = next(models, {})
-    return {key: plain(model.get(key)) for key in _ABOUT}
+    start = plain(model.get("weights", "none"))  # older records do not say
+    about = {**model, "weights": "ImageNet" if start == "imagenet" else start}
+    return {key: plain(about.get(key)) for key in _ABOUT}

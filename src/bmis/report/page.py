@@ -1,69 +1,57 @@
-"""The web page: one file that asks for nothing else."""
+"""From a template to a web page: one file that asks for nothing else."""
 
 import base64
-from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bmis.errors import require
-from bmis.report.sections import Section
-from bmis.report.tables import Table
+from bmis.report.figures import lines
 
-_HERE = Path(__file__).parent
+_WEB = Path(__file__).parent / "web"
 
 
-def render_page(
-    title: str,
-    *,
-    lead: str,
-    warnings: Sequence[str],
-    sections: Sequence[Section],
-    costs: Table,
-    missing: Table | None,
-    facts: Sequence[tuple[str, str]],
-) -> str:
-    """The page as HTML; all that comes from records is escaped.
+def render_template(name: str, **values: Any) -> str:
+    """A page as HTML; all that comes from records and runs is escaped.
 
     Args:
-        title: Title of the page.
-        lead: What was compared, in one sentence.
-        warnings: What does not compare, in whole sentences.
-        sections: The sections in order.
-        costs: The networks and their costs.
-        missing: The trials without a result; None if there are none.
-        facts: Conditions and machines, as names and values.
+        name: File of the template in ``web/``.
+        values: What the template shows: ``title``, ``lead``, ``warnings`` and more.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
 
     Example:
-        >>> costs = Table("Costs", [], {})
-        >>> page = render_page("A < B", lead="", warnings=(), sections=(), costs=costs,
-        ...                    missing=None, facts=())
+        >>> from bmis.report.tables import Table
+        >>> rest = {"costs": Table("Costs", [], {}), "missing": None, "facts": (), "sections": ()}
+        >>> page = render_template(
+        ...     "comparison.html.jinja", title="A < B", lead="", warnings=(), **rest
+        ... )
         >>> "<h1>A &lt; B</h1>" in page
         True
     """
+    return str(_environment().get_template(name).render(**values))
+
+
+@cache
+def _environment() -> Any:
+    """The templates, which are compiled once."""
     jinja2: Any = require("jinja2", extra="train")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader(_WEB),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["data_uri"] = _data_uri
-    page = environment.get_template("page.html.jinja").render(
-        title=title,
-        lead=lead,
-        warnings=warnings,
-        sections=sections,
-        costs=costs,
-        missing=missing,
-        facts=facts,
-        style=(_HERE / "page.css").read_text(encoding="utf-8"),
-        script=(_HERE / "page.js").read_text(encoding="utf-8"),
-    )
-    return str(page)
+    sides = ("width", "height", "left", "right", "top", "bottom")
+    environment.globals |= {
+        "size": {side: getattr(lines, side.upper()) for side in sides},
+        "style": (_WEB / "page.css").read_text(encoding="utf-8"),
+        "script": (_WEB / "page.js").read_text(encoding="utf-8"),
+    }
+    return environment
 
 
 def _data_uri(svg: str) -> str:

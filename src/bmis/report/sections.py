@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bmis.errors import require
-from bmis.report.case_pictures import Tile, draw_cases
+from bmis.report.case_pictures import draw_cases
 from bmis.report.figures import matrices, scatter
 from bmis.report.figures.style import Drawing, render
 from bmis.report.methods import overall_table
+from bmis.report.pictures import Tile
 from bmis.report.quantities import PLOTTED, QUALITY
 from bmis.report.results import DatasetResults, Results
 from bmis.report.statistics import bootstrap_ranks, compare_pairs, rank_shares

@@ -34,6 +34,7 @@ class Table:
         names: What each row begins with.
         columns: The values under each heading, one per row.
         notes: Sentences below it.
+        first: Heading of the names.
 
     Example:
         >>> table = Table("Costs", ["unet"], {"Parameters (M)": [Value("34.5", 34.5e6)]})
@@ -45,11 +46,12 @@ class Table:
     names: Sequence[str]
     columns: Mapping[str, Sequence[Value]]
     notes: Sequence[str] = ()
+    first: str = "Method"
 
     @property
     def headings(self) -> list[str]:
         """Headings of all columns, that of the names first."""
-        return ["Method", *self.columns]
+        return [self.first, *self.columns]
 
     @property
     def rows(self) -> list[tuple[str, tuple[Value, ...]]]:

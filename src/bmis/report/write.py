@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bmis.report.caveats import facts, warnings
 from bmis.report.costs import costs_frame, costs_table
 from bmis.report.formats import to_latex, to_markdown
-from bmis.report.page import render_page
+from bmis.report.page import render_template
 from bmis.report.results import Results, read_results
 from bmis.report.sections import Section, dataset_section, overall_section
 from bmis.report.tables import missing_table
@@ -99,8 +99,9 @@ def write_report(results: Path | str, *, out: Path | str, title: str | None = No
     caveats = warnings(found)
     costs = costs_frame(found)
     incomplete = found.count("done") < len(found.trials)
-    page = render_page(
-        title or _title(found),
+    page = render_template(
+        "comparison.html.jinja",
+        title=title or _title(found),
         lead=_lead(found),
         warnings=caveats,
         sections=sections,

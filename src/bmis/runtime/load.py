@@ -13,7 +13,7 @@ from bmis.bundle import SUFFIX
 from bmis.config import ModelInfo, RuntimeOptions
 from bmis.errors import BundleError, ConfigError, did_you_mean, require
 from bmis.pretrained.lookup import find_model_file, is_shipped, log_licence, shipped_names
-from bmis.runtime.bundle import BundleRuntime, load_bundle
+from bmis.runtime.bundle import load_bundle
 from bmis.runtime.engines import installed_engines, require_engine
 from bmis.system.processor import usable_cores
 
@@ -104,20 +104,19 @@ def load_packages(path: Path | str, options: RuntimeOptions) -> None:
         require_engine(name)
 
 
-def threads_of(runtime: Runtime, options: RuntimeOptions | None = None) -> int:
-    """How many threads share one call of a network on the processor.
+def threads_of(path: Path | str, options: RuntimeOptions | None = None) -> int:
+    """How many threads share one call of a network on the processor, once it is loaded.
 
     Args:
-        runtime: The network, as ``load_runtime`` gave it.
+        path: What the network was loaded from.
         options: What it was loaded with.
 
     Example:
-        >>> options = RuntimeOptions(threads=2)
-        >>> threads_of(load_runtime("nuclei", options)[0], options)
+        >>> threads_of("nuclei", RuntimeOptions(threads=2))
         2
     """
     asked = options.threads if options else None
-    if asked is not None or isinstance(runtime, BundleRuntime):
+    if asked is not None or find_model_file(path).suffix.lower() == SUFFIX:
         return asked or usable_cores()
     return int(require("torch", extra="train").get_num_threads())
 

@@ -43,6 +43,8 @@ def software_versions(packages: Iterable[str]) -> dict[str, str | None]:
 def influences(environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What may change a result, be it in its last bits: code, torch, device, threads, recipe.
 
+    Threads are left out where the training chose their number by itself (``threads_measured``).
+
     Args:
         environment: What a record says of itself; older ones hold less.
         recipe: All settings of the recipe, or nothing.
@@ -52,6 +54,8 @@ def influences(environment: Mapping[str, Any], recipe: Mapping[str, Any]) -> dic
         {'code': '9f2c41', 'threads': 4, 'recipe augmentation flip': 0.5}
     """
     names = {"source": "code", "torch": "torch", "device": "device", "threads": "threads"}
+    if environment.get("threads_measured"):
+        del names["threads"]
     found = {name: environment[key] for key, name in names.items() if environment.get(key)}
     return found | dict(_leaves("recipe", recipe))
 

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor
 
-from bmis.config import InputSpec
+from bmis.config import Augmentation, InputSpec
+from bmis.train.augment import apply_parameters, draw_parameters
+from bmis.train.cached_dataset import CachedDataset
 
 
 def mix_seed(seed: int, epoch: int, stream: int) -> int:
@@ -69,6 +71,34 @@ def draw_batches(
     if len(batches) > 1 and len(batches[-1]) < share:
         batches = batches[:-1]
     return batches
+
+
+def augmented_batch(
+    dataset: CachedDataset, index: Tensor, settings: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Some images as a step sees them, before they are normalised.
+
+    Args:
+        dataset: The training images.
+        index: (N,), the numbers of the images.
+        settings: How far they may be changed.
+        generator: Draws crops and changes; on the CPU.
+
+    Returns:
+        Images (N, C, H, W) float32 in 0..1, and labels (N, H, W) uint8.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis import open_dataset
+        >>> data, spec, cpu = open_dataset("polyps"), InputSpec((32, 32)), torch.device("cpu")
+        >>> cached = CachedDataset(data.split("train"), data, spec, cpu, scratch=Path())
+        >>> settings, generator = Augmentation(border=1.0), torch.Generator()
+        >>> augmented_batch(cached, torch.tensor([0, 3]), settings, generator)[0].shape
+        torch.Size([2, 3, 32, 32])
+    """
+    crops, labels = dataset.crops(index, generator)
+    parameters = draw_parameters(settings, crops.shape, generator)
+    return apply_parameters(crops.float() / 255, labels, parameters, settings)
 
 
 def is_one_value_per_channel(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 There are no worker processes, because a batch is a few indexing operations on these tensors.
 """
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from bmis.system.processor import usable_cores
 from bmis.system.progress import track
 
 _SHARE = 0.5  # of the free memory, which the data may take
+_PIECE = 2**24  # pixels that are counted at once
 _WAITING = 4  # threads beyond one a core, because some wait for the disk
 
 
@@ -122,10 +124,24 @@ class CachedDataset:
                 if error:
                     on_error(error)
 
+    def count_classes(self, num_classes: int) -> np.ndarray:
+        """Count the pixels of each class in each case, (N, ``num_classes``); ignored ones not."""
+        spans = itertools.pairwise(self._starts.tolist())
+        counts = [torch.bincount(self._labels[a:b].flatten(), minlength=256) for a, b in spans]
+        return torch.stack(counts).cpu().numpy()[:, :num_classes]
+
     def crops_per_image(self) -> int:
         """How many crops of ``spec.size`` cover the mean image once, at least 1."""
         crop = self.spec.size[0] * self.spec.size[1]
         return max(1, round(int(self._starts[-1]) / len(self) / crop))
+
+    def count_labels(self) -> Tensor:
+        """How many pixels have each label, (256,) int64 on the CPU."""
+        pieces = self._labels.split(_PIECE)  # type: ignore[no-untyped-call]
+        counts = torch.zeros(256, dtype=torch.int64)
+        for piece in pieces:
+            counts += torch.bincount(piece, minlength=256).cpu()
+        return counts
 
     def crops(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """One crop of ``spec.size`` from each of some cases; the whole case if all are uniform.

@@ -5,10 +5,15 @@ import time
 import warnings
 from pathlib import Path
 
+import torch
+
 from bmis.config import ModelInfo
-from bmis.system.progress import progress_bar
+from bmis.report.runs.live import live_page
+from bmis.system.progress import ProgressBar, progress_bar
 from bmis.train.cached_dataset import CachedDataset
+from bmis.train.loggers import log_epoch
 from bmis.train.run_folder import write_epoch
+from bmis.train.threads import ThreadSearch
 from bmis.train.trainer import Trainer
 from bmis.wording import time_left
 
@@ -16,7 +21,14 @@ _log = logging.getLogger("bmis")
 
 
 def run_epochs(
-    trainer: Trainer, train: CachedDataset, val: CachedDataset, *, run: Path, info: ModelInfo
+    trainer: Trainer,
+    train: CachedDataset,
+    val: CachedDataset,
+    *,
+    run: Path,
+    info: ModelInfo,
+    search: ThreadSearch | None = None,
+    page: bool = False,
 ) -> None:
     """Train until all epochs of the trainer are done, behind a progress bar.
 
@@ -28,6 +40,8 @@ def run_epochs(
         val: The validation images, which choose the epoch.
         run: The run folder.
         info: What the checkpoint says of the network.
+        search: Finds the number of threads in the first steps; None where it is given.
+        page: Whether to keep ``report.html`` up to date.
 
     Raises:
         DataError: A file cannot be written.
@@ -54,21 +68,49 @@ def run_epochs(
     _begin_session(trainer, run, info)
     total = trainer.epochs * len(train) * train.crops_per_image()
     begun, silent = _share_done(trainer, total), not fabric.is_global_zero
-    with progress_bar("training", total, initial=begun, disable=silent) as bar:
+    with (
+        progress_bar("training", total, initial=begun, disable=silent) as bar,
+        live_page(run, wanted=page and not silent) as epoch_is_done,
+    ):
         while not trainer.progress.is_over(trainer.epochs, trainer.recipe.patience):
             start = time.perf_counter()
-            row = trainer.train_epoch(train, bar.update)
+            row = _train_epoch(trainer, train, bar, search)
             row["train_seconds"] = time.perf_counter() - start
             row |= trainer.validate(val)
             row["seconds"] = time.perf_counter() - start
-            better = trainer.record(row)
-            fabric.log_dict(row, step=trainer.progress.epoch)
+            better = trainer.progress.record(row)
+            if search:
+                _note_threads(trainer, info)
             if fabric.is_global_zero:
                 write_epoch(trainer, run, info, better=better)
+                epoch_is_done()
+                log_epoch(fabric, row, trainer.progress.epoch)
                 _log.info("%s  %.1f s (%s)", _describe(trainer), row["seconds"], _time(trainer))
             bar.update(_share_done(trainer, total) - bar.n)
             bar.set_description(_describe(trainer))
     fabric.barrier()
+
+
+def _train_epoch(
+    trainer: Trainer, train: CachedDataset, bar: ProgressBar, search: ThreadSearch | None
+) -> dict[str, float]:
+    """One pass over the images, of whose steps the bar and the search are told."""
+    if search is None:
+        return trainer.train_epoch(train, bar.update)
+
+    def step_done(images: int) -> None:
+        bar.update(images)
+        search.step_done(images)
+
+    search.begin()
+    return trainer.train_epoch(train, step_done)
+
+
+def _note_threads(trainer: Trainer, info: ModelInfo) -> None:
+    """Note how many threads the training has come to, for the files of the epoch."""
+    noted = (info.provenance["environment"], trainer.progress.sessions[-1]["environment"])
+    for environment in noted:
+        environment["threads"] = torch.get_num_threads()
 
 
 def _begin_session(trainer: Trainer, run: Path, info: ModelInfo) -> None:

@@ -4,16 +4,15 @@ import ctypes
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
 from bmis.config import TrainConfig
-from bmis.errors import ConfigError, require
+from bmis.errors import ConfigError
 from bmis.models.threads import keep_to_container
 from bmis.system.processor import computes_bf16
+from bmis.train.loggers import make_loggers
 
 
 def launch_fabric(config: TrainConfig, run: Path) -> Fabric:
@@ -28,7 +27,7 @@ def launch_fabric(config: TrainConfig, run: Path) -> Fabric:
 
     Raises:
         ConfigError: The device is not there, or there are not as many of it.
-        MissingExtraError: TensorBoard is wanted and not installed.
+        MissingExtraError: The package of the logger is not installed.
 
     Example:
         >>> fabric = launch_fabric(TrainConfig("polyps", device="cpu"), Path("run"))
@@ -36,8 +35,8 @@ def launch_fabric(config: TrainConfig, run: Path) -> Fabric:
         (device(type='cpu'), 1)
     """
     keep_to_container()
-    cuda = _wants_cuda(config)
-    loggers = _make_loggers(config, run)
+    cuda = wants_cuda(config)
+    loggers = make_loggers(config, run)
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
@@ -59,7 +58,16 @@ def launch_fabric(config: TrainConfig, run: Path) -> Fabric:
     return fabric
 
 
-def _wants_cuda(config: TrainConfig) -> bool:
+def wants_cuda(config: TrainConfig) -> bool:
+    """Whether a training computes on GPUs.
+
+    Raises:
+        ConfigError: There are not as many as it asks for.
+
+    Example:
+        >>> wants_cuda(TrainConfig("polyps", device="cpu"))
+        False
+    """
     cuda = torch.cuda.is_available() if config.device == "auto" else config.device == "cuda"
     if cuda and config.devices > torch.cuda.device_count():
         raise ConfigError(
@@ -67,13 +75,6 @@ def _wants_cuda(config: TrainConfig) -> bool:
             "are found; ask for fewer, or use --device cpu"
         )
     return cuda
-
-
-def _make_loggers(config: TrainConfig, run: Path) -> list[Any]:
-    if not config.tensorboard:
-        return []
-    require("tensorboard", extra="tensorboard")
-    return [TensorBoardLogger(root_dir=run, name="tensorboard", version="")]
 
 
 def keep_freed_memory() -> None:

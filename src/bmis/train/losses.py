@@ -1,7 +1,8 @@
 """Training losses: (logits, labels) -> one number. A recipe names the one it uses.
 
 Each takes ``counted``, (N, H, W), 1.0 where a pixel counts and 0.0 where it is ignored; None if all
-of them count.
+of them count. Losses of labels also take ``class_weights``, (K,), by which the cross-entropy of
+each pixel is multiplied; it is divided by the sum of these weights.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,12 @@ class Loss(Protocol):
     """
 
     def __call__(
-        self, logits: Tensor, labels: Tensor, counted: Tensor | None = None, /
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        counted: Tensor | None = None,
+        class_weights: Tensor | None = None,
+        /,
     ) -> Tensor: ...
 
 
@@ -82,7 +88,12 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     return (labels.unsqueeze(1) == classes).float()
 
 
-def ce_dice(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Tensor:
+def ce_dice(
+    logits: Tensor,
+    labels: Tensor,
+    counted: Tensor | None = None,
+    class_weights: Tensor | None = None,
+) -> Tensor:
     """Cross-entropy plus one minus the soft Dice of the foreground classes, per image.
 
     Args:
@@ -90,6 +101,7 @@ def ce_dice(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Te
         labels: (N, H, W), 0..K-1, and ``IGNORE`` where a pixel does not count.
         counted: The pixels that count, see ``counted_pixels``. Where labels hold ``IGNORE`` it must
             be given.
+        class_weights: (K,), what a pixel of each class counts in the cross-entropy; 1 if not given.
 
     Returns:
         0 or more, 0 where the network is sure of the labels.
@@ -103,10 +115,15 @@ def ce_dice(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Te
     targets = one_hot(labels, logits.shape[1])
     log_probabilities = F.log_softmax(logits, dim=1)
     dice = soft_dice(log_probabilities.exp()[:, 1:], targets[:, 1:], counted)
-    return _cross_entropy(log_probabilities, targets, counted) + 1 - dice.mean()
+    return _cross_entropy(log_probabilities, targets, counted, class_weights) + 1 - dice.mean()
 
 
-def paper_loss(logits: Tensor, labels: Tensor, counted: Tensor | None = None) -> Tensor:
+def paper_loss(
+    logits: Tensor,
+    labels: Tensor,
+    counted: Tensor | None = None,
+    class_weights: Tensor | None = None,
+) -> Tensor:
     """The loss of the BMIS authors: cross-entropy of sigmoids taken for logits, minus soft Dice.
 
     Args:
@@ -114,6 +131,7 @@ def paper_loss(logits: Tensor, labels: Tensor, counted: Tensor | None = None) ->
         labels: (N, H, W), 0..K-1, and ``IGNORE`` where a pixel does not count.
         counted: The pixels that count, see ``counted_pixels``. Where labels hold ``IGNORE`` it must
             be given.
+        class_weights: (K,), what a pixel of each class counts in the cross-entropy; 1 if not given.
 
     Returns:
         A number that may be below 0.
@@ -125,7 +143,8 @@ def paper_loss(logits: Tensor, labels: Tensor, counted: Tensor | None = None) ->
     """
     probabilities = logits.float().sigmoid()
     targets = one_hot(labels, logits.shape[1])
-    cross_entropy = _cross_entropy(F.log_softmax(probabilities, dim=1), targets, counted)
+    log_probabilities = F.log_softmax(probabilities, dim=1)
+    cross_entropy = _cross_entropy(log_probabilities, targets, counted, class_weights)
     return cross_entropy - soft_dice(probabilities, targets, counted).mean()
 
 
@@ -155,16 +174,70 @@ def distillation_loss(logits: Tensor, teacher: Tensor, counted: Tensor | None = 
     return _mean((theirs.exp() * (theirs - ours)).sum(1), counted) * _TEMPERATURE**2
 
 
-def _cross_entropy(log_probabilities: Tensor, targets: Tensor, counted: Tensor | None) -> Tensor:
+def feature_loss(ours: Tensor, theirs: Tensor) -> Tensor:
+    """How far maps are from a teacher's: one minus the cosine of their vectors, mean over places.
+
+    Hints from inside of a teacher are from A. Romero et al., arXiv:1412.6550. They compare the
+    values; the direction alone does not depend on how large those of a teacher are.
+
+    Args:
+        ours: (N, C, h, w), projected to the channels of the teacher.
+        theirs: (N, C, H, W), brought to h x w if it has another size.
+
+    Returns:
+        0 to 2; 0 where all vectors point the same way.
+
+    Example:
+        >>> ours = torch.rand(1, 4, 2, 2) + 0.1
+        >>> round(float(feature_loss(ours, 3 * ours)), 4)
+        0.0
+    """
+    if theirs.shape[2:] != ours.shape[2:]:
+        theirs = F.interpolate(theirs.float(), ours.shape[2:], mode="bilinear")
+    return (1 - F.cosine_similarity(ours.float(), theirs.float(), dim=1)).mean()
+
+
+def pseudo_label_loss(logits: Tensor, guesses: Tensor) -> Tensor:
+    """Cross-entropy against the likeliest class of another network, weighted by how sure it is.
+
+    Args:
+        logits: (N, K, H, W), K >= 2.
+        guesses: (N, K, H, W), logits of the other network for the same images. The weight of a
+            pixel is 0 where all its classes are as likely, and 1 where it is sure.
+
+    Returns:
+        0 or more, mean over all pixels.
+
+    Example:
+        >>> sure = torch.tensor([[[[30.0]], [[0.0]]]])
+        >>> [round(float(pseudo_label_loss(sure, of)), 1) for of in (sure, 0 * sure, -sure)]
+        [0.0, 0.0, 30.0]
+    """
+    classes = logits.shape[1]
+    confidence, labels = guesses.float().softmax(1).max(1)
+    weight = (classes * confidence - 1) / (classes - 1)
+    log_probabilities = F.log_softmax(logits.float(), dim=1)
+    chosen = (log_probabilities * one_hot(labels, classes)).sum(1)
+    return (weight * chosen.neg()).mean()
+
+
+def _cross_entropy(
+    log_probabilities: Tensor,
+    targets: Tensor,
+    counted: Tensor | None,
+    class_weights: Tensor | None,
+) -> Tensor:
     """Mean over pixels, from one-hot targets; from labels it is not deterministic on CUDA."""
+    if class_weights is not None:  # an ignored pixel has no target, and so no weight
+        counted = (targets * class_weights.view(1, -1, 1, 1)).sum(1)
     return -_mean((log_probabilities * targets).sum(1), counted)
 
 
-def _mean(values: Tensor, counted: Tensor | None) -> Tensor:
-    """Mean over the pixels that count; 0 if none does."""
-    if counted is None:
+def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
+    """Mean over the pixels by their weights; 0 if none has any."""
+    if weights is None:
         return values.mean()
-    return (values * counted).sum() / counted.sum().clamp(min=1)
+    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
 
 
 LOSSES: Mapping[str, Loss] = {"ce_dice": ce_dice, "published": paper_loss}

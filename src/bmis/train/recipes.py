@@ -1,5 +1,6 @@
 """Named sets of training settings: ours, a fast one, and the paper's. This needs no torch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from bmis.config import Settings, check_choice
+from bmis.config import Augmentation, Settings, check_choice
 from bmis.errors import ConfigError, DataError, did_you_mean
 from bmis.system.plain_yaml import read_yaml
 
@@ -15,53 +16,39 @@ _Amount = Annotated[float, Meta(ge=0)]
 
 
 @dataclass(frozen=True)
-class Augmentation(Settings):
-    """How far a training image may be changed; 0 is no change, and (1, 1) for ``scale``.
+class Distillation(Settings):
+    """How much is learnt from a teacher (``--teacher``).
 
     Attributes:
-        flip: Probability of a flip: one for both axes, or that of left with right and that of top
-            with bottom. Where the classes are each other's mirror image the first must be 0.
-        rotate: Largest angle in degrees, either way.
-        scale: Smallest and largest magnification; drawn evenly on a logarithmic scale.
-        shift: Largest shift as a fraction of the image's height, either way, down and across.
-        elastic: Typical size of a smooth random displacement, as a fraction of the height.
-        brightness: Largest change, on the scale 0..1.
-        contrast: Largest relative change about the image's mean.
-        gamma: Largest natural logarithm of the exponent.
-        colour: Largest relative change of a channel's gain, and of the saturation (RGB only).
-        noise: Largest standard deviation of Gaussian noise, on the scale 0..1.
-        smooth: Bilinear sampling and mirrored borders; otherwise nearest neighbour and black.
+        logits: Weight of the loss of its logits; see ``losses.distillation_loss``.
+        features: Weight of the loss of its maps at 1/8 and 1/16; see ``losses.feature_loss``. 0
+            leaves them alone.
 
     Example:
-        >>> Augmentation(rotate=0.0).flip
-        0.5
+        >>> Distillation(features=0.5).logits
+        1.0
     """
 
-    flip: float | tuple[float, float] = 0.5
-    rotate: _Amount = 30.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    shift: _Amount = 0.0
-    elastic: _Amount = 0.0
-    brightness: _Amount = 0.0
-    contrast: _Amount = 0.0
-    gamma: _Amount = 0.0
-    colour: _Amount = 0.0
-    noise: _Amount = 0.0
-    smooth: bool = True
+    logits: _Amount = 1.0
+    features: _Amount = 0.0
 
-    def __post_init__(self) -> None:
-        """Check every value."""
-        super().__post_init__()
-        if not all(0 <= probability <= 1 for probability in self.flips):
-            raise ConfigError(f"flip must be a probability from 0 to 1, or two, got {self.flip}")
-        low, high = self.scale
-        if not 0 < low <= high:
-            raise ConfigError(f"scale must be two rising numbers above 0, got {list(self.scale)}")
 
-    @property
-    def flips(self) -> tuple[float, float]:
-        """Probability of a flip of left with right, and of top with bottom."""
-        return self.flip if isinstance(self.flip, tuple) else (self.flip, self.flip)
+@dataclass(frozen=True)
+class Unlabelled(Settings):
+    """How much is learnt from images without masks (``--unlabelled``); see ``unlabelled``.
+
+    Attributes:
+        weight: Weight of the loss of the labels that the average of the weights gives them.
+        ramp_up: Share of the training over which the weight rises to that; before, the average
+            knows little.
+
+    Example:
+        >>> Unlabelled(weight=0.5).ramp_up
+        0.3
+    """
+
+    weight: _Amount = 1.0
+    ramp_up: Annotated[float, Meta(ge=0, le=1)] = 0.3
 
 
 @dataclass(frozen=True)
@@ -80,7 +67,11 @@ class Recipe(Settings):
             average.
         clip: Largest norm of the gradient; 0 for no limit.
         patience: Epochs without a better validation after which the training ends; 0 for never.
+        class_weights: Weights of the classes in the cross-entropy: "none", "balanced" (rare classes
+            count more, see ``class_weights``) or one number for each class, background first.
         augmentation: How training images are changed.
+        distillation: How much is learnt from a teacher, where there is one.
+        unlabelled: How much is learnt from images without masks, where there are some.
 
     Example:
         >>> Recipe(batch_size=4).to_dict()["batch_size"]
@@ -97,7 +88,10 @@ class Recipe(Settings):
     average: Annotated[float, Meta(ge=0, lt=1)] = 0.998
     clip: _Amount = 1.0
     patience: Annotated[int, Meta(ge=0)] = 0
+    class_weights: str | tuple[float, ...] = "none"
     augmentation: Augmentation = field(default_factory=Augmentation)
+    distillation: Distillation = field(default_factory=Distillation)
+    unlabelled: Unlabelled = field(default_factory=Unlabelled)
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -109,6 +103,14 @@ class Recipe(Settings):
             raise ConfigError(f"batch size must be 1 or more, got {self.batch_size}")
         if not 0 < self.learning_rate < 1:
             raise ConfigError(f"learning rate must lie between 0 and 1, got {self.learning_rate}")
+        self._check_class_weights()
+
+    def _check_class_weights(self) -> None:
+        weights = self.class_weights
+        if isinstance(weights, str):
+            check_choice("class_weights", weights, ("none", "balanced"))
+        elif not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+            raise ConfigError(f"class_weights must be 0 or more and not all 0, got {list(weights)}")
 
 
 _RICH = Augmentation(
@@ -208,8 +210,9 @@ def _read(name: str) -> dict[str, Any]:
     if base not in RECIPES:
         raise ConfigError(f"{name}: base must be one of {', '.join(RECIPES)}, got {base!r}")
     whole = RECIPES[base].to_dict()
-    if isinstance(augmentation := values.get("augmentation"), dict):
-        values["augmentation"] = {**whole["augmentation"], **augmentation}
+    for key, inner in values.items():
+        if isinstance(inner, dict) and isinstance(whole.get(key), dict):
+            values[key] = {**whole[key], **inner}
     try:
         return Recipe.from_dict({**whole, **values}).to_dict()
     except ConfigError as error:

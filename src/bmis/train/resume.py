@@ -49,6 +49,29 @@ class Progress:
         known = [row for row in self.log if "images" in row]  # older checkpoints do not count them
         return sum(row["images"] for row in known) / (sum(r["seconds"] for r in known) or 1.0)
 
+    @property
+    def threads(self) -> int | None:
+        """Threads of the last session; None before the first, and where older ones do not say."""
+        number = self.sessions[-1]["environment"].get("threads") if self.sessions else None
+        return number if isinstance(number, int) else None
+
+    def record(self, row: dict[str, float]) -> bool:
+        """Count an epoch as done.
+
+        Args:
+            row: What the epoch gave, ``val_iou`` and ``val_dice`` among it.
+
+        Returns:
+            Whether it is the best so far. As long as nothing was found, that is the latest.
+        """
+        score = row["val_iou"] + row["val_dice"]
+        self.epoch += 1
+        better = score > self.best or score == self.best == 0
+        if better:
+            self.best, self.best_epoch = score, self.epoch
+        self.log.append({"epoch": self.epoch, **row})
+        return better
+
     def is_over(self, epochs: int, patience: int) -> bool:
         """Whether all epochs are done, or too many since the best one.
 

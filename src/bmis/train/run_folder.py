@@ -61,7 +61,7 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
             for key, value in config.to_dict().items()
             if found.get(key) != value
             and (value or key in found)  # older runs have fewer keys
-            and key != "plugins"  # a file that may be moved
+            and not _may_change(key, config)
         ]
     except (DataError, AttributeError) as error:
         raise ConfigError(
@@ -72,6 +72,13 @@ def check_run_folder(run: Path, config: TrainConfig) -> None:
             f"{run}: holds a run with other settings ({'; '.join(other)}); "
             "choose another --out or delete it"
         )
+
+
+def _may_change(key: str, config: TrainConfig) -> bool:
+    """Whether a run may go on with another value: of a file that may be moved, for instance."""
+    return key in ("plugins", "logger", "tensorboard", "no_pictures") or (
+        key == "threads" and not config.deterministic
+    )
 
 
 def write_settings(run: Path, config: TrainConfig) -> None:
@@ -88,8 +95,12 @@ def write_settings(run: Path, config: TrainConfig) -> None:
     write_text(run / SETTINGS_FILE, yaml.safe_dump(config.to_dict(), sort_keys=False))
 
 
-def environment() -> dict[str, Any]:
+def environment(*, threads_measured: bool = False) -> dict[str, Any]:
     """Versions, the code of bmis, and hardware, for people to read.
+
+    Args:
+        threads_measured: Whether the training chooses the number of threads itself, so that the
+            number is not one of its settings.
 
     Example:
         >>> sorted(environment())[:5]
@@ -99,6 +110,7 @@ def environment() -> dict[str, Any]:
         **software_versions(("bmis", "torch", "lightning", "numpy")),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
+        **({"threads_measured": True} if threads_measured else {}),
     }
 
 

@@ -35,6 +35,7 @@ def resolve_config(config: TrainConfig) -> TrainConfig:
         source and canonical_source(source) for source in (config.init, config.teacher)
     )
     data, recipe = str(Path(config.data).resolve()), config.recipe
+    unlabelled = config.unlabelled and str(Path(config.unlabelled).resolve())
     if is_recipe_file(recipe):
         recipe = str(Path(recipe).resolve())
     plugins = tuple(str(Path(file).resolve()) for file in config.plugins)
@@ -45,6 +46,7 @@ def resolve_config(config: TrainConfig) -> TrainConfig:
         fold=fold,
         init=init,
         teacher=teacher,
+        unlabelled=unlabelled,
         plugins=plugins,
     )
 

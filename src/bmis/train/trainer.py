@@ -9,18 +9,20 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from bmis.data.coding import IGNORE
+from bmis.config import InputSpec
 from bmis.errors import TrainingError
 from bmis.models import SegmentationModel, TrainingView
 from bmis.models.layers.cpu_gradients import prepare_for_cpu
-from bmis.train.augment import apply_parameters, draw_parameters
-from bmis.train.batches import draw_batches, mix_seed, normalise_batch
+from bmis.train.batches import augmented_batch, draw_batches, mix_seed, normalise_batch
 from bmis.train.cached_dataset import CachedDataset
-from bmis.train.losses import LOSSES, counted_pixels, distillation_loss
+from bmis.train.feature_maps import FeatureView
+from bmis.train.losses import counted_pixels, pseudo_label_loss
+from bmis.train.objective import Objective
 from bmis.train.optim import WeightAverage, learning_rate, make_optimizers
 from bmis.train.recipes import Recipe
 from bmis.train.resume import Progress, reading, save_state
-from bmis.train.validation import score_image
+from bmis.train.unlabelled import UNLABELLED, ramped_weight, two_views
+from bmis.train.validation import score_images
 
 _CHECK_EVERY = 50  # steps; each check waits for the device
 
@@ -58,7 +60,7 @@ class Trainer:
         epochs: int,
         seed: int,
         compiled: bool = False,
-        teacher: Callable[[Tensor], Tensor] | None = None,
+        objective: Objective | None = None,
     ) -> None:
         """Prepare the model for the device and make its optimisers.
 
@@ -69,18 +71,25 @@ class Trainer:
             epochs: Number of epochs that the schedule is for.
             seed: Seed of all that is random in an epoch.
             compiled: Whether the network is compiled by torch.
-            teacher: Takes images (N, C, H, W), 0..1, and returns logits; they are learnt from too.
+            objective: What is minimised; the recipe's loss of the masks alone if not given.
         """
         self.fabric, self.recipe, self.epochs, self.seed = fabric, recipe, epochs, seed
         self.progress = Progress()
         self.model: SegmentationModel = model.to(memory_format=torch.channels_last)
         if fabric.device.type == "cpu":
             prepare_for_cpu(model)
-        view = TrainingView(self.model)
+        self._objective = objective or Objective(recipe)
+        view, optimizers = TrainingView(self.model), make_optimizers(model, recipe)
         network = cast(nn.Module, torch.compile(view)) if compiled else view
-        self._network, *self.optimizers = fabric.setup(network, *make_optimizers(model, recipe))
+        self._projections = nn.ModuleList()
+        if self._objective.our_maps:
+            maps = self._objective.our_maps, self._objective.their_maps
+            network = FeatureView(network, self.model, *maps)
+            self._projections = network.projections
+            group = {"params": list(self._projections.parameters()), "factor": 1.0}
+            optimizers[0].add_param_group({**group, "weight_decay": recipe.weight_decay})
+        self._network, *self.optimizers = fabric.setup(network, *optimizers)
         self._average = WeightAverage(self.model, recipe.average) if recipe.average else None
-        self._loss, self._teacher = LOSSES[recipe.loss], teacher
 
     @property
     def averaged(self) -> SegmentationModel:
@@ -116,9 +125,16 @@ class Trainer:
         self._network.train()
         losses = torch.zeros((), device=self.fabric.device)
         rate, images = 0.0, 0
-        for number, batch in enumerate(batches):
-            rate = self._set_rate(epoch + number / len(batches))
-            losses += self._step(dataset, batch, generator)
+        unlabelled = self._objective.draw_unlabelled(
+            batches,
+            seed=mix_seed(self.seed, epoch, UNLABELLED),
+            rank=self.fabric.global_rank,
+            processes=world_size,
+        )
+        for number, (batch, others) in enumerate(zip(batches, unlabelled, strict=True)):
+            moment = epoch + number / len(batches)
+            rate = learning_rate(self.recipe, moment, self.epochs)
+            losses += self.train_step(dataset, batch, generator, rate, others, moment)
             images += len(batch) * world_size
             step_done(len(batch) * world_size)
             if number % _CHECK_EVERY == 0:
@@ -136,22 +152,32 @@ class Trainer:
         """0, or not a number if a weight is: the last loss cannot show what its step did."""
         return 0 * torch.stack([p.detach().sum() for p in self.model.parameters()]).sum()
 
-    def _set_rate(self, epoch: float) -> float:
-        """Set the learning rate of a moment, in epochs, and return it."""
-        rate = learning_rate(self.recipe, epoch, self.epochs)
+    def train_step(
+        self,
+        dataset: CachedDataset,
+        batch: Tensor,
+        generator: torch.Generator,
+        rate: float,
+        others: Tensor | None = None,
+        moment: float = 0.0,
+    ) -> Tensor:
+        """One step of all optimisers.
+
+        Args:
+            dataset: The training images.
+            batch: (N,), the numbers of the images.
+            generator: Draws crops and augmentation; on the CPU.
+            rate: The learning rate.
+            others: (M,), the numbers of images without masks that are learnt from too.
+            moment: Time in epochs, from which their weight follows.
+
+        Returns:
+            The loss, a number on the device.
+        """
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("factor", 1.0)  # older checkpoints have none
-        return rate
-
-    def _step(self, dataset: CachedDataset, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """One step of all optimisers; the loss."""
-        settings = self.recipe.augmentation
-        crops, labels = dataset.crops(batch, generator)
-        parameters = draw_parameters(settings, len(crops), crops.shape[1], generator)
-        pixels, labels = apply_parameters(crops.float() / 255, labels, parameters, settings)
-        counted = counted_pixels(labels) if dataset.ignores else None
-        loss = self._total_loss(pixels, labels, counted, normalise_batch(pixels, dataset.spec))
+        loss = self._loss(dataset, batch, others, generator, moment)
         self.fabric.backward(loss)
         if self.recipe.clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
@@ -162,19 +188,47 @@ class Trainer:
             self._average.update(self.model)
         return loss.detach()
 
-    def _total_loss(
-        self, pixels: Tensor, labels: Tensor, counted: Tensor | None, inputs: Tensor
+    def _loss(
+        self,
+        dataset: CachedDataset,
+        batch: Tensor,
+        others: Tensor | None,
+        generator: torch.Generator,
+        moment: float,
     ) -> Tensor:
-        """The loss of the logits, of the auxiliary heads and of the teacher's logits."""
-        logits, *auxiliary = self._network(inputs)
-        loss = self._loss(logits, labels, counted)
-        for weight, other in zip(self.model.auxiliary_weights, auxiliary, strict=True):
-            loss = loss + weight * self._loss(other, labels, counted)
-        if self._teacher:
+        """The loss of a batch, with images without masks where there are some."""
+        settings, unlabelled = self.recipe.augmentation, self._objective.unlabelled
+        pixels, labels = augmented_batch(dataset, batch, settings, generator)
+        counted = counted_pixels(labels) if dataset.ignores else None
+        if unlabelled is None or others is None:
+            return self._total_loss(pixels, labels, counted, dataset.spec)[0]
+        changed, own = two_views(unlabelled, others, settings, generator)
+        pixels = torch.cat([pixels, changed])
+        if counted is not None:
+            counted = torch.cat([counted, torch.ones_like(changed[:, 0])])
+        loss, logits = self._total_loss(pixels, labels, counted, dataset.spec)
+        with torch.no_grad(), self.fabric.autocast():
+            guesses = self.averaged(normalise_batch(own, dataset.spec))
+        weight = ramped_weight(self.recipe.unlabelled, moment / self.epochs)
+        return loss + weight * pseudo_label_loss(logits[len(labels) :], guesses)
+
+    def _total_loss(
+        self, pixels: Tensor, labels: Tensor, counted: Tensor | None, spec: InputSpec
+    ) -> tuple[Tensor, Tensor]:
+        """The loss and the logits; images beyond the labels are learnt from the teacher alone."""
+        outputs = self._network(normalise_batch(pixels, spec))
+        heads, count = 1 + len(self.model.auxiliary_weights), len(labels)
+        logits, maps = outputs[:heads], outputs[heads:]
+        labelled, known = logits, counted
+        if count < len(pixels):
+            labelled = [each[:count] for each in logits]
+            known = None if counted is None else counted[:count]
+        loss = self._objective.of_masks(labelled, self.model.auxiliary_weights, labels, known)
+        if self._objective.teacher:
             with self.fabric.autocast():
-                theirs = self._teacher(pixels)
-            loss = loss + distillation_loss(logits, theirs, counted)
-        return loss
+                answer = self._objective.teacher(pixels)
+            loss = loss + self._objective.of_teacher(logits[0], maps, answer, counted)
+        return loss, logits[0]
 
     def _check(self, losses: Tensor) -> float:
         """The mean over the processes, which all see the same value and stop together."""
@@ -187,7 +241,6 @@ class Trainer:
             )
         return mean
 
-    @torch.no_grad()
     def validate(self, dataset: CachedDataset) -> dict[str, float]:
         """Mean IoU and Dice over images, of the averaged weights, at the network's size.
 
@@ -198,42 +251,8 @@ class Trainer:
         Returns:
             ``val_iou`` and ``val_dice``, 0..1; 0 if no image counts.
         """
-        model = self.averaged.eval()
-        if self.fabric.world_size > 1:  # norm statistics differ; those of the first are kept
-            for value in model.buffers():
-                value.copy_(self.fabric.broadcast(value))
-        sums = torch.zeros(3, dtype=torch.float64)
-        for number in range(self.fabric.global_rank, len(dataset), self.fabric.world_size):
-            windows, labels = dataset.windows(number)
-            predicted = []
-            for part in windows.split(self.recipe.batch_size):  # type: ignore[no-untyped-call]
-                with self.fabric.autocast():
-                    logits = model(normalise_batch(part.float() / 255, dataset.spec))
-                    predicted.append(logits.argmax(1))
-            found = torch.cat(predicted)
-            if dataset.ignores:
-                found = found.masked_fill(labels == IGNORE, IGNORE)
-            sums += score_image(found, labels, model.num_classes)
-        total = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
-        iou, dice, count = total.tolist()
-        return {"val_iou": iou / max(count, 1), "val_dice": dice / max(count, 1)}
-
-    def record(self, row: dict[str, float]) -> bool:
-        """Count the epoch as done.
-
-        Args:
-            row: What the epoch gave, ``val_iou`` and ``val_dice`` among it.
-
-        Returns:
-            Whether it is the best so far. As long as nothing was found, that is the latest.
-        """
-        score = row["val_iou"] + row["val_dice"]
-        self.progress.epoch += 1
-        better = score > self.progress.best or score == self.progress.best == 0
-        if better:
-            self.progress.best, self.progress.best_epoch = score, self.progress.epoch
-        self.progress.log.append({"epoch": self.progress.epoch, **row})
-        return better
+        model, batch_size = self.averaged.eval(), self.recipe.batch_size
+        return score_images(model, dataset, self.fabric, batch_size=batch_size)
 
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on, atomically.
@@ -248,6 +267,7 @@ class Trainer:
                 "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "average": self._average.state_dict() if self._average else None,
+                "projections": self._projections.state_dict(),
             },
         )
 
@@ -264,4 +284,5 @@ class Trainer:
                 optimizer.load_state_dict(saved)
             if self._average:
                 self._average.load_state_dict(state["average"])
+            self._projections.load_state_dict(state.get("projections", {}))  # older ones have none
             self.progress = Progress(**state["progress"])

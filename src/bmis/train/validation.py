@@ -1,8 +1,13 @@
-"""Scores of one validation image on the device; they choose the epoch whose weights are kept."""
+"""Scores of validation images on the device; they choose the epoch whose weights are kept."""
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor
 
+from bmis.data.coding import IGNORE
+from bmis.models import SegmentationModel
+from bmis.train.batches import normalise_batch
+from bmis.train.cached_dataset import CachedDataset
 from bmis.train.losses import one_hot
 
 
@@ -36,3 +41,48 @@ def score_image(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     both, total = both[present].double().cpu(), (ours + theirs)[present].double().cpu()
     iou, dice = (both / (total - both)).mean(), (2 * both / total).mean()
     return torch.stack([iou, dice, torch.ones((), dtype=torch.float64)])
+
+
+@torch.no_grad()
+def score_images(
+    model: SegmentationModel, dataset: CachedDataset, fabric: Fabric, *, batch_size: int
+) -> dict[str, float]:
+    """Mean IoU and Dice over images, shared by all processes; see ``Trainer.validate``.
+
+    Args:
+        model: The network in eval mode.
+        dataset: The validation images.
+        fabric: Precision and processes.
+        batch_size: Windows of an image that are predicted at once.
+
+    Returns:
+        ``val_iou`` and ``val_dice``, 0..1; 0 if no image counts.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from bmis import load_model, open_dataset
+        >>> (model, info), data = load_model("run"), open_dataset("polyps")
+        >>> cached = CachedDataset(
+        ...     data.split("val"), data, info.input, torch.device("cpu"), scratch=Path()
+        ... )
+        >>> sorted(score_images(model, cached, Fabric(accelerator="cpu"), batch_size=4))
+        ['val_dice', 'val_iou']
+    """
+    if fabric.world_size > 1:  # norm statistics differ; those of the first are kept
+        for value in model.buffers():
+            value.copy_(fabric.broadcast(value))
+    sums = torch.zeros(3, dtype=torch.float64)
+    for number in range(fabric.global_rank, len(dataset), fabric.world_size):
+        windows, labels = dataset.windows(number)
+        predicted = []
+        for part in windows.split(batch_size):  # type: ignore[no-untyped-call]
+            with fabric.autocast():
+                logits = model(normalise_batch(part.float() / 255, dataset.spec))
+                predicted.append(logits.argmax(1))
+        found = torch.cat(predicted)
+        if dataset.ignores:
+            found = found.masked_fill(labels == IGNORE, IGNORE)
+        sums += score_image(found, labels, model.num_classes)
+    total = fabric.all_reduce(sums.to(fabric.device), reduce_op="sum").cpu()  # type: ignore[union-attr]
+    iou, dice, count = total.tolist()
+    return {"val_iou": iou / max(count, 1), "val_dice": dice / max(count, 1)}

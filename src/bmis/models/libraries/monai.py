@@ -6,14 +6,18 @@ the network of nnU-Net (DynUNet, arXiv:1809.10486), SegResNet (arXiv:1810.11654)
 (arXiv:2201.01266), UNETR (arXiv:2103.10504), and a U-Net over EfficientNet-B0 (FlexibleUNet).
 
 Departures from the library's defaults: widths and depths are chosen where the library has none, as
-described with each architecture. There are no pretrained weights. Parts that the library makes but
+described with each architecture. Pretrained weights are loaded only where there are some and they
+are asked for (FlexibleUNet's EfficientNets). Parts that the library makes but
 does not use are left out. U-Net++ and DynUNet have no deep supervision, as in the library. DynUNet
 halves an image six times, yet takes multiples of 32: it is padded with zeros at the bottom and at
 the right to the next multiple of 64, and the logits there are cut off.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -21,12 +25,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bmis.config import check_choice
-from bmis.errors import ConfigError, require
+from bmis.errors import BundleError, ConfigError, require
 from bmis.models.base import SegmentationModel
+from bmis.models.downloads import WEIGHTS, fetch_url, reading_weights, wants_weights
+from bmis.models.imagenet import take_channels
 from bmis.models.layers.unused import prune_unused
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {"licence": "Apache-2.0", "extra": "zoo"}
+_NUMBERED = re.compile(r"(.+)\.\d+(\.\d+\..+)")  # layers that the library numbers twice
 _PATCH = 16  # side of the patch of the image that becomes one token of UNETR
 
 
@@ -156,16 +163,19 @@ class MonaiNetwork(_MonaiNetwork):
 
 @register("monai_flexible_unet", group="classic", source="arXiv:1905.11946", **_FACTS)
 class MonaiFlexibleUNet(_MonaiNetwork):
-    """A U-Net's decoder over an encoder of the library, untrained.
+    """A U-Net's decoder over an encoder of the library.
 
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
         encoder: "efficientnet-b0" to "efficientnet-b8", "efficientnet-l2", "resnet10" to
             "resnet200".
+        weights: What the encoder starts from: "none", or "imagenet", which is fetched once and
+            which "efficientnet-b0" to "efficientnet-b7" have.
 
     Raises:
-        ConfigError: There is no such encoder.
+        BundleError: The file of the weights is damaged.
+        ConfigError: There is no such encoder, it has no weights, or they cannot be fetched.
         MissingExtraError: The library is not installed.
 
     Example:
@@ -176,15 +186,57 @@ class MonaiFlexibleUNet(_MonaiNetwork):
     """
 
     def __init__(
-        self, in_channels: int = 3, num_classes: int = 2, *, encoder: str = "efficientnet-b0"
+        self,
+        in_channels: int = 3,
+        num_classes: int = 2,
+        *,
+        encoder: str = "efficientnet-b0",
+        weights: str = "none",
     ) -> None:
+        check_choice("weights", weights, WEIGHTS)
         super().__init__(in_channels, num_classes, stride=32)
         known = require("monai.networks.nets.flexible_unet", extra="zoo").FLEXUNET_BACKBONE
         check_choice("encoder", encoder, tuple(known.register_dict))
-        self.network = _build(
-            "FlexibleUNet", in_channels=in_channels, out_channels=num_classes, backbone=encoder
-        )
+        build = partial(_build, "FlexibleUNet", out_channels=num_classes, backbone=encoder)
+        self._pretrained = wants_weights(weights)
+        if self._pretrained:  # made for colour, because the library drops a kernel that differs
+            path = _fetch(encoder)
+            with reading_weights(path):
+                network = build(in_channels=3, pretrained=True)
+                _check_loaded(network.encoder, path)
+            take_channels(network.encoder, in_channels, trained=True)
+        else:
+            network = build(in_channels=in_channels)
+        self.network = network
         prune_unused(self)  # the encoder's classifier
+
+    def trunk_parameters(self) -> Iterable[nn.Parameter]:
+        encoder = self.network.get_submodule("encoder")
+        return encoder.parameters() if self._pretrained else ()
+
+
+def _fetch(encoder: str) -> Path:
+    """The file of an encoder's weights of ImageNet, in torch's cache."""
+    known = require("monai.networks.nets.efficientnet", extra="zoo").url_map
+    if encoder not in known:
+        named = ", ".join(name for name in known if name.startswith("efficientnet"))
+        raise ConfigError(
+            f"the library has weights of ImageNet for {named}, not for {encoder!r}; use "
+            "weights=none, or another encoder"
+        )
+    return fetch_url(known[encoder], hashed=False)
+
+
+def _check_loaded(encoder: nn.Module, path: Path) -> None:
+    """Refuse a file that lacks tensors, which the library would leave at random without a word."""
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    for name, tensor in encoder.state_dict().items():
+        theirs = _NUMBERED.sub(r"\1\2", name)
+        if theirs not in found or found[theirs].shape != tensor.shape:
+            raise BundleError(
+                f"{path}: has no tensor {theirs!r} of shape {tuple(tensor.shape)}; delete it, so "
+                "that it is fetched again, or use weights=none"
+            )
 
 
 @register("monai_unetr", group="transformer", source="arXiv:2103.10504", **_FACTS)

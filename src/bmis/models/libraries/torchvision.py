@@ -2,12 +2,14 @@
 
 LR-ASPP (arXiv:1905.02244), FCN (arXiv:1411.4038) and DeepLabv3 (arXiv:1706.05587).
 
-Departures from the library's defaults: no pretrained weights are loaded, so nothing is downloaded.
-The first convolution takes any number of image channels, where the library takes three only. The
-result is the tensor of logits, not a dictionary. There are no auxiliary heads, as in the library
-for networks without pretrained weights.
+Departures from the library's defaults: no pretrained weights are loaded unless they are asked for
+(``weights``), so nothing is downloaded. They are those of the encoder that the library starts from,
+ImageNet's first ones. The first convolution takes any number of image channels, where the library
+takes three only. The result is the tensor of logits, not a dictionary. There are no auxiliary
+heads, as in the library for networks without pretrained weights.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 from bmis.config import check_choice
 from bmis.errors import require
 from bmis.models.base import SegmentationModel
+from bmis.models.downloads import WEIGHTS, fetch_url, reading_weights, wants_weights
+from bmis.models.imagenet import take_channels
 from bmis.models.registry import register
 
 _FACTS: dict[str, Any] = {"licence": "BSD-3-Clause", "extra": "zoo"}
@@ -45,16 +49,19 @@ _STRIDES = {  # of the encoder, whose last stages are dilated instead of strided
     architecture="deeplabv3",
 )
 class TorchvisionNetwork(SegmentationModel):
-    """One of the library's networks, untrained.
+    """One of the library's networks.
 
     Args:
         in_channels: Channels of the image.
         num_classes: Channels of the logits, background included.
         architecture: "lraspp", "fcn" or "deeplabv3".
         encoder: "mobilenet_v3_large" (not of fcn), "resnet50" or "resnet101" (not of lraspp).
+        weights: What the encoder starts from: "none", or "imagenet", which is fetched once.
 
     Raises:
-        ConfigError: There is no such architecture, or it does not go with that encoder.
+        BundleError: The file of the weights is damaged.
+        ConfigError: There is no such architecture, it does not go with that encoder, or the
+            weights cannot be fetched.
         MissingExtraError: The library is not installed.
 
     Example:
@@ -72,36 +79,30 @@ class TorchvisionNetwork(SegmentationModel):
         *,
         architecture: str = "lraspp",
         encoder: str = "mobilenet_v3_large",
+        weights: str = "none",
     ) -> None:
         check_choice(
             "architecture", architecture, tuple(dict.fromkeys(name for name, _ in _STRIDES))
         )
         encoders = tuple(on for name, on in _STRIDES if name == architecture)
         check_choice(f"encoder of {architecture}", encoder, encoders)
+        check_choice("weights", weights, WEIGHTS)
         super().__init__(in_channels, num_classes, stride=_STRIDES[architecture, encoder])
         library = require("torchvision.models.segmentation", extra="zoo")
-        self.network = getattr(library, f"{architecture}_{encoder}")(
-            weights=None, weights_backbone=None, num_classes=num_classes
-        )
-        if in_channels != 3:
-            _take_channels(self.network.backbone, in_channels)
+        build = getattr(library, f"{architecture}_{encoder}")
+        self._pretrained = wants_weights(weights)
+        if self._pretrained:
+            known = require("torchvision.models", extra="zoo").get_model_weights(encoder)
+            first = known.IMAGENET1K_V1
+            with reading_weights(fetch_url(first.url)):
+                self.network = build(weights=None, weights_backbone=first, num_classes=num_classes)
+        else:
+            self.network = build(weights=None, weights_backbone=None, num_classes=num_classes)
+        take_channels(self.network.backbone, in_channels, trained=self._pretrained)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check_input(x)
         return self.network(x)["out"]
 
-
-def _take_channels(backbone: nn.Module, channels: int) -> None:
-    """Replace the first convolution by one for this many channels."""
-    name, old = next((n, m) for n, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
-    new = nn.Conv2d(
-        channels,
-        old.out_channels,
-        old.kernel_size,  # type: ignore[arg-type]
-        stride=old.stride,  # type: ignore[arg-type]
-        padding=old.padding,  # type: ignore[arg-type]
-        bias=False,
-    )
-    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
-    parent, _, leaf = name.rpartition(".")
-    setattr(backbone.get_submodule(parent), leaf, new)
+    def trunk_parameters(self) -> Iterable[nn.Parameter]:
+        return self.network.backbone.parameters() if self._pretrained else ()

@@ -7,14 +7,15 @@ neighbours' activations). Once nothing non-linear is left between the two pointw
 they and their norms are one convolution, which ``merge`` makes. The published parameters and MACs
 are those of the network as it is trained, before merging.
 
-Departures: the trunk starts untrained (the authors start from ImageNet). Their "deep training"
-lowers the non-linearity between the pointwise convolutions epoch by epoch until it is gone. Here it
-stays, which is their plain training, or is left out from the start (``linear``). Max-pooling rounds
-sizes up and upsampling goes to the skip connection's size, so that any multiple of 16 will do. At
-multiples of 128, the only sizes that the published network takes, this makes no difference.
+Departures: the trunk starts untrained, unless torchvision's weights of ImageNet are asked for, from
+which the authors start (``weights``). Their "deep training" lowers the non-linearity between the
+pointwise convolutions epoch by epoch until it is gone. Here it stays, which is their plain
+training, or is left out from the start (``linear``). Max-pooling rounds sizes up and upsampling
+goes to the skip connection's size, so that any multiple of 16 will do. At multiples of 128, the
+only sizes that the published network takes, this makes no difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -24,8 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from bmis.config import check_choice
 from bmis.errors import ConfigError, require
 from bmis.models.base import SegmentationModel
+from bmis.models.downloads import WEIGHTS, fetch_url, reading_weights, wants_weights
+from bmis.models.imagenet import take_channels
 from bmis.models.layers.blocks import ConvNormAct
 from bmis.models.registry import register
 
@@ -33,13 +37,16 @@ _NORM = partial(nn.BatchNorm2d, eps=1e-6)
 _TRUNK = (16, 24, 40, 80)  # channels of MobileNetV3-Large at 1/2, 1/4, 1/8 and 1/16
 
 
-def _trunk(in_channels: int) -> tuple[nn.Module, ...]:
-    """Build the untrained layers of MobileNetV3-Large that give each scale of ``_TRUNK``."""
+def _trunk(in_channels: int, *, trained: bool) -> tuple[nn.Module, ...]:
+    """Build the layers of MobileNetV3-Large that give each scale of ``_TRUNK``."""
     torchvision = require("torchvision.models", extra="zoo")
-    layers = torchvision.mobilenet_v3_large(weights=None).features
-    if in_channels != 3:
-        layers[0][0] = nn.Conv2d(in_channels, _TRUNK[0], 3, stride=2, padding=1, bias=False)
-        nn.init.kaiming_normal_(layers[0][0].weight, mode="fan_out")
+    if trained:
+        weights = torchvision.MobileNet_V3_Large_Weights.IMAGENET1K_V1
+        with reading_weights(fetch_url(weights.url)):
+            layers = torchvision.mobilenet_v3_large(weights=weights).features
+    else:
+        layers = torchvision.mobilenet_v3_large(weights=None).features
+    take_channels(layers, in_channels, trained=trained)
     return layers[0], layers[1:3], layers[3:6], layers[6:10]
 
 
@@ -118,9 +125,11 @@ class LVUNet(SegmentationModel):
         num_classes: Channels of the logits, background included.
         widths: Channels at 1/32, 1/64 and so on, below the trunk's 1/16.
         linear: Whether the plain blocks have no ReLU inside, so that ``merge`` shrinks them.
+        weights: What the trunk starts from: "none", or "imagenet", which is fetched once.
 
     Raises:
-        ConfigError: There are no widths, or one is below 1.
+        BundleError: The file of the weights is damaged.
+        ConfigError: There are no widths, one is below 1, or the weights cannot be fetched.
         MissingExtraError: torchvision is not installed.
 
     Example:
@@ -139,14 +148,18 @@ class LVUNet(SegmentationModel):
         *,
         widths: Sequence[int] = (160, 240, 480),
         linear: bool = False,
+        weights: str = "none",
     ) -> None:
+        check_choice("weights", weights, WEIGHTS)
         if not widths or min(widths) < 1:
             raise ConfigError(f"lv_unet: widths must be 1 or more numbers, got {list(widths)}")
         super().__init__(in_channels, num_classes, stride=16)
         self.linear = linear
         block = partial(PlainBlock, linear=linear)
         deep = (_TRUNK[-1], *widths)
-        self.stem, self.encoder_1, self.encoder_2, self.encoder_3 = _trunk(in_channels)
+        self._pretrained = wants_weights(weights)
+        trunk = _trunk(in_channels, trained=self._pretrained)
+        self.stem, self.encoder_1, self.encoder_2, self.encoder_3 = trunk
         self.downs = nn.ModuleList(block(i, o) for i, o in pairwise(deep))
         self.ups = nn.ModuleList(block(i, o) for i, o in pairwise([*deep[::-1], *_TRUNK[2:0:-1]]))
         self.up_half = block(_TRUNK[1], _TRUNK[0])
@@ -165,6 +178,10 @@ class LVUNet(SegmentationModel):
             y = up(y, skip.shape[2:]) + skip
         y = self.up_full(self.up_half(y, half.shape[2:]), x.shape[2:])
         return self.head(y)
+
+    def trunk_parameters(self) -> Iterable[nn.Parameter]:
+        parts = (self.stem, self.encoder_1, self.encoder_2, self.encoder_3)
+        return (p for part in parts for p in part.parameters()) if self._pretrained else ()
 
     def merge(self) -> None:
         if not self.linear:  # a ReLU stands between what would be merged

@@ -102,6 +102,27 @@ def render(
     return Drawing(name, title, text, light, dark, float(figure.bbox.width), wide)
 
 
+def render_png(draw: Callable[[], "Figure"]) -> bytes:
+    r"""Draw a figure as a PNG file on white, for those who look at one file alone.
+
+    Args:
+        draw: Makes the figure, in the colours of this module.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+
+    Example:
+        >>> render_png(lambda: new_figure(2, 1)[0])[:4]
+        b'\x89PNG'
+    """
+    matplotlib = require("matplotlib", extra="train")
+    agg = require("matplotlib.backends.backend_agg", extra="train")
+    stream = io.BytesIO()
+    with matplotlib.rc_context({**_STYLE, "figure.facecolor": "white", "figure.dpi": 144}):
+        agg.FigureCanvasAgg(draw()).print_png(stream)
+    return stream.getvalue()
+
+
 def _to_svg(figure: "Figure") -> str:
     """A figure as an SVG file; the same figure gives the same bytes."""
     svg = require("matplotlib.backends.backend_svg", extra="train")

@@ -1,0 +1,1 @@
+"""Pages of trainings: of one run folder, and of several side by side."""
