@@ -134,6 +134,7 @@ _TORCH_HOMES = (
     "models",
     "models.checkpoint",
     "profile.network",
+    "share.run",
     "train.losses",
     "train.run",
     "train.sources",
