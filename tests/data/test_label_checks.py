@@ -37,6 +37,7 @@ def test_left_and_right_are_named_with_the_option_that_keeps_them_apart(tmp_path
     ("boxes", "swapped"),
     [
         pytest.param([(4, 8, 8), (28, 8, 8)], 4, id="on either side"),
+        pytest.param([(4, 8, 8), (28, 8, 8)], 2, id="on one side as a rule, but not always"),
         pytest.param([(4, 8, 8), (28, 4, 4)], 0, id="of other sizes"),
         pytest.param([(0, 4, 8), (8, 4, 8)], 0, id="both on one side"),
         pytest.param([(16, 4, 8), (20, 3, 8)], 0, id="too near"),

@@ -12,7 +12,7 @@ from bmis.data.fingerprint import changed_parts, content_fingerprints, split_fin
 from bmis.data.folder import find_cases, open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError
-from bmis.importing.suggest import warn_of_masks
+from bmis.importing.suggest import point_to_import
 from bmis.records import Conditions, Record, Trial, read_records, record_path
 
 _log = logging.getLogger("bmis")
@@ -56,7 +56,7 @@ def find_splits(config: CompareConfig) -> list[Split]:
     folds = range(1, config.folds + 1) if config.folds else (None,)
     found: list[Split] = []
     for path in config.data:
-        warn_of_masks(Path(path))
+        point_to_import(Path(path))
         dataset = open_dataset(path, fold=folds[0], seed=SPLIT_SEED)
         name = dataset.name
         if any(split.dataset == name for split in found):

@@ -23,6 +23,7 @@ from bmis.data.labels import class_names
 from bmis.data.not_read import warn_of_not_read
 from bmis.data.scan import scan_coding
 from bmis.errors import ConfigError, DataError
+from bmis.importing.suggest import point_to_import
 from bmis.pretrained.hub import place_of
 from bmis.pretrained.lookup import is_shipped
 from bmis.system.plain_yaml import read_yaml
@@ -178,6 +179,7 @@ def open_training_data(source: TrainingData, info: ModelInfo) -> Dataset:
         >>> len(dataset.cases), dataset.classes
         (12, ('background', 'polyp'))
     """
+    point_to_import(source.root)
     found = find_cases(source.root, fold=source.fold, seed=source.seed)
     warn_of_not_read(source.root, found.not_read)
     description = found.description

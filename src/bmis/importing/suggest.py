@@ -9,6 +9,7 @@ from bmis.data.description import Description, read_description
 from bmis.data.labels import MAX_CLASSES, find_coding
 from bmis.data.layouts import find_layout
 from bmis.data.on_error import warn_once
+from bmis.data.pairs import Layout
 from bmis.errors import DataError
 from bmis.importing.formats import find_format, recognise
 from bmis.importing.mask_rules import choose_rule
@@ -20,13 +21,21 @@ _ENOUGH = 40  # masks that show how all of them are stored
 _FEW = 8  # masks that show most of it in a moment
 
 
-def warn_of_masks(root: Path) -> None:
-    """Log what ``suggest_import`` says of a few masks as a warning, once in a process.
+def point_to_import(root: Path) -> None:
+    """Say once in a process what ``suggest_import`` finds by a few masks.
+
+    It is a warning where bmis can read the folder otherwise than it is meant.
+
+    Raises:
+        DataError: The folder holds something else than images with masks, which can be imported.
 
     Example:
-        >>> warn_of_masks(Path("polyps"))
+        >>> point_to_import(Path("polyps"))
     """
-    if suggestion := suggest_import(root, enough=_FEW):
+    layout = _with_masks(root)
+    if layout is None and (found := _recognise(root)):
+        raise DataError(f"{root}: {found}")
+    if layout and (suggestion := _of_masks(root, layout, _FEW)):
         warn_once(f"{root}: {suggestion}")
 
 
@@ -45,25 +54,45 @@ def suggest_import(root: Path, *, enough: int = _ENOUGH) -> str | None:
         >>> suggest_import(Path("polyps")) is None
         True
     """
+    layout = _with_masks(root)
+    return _of_masks(root, layout, enough) if layout else _recognise(root)
+
+
+def _with_masks(root: Path) -> Layout | None:
+    """The folder as bmis reads it, if it finds any mask."""
     try:
         layout = find_layout(root, on_error=lambda _: None)
     except DataError:
-        layout = None
-    if layout is not None and any(pair.masks for pair in layout.pairs):
-        masks = [mask for pair in layout.pairs for mask in pair.masks]
-        declared = _declared(root)
-        classes = declared.classes or layout.classes
-        ignore = layout.ignore if declared.ignore is None else declared.ignore
-        rules = replace(declared, classes=classes, ignore=ignore).mask_rules
-        found = _survey(masks, enough)
-        if found is None:
-            return None
-        return _reason(root, found, classes, rules)
+        return None
+    return layout if any(pair.masks for pair in layout.pairs) else None
+
+
+def _recognise(root: Path) -> str | None:
+    """What the folder holds for ``bmis import``, and the command."""
+    name = _format(root)
+    return f"holds {find_format(name).title}; {_command(root)}" if name else None
+
+
+def _format(root: Path) -> str | None:
     try:
-        name = recognise(read_tree(root))
+        return recognise(read_tree(root))
     except DataError:
         return None
-    return f"holds {find_format(name).title}; {_command(root)}" if name else None
+
+
+def _of_masks(root: Path, layout: Layout, enough: int) -> str | None:
+    """Why the masks, by so many of them, do not mean what bmis takes them for."""
+    masks = [mask for pair in layout.pairs for mask in pair.masks]
+    declared = _declared(root)
+    classes = declared.classes or layout.classes
+    ignore = layout.ignore if declared.ignore is None else declared.ignore
+    rules = replace(declared, classes=classes, ignore=ignore).mask_rules
+    found = _survey(masks, enough)
+    if found is None:
+        return None
+    if found.coloured and _format(root) == "voc":  # a file says which colour is which class
+        return _recognise(root)
+    return _reason(root, found, classes, rules)
 
 
 def _command(root: Path, options: str = "") -> str:

@@ -9,7 +9,7 @@ from bmis.data.cases import Case, Dataset
 from bmis.data.folder import open_dataset
 from bmis.data.split_checks import warn_of_splits
 from bmis.errors import ConfigError, DataError
-from bmis.importing.suggest import warn_of_masks
+from bmis.importing.suggest import point_to_import
 from bmis.models.plugins import check_given, load_plugins
 from bmis.system.files import output_folder
 from bmis.train.class_weights import check_class_weights
@@ -82,7 +82,7 @@ def make_plan(config: TrainConfig, *, out: Path | str | None = None) -> Plan:
     more = find_unlabelled(config, recipe)
     config = resolve_config(config)
     start = read_warm_start(config)
-    warn_of_masks(Path(config.data))
+    point_to_import(Path(config.data))
     dataset = open_dataset(config.data, fold=config.fold, seed=split_seed(config))
     if start:
         start.check_classes(dataset.classes)

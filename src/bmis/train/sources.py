@@ -32,9 +32,10 @@ def canonical_source(source: str) -> str:
         >>> Path(canonical_source("run")).is_absolute()
         True
     """
-    if is_address(source) or is_shipped(find_model_file(source)):
+    if is_address(source):
         return source
-    return str(Path(source).resolve())
+    path = find_model_file(source)
+    return path.stem if is_shipped(path) else str(path.resolve())
 
 
 def load_model(source: Path | str, device: str = "cpu") -> tuple[SegmentationModel, ModelInfo]:
@@ -88,8 +89,8 @@ def find_source(source: Path | str) -> Path:
     """
     if is_address(source):
         return fetch(source, WEIGHTS)
-    if is_shipped(find_model_file(source)):
-        return find_weights(str(source))
+    if is_shipped(bundle := find_model_file(source)):
+        return find_weights(bundle.stem)
     path = Path(source)
     if path.suffix.lower() == SUFFIX:
         raise ConfigError(
