@@ -1,7 +1,9 @@
 """The examples in docstrings run as tests, each in a folder of its own.
 
 There each finds what a user would have: ``polyps``, a data set of phantoms; ``photo.png``, one of
-its images; and ``run``, a network trained on them for one epoch.
+its images; ``run``, a network trained on them for one epoch; and clinical images: ``skin.dcm``,
+``jpeg.dcm``, ``clip.dcm`` (ultrasound), ``ct`` (a series), ``ct.dcm`` (enhanced) and
+``volume.nii.gz``.
 """
 
 import shutil
@@ -38,10 +40,17 @@ def pytest_collection_modifyitems(items):
 def example_files(tmp_path_factory):
     """A folder with all that examples may name."""
     from bmis import TrainConfig, train_model, write_phantoms
+    from helpers import dicoms
 
     root = tmp_path_factory.mktemp("examples")
     write_phantoms(root / "polyps", modality="endoscopy", count=12, size=SIZE)
     shutil.copy(next((root / "polyps" / "images").iterdir()), root / "photo.png")
+    dicoms.write_photo(root / "skin.dcm")
+    dicoms.write_jpeg(root / "jpeg.dcm")
+    dicoms.write_clip(root / "clip.dcm")
+    dicoms.write_ct(root / "ct")
+    dicoms.write_enhanced(root / "ct.dcm")
+    dicoms.write_nifti(root / "volume.nii.gz")
     settings = {"widths": [4, 8, 12], "depths": [1, 1], "dilations": [2]}
     config = TrainConfig(str(root / "polyps"), options=settings, epochs=1, size=SIZE, device="cpu")
     train_model(config, out=root / "run")

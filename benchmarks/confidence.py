@@ -1,10 +1,10 @@
-"""Whether the expected Dice of a mask tells the real one, on images that chose nothing.
+"""Whether the expected Dice of a mask tells the real one, on images that calibrated nothing.
 
     python benchmarks/confidence.py DATA [--only colonoscopy breast-ultrasound ...]
 
 The trained networks that come with the package: calibrated on the validation images of their data
-sets, as `bmis export` does it, and compared with the truth on the test images, once. Also what it
-costs beside the network, one thread. Writes ``results/confidence.json``.
+sets, as `bmis export` does it, and compared with the truth on the test images. Also what it costs
+beside the network, one thread. Writes ``results/confidence.json``.
 """
 
 import json

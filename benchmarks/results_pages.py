@@ -2,29 +2,29 @@
 
     python benchmarks/results_pages.py
 
-Writes ``docs/results/{accuracy,speed,memory,training}.md`` and the table between the two marks in
-``README.md``. A test compares what stands there with what this writes. The folders of the records
-are named at the top of ``pages/records.py``.
+Writes ``docs/results/{accuracy,speed,memory,training}.md`` and the tables between the two marks in
+``README.md`` and ``docs/how-to/train.md``. A test compares what stands there with what this writes.
+The folders of the records are named at the top of ``pages/records.py``.
 """
 
 import argparse
 from pathlib import Path
 
-from pages import accuracy, comparison, memory, speed, training
+from pages import accuracy, comparison, memory, speed, steps, training
 from pages.records import ROOT
 
 from bmis.system.files import output_folder, write_text
 
-README = ROOT / "README.md"
+README, TRAIN = ROOT / "README.md", ROOT / "docs" / "how-to" / "train.md"
 BEGIN = "<!-- written by benchmarks/results_pages.py -->"
 END = "<!-- end of what it writes -->"
 
 
-def readme(text: str) -> str:
-    """The README with a fresh table between the marks."""
-    before, _, rest = text.partition(BEGIN)
+def between_marks(path: Path, table: str) -> str:
+    """A document with a fresh table between the marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{comparison.readme()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n{table}\n\n{END}{after}"
 
 
 def pages() -> dict[Path, str]:
@@ -32,7 +32,10 @@ def pages() -> dict[Path, str]:
     folder = ROOT / "docs" / "results"
     modules = {"accuracy": accuracy, "speed": speed, "memory": memory, "training": training}
     written = {folder / f"{name}.md": module.render() for name, module in modules.items()}
-    return written | {README: readme(README.read_text(encoding="utf-8"))}
+    return written | {
+        README: between_marks(README, comparison.readme()),
+        TRAIN: between_marks(TRAIN, steps.steps()),
+    }
 
 
 def main() -> None:

@@ -112,6 +112,9 @@ def test_networks_that_need_another_library_say_so():
         ("openvino", {"runtime", "export"}),
         ("lightning", {"cli", "train"}),
         ("pycocotools", {"importing"}),
+        ("pydicom", {"clinical", "data"}),
+        ("highdicom", {"clinical"}),
+        ("nibabel", {"data"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -123,7 +126,8 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 DEVICE = (
     "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
     "bmis.data.phantoms.write, bmis.cli.main, bmis.importing.run, "
-    "bmis.evaluate.run, bmis.metrics, bmis.pretrained.listing"
+    "bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, bmis.metrics, "
+    "bmis.pretrained.listing"
 )
 
 

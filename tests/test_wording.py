@@ -80,7 +80,7 @@ NOUNS = re.compile(
 )
 NEVER_ONE = (  # words, and numbers that are above 1 where they are shown
     *("kind", "modality", "numbers", "dataset.name", "zero.shape"),
-    *("most", "len(same)", "len(taken)", "len(values)", "len(masks.values)"),
+    *("most", "len(same)", "len(taken)", "len(values)", "len(masks.values)", "array.shape[2]"),
 )
 
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 __version__: str
 if TYPE_CHECKING:  # "as" says to type checkers that the names are public
+    from bmis.clinical.inspection import inspect_study as inspect_study
+    from bmis.clinical.run import predict_study as predict_study
+    from bmis.clinical.settings import ClinicalOptions as ClinicalOptions
     from bmis.compare.run import compare_methods as compare_methods
     from bmis.compare.settings import CompareConfig as CompareConfig
     from bmis.config import InputSpec as InputSpec
@@ -60,6 +63,9 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.train.torch_dataset import SegmentationDataset as SegmentationDataset
 
 _HOMES = {
+    "clinical.inspection": ("inspect_study",),
+    "clinical.run": ("predict_study",),
+    "clinical.settings": ("ClinicalOptions",),
     "compare.run": ("compare_methods",),
     "compare.settings": ("CompareConfig",),
     "config": (
@@ -128,6 +134,7 @@ _TORCH_HOMES = (
     "models",
     "models.checkpoint",
     "profile.network",
+    "share.run",
     "train.losses",
     "train.run",
     "train.sources",

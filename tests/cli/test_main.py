@@ -429,7 +429,9 @@ def test_compare_passes_every_option_on(monkeypatch, tmp_path, capsys):
          "--ray"]
     ) == 0  # fmt: skip
     conditions = Conditions("fast", 3, (32, 48), "native")
-    config = CompareConfig(("d", "e"), ("light", "unet"), 5, 2, conditions, "cpu", "32")
+    config = CompareConfig(
+        ("d", "e"), ("light", "unet"), 5, 2, conditions, device="cpu", precision="32"
+    )
     how = {
         "out": Path("o"),
         "retry": True,

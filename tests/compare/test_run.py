@@ -309,9 +309,9 @@ def test_a_training_that_was_begun_on_other_masks_starts_over(data, tmp_path, mo
     again = []
     train_model = trial_module.train_model
 
-    def train(config, out):
+    def train(config, out, **how):
         again.append(not (out / "last.ckpt").exists())
-        return train_model(config, out=out)
+        return train_model(config, out=out, **how)
 
     monkeypatch.setattr(trial_module, "train_model", train)
     assert compare_methods(settings(data), out=out).ran == 1

@@ -105,17 +105,17 @@ def test_predict_says_it_and_masks_in_the_folder_are_no_images(root, tmp_path, c
     images = root / "images"
     command = ["predict", "--out", str(images / "out"), str(write_tiny(tmp_path / "tiny.bmis"))]
     command.append(str(images))
-    expected = "2 DICOM, 1 NIfTI, 1 folder (old/) with 2 images"
     for _ in range(2):  # the second time there are masks
-        assert main(command) == 0
+        assert main(command) == 2
         out, err = capsys.readouterr()
-        assert f"{images}: not read: {expected}; convert the files to PNG and name the" in err
+        assert f"{images}: not read: 1 folder (old/) with 2 images; name the folders too" in err
+        assert "a.dcm: not a DICOM file" in err  # DICOM is read, and these are none
+        assert "c.nii.gz: " in err
         assert "4 masks" in out
-    assert main([*command, str(images / "old"), "--json"]) == 0
+    assert main([*command, str(images / "old"), "--json"]) == 2
     plain = json.loads(capsys.readouterr().out)
-    assert plain["not_read"] == {
-        str(images): {"files": {"DICOM": 2, "NIfTI": 1}, "folders": {}},
-    }
+    assert plain["not_read"] == {}
+    assert len(plain["failed"]) == 3
     assert len(plain["written"]) == 6
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import bmis.predict.folder
+from bmis.data.arrays import to_image
 from bmis.data.image_files import find_images
-from bmis.data.images import read_image, write_image
+from bmis.data.images import write_image
 from bmis.errors import DataError
 from bmis.predict.folder import write_masks
 from bmis.predict.predictor import Predictor
@@ -50,7 +51,7 @@ def test_what_is_no_file_is_listed_and_the_others_are_done(good, predictor, tmp_
 @pytest.mark.parametrize(
     "error", [MemoryError(), ZeroDivisionError("x"), KeyError("a"), RecursionError("too\ndeep")]
 )
-@pytest.mark.parametrize("place", ["read_image", "finish"])
+@pytest.mark.parametrize("place", ["to_image", "finish"])
 def test_whatever_one_file_raises_becomes_one_line(
     good, predictor, tmp_path, monkeypatch, error, place
 ):
@@ -58,10 +59,10 @@ def test_whatever_one_file_raises_becomes_one_line(
     write_image(bad, np.full((6, 6, 3), 9, np.uint8))
     finish = predictor.finish
 
-    def read(path):
+    def read(path, channels):
         if path == bad:
             raise error
-        return read_image(path)
+        return to_image(path, channels)
 
     def end(found):
         mask = finish(found)
@@ -69,8 +70,8 @@ def test_whatever_one_file_raises_becomes_one_line(
             raise error
         return mask
 
-    if place == "read_image":
-        monkeypatch.setattr(bmis.predict.folder, "read_image", read)
+    if place == "to_image":
+        monkeypatch.setattr(bmis.predict.folder, "to_image", read)
     else:
         monkeypatch.setattr(predictor, "finish", end)
     done = write_masks(predictor, [bad, good], tmp_path / "out")

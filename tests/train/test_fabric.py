@@ -63,7 +63,7 @@ def test_bf16_computes_in_bf16(dataset, tmp_path, monkeypatch):
 
     monkeypatch.setattr(optim, "outer_weights", lambda model: [])  # found without autocast
     monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", spy)
-    train_model(config(dataset, epochs=1, precision="bf16"), out=tmp_path / "run")
+    train_model(config(dataset, epochs=1, precision="bf16"), out=tmp_path / "run", page=False)
     assert kinds == {torch.bfloat16}
     assert {v.dtype for v in best_weights(tmp_path / "run").values()} == {
         torch.float32,

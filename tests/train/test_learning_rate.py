@@ -55,10 +55,10 @@ def test_a_run_that_is_there_stays_as_it_is(dataset, tmp_path, monkeypatch, caps
     monkeypatch.setattr(module, "_MOST", 24)
     run = tmp_path / "run"
     train_model(config(dataset), out=run)
-    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    before = {file.name: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     argv = ["train", str(dataset), "--out", str(run), *COMMAND]
     assert main([*argv, "--find-learning-rate"]) == 0
-    after = {file.name: file.read_bytes() for file in run.iterdir()}
+    after = {file.name: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {module.PLOT, module.TABLE}
     rate = json.loads(after[module.TABLE])["rate"]

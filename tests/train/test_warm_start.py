@@ -12,7 +12,7 @@ from bmis.config import TrainConfig
 from bmis.errors import BmisError, ConfigError, TrainingInterrupted
 from bmis.models import SegmentationModel, build_model
 from bmis.models.checkpoint import read_checkpoint, save_model
-from bmis.train import session as module
+from bmis.train import plan as module
 from bmis.train.run import train_model
 from bmis.train.trainer import Trainer
 from bmis.train.warm_start import WarmStart, command_line, transfer_weights

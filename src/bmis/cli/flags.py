@@ -37,7 +37,12 @@ _READERS: dict[Any, tuple[Callable[[str], Any], str | None]] = {
     tuple[str, ...]: (read_words, "A,B"),
 }
 # Given one by one, so in the singular.
-_SPELLINGS = {"options": ("-o", "--option"), "changes": ("--set",)}
+_SPELLINGS = {
+    "options": ("-o", "--option"),
+    "changes": ("--set",),
+    "outputs": ("--as",),
+    "codes": ("--code",),
+}
 
 
 def add_flags(

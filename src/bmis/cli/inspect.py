@@ -1,17 +1,18 @@
-"""``bmis inspect``: say what a dataset folder holds and what is wrong with it."""
+"""``bmis inspect``: say what a dataset folder or a study holds and what is wrong with it."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmis.cli.console import answer, table
+from bmis.cli.console import answer, say, say_failures, say_json, table
 from bmis.cli.options import add_json, read_fold
 from bmis.wording import counted, group_alike
 
 if TYPE_CHECKING:
+    from bmis.clinical.inspection import StackSummary
     from bmis.inspect.dataset import Inspection
 
-HELP = "say what a dataset folder holds and what is wrong with it"
+HELP = "say what a dataset folder, a DICOM study or a NIfTI volume holds and what is wrong"
 EXAMPLE = "DATA"
 _PAIRS, _PROBLEMS = 12, 50  # rows of each on the terminal; the record holds them all
 _ALL = "inspection.json in the folder of --out names every file"
@@ -29,7 +30,9 @@ def add_options(parser: ArgumentParser) -> None:
         2
     """
     add_json(parser)
-    parser.add_argument("data", metavar="DATA", help="dataset folder")
+    parser.add_argument(
+        "data", metavar="DATA", help="dataset folder; or DICOM or NIfTI files or folders"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -44,6 +47,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of a split to be made (default: 0)"
     )
+    parser.add_argument(
+        "--names", action="store_true", help="show name and identifier of patients of DICOM"
+    )
 
 
 def run(args: Namespace) -> int:
@@ -56,12 +62,46 @@ def run(args: Namespace) -> int:
         No problems found.
         0
     """
+    from bmis.clinical.study import is_study
     from bmis.inspect.dataset import inspect_dataset
 
+    if is_study(Path(args.data)):
+        return _run_study(args)
     out = args.out or Path("inspect") / Path(args.data).resolve().name
     found = inspect_dataset(Path(args.data), out=out, fold=args.fold, seed=args.seed)
     answer(args, found.to_dict(), render(found))
     return 2 if found.problems else 0
+
+
+def _run_study(args: Namespace) -> int:
+    """Say what a study holds; the exit code is 2 if files of it cannot be read."""
+    from bmis.clinical.inspection import inspect_study
+
+    found = inspect_study([args.data], names=args.names)
+    if args.json:
+        say_json(found.to_dict())
+    else:
+        say("\n\n".join(map(_stack_table, found.stacks)))
+        if found.skipped:
+            kinds = (f"{count} {kind}" for kind, count in found.skipped.items())
+            say(f"no pictures: {', '.join(kinds)}")
+    return say_failures(found.failed)
+
+
+def _stack_table(stack: "StackSummary") -> str:
+    """One series, clip or volume as a table for a terminal."""
+    shown = {
+        "pictures": f"{stack.pictures}, {stack.size[0]} x {stack.size[1]} (height x width)",
+        "pixels": f"{stack.pixels}; shown by: {stack.window}",
+        "spacing": "{:g} x {:g} mm (down, across)".format(*stack.spacing) if stack.spacing else "",
+        "seen": "rows {0} to {2}, columns {1} to {3}".format(*stack.seen) if stack.seen else "",
+        "segmentation": stack.segmentation,
+        "burnt in": stack.burnt_in,
+        **stack.patient,
+        "note": "; ".join(stack.notes),
+    }
+    rows = [(name, text) for name, text in shown.items() if text]
+    return table(rows, "lw", title=f"{stack.name} ({stack.kind})")
 
 
 def render(inspection: "Inspection") -> str:

@@ -1,10 +1,12 @@
 """``bmis predict``: write masks for images."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
+from bmis.cli.flags import add_flags, changes_from, settings_from
 from bmis.cli.options import (
     MODEL,
     add_json,
@@ -13,13 +15,16 @@ from bmis.cli.options import (
     read_spacing,
     runtime_options,
 )
+from bmis.errors import ConfigError
 from bmis.wording import counted
 
 if TYPE_CHECKING:
+    from bmis.clinical.run import StudyPrediction
+    from bmis.config import RuntimeOptions
     from bmis.data.not_read import NotRead
     from bmis.predict.folder import Prediction
 
-HELP = "write masks for images"
+HELP = "write masks for images, DICOM studies and NIfTI volumes"
 _DOUBTFUL = 0.5  # expected Dice below which a mask needs a look
 EXAMPLE = "dermoscopy photos --out masks --overlay"
 
@@ -30,13 +35,19 @@ def add_options(parser: ArgumentParser) -> None:
     Example:
         >>> parser = ArgumentParser()
         >>> add_options(parser)
-        >>> parser.parse_args(["run", "a.png", "--out", "masks", "--spacing", "0.1"]).spacing
-        (0.1, 0.1)
+        >>> args = parser.parse_args(["run", "a.png", "--out", "masks", "--as", "seg,sr"])
+        >>> args.images, args.outputs
+        (['a.png'], ('seg', 'sr'))
     """
+    from bmis.clinical.settings import ClinicalOptions
+
     add_json(parser)
     parser.add_argument("run", metavar="MODEL", help=MODEL)
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="image files, or folders without those below"
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="image files, or folders without those below; DICOM and NIfTI also in those below",
     )
     parser.add_argument("--out", required=True, help="folder for the masks and measurements.csv")
     parser.add_argument("--overlay", action="store_true", help="draw each mask on its image")
@@ -48,6 +59,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--spacing", type=read_spacing, metavar="MM", help="millimetres per pixel, or down,across"
     )
     add_postprocessing(parser)
+    add_flags(parser, ClinicalOptions)
     add_runtime(parser)
 
 
@@ -59,46 +71,107 @@ def run(args: Namespace) -> int:
         >>> main(["predict", "run", "photo.png", "--out", "masks"])
         1 mask in masks; measurements in masks/measurements.csv
         0
+        >>> main(["predict", "run", "clip.dcm", "--out", "results"])
+        results/US-4-dc58f7ce: segmentation.dcm, measurements.csv
+        0
     """
-    from bmis.cli.flags import changes_from
-    from bmis.config import PostProcessing
-    from bmis.data.image_files import find_images
+    from bmis.clinical.study import clinical_files
     from bmis.data.not_read import find_not_read
-    from bmis.predict.folder import predict_masks
 
-    sources = [Path(path) for path in args.images]
-    images = [file for path in sources for file in find_images(path)]
-    with runtime_options(args) as options:
-        done = predict_masks(
-            [args.run, *args.others],
-            images,
-            Path(args.out),
-            overlay=args.overlay,
-            probabilities=args.probabilities,
-            tile=args.tile,
-            options=options,
-            spacing=args.spacing,
-            postprocessing=changes_from(args, PostProcessing),
+    sources, out = [Path(path) for path in args.images], Path(args.out)
+    clinical = {path: files for path in sources if (files := clinical_files(path, out))}
+    images = [file for path in sources for file in _images(path, clinical=path in clinical)]
+    if clinical and args.probabilities:
+        raise ConfigError(
+            "--probabilities is of photographs; for DICOM add --as seg --seg-type fractional"
         )
+    with runtime_options(args) as options:
+        study = _predict_study(args, list(clinical), options) if clinical else None
+        done = _predict_images(args, images, options) if images or not clinical else None
+    used = [*images, *(file for files in clinical.values() for file in files)]
     not_read = {
         str(path): found
         for path in sources
-        if path.is_dir() and (found := find_not_read(path, images, out=Path(args.out)))
+        if path.is_dir() and (found := find_not_read(path, used, out=out))
     }
     if args.json:
-        say_json(_plain(done, not_read))
+        say_json(_plain(done, study, not_read))
     else:
-        masks = counted(len(done.written), "mask")
-        say(f"{masks} in {args.out}; measurements in {done.measurements}")
-        _say_doubtful(done)
+        _say(args.out, done, study)
     warn(*(f"{path}: not read: {found}; {_fix(found)}" for path, found in not_read.items()))
-    warn_out_of_distribution(done.out_of_distribution)
-    return say_failures(done.failed)
+    warn_out_of_distribution(
+        [
+            *(done.out_of_distribution if done else ()),
+            *(study.out_of_distribution if study else ()),
+        ]
+    )
+    return say_failures([*(done.failed if done else ()), *(study.failed if study else ())])
 
 
-def _say_doubtful(done: "Prediction") -> None:
+def _images(path: Path, *, clinical: bool) -> Sequence[Path]:
+    """The images of one source; beside DICOM there need not be any."""
+    from bmis.data.image_files import find_images, image_files
+
+    if not clinical:
+        return find_images(path)
+    return image_files(path) if path.is_dir() else []
+
+
+def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOptions") -> "Prediction":
+    from bmis.config import PostProcessing
+    from bmis.predict.folder import predict_masks
+
+    return predict_masks(
+        [args.run, *args.others],
+        images,
+        Path(args.out),
+        overlay=args.overlay,
+        probabilities=args.probabilities,
+        tile=args.tile,
+        options=options,
+        spacing=args.spacing,
+        postprocessing=changes_from(args, PostProcessing),
+    )
+
+
+def _predict_study(
+    args: Namespace, sources: list[Path], options: "RuntimeOptions"
+) -> "StudyPrediction":
+    from bmis.clinical.run import predict_study
+    from bmis.clinical.settings import ClinicalOptions
+    from bmis.config import PostProcessing
+
+    return predict_study(
+        [args.run, *args.others],
+        sources,
+        Path(args.out),
+        clinical=settings_from(args, ClinicalOptions),
+        overlay=args.overlay,
+        tile=args.tile,
+        options=options,
+        spacing=args.spacing,
+        postprocessing=changes_from(args, PostProcessing),
+    )
+
+
+def _say(out: str, done: "Prediction | None", study: "StudyPrediction | None") -> None:
+    """What was written, for people to read."""
+    if done:
+        say(f"{counted(len(done.written), 'mask')} in {out}; measurements in {done.measurements}")
+    _say_doubtful([one for part in (done, study) if part for one in part.expected_dice])
+    if study is None:
+        return
+    for folder, files in study.by_folder(Path(out)).items():
+        say(f"{folder}: {', '.join(files)}")
+    warn(*(f"{name}: {note}" for name, notes in study.notes.items() for note in notes))
+    if study.skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in study.skipped.items())
+        warn(f"no pictures, left alone: {kinds}")
+
+
+def _say_doubtful(expected_dice: Sequence[tuple[Path, float]]) -> None:
     """Name the mask that is most likely bad, if there are such masks."""
-    doubtful = sorted((value, path) for path, value in done.expected_dice if value < _DOUBTFUL)
+    doubtful = sorted((value, path) for path, value in expected_dice if value < _DOUBTFUL)
     if doubtful:
         value, path = doubtful[0]
         say(
@@ -114,15 +187,23 @@ def _fix(found: "NotRead") -> str:
     return " and ".join(filter(None, (convert, name)))
 
 
-def _plain(done: "Prediction", not_read: "dict[str, NotRead]") -> dict[str, Any]:
+def _plain(
+    done: "Prediction | None",
+    study: "StudyPrediction | None",
+    not_read: "dict[str, NotRead]",
+) -> dict[str, Any]:
     from dataclasses import asdict
 
-    ood = [{"file": str(path), "ood_score": score} for path, score in done.out_of_distribution]
+    parts = [part for part in (done, study) if part is not None]
+    failed = [one for part in parts for one in part.failed]
+    ood = [one for part in parts for one in part.out_of_distribution]
     return {
-        "written": [str(path) for path in done.written],
-        "failed": [{"file": str(path), "why": why} for path, why in done.failed],
+        "written": [str(path) for part in parts for path in part.written],
+        "failed": [{"file": str(path), "why": why} for path, why in failed],
         "not_read": {path: asdict(found) for path, found in not_read.items()},
-        "measurements": str(done.measurements),
-        "out_of_distribution": ood,
-        "expected_dice": {str(path): value for path, value in done.expected_dice},
+        "measurements": str(done.measurements) if done else None,
+        "out_of_distribution": [{"file": str(path), "ood_score": score} for path, score in ood],
+        "expected_dice": {str(path): value for part in parts for path, value in part.expected_dice},
+        "no_pictures": study.skipped if study else {},
+        "notes": study.notes if study else {},
     }

@@ -94,7 +94,7 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
     """
     path = Path(path)
     decoded = decode_channels(path, channels)
-    pixels = _to_bytes(decoded.array)
+    pixels = to_bytes(decoded.array)
     if decoded.palette is not None:
         pixels = decoded.palette[pixels]
     if pixels.ndim == 2:
@@ -105,8 +105,16 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
         raise DataError(f"{path}: {error}") from error
 
 
-def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Any finite array -> uint8: bytes are kept, bool becomes 0 and 255, the rest is stretched."""
+def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bring finite values to uint8: bytes are kept, bool becomes 0 and 255, the rest is stretched.
+
+    Args:
+        array: (H, W) or (H, W, C) of any type.
+
+    Example:
+        >>> to_bytes(np.array([[-1000.0, 0.0, 1000.0]]))
+        array([[  0, 128, 255]], dtype=uint8)
+    """
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:

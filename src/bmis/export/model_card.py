@@ -54,9 +54,10 @@ def _purpose(manifest: Manifest, dataset: Dataset) -> list[str]:
     info = manifest.info
     rule = _RULES[info.input.resize].format(size="x".join(map(str, info.input.size)))
     modality = f" ({dataset.modality})" if dataset.modality else ""
+    kind = image_kind(info.input.channels)
     return [
         f"Marks {', '.join(info.classes[1:]) or info.classes[0]} in "
-        f"{image_kind(info.input.channels)} images{modality}. Images are {rule}. "
+        f"{kind} images{modality}. Images are {rule}. "
         "Use it on images like those it was trained on; on others its answer means nothing"
         f"{_warning(manifest)}.",
         "",

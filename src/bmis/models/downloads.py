@@ -98,7 +98,7 @@ def fetch_repository(repository: str, revision: str | None, *files: str) -> Path
         Traceback (most recent call last):
         bmis.errors.ConfigError: weights cannot be fetched (no network); on a machine with a ...
     """
-    hub = require("huggingface_hub", extra="zoo")
+    hub = require("huggingface_hub", extra="hub")
     try:
         paths = [Path(hub.hf_hub_download(repository, file, revision=revision)) for file in files]
     except Exception as error:  # of the network, the server or the library, in a dozen types

@@ -17,14 +17,8 @@ from bmis.config import RuntimeOptions
 from bmis.data.arrays import to_image
 from bmis.data.drawing import overlay as draw_overlay
 from bmis.data.images import Image, write_image, write_mask
-from bmis.errors import (
-    BmisError,
-    BundleError,
-    ConfigError,
-    DataError,
-    NoMemoryError,
-    one_line_about,
-)
+from bmis.errors import BmisError, ConfigError, DataError, one_line_about
+from bmis.predict.batches import infer_batch
 from bmis.predict.load import Changes, Models, load_predictor
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
@@ -203,23 +197,8 @@ class _Job:
     def infer(
         self, group: Sequence[tuple[Path, Frame | None]]
     ) -> list[tuple[Path, FrameLogits | Mask]]:
-        """Second stage, in the caller's thread; a batch that fails is tried image by image."""
-        good = [(path, frame) for path, frame in group if frame is not None]
-        if not good:
-            return []
-        try:
-            with one_line_about(good[0][0]):
-                found = self.predictor.infer([frame for _, frame in good])
-        except BundleError:  # an error of the network itself, which other images would meet too
-            raise
-        except BmisError as error:
-            if len(good) > 1:
-                return [result for one in good for result in self.infer([one])]
-            if isinstance(error, NoMemoryError) and self.predictor.frames_are_alike:
-                raise
-            self.fail(good[0][0], error)
-            return []
-        return [(path, one) for (path, _), one in zip(good, found, strict=True)]
+        """Second stage, in the caller's thread."""
+        return infer_batch(self.predictor, group, self.fail)
 
     def write(self, inferred: tuple[Path, FrameLogits | Mask]) -> None:
         """Third stage, in the writer's thread; a result that cannot be written stops the run."""

@@ -37,17 +37,22 @@ class Tables:
     _masks: list[list[object]] = field(default_factory=list)
     _objects: list[list[object]] = field(default_factory=list)
 
-    def add(self, path: Path, mask: Mask) -> None:
-        """Measure the mask of an image, and all objects in it."""
+    def add(self, path: Path, mask: Mask, name: str | None = None) -> None:
+        """Measure the mask of an image, and all objects in it.
+
+        Its id is the name of its file without the suffix, or another one for a file that holds
+        several images.
+        """
         spacing = mask.spacing or self.spacing
-        for index, name in list(enumerate(self.classes))[1:] or [(1, self.classes[0])]:
+        image_id = path.stem if name is None else name
+        for index, class_name in list(enumerate(self.classes))[1:] or [(1, self.classes[0])]:
             found = _columns(measure(mask.labels, index, spacing))
             objects = list(measure_objects(mask.labels, index, spacing))
             scores = mask.ood_score, mask.expected_dice
-            row = (path.stem, path, name, *found, *scores, len(objects))
+            row = (image_id, path, class_name, *found, *scores, len(objects))
             self._masks.append(_digits(row))
             for number, one in enumerate(objects, start=1):
-                self._objects.append(_digits((path.stem, path, name, number, *_columns(one))))
+                self._objects.append(_digits((image_id, path, class_name, number, *_columns(one))))
 
     def write(self, folder: Path) -> Path:
         """Write both tables; the path of ``measurements.csv``."""

@@ -189,5 +189,6 @@ def _check_names(teacher: str, dataset: Dataset, classes: Sequence[str]) -> None
 
 def _describe_input(spec: InputSpec, classes: Sequence[str]) -> str:
     height, width = spec.size
-    images = f"{image_kind(spec.channels)} images of {height}x{width} ({spec.resize})"
+    kind = image_kind(spec.channels)
+    images = f"{kind} images of {height}x{width} ({spec.resize})"
     return f"{images} and {counted(len(classes), 'class')}"

@@ -64,6 +64,7 @@ def lost_by_pillow(image: TiffImageFile) -> bool:
         >>> import io, tifffile
         >>> stream = io.BytesIO()
         >>> tifffile.imwrite(stream, np.zeros((48, 64, 5), np.uint8), photometric="rgb")
+        >>> size = stream.seek(0)
         >>> lost_by_pillow(TiffImageFile(stream))
         True
     """

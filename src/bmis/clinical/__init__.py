@@ -1,0 +1,1 @@
+"""Studies of clinical images in; DICOM objects, NIfTI volumes and measurements out."""

@@ -1,0 +1,176 @@
+"""What of the named files and folders is clinical: DICOM and NIfTI, however it is called."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from bmis.clinical.series import checked, make_stacks
+from bmis.clinical.stack import NiftiStack, Stack
+from bmis.data.file_kinds import is_companion, is_image_name
+from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
+from bmis.data.formats.dicom_pixels import Window
+from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti
+from bmis.data.image_files import image_files
+from bmis.errors import DataError
+from bmis.system.progress import track
+
+_MOST = 200_000  # files that are looked at; somebody may name a whole disk
+_DIRECTORY = "DICOMDIR"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was found in files and folders.
+
+    Attributes:
+        stacks: Series, clips and volumes.
+        failed: Files that cannot be read, each with one line that says why.
+        skipped: Number of DICOM objects that are no pictures, by kind.
+
+    Example:
+        >>> found = find_stacks([Path("ct"), Path("clip.dcm")])
+        >>> [len(stack) for stack in found.stacks], found.skipped
+        ([3, 4], {})
+    """
+
+    stacks: list[Stack]
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.stacks or self.failed or self.skipped)
+
+
+def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
+    """The DICOM and NIfTI files of a folder and of all below it, or the one file if it is one.
+
+    Links to folders are not followed, hidden files not looked at. A DICOMDIR stands for its folder.
+
+    Args:
+        path: File or folder.
+        out: A folder for results, which is not looked into.
+
+    Example:
+        >>> [file.name for file in clinical_files(Path("ct"))]
+        ['1.dcm', '2.dcm', '3.dcm', '4.dcm']
+        >>> clinical_files(Path("polyps")), clinical_files(Path("photo.png"))
+        ([], [])
+    """
+    if path.name == _DIRECTORY and path.is_file():
+        path = path.parent
+    if not path.is_dir():
+        return [path] if is_dicom(path) or is_nifti(path) else []
+    results = os.path.realpath(out) if out else None
+    return sorted(
+        file
+        for file in islice(_walk(path, results), _MOST)
+        if not is_image_name(file)
+        and (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
+        and file.name != _DIRECTORY
+        and (is_dicom(file) or is_nifti(file))
+    )
+
+
+def is_study(path: Path) -> bool:
+    """Whether a file or folder is one of clinical images, and no dataset folder.
+
+    Example:
+        >>> is_study(Path("ct")), is_study(Path("clip.dcm")), is_study(Path("polyps"))
+        (True, True, False)
+    """
+    has_images = path.is_dir() and ((path / "images").is_dir() or bool(image_files(path)))
+    return not has_images and bool(clinical_files(path))
+
+
+def _walk(root: Path, results: str | None) -> Iterator[Path]:
+    for folder, below, names in os.walk(root):
+        below[:] = [
+            name
+            for name in sorted(below)
+            if not name.startswith(".") and os.path.realpath(Path(folder, name)) != results
+        ]
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+
+
+def find_stacks(
+    sources: Sequence[Path],
+    *,
+    window: Window = "file",
+    axis: str = "axial",
+    out: Path | None = None,
+) -> Study:
+    """Find all series, clips and volumes of files and folders.
+
+    Args:
+        sources: DICOM and NIfTI files, or folders that hold some, however deep.
+        window: See ``dicom_pixels``.
+        axis: How volumes of NIfTI are cut, see ``read_nifti``.
+        out: A folder for results, which is not looked into.
+
+    Raises:
+        MissingExtraError: The extra "clinical" is not installed.
+
+    Example:
+        >>> len(find_stacks([Path("volume.nii.gz")], axis="coronal").stacks[0])
+        48
+    """
+    files = dict.fromkeys(file for source in sources for file in clinical_files(source, out))
+    dicoms: list[DicomFile] = []
+    volumes: list[Stack] = []
+    failed: list[tuple[Path, str]] = []
+    skipped: Counter[str] = Counter()
+    named = set(sources)
+    for file in track(files, "reading headers", total=len(files)):
+        try:
+            if is_dicom(file):
+                dicoms.append(checked(read_dicom(file)))
+            else:
+                shown = window if isinstance(window, tuple) else "percentiles"
+                volumes.append(NiftiStack(_stem(file), read_nifti(file, axis), shown))
+        except NoPictureError as error:
+            if file in named:
+                failed.append((file, str(error)))
+            else:
+                skipped[error.kind] += 1
+        except DataError as error:
+            failed.append((file, str(error)))
+    good, doubled = _without_doubles(dicoms)
+    stacks = [*make_stacks(good, window), *volumes]
+    return Study(_distinct(stacks), failed + doubled, dict(sorted(skipped.items())))
+
+
+def _without_doubles(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[tuple[Path, str]]]:
+    """Files without copies of the same object, which are named."""
+    seen: dict[str, Path] = {}
+    good, doubled = [], []
+    for file in files:
+        uid = str(file.header.get("SOPInstanceUID") or file.path)
+        if uid in seen:
+            why = f"{file.path}: the same object as {seen[uid]} (SOPInstanceUID); remove one"
+            doubled.append((file.path, why))
+        else:
+            seen[uid] = file.path
+            good.append(file)
+    return good, doubled
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), path.suffix)
+    return name[: len(name) - len(end)] or name
+
+
+def _distinct(stacks: Sequence[Stack]) -> list[Stack]:
+    """The same stacks; of two with one name the second gets a number."""
+    from dataclasses import replace
+
+    seen: Counter[str] = Counter()
+    distinct = []
+    for stack in stacks:
+        seen[stack.name.casefold()] += 1
+        count = seen[stack.name.casefold()]
+        distinct.append(replace(stack, name=f"{stack.name}-{count}") if count > 1 else stack)  # type: ignore[type-var]
+    return distinct
