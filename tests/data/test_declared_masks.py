@@ -5,7 +5,9 @@ import pytest
 
 from bmis import evaluate_model, inspect_dataset, open_dataset, train_model
 from bmis.data.cases import load_case
+from bmis.data.coding import MaskRules
 from bmis.data.images import read_mask
+from bmis.data.scan import foreground_values
 from bmis.errors import DataError
 from bmis.importing.suggest import suggest_import
 from helpers.folders import save
@@ -64,3 +66,12 @@ def test_a_coloured_mask_stays_refused_where_there_is_a_threshold(dataset):
     (dataset / "dataset.yaml").write_text("mask_threshold: 128")
     with pytest.raises(DataError, match="a mask in colours"):
         open_dataset(dataset)
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [(MaskRules(first=1), {1, 2}), (MaskRules(threshold=3), {1}), (MaskRules(threshold=9), set())],
+)
+def test_splits_are_stratified_by_what_is_foreground_as_declared(tmp_path, rules, expected):
+    mask = save(tmp_path / "a.png", np.array([[1, 2], [3, 1]], np.uint8))
+    assert foreground_values([mask], rules) == expected
