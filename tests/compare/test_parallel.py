@@ -109,8 +109,13 @@ def test_ctrl_c_stops_all_and_begins_no_other(tmp_path, quick, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)  # of the process, so that the main thread has it
 
     begin = time.monotonic()
-    with pytest.raises(TrainingInterrupted, match="give the same command again"):
-        list(run_side_by_side(specs(tmp_path, 4), 2, show))
+    # a shell that starts tests in the background lets them ignore Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(TrainingInterrupted, match="give the same command again"):
+            list(run_side_by_side(specs(tmp_path, 4), 2, show))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "log").read_text() == "stopped stopped "
     assert shown[-1] == ["bmis epoch 1/9"] * 2
     assert time.monotonic() - begin < 20
