@@ -54,7 +54,7 @@ class Command(Protocol):
 
     Example:
         >>> COMMANDS["predict"].HELP
-        'write masks for images'
+        'write masks for images, DICOM studies and NIfTI volumes'
     """
 
     HELP: str

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
-from bmis.cli.flags import add_flags, changes_from, settings_from
 from bmis.cli.options import (
     MODEL,
     add_json,
@@ -39,6 +38,7 @@ def add_options(parser: ArgumentParser) -> None:
         >>> args.images, args.outputs
         (['a.png'], ('seg', 'sr'))
     """
+    from bmis.cli.flags import add_flags
     from bmis.clinical.settings import ClinicalOptions
 
     add_json(parser)
@@ -118,6 +118,7 @@ def _images(path: Path, *, clinical: bool) -> Sequence[Path]:
 
 
 def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOptions") -> "Prediction":
+    from bmis.cli.flags import changes_from
     from bmis.config import PostProcessing
     from bmis.predict.folder import predict_masks
 
@@ -137,6 +138,7 @@ def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOption
 def _predict_study(
     args: Namespace, sources: list[Path], options: "RuntimeOptions"
 ) -> "StudyPrediction":
+    from bmis.cli.flags import changes_from, settings_from
     from bmis.clinical.run import predict_study
     from bmis.clinical.settings import ClinicalOptions
     from bmis.config import PostProcessing

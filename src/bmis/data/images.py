@@ -112,8 +112,8 @@ def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
         array: (H, W) or (H, W, C) of any type.
 
     Example:
-        >>> to_bytes(np.array([[-1000.0, 0.0, 1000.0]]))
-        array([[  0, 128, 255]], dtype=uint8)
+        >>> to_bytes(np.array([[-1000.0, 1000.0]]))
+        array([[  0, 255]], dtype=uint8)
     """
     if array.dtype == np.uint8:
         return array
