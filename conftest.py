@@ -18,7 +18,7 @@ SLOW = (  # examples that take seconds
     "bmis.export.onnx.to_onnx",
     "bmis.export.run.Exported",
     "bmis.export.run.export_run",
-    "bmis.share.run.share_run",
+    "bmis.export.share.share_run",
     "bmis.cli.share.run",
 )
 NEEDED = {"bmis.export.executorch": "executorch", "bmis.export.litert": "litert_torch"}

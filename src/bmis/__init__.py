@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.evaluate.run import evaluate_model as evaluate_model
     from bmis.export.run import export_run as export_run
     from bmis.export.settings import ExportOptions as ExportOptions
+    from bmis.export.share import share_run as share_run
     from bmis.importing.run import import_dataset as import_dataset
     from bmis.importing.settings import ImportOptions as ImportOptions
     from bmis.inspect.dataset import inspect_dataset as inspect_dataset
@@ -52,7 +53,6 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.records import read_records as read_records
     from bmis.report.write import write_report as write_report
     from bmis.runtime.load import load_runtime as load_runtime
-    from bmis.share.run import share_run as share_run
     from bmis.train.losses import ce_dice as ce_dice
     from bmis.train.losses import counted_pixels as counted_pixels
     from bmis.train.losses import distillation_loss as distillation_loss
@@ -115,7 +115,7 @@ _HOMES = {
     ),
     "report.write": ("write_report",),
     "runtime.load": ("load_runtime",),
-    "share.run": ("share_run",),
+    "export.share": ("share_run",),
     "train.losses": (
         "ce_dice",
         "counted_pixels",
@@ -134,7 +134,7 @@ _TORCH_HOMES = (
     "models",
     "models.checkpoint",
     "profile.network",
-    "share.run",
+    "export.share",
     "train.losses",
     "train.run",
     "train.sources",

@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
         hub: README.md, model.bmis, model.safetensors...
         0
     """
-    from bmis.share.run import share_run
+    from bmis.export.share import share_run
 
     done = share_run(
         args.run,

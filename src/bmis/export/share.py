@@ -8,9 +8,9 @@ from bmis.bundle import read_bundle
 from bmis.config import ModelInfo
 from bmis.errors import ConfigError, DataError
 from bmis.export.run import export_run
+from bmis.export.share_readme import write_readme
 from bmis.models.checkpoint import read_checkpoint
 from bmis.pretrained.hub import BUNDLE, WEIGHTS
-from bmis.share.card import write_readme
 from bmis.system.files import whole_folder, write_text
 from bmis.train.sources import find_source
 

@@ -1,1 +1,0 @@
-"""The command ``share``: a folder for others to load a network from."""
