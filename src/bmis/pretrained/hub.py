@@ -49,6 +49,7 @@ def fetch(address: Path | str, file: str) -> Path:
         raise ConfigError(f"{address}: give hf://owner/name, or hf://owner/name@revision")
     place, revision = found["place"], found["revision"]
     hub = require("huggingface_hub", extra="hub")
+    require("huggingface_hub.utils", extra="hub").logging.set_verbosity_error()  # of every retry
     try:
         return Path(hub.hf_hub_download(place, file, revision=revision))
     except Exception as error:  # the library passes on errors of three layers below it
