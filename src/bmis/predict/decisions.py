@@ -42,24 +42,6 @@ def arg_max(planes: Iterable[NDArray[np.float32]], threshold: float = 0.5) -> ND
     return labels
 
 
-def foreground_lead(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By how much the logit of the foreground is above that of the background.
-
-    ``arg_max`` of it alone is that of both, so one plane is scaled to the image's size and not two.
-
-    Args:
-        logits: (2, h, w).
-
-    Returns:
-        (1, h, w).
-
-    Example:
-        >>> foreground_lead(np.array([[[0.5, 2.0]], [[1.0, -1.0]]], np.float32)).tolist()
-        [[[0.5, -3.0]]]
-    """
-    return logits[1:] - logits[:1]
-
-
 def log_odds(probability: float) -> np.float32:
     """The logit of a probability between 0 and 1.
 

@@ -15,7 +15,7 @@ from bmis.data.images import Image
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.confidence import SoftDice, expected_dice
-from bmis.predict.decisions import arg_max, foreground_lead
+from bmis.predict.decisions import arg_max
 from bmis.predict.mask import Mask
 from bmis.predict.ood import OodDetector, describe
 from bmis.predict.pieces import clean
@@ -189,13 +189,13 @@ class Predictor:
         if soft is not None:
             top, left, height, width = frame.placement.box
             soft.add(logits[:, top : top + height, left : left + width])
-        decisive = foreground_lead(logits) if len(logits) == 2 else logits
-        # one class at a time: with many classes all of them at full size would fill the memory
-        planes = (restore(plane[None], frame.placement)[0] for plane in decisive)
-        labels, probabilities = arg_max(planes, self._rules.threshold), None
         if self.keep_probabilities:
-            probabilities = class_probabilities(restore(logits, frame.placement))
-        return self._mask(frame, labels, probabilities, soft)
+            scores = restore(logits, frame.placement)
+            labels = arg_max(scores, self._rules.threshold)
+            return self._mask(frame, labels, class_probabilities(scores), soft)
+        # one class at a time: with many classes all of them at full size would fill the memory
+        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
+        return self._mask(frame, arg_max(planes, self._rules.threshold), None, soft)
 
     def _soft_dice(self) -> SoftDice | None:
         if self.info.confidence is None:
