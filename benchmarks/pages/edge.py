@@ -59,9 +59,9 @@ def facts(record: Record) -> list[str]:
 def section() -> Section:
     everyone = [record for name in NAMES for record in trained(name)]
     return Section(
-        "`bmis_edge` is at least as accurate as BMIS, in a quarter of its time",
+        "`bmis_edge` is at least as accurate as BMIS, in less than a third of its time",
         "On Kvasir-SEG it is better after a third of the epochs. On BUSI and DRIVE no difference "
-        "can be shown. Times are on the [speed page](speed.md).",
+        "can be shown. The time is that in float32, on the [speed page](speed.md).",
         [
             "data",
             "network",

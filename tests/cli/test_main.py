@@ -385,7 +385,7 @@ def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {
         *("written", "failed", "not_read", "measurements", "out_of_distribution"),
-        *("expected_dice", "no_pictures", "notes"),
+        *("expected_dice", "not_images", "notes"),
     }
 
 

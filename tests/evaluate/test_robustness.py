@@ -87,6 +87,13 @@ def test_a_bad_image_is_named_once_and_the_others_are_scored(run):
     assert sorted(found.clean) == sorted(found.scores[0].dice) == ["0", "2", "3"]
 
 
+def test_a_folder_with_the_scores_of_another_split_is_refused(run):
+    (run / "metrics.json").write_text('{"split": "val"}')
+    with pytest.raises(ConfigError, match=r"holds other scores \(split 'val', now 'test'\)"):
+        measure_robustness(run)
+    assert not (run / "robustness.json").exists()
+
+
 def test_nothing_but_bad_images_is_one_error(run):
     for file in (run.parent / "data" / "images").iterdir():
         file.write_text("no picture")

@@ -206,6 +206,6 @@ def _plain(
         "measurements": str(done.measurements) if done else None,
         "out_of_distribution": [{"file": str(path), "ood_score": score} for path, score in ood],
         "expected_dice": {str(path): value for part in parts for path, value in part.expected_dice},
-        "no_pictures": study.skipped if study else {},
+        "not_images": study.skipped if study else {},
         "notes": study.notes if study else {},
     }

@@ -75,7 +75,7 @@ class StudyInspection:
         """All attributes as plain values for JSON."""
         failed = [{"file": str(path), "why": why} for path, why in self.failed]
         stacks = [asdict(stack) for stack in self.stacks]
-        return {"stacks": stacks, "failed": failed, "no_pictures": self.skipped}
+        return {"stacks": stacks, "failed": failed, "not_images": self.skipped}
 
 
 def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> StudyInspection:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bmis.clinical.codes import foreground
 from bmis.clinical.outlines import features
-from bmis.clinical.overlays import write_overlay, write_overlays
+from bmis.clinical.overlays import write_captures, write_overlay_pictures
 from bmis.clinical.report import write_report
 from bmis.clinical.result import StackResult
 from bmis.clinical.seg import write_seg
@@ -157,10 +157,10 @@ def _json(result: StackResult, folder: Path) -> list[Path]:
 _WRITERS: dict[str, Callable[[StackResult, Path], list[Path]]] = {
     "seg": _seg,
     "sr": write_report,
-    "sc": write_overlays,
+    "sc": write_captures,
     "nifti": _nifti,
     "png": _png,
     "csv": _csv,
     "json": _json,
-    "overlay": write_overlay,
+    "overlay": write_overlay_pictures,
 }

@@ -14,7 +14,7 @@ from bmis.errors import DataError, require
 from bmis.system.files import atomic, output_folder
 
 
-def write_overlay(result: StackResult, folder: Path) -> list[Path]:
+def write_overlay_pictures(result: StackResult, folder: Path) -> list[Path]:
     """Write ``overlays/<number>.png`` for each picture that has a mask.
 
     Returns:
@@ -26,7 +26,7 @@ def write_overlay(result: StackResult, folder: Path) -> list[Path]:
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("skin.dcm")]).stacks
         >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:
-        ...     write_overlay(result, Path("out"))
+        ...     write_overlay_pictures(result, Path("out"))
         [PosixPath('out/overlays/0001.png')]
     """
     drawn = output_folder(folder / "overlays")
@@ -38,7 +38,7 @@ def write_overlay(result: StackResult, folder: Path) -> list[Path]:
     return targets
 
 
-def write_overlays(result: StackResult, folder: Path) -> list[Path]:
+def write_captures(result: StackResult, folder: Path) -> list[Path]:
     """Write ``captures/<number>.dcm``, a Secondary Capture for each picture that has a mask.
 
     Returns:
@@ -54,7 +54,7 @@ def write_overlays(result: StackResult, folder: Path) -> list[Path]:
         >>> from bmis.clinical.study import find_stacks
         >>> (stack,) = find_stacks([Path("skin.dcm")]).stacks
         >>> with segment(bmis.load("run"), stack, Path("out"), "run") as result:
-        ...     write_overlays(result, Path("out"))
+        ...     write_captures(result, Path("out"))
         [PosixPath('out/captures/0001.dcm')]
     """
     stack = result.stack

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.data.mask_text import encode_mask
 from bmis.errors import DataError, one_line_about
 from bmis.metrics import CaseScore, count_confusion, score_case
+from bmis.predict.batches import infer_read
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
 from bmis.system.pipeline import stream
@@ -66,7 +68,7 @@ def score_images(
     with progress_bar("evaluate", total=len(cases)) as bar:
         found = ImageScores(np.zeros(shape, np.int64))
         job = _Evaluation(predictor, dataset, tolerance, bar.update, found)
-        stream(cases, job.read, job.infer, job.score, batch=predictor.batch)
+        stream(cases, job.read, partial(infer_read, predictor), job.score, batch=predictor.batch)
     if not found.cases:
         raise DataError(f"no image of {len(cases)} can be scored; the first: {found.failed[0][1]}")
     return found
@@ -81,7 +83,7 @@ class _Truth(NamedTuple):
 
 @dataclass
 class _Evaluation:
-    """The three stages of one evaluation, and their results so far."""
+    """The first and the last stage of one evaluation, and their results so far."""
 
     predictor: Predictor
     dataset: Dataset
@@ -89,31 +91,21 @@ class _Evaluation:
     advance: Callable[[], None]
     found: ImageScores
 
-    def read(self, case: Case) -> tuple[Case, Frame, _Truth] | None:
+    def read(self, case: Case) -> tuple[tuple[Case, _Truth], Frame] | None:
         """First stage, in the reader's thread; None where a file is bad."""
         try:
             with one_line_about(case.image):
                 image, labels = load_case(case, self.dataset)
                 truth = _Truth(*load_counted(case, labels))
-                return case, self.predictor.prepare(image), truth
+                return (case, truth), self.predictor.prepare(image)
         except DataError as error:
             self.found.failed.append((case.image, str(error)))
             self.advance()
             return None
 
-    def infer(
-        self, group: Sequence[tuple[Case, Frame, _Truth] | None]
-    ) -> list[tuple[Case, FrameLogits | Mask, _Truth]]:
-        """Second stage, in the caller's thread."""
-        good = [one for one in group if one is not None]
-        inferred = self.predictor.infer([frame for _, frame, _ in good]) if good else []
-        return [
-            (case, found, truth) for (case, _, truth), found in zip(good, inferred, strict=True)
-        ]
-
-    def score(self, inferred: tuple[Case, FrameLogits | Mask, _Truth]) -> None:
+    def score(self, inferred: tuple[tuple[Case, _Truth], FrameLogits | Mask]) -> None:
         """Third stage, in a thread of its own, so that distances overlap with the network."""
-        case, found, truth = inferred
+        (case, truth), found = inferred
         labels, classes = self.predictor.finish(found).labels, self.dataset.num_classes
         self.found.cases[case.id] = score_case(
             labels, truth.labels, classes, self.dataset.spacing, self.tolerance, truth.counted

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.data.images import Image
 from bmis.errors import DataError, one_line_about
 from bmis.evaluate.perturbations import PERTURBATIONS, Perturbation, Sample
-from bmis.evaluate.training_data import find_training_data, open_training_data, results_dir
+from bmis.evaluate.subject import open_subject
 from bmis.metrics import score_case, student_interval
-from bmis.predict.load import Changes, Models, as_paths, load_predictor
+from bmis.predict.batches import infer_read
+from bmis.predict.load import Changes, Models
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Frame, FrameLogits, Predictor
-from bmis.pretrained.lookup import find_model_file
-from bmis.system.files import output_folder, to_csv, write_json, write_text
+from bmis.system.files import remove_if_empty, to_csv, write_json, write_text
 from bmis.system.pipeline import stream
 from bmis.system.progress import progress_bar
 
@@ -146,24 +147,27 @@ def measure_robustness(
         >>> found.scores[0].name, len(found.scores)
         ('black border, 5 %, all sides', 46)
     """
-    run, *others = map(find_model_file, as_paths(run))
-    folder = results_dir(run, others, out)
-    predictor = load_predictor([run, *others], options, postprocessing=postprocessing)
-    info = predictor.info
-    source = find_training_data(run, info, data=data, fold=fold)
-    dataset = open_training_data(source, info)
-    chosen = dataset.cases if split == "all" else dataset.split(split)
-    dice, failed = _score(predictor, dataset, chosen, perturbations)
+    subject = open_subject(
+        run,
+        data=data,
+        split=split,
+        fold=fold,
+        out=out,
+        options=options,
+        postprocessing=postprocessing,
+    )
+    with remove_if_empty(subject.folder):
+        dice, failed = _score(subject.predictor, subject.dataset, subject.cases, perturbations)
     clean = dice.pop(CLEAN)
     found = Robustness(
-        model=info.model.name,
-        checkpoint=run,
-        data=source.root,
+        model=subject.info.model.name,
+        checkpoint=subject.checkpoint,
+        data=subject.dataset.root,
         split=split,
         clean=clean,
         scores=tuple(compare_with_clean(one, dice[one.name], clean) for one in perturbations),
         failed=failed,
-        out=output_folder(folder),
+        out=subject.folder,
     )
     write_json(found.out / "robustness.json", found.to_dict())
     write_text(found.out / "robustness.csv", to_csv(_rows(found)))
@@ -211,7 +215,7 @@ _Job = tuple[Case, Perturbation | None]  # None: the image as it is
 
 @dataclass
 class _Measurement:
-    """The three stages of one measurement, and its results so far."""
+    """The first and the last stage of one measurement, and its results so far."""
 
     predictor: Predictor
     dataset: Dataset
@@ -220,7 +224,7 @@ class _Measurement:
     failed: dict[str, tuple[Path, str]] = field(default_factory=dict)
     _last: tuple[str, Sample] | None = None  # many perturbations of one image follow each other
 
-    def read(self, job: _Job) -> tuple[_Job, Frame, Sample] | None:
+    def read(self, job: _Job) -> tuple[tuple[_Job, Sample], Frame] | None:
         """First stage, in the reader's thread; None where a file is bad."""
         case, perturbation = job
         if case.id in self.failed:
@@ -234,7 +238,7 @@ class _Measurement:
             self.advance()
             return None
         changed = sample if perturbation is None else perturbation(sample, case.id)
-        return job, self.predictor.prepare(Image(changed.pixels)), changed
+        return (job, changed), self.predictor.prepare(Image(changed.pixels))
 
     def _load(self, case: Case) -> Sample:
         if self._last is None or self._last[0] != case.id:
@@ -242,17 +246,9 @@ class _Measurement:
             self._last = case.id, Sample(image.pixels, *load_counted(case, labels))
         return self._last[1]
 
-    def infer(
-        self, group: Sequence[tuple[_Job, Frame, Sample] | None]
-    ) -> list[tuple[_Job, FrameLogits | Mask, Sample]]:
-        """Second stage, in the caller's thread."""
-        good = [one for one in group if one is not None]
-        found = self.predictor.infer([frame for _, frame, _ in good]) if good else []
-        return [(job, one, sample) for (job, _, sample), one in zip(good, found, strict=True)]
-
-    def score(self, inferred: tuple[_Job, FrameLogits | Mask, Sample]) -> None:
+    def score(self, inferred: tuple[tuple[_Job, Sample], FrameLogits | Mask]) -> None:
         """Third stage, in a thread of its own."""
-        (case, perturbation), found, sample = inferred
+        ((case, perturbation), sample), found = inferred
         scores = score_case(
             self.predictor.finish(found).labels,
             sample.labels,
@@ -278,7 +274,7 @@ def _score(
     dice: dict[str, dict[str, float]] = {CLEAN: {}, **{one.name: {} for one in perturbations}}
     with progress_bar("robustness", total=len(jobs)) as bar:
         work = _Measurement(predictor, dataset, bar.update, dice)
-        stream(jobs, work.read, work.infer, work.score, batch=predictor.batch)
+        stream(jobs, work.read, partial(infer_read, predictor), work.score, batch=predictor.batch)
     failed = tuple(work.failed.values())
     if not dice[CLEAN]:
         raise DataError(f"no image of {len(cases)} can be scored; the first: {failed[0][1]}")

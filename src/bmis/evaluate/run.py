@@ -7,23 +7,16 @@ import logging
 from pathlib import Path
 
 from bmis.config import RuntimeOptions
-from bmis.evaluate.earlier import check_earlier, question
 from bmis.evaluate.examples import draw_examples
 from bmis.evaluate.images import score_images
 from bmis.evaluate.scores import Scores, read_case_values, scores_of, write_scores
-from bmis.evaluate.training_data import (
-    find_training_data,
-    open_training_data,
-    output_dir,
-    results_dir,
-    warn_of_other_splits,
-)
+from bmis.evaluate.subject import open_subject
+from bmis.evaluate.training_data import output_dir
 from bmis.metrics import DEFAULT_TOLERANCE, describe_collapse
-from bmis.predict.load import Changes, Models, as_paths, load_predictor
-from bmis.pretrained.lookup import find_model_file
+from bmis.predict.load import Changes, Models
 from bmis.report.runs.live import refresh_page
 from bmis.runtime.load import threads_of
-from bmis.system.files import output_folder, remove_if_empty
+from bmis.system.files import remove_if_empty
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
@@ -82,45 +75,34 @@ def evaluate_model(
         ['cases.csv', 'masks.json', 'metrics.json', 'overlays']
     """
     options = options or RuntimeOptions()
-    run, *others = map(find_model_file, as_paths(run))
-    folder = results_dir(run, others, out)
-    predictor = load_predictor([run, *others], options, postprocessing=postprocessing)
-    info = predictor.info
-    source = find_training_data(run, info, data=data, fold=fold)
-    dataset = open_training_data(source, info)
-    warn_of_other_splits(dataset, info, others)
-    chosen = dataset.cases if split == "all" else dataset.split(split)
-    asked = question(
-        checkpoint=run,
-        averaged_with=others,
-        data=source.root,
+    subject = open_subject(
+        run,
+        data=data,
         split=split,
-        fold=source.fold,
-        seed=source.seed,
+        fold=fold,
+        out=out,
+        options=options,
+        postprocessing=postprocessing,
         tolerance=tolerance,
-        engine=options.engine,
-        precision=options.precision,
-        postprocessing=info.postprocessing.changes(),
     )
-    check_earlier(folder, asked, own=out is None)
-    output_folder(folder)
+    predictor, dataset, folder = subject.predictor, subject.dataset, subject.folder
     with remove_if_empty(folder):
-        found = score_images(predictor, dataset, chosen, tolerance)
+        found = score_images(predictor, dataset, subject.cases, tolerance)
     scores = scores_of(
         found,
-        info,
+        subject.info,
         dataset,
-        checkpoint=run,
+        checkpoint=subject.checkpoint,
         split=split,
-        asked=asked,
+        asked=subject.asked,
         tolerance=tolerance,
         out=folder,
         overlays=draw_examples(predictor, dataset, found.cases, folder / "overlays"),
-        threads=threads_of(run, options),
+        threads=threads_of(subject.checkpoint, options),
     )
     write_scores(scores)
     _warn_of(scores)
-    if folder == output_dir(run):
+    if folder == output_dir(subject.checkpoint):
         refresh_page(folder, dataset)
     return scores
 

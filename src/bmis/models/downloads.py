@@ -15,7 +15,8 @@ from urllib.parse import urlparse
 
 import torch
 
-from bmis.errors import BundleError, ConfigError, enough_memory_for, require
+from bmis.errors import BundleError, ConfigError, enough_memory_for
+from bmis.system.hugging_face import load_hub
 
 _log = logging.getLogger("bmis")
 _IN_NAME = re.compile(r"-([0-9a-f]{8,})\.")  # first digits of SHA-256, as torch.hub reads them
@@ -98,7 +99,7 @@ def fetch_repository(repository: str, revision: str | None, *files: str) -> Path
         Traceback (most recent call last):
         bmis.errors.ConfigError: weights cannot be fetched (no network); on a machine with a ...
     """
-    hub = require("huggingface_hub", extra="hub")
+    hub = load_hub()
     try:
         paths = [Path(hub.hf_hub_download(repository, file, revision=revision)) for file in files]
     except Exception as error:  # of the network, the server or the library, in a dozen types

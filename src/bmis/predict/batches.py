@@ -10,6 +10,31 @@ from bmis.predict.predictor import Frame, FrameLogits, Predictor
 _Key = TypeVar("_Key")
 
 
+def infer_read(
+    predictor: Predictor, batch: Sequence[tuple[_Key, Frame] | None]
+) -> list[tuple[_Key, FrameLogits | Mask]]:
+    """Run the network on what could be read of a batch; an error of one image is that of all.
+
+    Args:
+        predictor: Runs the network.
+        batch: What identifies each image, and its frame; None where it could not be read.
+
+    Raises:
+        BmisError: See ``Predictor``.
+
+    Example:
+        >>> import bmis
+        >>> from bmis.data.images import read_image
+        >>> predictor = bmis.load("run")
+        >>> frame = predictor.prepare(read_image("photo.png"))
+        >>> [key for key, _ in infer_read(predictor, [("photo", frame), None])]
+        ['photo']
+    """
+    good = [one for one in batch if one is not None]
+    found = predictor.infer([frame for _, frame in good]) if good else []
+    return [(key, one) for (key, _), one in zip(good, found, strict=True)]
+
+
 def infer_batch(
     predictor: Predictor,
     batch: Sequence[tuple[_Key, Frame | None]],

@@ -7,7 +7,8 @@ bundles are checked as they are read, weights are safetensors, and nothing of it
 import re
 from pathlib import Path
 
-from bmis.errors import BundleError, ConfigError, require
+from bmis.errors import BundleError, ConfigError
+from bmis.system.hugging_face import load_hub
 
 BUNDLE, WEIGHTS = "model.bmis", "model.safetensors"  # in every such place
 _ADDRESS = re.compile(r"hf:/{1,2}(?P<place>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w./-]+))?")
@@ -48,8 +49,7 @@ def fetch(address: Path | str, file: str) -> Path:
     if not found:
         raise ConfigError(f"{address}: give hf://owner/name, or hf://owner/name@revision")
     place, revision = found["place"], found["revision"]
-    hub = require("huggingface_hub", extra="hub")
-    require("huggingface_hub.utils", extra="hub").logging.set_verbosity_error()  # of every retry
+    hub = load_hub()
     try:
         return Path(hub.hf_hub_download(place, file, revision=revision))
     except Exception as error:  # the library passes on errors of three layers below it
