@@ -16,7 +16,7 @@ from bmis.export.answers import Answer, PackedMask, collect_answers
 from bmis.export.confidence import calibrate
 from bmis.export.settings import ExportOptions
 from bmis.export.tune import tune
-from bmis.metrics import score_case
+from bmis.metrics import PairedDifference, score_case
 from bmis.metrics.calibration import auroc, error_in_tenths
 from bmis.predict.predictor import Predictor
 from helpers.fakes import Brightness, info
@@ -181,3 +181,12 @@ def test_agreement_of_expected_and_real():
     assert len(errors) == 10
     assert errors[0] == pytest.approx(-errors[-1])
     assert sum(errors) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("p", "kept"), [(0.02, False), (0.0001, True)])
+def test_p_is_corrected_for_all_that_is_tried(monkeypatch, p, kept):
+    gain = PairedDifference(30, 0.02, (0.01, 0.03), p)
+    monkeypatch.setattr("bmis.export.tune.paired_difference", lambda *_: gain)
+    found = tune(list(discs(30)))
+    assert len(found.tries) > 5
+    assert bool(found.rules.changes()) is kept

@@ -132,3 +132,10 @@ def test_the_choice_is_noted_in_the_run(dataset, tmp_path, monkeypatch):
     assert noted["threads"] == used[-2]
     assert used[:3] == [2, 1, 2]
     assert used[-1] == 2  # as it was before
+
+
+def test_the_first_step_of_a_process_says_nothing_of_its_threads():
+    """Libraries start in it: it would make one thread look slow, and two fast."""
+    machine = Machine(2, {1: 0.3, 2: 0.5})
+    machine.now += 60
+    assert machine.run(20) == 1
