@@ -1,8 +1,8 @@
-"""Named sets of training settings: ours, a fast one, and the paper's. This needs no torch."""
+"""Named sets of training settings: ours, three variants, and the paper's. This needs no torch."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -126,6 +126,12 @@ _RICH = Augmentation(
 
 RECIPES: Mapping[str, Recipe] = {
     "default": Recipe(augmentation=_RICH),
+    # For images from elsewhere: what other machines, screenshots and viewers do to an image.
+    "robust": Recipe(
+        augmentation=replace(
+            _RICH, border=0.4, dark_corners=0.1, quarter_turns=0.3, zoom_out=0.2, grey=0.15
+        )
+    ),
     # For trainings of a few hundred steps: a higher rate, a shorter average, and only the
     # augmentations that cost next to nothing.
     "fast": Recipe(
@@ -154,7 +160,7 @@ def find_recipe(name: str, changes: Mapping[str, Any] | None = None, **overrides
     that it names as ``base``, or of "default".
 
     Args:
-        name: "default", "fast", "paper" or a file that ends in ``.yaml`` or ``.yml``.
+        name: "default", "robust", "fast", "paper" or a file that ends in ``.yaml`` or ``.yml``.
         changes: Values by name, those of the augmentation as "augmentation.flip".
         overrides: Settings of ``Recipe`` that replace the recipe's own; None leaves them.
 
