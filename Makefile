@@ -39,9 +39,9 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.train: $(VENV)/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable ".[train]"
+	$(BIN)/pip install --quiet --editable ".[train]" --editable ./weights
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --editable ".[dev]" --editable ./weights
 	@touch $@ $(VENV)/.train

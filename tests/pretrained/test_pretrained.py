@@ -9,7 +9,7 @@ import bmis.pretrained.lookup
 from bmis.bundle import read_bundle
 from bmis.cli.main import main
 from bmis.data.images import read_mask, write_image
-from bmis.errors import BundleError
+from bmis.errors import BundleError, MissingExtraError
 from bmis.pretrained.lookup import find_model_file, find_weights, is_shipped, shipped_names
 from bmis.runtime.load import load_runtime
 from helpers.bundles import manifest, write_tiny
@@ -106,9 +106,16 @@ def test_the_list_shows_scores_size_and_licence(folder, capsys):
     assert found["images"] == 7
 
 
-def test_weights_to_start_from_are_found_by_name(folder):
-    (folder / "spots.safetensors").touch()
-    assert find_weights("spots") == folder / "spots.safetensors"
+def test_weights_to_start_from_are_found_by_name_in_their_own_package(tmp_path, monkeypatch):
+    package = tmp_path / "elsewhere" / "some_weights"
+    monkeypatch.setattr("bmis.pretrained.lookup._WEIGHTS", "some_weights")
+    with pytest.raises(MissingExtraError, match=r"^spots: .* pip install \./weights$"):
+        find_weights("spots")
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(package.parent)
+    assert find_weights("spots") == package / "spots.safetensors"
+    assert is_shipped(find_weights("spots"))
     with pytest.raises(BundleError, match=r"spot: no network of that name.*spots"):
         find_weights("spot")
 
@@ -127,4 +134,4 @@ def test_what_really_comes_with_the_package_is_whole_and_small(monkeypatch):
         assert info.provenance["licence"]
         assert info.ood is not None
         assert find_weights(name).stat().st_size < 2e6
-    assert sum(file.stat().st_size for file in bmis.pretrained.lookup.FOLDER.glob("*")) < 25e6
+    assert sum(file.stat().st_size for file in bmis.pretrained.lookup.FOLDER.glob("*")) < 15e6

@@ -13,7 +13,7 @@ from bmis.train.sources import canonical_source, find_source
 @pytest.mark.parametrize("name", lookup.shipped_names())
 def test_a_network_that_comes_with_the_package_is_loaded_by_its_name(name):
     model, info = bmis.load_model(name)
-    expected, described = read_checkpoint(lookup.FOLDER / f"{name}.safetensors")
+    expected, described = read_checkpoint(lookup.find_weights(name))
     assert info == described
     assert not model.training
     for key, tensor in expected.state_dict().items():
@@ -39,8 +39,7 @@ def test_a_run_folder_of_that_name_is_meant_first(tmp_path, monkeypatch):
 
 def test_its_files_stand_for_it():
     """`bmis export dermoscopy` names the bundle's path, which may be pasted."""
-    for suffix in ("bmis", "safetensors"):
-        path = str(lookup.FOLDER / f"nuclei.{suffix}")
+    for path in map(str, (lookup.FOLDER / "nuclei.bmis", lookup.find_weights("nuclei"))):
         assert find_source(path).name == "nuclei.safetensors"
         assert canonical_source(path) == "nuclei"
 

@@ -1,19 +1,21 @@
 """The trained networks that come with the package, by their names: ``dermoscopy``, ``nuclei``, ...
 
-Each is a bundle to use and a file of weights to start a training from. Whatever takes the path of
-a model takes such a name too.
+Each is a bundle to use. The weights to start a training from are a package of their own,
+``bmis-weights``, as devices never train. Whatever takes the path of a model takes such a name too.
 """
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 from bmis.config import MODEL_FILE
-from bmis.errors import BundleError, did_you_mean
+from bmis.errors import BundleError, MissingExtraError, did_you_mean
 from bmis.pretrained.hub import BUNDLE, fetch, is_address
 from bmis.system.cache import recall, remember
 
 FOLDER = Path(__file__).parent / "weights"
 _SHOWN = "licences.json"
+_WEIGHTS = "bmis_weights"
 _log = logging.getLogger("bmis")
 
 
@@ -51,13 +53,13 @@ def find_model_file(model: Path | str) -> Path:
 
 
 def is_shipped(path: Path) -> bool:
-    """Whether a bundle came with the package.
+    """Whether a bundle came with the package, or weights with theirs.
 
     Example:
         >>> is_shipped(find_model_file("nuclei")), is_shipped(Path("nuclei.bmis"))
         (True, False)
     """
-    return path.parent == FOLDER
+    return path.parent in (FOLDER, _weights_folder())
 
 
 def find_weights(name: str) -> Path:
@@ -65,17 +67,29 @@ def find_weights(name: str) -> Path:
 
     Raises:
         BundleError: No network of that name comes with the package.
+        MissingExtraError: The package with the weights is not installed.
 
     Example:
         >>> find_weights("nuclei").name
         'nuclei.safetensors'
     """
-    path = FOLDER / f"{name}.safetensors"
-    if not path.is_file():
+    if name not in shipped_names():
         raise BundleError(
             f"{name}: no network of that name comes with bmis{did_you_mean(name, shipped_names())}"
         )
-    return path
+    folder = _weights_folder()
+    if folder is None:
+        raise MissingExtraError(
+            f"{name}: its weights to train from are the package bmis-weights; install it in a "
+            "checkout of bmis with: pip install ./weights"
+        )
+    return folder / f"{name}.safetensors"
+
+
+def _weights_folder() -> Path | None:
+    """Where the weights are, if their package is installed."""
+    spec = find_spec(_WEIGHTS)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
 def log_licence(name: str, licence: str) -> None:
