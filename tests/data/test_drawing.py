@@ -55,6 +55,16 @@ def test_an_overlay_tints_the_inside_and_leaves_the_outside(channels):
     np.testing.assert_allclose(drawn[5, 6], 0.75 * rgb[5, 6] + 0.25 * colour, atol=0.51)
 
 
+def test_what_is_unsure_is_yellow_below_the_contour():
+    unsure = np.zeros(SQUARE.shape, np.bool_)
+    unsure[:4] = True
+    plain = overlay(np.zeros((12, 14, 3), np.uint8), SQUARE)
+    drawn = overlay(np.zeros((12, 14, 3), np.uint8), SQUARE, unsure=unsure)
+    rim = contours(SQUARE) > 0
+    np.testing.assert_array_equal(drawn[~unsure | rim], plain[~unsure | rim])
+    assert (drawn[0, 0] == (120, 114, 33)).all()
+
+
 def test_each_class_has_its_colour_and_strength_zero_only_contours():
     labels = SQUARE.copy()
     labels[2:9, 7:10] = 2

@@ -102,4 +102,4 @@ def test_a_mask_that_is_empty_after_post_processing_counts_as_empty():
 
 
 def test_the_networks_that_came_before_tell_nothing():
-    assert load_predictor("nuclei").info.confidence is None
+    assert load_predictor("nuclei-bmis").info.confidence is None

@@ -13,7 +13,7 @@ import torch
 
 import bmis.predict.folder
 from bmis.cli.console import warn_out_of_distribution
-from bmis.config import InputSpec, ModelConfig, ModelInfo, RuntimeOptions
+from bmis.config import Confidence, InputSpec, ModelConfig, ModelInfo, RuntimeOptions
 from bmis.data.images import read_image, read_mask, write_image
 from bmis.errors import BmisError, BundleError, ConfigError, DataError, NoMemoryError
 from bmis.models import build_model
@@ -177,6 +177,22 @@ def test_batches_reach_the_network(images, tmp_path):
     runtime = Brightness(batch=4)
     write_masks(Predictor(runtime, info()), images, tmp_path / "out")
     assert runtime.shapes == [(4, 3, 32, 32), (3, 3, 32, 32)]
+
+
+def test_each_mask_is_told_in_a_few_words(tmp_path):
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    write_image(tmp_path / "none.png", pixels)
+    pixels[4:8, 4:7] = pixels[20:24, 20:23] = 255
+    write_image(tmp_path / "two.png", pixels)
+    sure = replace(info(), confidence=Confidence(intercept=0.0, slope=0.0, empty=0.25))
+    files = [tmp_path / "two.png", tmp_path / "none.png"]
+    for spacing, size in ((None, "28 px"), ((0.5, 0.5), "13.8 mm")):
+        done = write_masks(Predictor(Brightness(), sure), files, tmp_path / "out", spacing=spacing)
+        assert [words for _, words in done.findings] == [
+            f"class 1 {size} in 2 pieces, expected Dice 0.50",
+            "nothing found, expected Dice 0.25",
+        ]
+        assert [path for path, _ in done.findings] == files
 
 
 def test_overlays_and_probabilities_on_request(images, tmp_path):

@@ -106,6 +106,22 @@ def test_probabilities_agree_with_the_labels(rule, classes):
         np.testing.assert_array_equal(mask.probabilities.argmax(0), mask.labels)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("classes", [1, 2, 4])
+def test_a_mask_says_where_the_network_is_unsure(rule, classes):
+    image, _ = blocks(70, 90)
+    image = Image(np.random.default_rng(0).integers(0, 256, image.pixels.shape, np.uint8))
+    spec = info(classes, resize=rule)
+    plain = Predictor(Brightness(classes), spec, keep_probabilities=True)(image)
+    mask = Predictor(Brightness(classes), spec, keep_unsure=True)(image)
+    likely = plain.probabilities
+    chosen = np.maximum(likely[0], 1 - likely[0]) if classes == 1 else likely.max(0)
+    np.testing.assert_array_equal(mask.labels, plain.labels)
+    np.testing.assert_array_equal(mask.unsure, chosen < 0.75)
+    assert 0 < mask.unsure.mean() < 1
+    assert plain.unsure is None
+
+
 @pytest.mark.filterwarnings("error")
 def test_probabilities_are_those_of_softmax_and_sigmoid_even_for_huge_logits():
     class Constant(Brightness):

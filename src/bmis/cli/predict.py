@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bmis.predict.folder import Prediction
 
 HELP = "write masks for images, DICOM studies and NIfTI volumes"
+_LINES = 20  # files up to which each gets a line
 _DOUBTFUL = 0.5  # expected Dice below which a mask needs a look
 EXAMPLE = "dermoscopy photos --out masks --overlay"
 
@@ -64,11 +65,12 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Write the masks, and say how many there are and which images look unlike the training's.
+    """Write the masks; say what was found and which images look unlike the training's.
 
     Example:
         >>> from bmis.cli.main import main
         >>> main(["predict", "run", "photo.png", "--out", "masks"])
+        photo.png: polyp 38 px
         1 mask in masks; measurements in masks/measurements.csv
         0
         >>> main(["predict", "run", "clip.dcm", "--out", "results"])
@@ -158,6 +160,8 @@ def _predict_study(
 
 def _say(out: str, done: "Prediction | None", study: "StudyPrediction | None") -> None:
     """What was written, for people to read."""
+    if done and len(done.findings) <= _LINES:
+        say("\n".join(f"{path.name}: {found}" for path, found in done.findings))
     if done:
         say(f"{counted(len(done.written), 'mask')} in {out}; measurements in {done.measurements}")
     _say_doubtful([one for part in (done, study) if part for one in part.expected_dice])
@@ -208,4 +212,5 @@ def _plain(
         "expected_dice": {str(path): value for part in parts for path, value in part.expected_dice},
         "not_images": study.skipped if study else {},
         "notes": study.notes if study else {},
+        "findings": {str(path): found for path, found in done.findings} if done else {},
     }

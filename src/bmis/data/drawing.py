@@ -13,6 +13,7 @@ from bmis.data.palette import palette
 from bmis.errors import DataError
 
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
+_YELLOW = (240, 228, 66)  # over pixels that may be wrong; Okabe and Ito (2008)
 _GREY = 128  # of the stripes over ignored pixels
 # where a mask is wrong; colour-blind people can distinguish them
 MISSED, ADDED, CONFUSED = (255, 165, 0), (60, 190, 255), (230, 120, 190)
@@ -59,6 +60,7 @@ def overlay(
     labels: NDArray[np.uint8],
     *,
     truth: NDArray[np.uint8] | None = None,
+    unsure: NDArray[np.bool_] | None = None,
     alpha: float = 0.25,
     width: int | None = None,
 ) -> NDArray[np.uint8]:
@@ -68,6 +70,7 @@ def overlay(
         pixels: (H, W, C) uint8; of more than three channels the first three are shown.
         labels: (H, W) class numbers; ``IGNORE`` is hatched in grey.
         truth: (H, W) class numbers to compare with, outlined in black and white dashes.
+        unsure: (H, W), where the labels may be wrong, tinted yellow.
         alpha: Strength of the tint, from 0 (contour only) to 1.
         width: Width of the contours in pixels; by default it grows with the image.
 
@@ -84,7 +87,7 @@ def overlay(
         array([ 60, 190, 255], dtype=uint8)
     """
     size = pixels.shape[:2]
-    for name, array in (("labels", labels), ("truth", truth)):
+    for name, array in (("labels", labels), ("truth", truth), ("unsure", unsure)):
         if array is not None and array.shape != size:
             raise DataError(f"{name} of shape {array.shape} do not fit an image of shape {size}")
     drawn = to_rgb(pixels).copy()
@@ -97,6 +100,8 @@ def overlay(
     inside = labels > 0
     tint = colours[labels[inside]].astype(np.float32) * alpha
     drawn[inside] = np.rint(drawn[inside] * np.float32(1 - alpha) + tint)
+    if unsure is not None:
+        drawn[unsure] = np.rint(drawn[unsure] * 0.5 + np.multiply(_YELLOW, 0.5))
     rim = contours(labels, width)
     drawn[rim > 0] = colours[rim[rim > 0]]
     if truth is not None:

@@ -7,6 +7,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from bmis.runtime.probabilities import class_probabilities
+
+_SURE = 0.75  # probability of a class from which on it counts as sure
+
 
 def arg_max(planes: Iterable[NDArray[np.float32]], threshold: float = 0.5) -> NDArray[np.uint8]:
     """Choose the class with the largest logit at each pixel; among equals the first class.
@@ -40,6 +44,28 @@ def arg_max(planes: Iterable[NDArray[np.float32]], threshold: float = 0.5) -> ND
         labels[better] = index
         np.copyto(best, plane, where=better)
     return labels
+
+
+def unsure(logits: NDArray[np.float32], threshold: float = 0.5) -> NDArray[np.bool_]:
+    """Where the chosen class is less likely than 3 to 1, which is mostly along the contours.
+
+    Args:
+        logits: (K, H, W).
+        threshold: See ``arg_max``; for one class or two the odds are those against this.
+
+    Returns:
+        (H, W).
+
+    Example:
+        >>> unsure(np.array([[[0.0, 0.0]], [[1.0, 2.0]]], np.float32)).tolist()
+        [[True, False]]
+    """
+    if len(logits) > 2:
+        dim: NDArray[np.bool_] = class_probabilities(logits.copy()).max(0) < _SURE
+        return dim
+    odds = logits[0] if len(logits) == 1 else logits[1] - logits[0]
+    close: NDArray[np.bool_] = np.abs(odds - log_odds(threshold)) < log_odds(_SURE)
+    return close
 
 
 def log_odds(probability: float) -> np.float32:

@@ -43,6 +43,7 @@ class Prediction:
             ``bmis.predict.tables``.
         out_of_distribution: Images that are out of distribution, with their ``ood_score``.
         expected_dice: The images whose mask has one, with their ``Mask.expected_dice``.
+        findings: The images that gave a mask, each with what was found in a few words.
 
     Example:
         >>> import bmis
@@ -58,6 +59,7 @@ class Prediction:
     measurements: Path
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
     expected_dice: list[tuple[Path, float]] = field(default_factory=list)
+    findings: list[tuple[Path, str]] = field(default_factory=list)
 
 
 def predict_masks(  # noqa: PLR0913  (each is an option of the command)
@@ -109,6 +111,7 @@ def predict_masks(  # noqa: PLR0913  (each is an option of the command)
         options,
         tile=tile,
         keep_probabilities=probabilities,
+        keep_unsure=overlay,
         postprocessing=postprocessing,
     )
     files = [Path(image) for image in images]
@@ -160,10 +163,13 @@ def write_masks(
                 tables.write(out)
             raise
     order = {path: index for index, path in enumerate(images)}
-    for listed in (job.failed, job.out_of_distribution):
+    findings = list(tables.findings.items())
+    for listed in (job.failed, job.out_of_distribution, findings):
         listed.sort(key=lambda found: order[found[0]])
     table = tables.write(out)
-    return Prediction(job.written, job.failed, table, job.out_of_distribution, job.expected_dice)
+    return Prediction(
+        job.written, job.failed, table, job.out_of_distribution, job.expected_dice, findings
+    )
 
 
 @dataclass
@@ -216,7 +222,7 @@ class _Job:
             with atomic(self.out / "probabilities" / f"{path.stem}.npy") as temporary:
                 np.save(temporary, mask.probabilities.astype(np.float16))
         if pixels is not None:
-            picture = draw_overlay(pixels, mask.labels)
+            picture = draw_overlay(pixels, mask.labels, unsure=mask.unsure)
             write_image(self.out / "overlays" / target.name, picture)
         write_mask(target, mask.labels, max(2, len(self.predictor.info.classes)))
         self.tables.add(path, mask)

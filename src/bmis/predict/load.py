@@ -77,9 +77,10 @@ def load_predictor(
     *,
     tile: int | None = None,
     keep_probabilities: bool = False,
+    keep_unsure: bool = False,
     postprocessing: Changes | None = None,
 ) -> Predictor:
-    """The same with the options of the runtime as one value.
+    """The same with the options of the runtime as one value, and those of ``Predictor``.
 
     Example:
         >>> predictor = load_predictor("run", RuntimeOptions(threads=1))
@@ -91,4 +92,6 @@ def load_predictor(
         info = replace(info, postprocessing=postprocessing)
     elif postprocessing:
         info = replace(info, postprocessing=info.postprocessing.with_changes(postprocessing))
-    return Predictor(runtime, info, tile=tile, keep_probabilities=keep_probabilities)
+    return Predictor(
+        runtime, info, tile=tile, keep_probabilities=keep_probabilities, keep_unsure=keep_unsure
+    )

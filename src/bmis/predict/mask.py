@@ -28,6 +28,8 @@ class Mask:
             above 1 it is out of distribution. See ``bmis.predict.ood``.
         expected_dice: The Dice with the truth that the network's own probabilities let expect,
             0..1, where that was calibrated. See ``bmis.predict.confidence``.
+        unsure: Where the chosen class is less likely than 3 to 1, (H, W) bool, where it was asked
+            for; before post-processing.
 
     Example:
         >>> import bmis
@@ -43,9 +45,12 @@ class Mask:
     spacing: tuple[float, float] | None = None
     ood_score: float | None = None
     expected_dice: float | None = None
+    unsure: NDArray[np.bool_] | None = None
 
     def overlay(self, image: Any) -> NDArray[np.uint8]:
         """Draw the mask on its image: each class tinted and outlined in its colour.
+
+        Where the network is unsure, the picture is tinted yellow, if the mask knows.
 
         Args:
             image: The image that the mask is of: whatever ``Predictor`` takes.
@@ -56,7 +61,7 @@ class Mask:
         Raises:
             DataError: The image cannot be read, or has another size.
         """
-        return overlay(to_image(image).pixels, self.labels)
+        return overlay(to_image(image).pixels, self.labels, unsure=self.unsure)
 
     def _repr_png_(self) -> bytes:
         """The picture that a notebook shows."""

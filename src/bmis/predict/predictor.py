@@ -15,7 +15,7 @@ from bmis.data.images import Image
 from bmis.data.preprocess import Placement, fit, normalise, restore
 from bmis.errors import BundleError, ConfigError, DataError, NoMemoryError
 from bmis.predict.confidence import SoftDice, expected_dice
-from bmis.predict.decisions import arg_max
+from bmis.predict.decisions import arg_max, unsure
 from bmis.predict.mask import Mask
 from bmis.predict.ood import OodDetector, describe
 from bmis.predict.pieces import clean
@@ -98,6 +98,7 @@ class Predictor:
         batch: How many frames ``infer`` is best given at once.
         frames_are_alike: Whether all images reach the network in one size.
         keep_probabilities: Whether masks carry class probabilities along with the labels.
+        keep_unsure: Whether masks say where the network is unsure.
 
     Raises:
         ConfigError: ``tile`` is given for a network that takes whole images or tiles of one size
@@ -118,8 +119,10 @@ class Predictor:
         *,
         tile: int | None = None,
         keep_probabilities: bool = False,
+        keep_unsure: bool = False,
     ) -> None:
         self.info, self.keep_probabilities = info, keep_probabilities
+        self._keep_unsure = keep_unsure
         self._rules = info.postprocessing
         one_pass = self._rules.flips == "none"
         self._runtime = runtime if one_pass else Flipped(runtime, self._rules.flips)
@@ -189,13 +192,15 @@ class Predictor:
         if soft is not None:
             top, left, height, width = frame.placement.box
             soft.add(logits[:, top : top + height, left : left + width])
-        if self.keep_probabilities:
-            scores = restore(logits, frame.placement)
-            labels = arg_max(scores, self._rules.threshold)
-            return self._mask(frame, labels, class_probabilities(scores), soft)
-        # one class at a time: with many classes all of them at full size would fill the memory
-        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
-        return self._mask(frame, arg_max(planes, self._rules.threshold), None, soft)
+        if not (self.keep_probabilities or self._keep_unsure):
+            # one class at a time: with many classes all of them at full size would fill the memory
+            planes = (restore(plane[None], frame.placement)[0] for plane in logits)
+            return self._mask(frame, arg_max(planes, self._rules.threshold), soft)
+        scores = restore(logits, frame.placement)
+        labels = arg_max(scores, self._rules.threshold)
+        dim = unsure(scores, self._rules.threshold) if self._keep_unsure else None
+        kept = class_probabilities(scores) if self.keep_probabilities else None
+        return self._mask(frame, labels, soft, kept, dim)
 
     def _soft_dice(self) -> SoftDice | None:
         if self.info.confidence is None:
@@ -206,15 +211,16 @@ class Predictor:
         self,
         frame: Frame,
         labels: NDArray[np.uint8],
-        probabilities: NDArray[np.float32] | None,
         soft: SoftDice | None,
+        probabilities: NDArray[np.float32] | None = None,
+        dim: NDArray[np.bool_] | None = None,
     ) -> Mask:
         """The mask of labels at the image's size, after post-processing."""
         labels, confidence = clean(labels, self._rules), self.info.confidence
         expected = None
         if soft is not None and confidence is not None:
             expected = expected_dice(soft.value() if labels.any() else None, confidence)
-        return Mask(labels, probabilities, frame.spacing, frame.ood_score, expected)
+        return Mask(labels, probabilities, frame.spacing, frame.ood_score, expected, dim)
 
     def _run(self, frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Frames (n, h, w, C) uint8 -> logits (n, K, h, w) float32."""
@@ -251,6 +257,7 @@ class Predictor:
         labels = np.empty((height, width), np.uint8)
         classes = self.info.model.num_classes
         kept = np.empty((classes, height, width), np.float32) if self.keep_probabilities else None
+        dim = np.empty((height, width), np.bool_) if self._keep_unsure else None
         soft = self._soft_dice()
         batch = self._runtime.batch
         for top, scores in tiled(pixels, (down, across), self._run, batch=batch, stride=stride):
@@ -259,6 +266,8 @@ class Predictor:
             labels[rows] = arg_max(inside, self._rules.threshold)
             if soft is not None:
                 soft.add(inside)
+            if dim is not None:
+                dim[rows] = unsure(inside, self._rules.threshold)
             if kept is not None:
                 kept[:, rows] = class_probabilities(inside)
-        return self._mask(frame, labels, kept, soft)
+        return self._mask(frame, labels, soft, kept, dim)

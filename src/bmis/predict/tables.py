@@ -23,6 +23,7 @@ class Tables:
     Attributes:
         classes: Names of the classes, background first.
         spacing: Millimetres per pixel (down, across) of masks that do not know their own.
+        findings: What each mask shows, in a few words, by the path of its image.
 
     Example:
         >>> import bmis
@@ -30,10 +31,13 @@ class Tables:
         >>> tables.add(Path("photo.png"), bmis.load("run")("photo.png"))
         >>> tables.write(Path())
         PosixPath('measurements.csv')
+        >>> tables.findings[Path("photo.png")]
+        'polyp 38 px'
     """
 
     classes: Sequence[str]
     spacing: tuple[float, float] | None = None
+    findings: dict[Path, str] = field(default_factory=dict)
     _masks: list[list[object]] = field(default_factory=list)
     _objects: list[list[object]] = field(default_factory=list)
 
@@ -45,14 +49,22 @@ class Tables:
         """
         spacing = mask.spacing or self.spacing
         image_id = path.stem if name is None else name
+        shown = []
         for index, class_name in list(enumerate(self.classes))[1:] or [(1, self.classes[0])]:
-            found = _columns(measure(mask.labels, index, spacing))
+            measured = measure(mask.labels, index, spacing)
+            found = _columns(measured)
             objects = list(measure_objects(mask.labels, index, spacing))
             scores = mask.ood_score, mask.expected_dice
             row = (image_id, path, class_name, *found, *scores, len(objects))
             self._masks.append(_digits(row))
+            if objects:
+                shown.append(_in_words(class_name, measured, len(objects)))
             for number, one in enumerate(objects, start=1):
                 self._objects.append(_digits((image_id, path, class_name, number, *_columns(one))))
+
+        if mask.expected_dice is not None:
+            shown = [*(shown or ["nothing found"]), f"expected Dice {mask.expected_dice:.2f}"]
+        self.findings[path] = ", ".join(shown or ["nothing found"])
 
     def write(self, folder: Path) -> Path:
         """Write both tables; the path of ``measurements.csv``."""
@@ -60,6 +72,15 @@ class Tables:
         write_text(target, to_csv([COLUMNS, *self._masks]))
         write_text(folder / "objects.csv", to_csv([OBJECT_COLUMNS, *self._objects]))
         return target
+
+
+def _in_words(name: str, found: Measurement, objects: int) -> str:
+    """One class in a few words: "polyp 12.3 mm", "polyp 334 px in 2 pieces"."""
+    if found.diameter_mm is not None:
+        size = f"{found.diameter_mm:.1f} mm"
+    else:
+        size = f"{found.diameter_px:.0f} px"
+    return f"{name} {size}" + (f" in {objects} pieces" if objects > 1 else "")
 
 
 def _digits(values: Iterable[object]) -> list[object]:
