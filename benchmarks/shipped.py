@@ -93,6 +93,4 @@ def _paper(kind: str) -> Network:
     )
 
 
-NETWORKS = {
-    network.name: network for kind in MODALITIES for network in (_edge(kind), _paper(kind))
-}
+NETWORKS = {network.name: network for kind in MODALITIES for network in (_edge(kind), _paper(kind))}

@@ -1,6 +1,7 @@
 """Post-processing chosen on validation images, and the calibration of the expected Dice."""
 
 import csv
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from bmis.config import PostProcessing
 from bmis.data.cases import load_case, load_counted
 from bmis.data.folder import open_dataset
 from bmis.errors import ConfigError, DataError
+from bmis.evaluate.perturbations import PERTURBATIONS, Sample
 from bmis.export.after_network import AfterNetwork
 from bmis.export.answers import Answer, PackedMask, collect_answers
 from bmis.export.confidence import calibrate
@@ -135,9 +137,36 @@ def test_answers_give_the_masks_and_the_expected_dice_of_a_predictor(tmp_path, c
         assert (ours != mask.labels).mean() < 0.02  # half precision, and ties
         score = score_case(ours, truth, data.num_classes, field_of_view=inside)
         assert found.dice([ours]) == [pytest.approx(score.mean["dice"])]
-        alone, _ = calibrate([found] * 20, rules)
         assert mask.expected_dice is not None
-        assert alone is not None
+    assert calibrate(answers[1:] * 2, rules) == (None, {})  # 19 images, however often
+
+
+def test_perturbed_answers_are_of_images_that_were_changed_in_a_way_of_their_name(tmp_path):
+    data = write(tmp_path / "data", 6, fov=True)
+    runtime, known = Brightness(), info(size=(32, 32))
+    changed = collect_answers(runtime, known, data, data.cases, perturbed=True)
+    for case, found in zip(data.cases, changed, strict=True):
+        image, labels = load_case(case, data)
+        way = PERTURBATIONS[zlib.crc32(case.id.encode()) % len(PERTURBATIONS)]
+        sample = way(Sample(image.pixels, *load_counted(case, labels)), case.id)
+        mask = Predictor(runtime, known)(sample.pixels).labels
+        (ours,) = found.masks([PostProcessing()])
+        assert (ours != mask).mean() < 0.02  # half precision, and ties
+        score = score_case(ours, sample.labels, 2, field_of_view=sample.counted)
+        assert found.dice([ours]) == [pytest.approx(score.mean["dice"])]
+
+
+def test_what_is_calibrated_has_seen_perturbed_images_too(dataset):
+    after = AfterNetwork(info(), dataset, ExportOptions())
+    after.settle(Brightness())
+    both = [
+        answer
+        for perturbed in (False, True)
+        for answer in collect_answers(
+            Brightness(), info(), dataset, dataset.cases, perturbed=perturbed
+        )
+    ]
+    assert after.info.confidence == calibrate(both, PostProcessing())[0]
 
 
 def test_the_gain_is_that_of_the_bundle(dataset):

@@ -67,8 +67,7 @@ def test_an_empty_mask_is_right_as_often_as_it_was():
     assert expected_dice(None, more) == more.empty
 
 
-def test_few_images_calibrate_nothing_and_odd_ones_do_no_harm():
-    assert fit_confidence([0.9] * 19, [0.9] * 19, empty_truths=0) is None
+def test_odd_images_do_no_harm():
     for dice in (0.0, 1.0):
         found = fit_confidence([1.0] * 25, [dice] * 25, empty_truths=0)
         assert expected_dice(1.0, found) == pytest.approx(dice, abs=0.1)

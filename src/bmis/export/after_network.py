@@ -72,7 +72,10 @@ class AfterNetwork:
             self.tuned = tune(seen["none"], flipped, flips)
             rules = self.tuned.rules
             self.quality["tuned"] = self.tuned.summary()
-        confidence, told = calibrate(seen[rules.flips], rules)
+        perturbed = collect_answers(
+            runtime, self.info, self._dataset, self._cases, rules.flips, perturbed=True
+        )
+        confidence, told = calibrate([*seen[rules.flips], *perturbed], rules)
         self.info = replace(self.info, postprocessing=rules, confidence=confidence)
         if confidence is not None:
             self.quality["expected_dice"] = told

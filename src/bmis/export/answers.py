@@ -13,6 +13,7 @@ from bmis.config import ModelInfo, PostProcessing
 from bmis.data.cases import Case, Dataset, load_case, load_counted
 from bmis.data.preprocess import Placement, restore
 from bmis.errors import DataError, one_line_about
+from bmis.evaluate.perturbations import PERTURBATIONS, Sample
 from bmis.metrics import score_case
 from bmis.predict.confidence import SoftDice
 from bmis.predict.decisions import arg_max
@@ -107,7 +108,13 @@ class Answer:
 
 
 def collect_answers(
-    runtime: Runtime, info: ModelInfo, dataset: Dataset, cases: Sequence[Case], flips: str = "none"
+    runtime: Runtime,
+    info: ModelInfo,
+    dataset: Dataset,
+    cases: Sequence[Case],
+    flips: str = "none",
+    *,
+    perturbed: bool = False,
 ) -> list[Answer]:
     """Run a network on labelled images, and keep what it answers.
 
@@ -120,6 +127,8 @@ def collect_answers(
         dataset: Data set of the images.
         cases: The images.
         flips: See ``PostProcessing``.
+        perturbed: Change each image as images from elsewhere are, in one of the ways of
+            ``evaluate.perturbations`` that follows from its name.
 
     Example:
         >>> import bmis
@@ -133,7 +142,7 @@ def collect_answers(
     for case in track(cases, "predicting validation images", total=len(cases)):
         try:
             with one_line_about(case.image):
-                found.append(_answer(predictor, dataset, case))
+                found.append(_answer(predictor, dataset, case, perturbed=perturbed))
         except DataError as error:
             failed.append(str(error))
             continue
@@ -151,10 +160,13 @@ def collect_answers(
     return found
 
 
-def _answer(predictor: Predictor, dataset: Dataset, case: Case) -> Answer:
+def _answer(predictor: Predictor, dataset: Dataset, case: Case, *, perturbed: bool) -> Answer:
     image, labels = load_case(case, dataset)
-    truth, inside = load_counted(case, labels)
-    frame = predictor.prepare(image)
+    sample = Sample(image.pixels, *load_counted(case, labels))
+    if perturbed:
+        number = zlib.crc32(case.id.encode()) % len(PERTURBATIONS)
+        sample = PERTURBATIONS[number](sample, case.id)
+    frame = predictor.prepare(replace(image, pixels=sample.pixels))
     (found,) = predictor.infer([frame])
     logits = _logits(found)
     if len(logits) == 2:
@@ -163,8 +175,8 @@ def _answer(predictor: Predictor, dataset: Dataset, case: Case) -> Answer:
         case.id,
         logits.astype(np.float16),
         dataset.num_classes,
-        PackedMask.of(truth),
-        None if inside is None else PackedMask.of(inside),
+        PackedMask.of(sample.labels),
+        None if sample.counted is None else PackedMask.of(sample.counted),
     )
 
 

@@ -132,8 +132,8 @@ def _after(manifest: Manifest) -> list[str]:
         lines += [
             "",
             "The expected Dice of each mask comes from the network's own probabilities, calibrated "
-            f"on {counted(told['images'], 'validation image')}. On such images that it was not "
-            f"calibrated on it is {told['error']:.3f} off in the mean of tenths{bad}. On other "
+            f"on {counted(told['images'], 'validation image')}, each as it is and once changed as "
+            "images from elsewhere are. On such images that it was not calibrated on it is {told['error']:.3f} off in the mean of tenths{bad}. On other "
             "images it may be wrong.",
         ]
     return ["## After the network", *lines] if lines else []

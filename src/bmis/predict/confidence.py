@@ -17,7 +17,6 @@ from bmis.config import Confidence
 from bmis.predict.decisions import log_odds
 from bmis.runtime.probabilities import class_probabilities
 
-LEAST = 20  # validation images; fewer do not show how sure is too sure
 _EDGE = 1e-3  # nearest to 0 and 1 that a share counts as
 _STEPS = 2000  # of the fit, at most
 _F = TypeVar("_F", np.float32, np.float64)
@@ -86,7 +85,7 @@ def expected_dice(soft: float | None, confidence: Confidence) -> float:
 
 def fit_confidence(
     soft: Sequence[float | None], dice: Sequence[float], *, empty_truths: int
-) -> Confidence | None:
+) -> Confidence:
     """Learn from validation images how much of the soft Dice to believe.
 
     Args:
@@ -95,17 +94,12 @@ def fit_confidence(
         empty_truths: How many of the images show nothing to find. Their share stands in where no
             mask was empty.
 
-    Returns:
-        None where there are fewer than ``LEAST`` images.
-
     Example:
         >>> dice = np.linspace(0.1, 0.9, 40)
         >>> found = fit_confidence(list(0.5 + dice / 2), list(dice), empty_truths=0)
         >>> round(expected_dice(0.75, found), 1)
         0.5
     """
-    if len(soft) < LEAST:
-        return None
     right = [value for one, value in zip(soft, dice, strict=True) if one is None]
     empty = (sum(right) + empty_truths / len(soft)) / (len(right) + 1)
     known = [pair for pair in zip(soft, dice, strict=True) if pair[0] is not None]
