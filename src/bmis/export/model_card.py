@@ -133,7 +133,8 @@ def _after(manifest: Manifest) -> list[str]:
             "",
             "The expected Dice of each mask comes from the network's own probabilities, calibrated "
             f"on {counted(told['images'], 'validation image')}, each as it is and once changed as "
-            "images from elsewhere are. On such images that it was not calibrated on it is {told['error']:.3f} off in the mean of tenths{bad}. On other "
+            "images from elsewhere are. On such images that it was not calibrated on it is "
+            f"{told['error']:.3f} off in the mean of tenths{bad}. On other "
             "images it may be wrong.",
         ]
     return ["## After the network", *lines] if lines else []
