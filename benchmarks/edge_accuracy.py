@@ -14,7 +14,7 @@ in ``--runs``. It goes on from there when it is stopped.
 from itertools import product
 from pathlib import Path
 
-from five_modalities import MODALITIES, command_line
+from five_modalities import MODALITIES, command_line, described
 from pages.records import EDGE
 
 from bmis import Conditions
@@ -46,7 +46,7 @@ def train(
     spec = TrialSpec(
         Trial(modality.data, variant.text, seed=seed),
         Conditions(recipe, epochs, (224, 224), modality.resize),
-        str(root / modality.data),
+        str(described(name, root, runs)),
         variant.name,
         variant.options,
         work=runs / place / f"seed{seed}",

@@ -10,7 +10,7 @@ The folders of the records are named at the top of ``pages/records.py``.
 import argparse
 from pathlib import Path
 
-from pages import accuracy, comparison, memory, speed, steps, training
+from pages import accuracy, comparison, memory, pretrained, robustness, speed, steps, training
 from pages.records import ROOT
 
 from bmis.system.files import output_folder, write_text
@@ -30,9 +30,16 @@ def between_marks(path: Path, table: str) -> str:
 def pages() -> dict[Path, str]:
     """Every file that this script writes, with its text."""
     folder = ROOT / "docs" / "results"
-    modules = {"accuracy": accuracy, "speed": speed, "memory": memory, "training": training}
+    modules = {
+        "accuracy": accuracy,
+        "speed": speed,
+        "memory": memory,
+        "training": training,
+        "robustness": robustness,
+    }
     written = {folder / f"{name}.md": module.render() for name, module in modules.items()}
     return written | {
+        ROOT / "docs" / "pretrained.md": pretrained.render(),
         README: between_marks(README, comparison.readme()),
         TRAIN: between_marks(TRAIN, steps.steps()),
     }

@@ -39,6 +39,7 @@ from bmis.errors import BundleError
 from bmis.evaluate.robustness import PerturbedScores
 from bmis.export.ood import learn_ood_reference
 from bmis.export.run import Exported
+from bmis.export.tune import LEAST
 from bmis.predict.ood import OodDetector, describe
 from bmis.pretrained.lookup import FOLDER
 from bmis.system.files import output_folder, write_json
@@ -199,11 +200,12 @@ def ship(network: Network, root: Path, runs: Path) -> None:
 
 def _export(run: Path, data: Path, target: Path) -> Exported:
     """Export in int8, or in float32 where int8 does not pass the gate."""
+    tune = len(open_dataset(data).split("val")) >= LEAST
     try:
-        return export_run(run, target, ExportOptions(int8=True, tune=True), data=data)
+        return export_run(run, target, ExportOptions(int8=True, tune=tune), data=data)
     except BundleError as error:
         print(f"{target.stem}: {error}")
-        return export_run(run, target, ExportOptions(tune=True), data=data)
+        return export_run(run, target, ExportOptions(tune=tune), data=data)
 
 
 def _add_to_card(bundle: Path, notes: str) -> None:

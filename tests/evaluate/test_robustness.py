@@ -103,6 +103,7 @@ def test_nothing_but_bad_images_is_one_error(run):
 
 def test_the_command_shows_the_worst_of_each_kind(run, capsys):
     assert main(["evaluate", str(run), "--robustness"]) == 0
+    assert (run / "robustness.html").is_file()
     shown = capsys.readouterr().out
     kinds = {one.kind for one in PERTURBATIONS}
     assert sum("border, " in line for line in shown.splitlines()) == 3

@@ -96,11 +96,21 @@ def run(args: Namespace) -> int:
     if found is not None:
         told |= {"robustness": found.to_dict()}
         text += "\n" + render_robustness(found)
+        _write_page(found)
     answer(args, told, text)
     if not args.json:
         overlays = counted(len(scores.overlays), "overlay")
         say(f"cases.csv, metrics.json, masks.json and {overlays} in {scores.out}")
     return say_failures(scores.failed)
+
+
+def _write_page(found: "Robustness") -> None:
+    """Draw the changes of Dice as a page, where what draws it is installed."""
+    from bmis.report.robustness import write_robustness_page
+    from bmis.report.runs.live import only_warn
+
+    with only_warn(f"{found.out}: the page of the changes is not drawn"):
+        write_robustness_page(found.out)
 
 
 def render(scores: "Scores") -> str:
@@ -189,7 +199,7 @@ def render_robustness(found: "Robustness") -> str:
         "lrrr",
         headers=("worst of its kind", "change", "95 % interval", "lose over 0.1"),
         title=f"on perturbed images: Dice minus {clean:.4f} of the images as they are",
-        caption="all of them in robustness.csv",
+        caption="all of them in robustness.html and robustness.csv",
     )
 
 
