@@ -2,9 +2,10 @@
 
     python benchmarks/confidence.py DATA [--only colonoscopy breast-ultrasound ...]
 
-The trained networks that come with the package: calibrated on the validation images of their data
-sets, as `bmis export` does it, and compared with the truth on the test images. Also what it costs
-beside the network, one thread. Writes ``results/confidence.json``.
+The trained networks that come with the package, whose bundles were calibrated on validation images
+as they are and perturbed, on the test images: as they are, and each in three of the ways of
+``robustness.py``. Also what it costs beside the network, one thread. Writes
+``results/confidence.json``.
 """
 
 import json
@@ -17,15 +18,18 @@ from typing import Any
 import numpy as np
 from five_modalities import MODALITIES, RESULTS, command_line
 from machine import describe
+from numpy.typing import NDArray
 
-from bmis import ExportOptions, ModelInfo, Predictor, load_runtime, open_dataset
+from bmis import ModelInfo, Predictor, load_runtime, open_dataset
+from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
 from bmis.data.cases import Dataset, load_case, load_counted
 from bmis.data.images import Image
-from bmis.export.after_network import AfterNetwork
+from bmis.evaluate.perturbations import PERTURBATIONS, Sample
 from bmis.metrics import score_case
 from bmis.metrics.calibration import auroc, error_in_tenths
 from bmis.predict.predictor import Frame
+from bmis.pretrained.lookup import find_model_file
 from bmis.runtime.load import Runtime
 from bmis.system.files import write_json
 
@@ -34,19 +38,20 @@ ONE_THREAD = RuntimeOptions(engine="onnxruntime", threads=1)
 ROUNDS = 40
 
 
-def tested(predictor: Predictor, dataset: Dataset) -> dict[str, Any]:
-    """Expected and real Dice of each test image, and how they agree."""
+def tested(predictor: Predictor, dataset: Dataset, ways: int) -> dict[str, Any]:
+    """Expected and real Dice of each test image, perturbed in some ways or (0) as it is."""
     expected, real = [], []
+    random = np.random.default_rng(0)
     for case in dataset.split("test"):
         image, labels = load_case(case, dataset)
-        truth, inside = load_counted(case, labels)
-        mask = predictor(image)
-        assert mask.expected_dice is not None
-        expected.append(mask.expected_dice)
-        score = score_case(
-            mask.labels, truth, dataset.num_classes, field_of_view=inside, distances=False
-        )
-        real.append(score.mean["dice"] or 0.0)
+        plain = Sample(image.pixels, *load_counted(case, labels))
+        chosen = random.choice(len(PERTURBATIONS), ways, replace=False)
+        samples = [PERTURBATIONS[way](plain, case.id) for way in chosen] if ways else [plain]
+        for sample in samples:
+            mask = predictor(sample.pixels)
+            assert mask.expected_dice is not None
+            expected.append(mask.expected_dice)
+            real.append(_dice(mask.labels, sample, dataset.num_classes))
     bad = [dice < 0.5 for dice in real]
     errors = error_in_tenths(expected, real)
     return {
@@ -60,6 +65,12 @@ def tested(predictor: Predictor, dataset: Dataset) -> dict[str, Any]:
         "expected": [round(value, 4) for value in expected],
         "real": [round(value, 4) for value in real],
     }
+
+
+def _dice(labels: NDArray[np.uint8], sample: Sample, num_classes: int) -> float:
+    inside = sample.counted
+    found = score_case(labels, sample.labels, num_classes, field_of_view=inside, distances=False)
+    return found.mean["dice"] or 0.0
 
 
 def cost(runtime: Runtime, info: ModelInfo, image: Image) -> dict[str, float]:
@@ -86,18 +97,18 @@ def cost(runtime: Runtime, info: ModelInfo, image: Image) -> dict[str, float]:
     return {f"{name}_ms": 1e3 * statistics.median(each) for name, each in seconds.items()}
 
 
-def measure(name: str, data: Path) -> dict[str, Any]:
-    """All that is recorded of one network."""
+def measure(name: str, data: Path) -> dict[str, Any] | None:
+    """All that is recorded of one network; None if its bundle expects nothing."""
     dataset, (runtime, info) = open_dataset(data), load_runtime(name, ONE_THREAD)
-    after = AfterNetwork(info, dataset, ExportOptions())
-    after.settle(runtime)
-    assert after.info.confidence is not None, "too few validation images"
+    if info.confidence is None:  # too few validation images
+        return None
     image, _ = load_case(dataset.split("test")[0], dataset)
     return {
-        "confidence": after.info.confidence.to_dict(),
-        "validation": after.quality["expected_dice"],
-        "test": tested(Predictor(runtime, after.info), dataset),
-        "cost": cost(runtime, after.info, image),
+        "confidence": info.confidence.to_dict(),
+        "validation": read_bundle(find_model_file(name)).manifest.quality["expected_dice"],
+        "test": tested(Predictor(runtime, info), dataset, ways=0),
+        "perturbed": tested(Predictor(runtime, info), dataset, ways=3),
+        "cost": cost(runtime, info, image),
         "machine": describe(),
     }
 
@@ -106,9 +117,14 @@ def main() -> None:
     args = command_line(__doc__).parse_args()
     done = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
     for name in args.only:
-        done[name] = measure(name, args.data / MODALITIES[name].data)
-        shown = {key: value for key, value in done[name]["test"].items() if key[:4] != "expe"}
-        print(name, {**shown, "real": "..."}, done[name]["cost"], flush=True)
+        found = measure(name, args.data / MODALITIES[name].data)
+        if found is None:
+            print(f"{name}: no expected Dice")
+            continue
+        done[name] = found
+        for what in ("test", "perturbed"):
+            shown = {key: found[what][key] for key in ("bad", "auroc", "errors", "mean_error")}
+            print(name, what, shown, flush=True)
         write_json(TARGET, done)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from robustness import measure
 from shipped import NETWORKS, RESULTS, SOURCES, Network
+from subgroups import Group, scores_by_group
 
 from bmis import (
     ExportOptions,
@@ -91,7 +92,12 @@ def _compared(found: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.
     return picture
 
 
-def facts(network: Network, rates: dict[str, float], perturbed: Sequence[PerturbedScores]) -> str:
+def facts(
+    network: Network,
+    rates: dict[str, float],
+    groups: Sequence[Group],
+    perturbed: Sequence[PerturbedScores],
+) -> str:
     """The part of the model card that only this script can write."""
     modality, record, kind = network.modality, network.record(), network.kind
     rows = [_score(record, metric) for metric in ("iou", "dice", "hd95")]
@@ -120,6 +126,12 @@ def facts(network: Network, rates: dict[str, float], perturbed: Sequence[Perturb
             "",
             f"By image: {outcomes}.",
             "",
+            "Parts of the test images, by the bundle:",
+            "",
+            "| | images | Dice [95 %] |",
+            "|---|--:|--:|",
+            *map(_part, groups),
+            "",
             "## Images from elsewhere",
             "",
             "Change of the mean Dice when the test images are changed, worst of each kind, and the "
@@ -146,6 +158,11 @@ def _score(record: Record, metric: str) -> str:
         unit, digits = " px", 1
     low, high = row["ci95"]
     return f"| {metric} | {row['mean']:.{digits}f}{unit} | {low:.{digits}f} to {high:.{digits}f} |"
+
+
+def _part(group: Group) -> str:
+    low, high = group["ci95"] or (float("nan"),) * 2
+    return f"| {group['group']} | {group['images']} | {group['dice']:.3f} [{low:.3f}, {high:.3f}] |"
 
 
 def _worst_of_each_kind(perturbed: Sequence[PerturbedScores]) -> list[PerturbedScores]:
@@ -185,12 +202,15 @@ def ship(network: Network, root: Path, runs: Path) -> None:
     model, info = load_model(run)
     save_model(WEIGHTS / f"{name}.safetensors", model.half(), info)
     found = measure(network, root)
-    _add_to_card(target, facts(network, rates, found.scores))
+    skin = network.kind == "dermoscopy"
+    groups = scores_by_group(open_dataset(data), found.clean, skin=skin)
+    _add_to_card(target, facts(network, rates, groups, found.scores))
     worst = draw_worst(target, data, found.clean, PICTURES / f"{name}.png")
     write_json(
         output_folder(RESULTS) / f"{name}.json",
         {
             "out_of_distribution": rates,
+            "groups": groups,
             "worst": [{"id": case, "dice": dice} for case, dice in worst],
             "export": {**done.to_dict(), "path": target.name, "bytes": target.stat().st_size},
             "machine": describe_machine(),

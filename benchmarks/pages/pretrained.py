@@ -96,6 +96,15 @@ def _about(network: Network, shipped: dict[str, Any]) -> list[str]:
         f"`{network.command}`. Post-processing in the bundle: {after}.",
         f"Out of distribution are {100 * rates[kind]:.1f} % of its own test images (false "
         f"alarms); of the test images of other modalities: {others}.",
+        *_parts(shipped),
         f"![the worst test cases](images/pretrained/{name}.png)",
         *([FAILURES[name]] if name in FAILURES else []),
     ]
+
+
+def _parts(shipped: dict[str, Any]) -> list[str]:
+    """Dice of parts of the test images, in words."""
+    parts = ", ".join(
+        f"{one['group']} {one['dice']:.3f} (n {one['images']})" for one in shipped.get("groups", ())
+    )
+    return [f"Dice of the bundle: {parts}."] if parts else []
