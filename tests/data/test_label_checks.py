@@ -118,3 +118,15 @@ def test_training_says_what_inspect_says_unless_it_does_not_flip(tmp_path, caplo
     train_model(config(data, epochs=1, changes=changes), out=tmp_path / "run")
     expected = "'left' and 'right' mirror each other in 6 images"  # of training and validation
     assert (expected in caplog.text) is said
+
+
+@pytest.mark.parametrize(
+    ("showing", "images", "said"),
+    [(1, 30, "1 of 30 images shows"), (9, 30, "9 of 30 images show"), (4, 9, "4 of 9 images show"),
+     (10, 30, None), (5, 10, None), (0, 30, None)],
+)  # fmt: skip
+def test_a_class_that_hardly_any_image_shows_is_named(showing, images, said):
+    facts = [LabelFacts({0: 99, 1: 1} if n < showing else {0: 100}, {}) for n in range(images)]
+    found = label_warnings(facts, ["background", "lesion"])
+    assert len(found) == (said is not None)
+    assert all(f"only {said} 'lesion': too few to learn" in sentence for sentence in found)

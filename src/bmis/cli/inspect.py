@@ -118,7 +118,7 @@ def render(inspection: "Inspection") -> str:
         parts.append(_pair_table(inspection))
     if inspection.problems:
         parts.append(_problem_table(inspection))
-    elif not inspection.suggestion:
+    elif not inspection.suggestion and not inspection.warnings:
         parts.append(_NO_PROBLEMS)
     if inspection.suggestion:
         parts.append(inspection.suggestion)

@@ -1,4 +1,7 @@
-"""What labels show that is likely a mistake: inverted masks, classes that flips would confuse."""
+"""What labels show that is likely a mistake or too little to learn from.
+
+Inverted masks, classes that flips would confuse, classes that hardly occur.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +19,8 @@ _APART = 0.1  # least distance of the classes, as a share of the width
 _OFF_CENTRE = 0.15  # largest distance of their middle from that of the image, likewise
 _LIKE = 2.0  # how many times larger one may be than the other
 _NAMED = 3  # pairs of classes that a sentence names
+_FEW = 10  # images that show a class; with fewer it is hardly learnt, and scored by chance
+_SELDOM = 0.5  # share of the images; a class that more of them show is not rare but the set small
 _MOST = 0.8  # share of the pixels from which on foreground is suspicious
 
 
@@ -78,7 +83,23 @@ def label_warnings(
     """
     pairs = combinations(range(1, len(names)), 2) if flips else ()
     mirrored = {(names[a], names[b]): n for a, b in pairs if (n := _mirrored(a, b, facts))}
-    return (*_inverted(facts, len(names)), *_confused(mirrored))
+    return (*_inverted(facts, len(names)), *_confused(mirrored), *_rare(facts, names))
+
+
+def _rare(facts: Sequence[LabelFacts], names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each class that hardly any image shows."""
+    showing = {
+        name: sum(one.sizes.get(label, 0) > 0 for one in facts)
+        for label, name in enumerate(names)
+        if label
+    }
+    return tuple(
+        f"only {number} of {counted(len(facts), 'image')} "
+        f"{'shows' if number == 1 else 'show'} {name!r}: too few to learn it well, or to score it; "
+        "label more that show it, and train with --set class_weights=balanced"
+        for name, number in showing.items()
+        if 0 < number < min(_FEW, _SELDOM * len(facts))
+    )
 
 
 def _confused(mirrored: Mapping[tuple[str, str], int]) -> tuple[str, ...]:
