@@ -24,7 +24,7 @@ from turns import alternate
 
 from bmis import load, open_dataset, read_image
 from bmis.models.layers.attention import plain_attention
-from bmis.pretrained.lookup import FOLDER
+from bmis.pretrained.lookup import find_weights
 from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
@@ -56,7 +56,7 @@ def product() -> dict[str, Callable[[], object]]:
 def prediction(name: str, root: Path) -> Callable[[], object]:
     cases = open_dataset(root / MODALITIES[name].data).split("test")[:IMAGES]
     images = [read_image(case.image) for case in cases]
-    predictor = load(FOLDER / f"{name}.safetensors")
+    predictor = load(find_weights(f"{name}-bmis"))
     return lambda: [predictor(image) for image in images]
 
 

@@ -37,7 +37,7 @@ FLAGS = {"clipped": frozenset({"avx512_vnni"}), "exact": frozenset[str]()}
 
 def measure(name: str, root: Path) -> dict[str, Any]:
     """One network both ways."""
-    path = FOLDER / f"{name}.bmis"
+    path = FOLDER / f"{name}-bmis.bmis"
     bundle = read_bundle(path)
     graph = bundle.find("onnx", "int8")
     assert graph is not None, f"{name} holds no int8 graph"

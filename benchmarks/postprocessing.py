@@ -1,6 +1,6 @@
 """What each kind of post-processing costs on a photograph of 1024 x 1024 pixels.
 
-    python benchmarks/postprocessing.py PHOTO [--network colonoscopy]
+    python benchmarks/postprocessing.py PHOTO [--network colonoscopy-bmis]
 
 From the photograph in memory to its mask, one thread, all kinds in turns. Times are those of the
 processor, so that other work on the machine does not count. Writes
@@ -63,7 +63,7 @@ def measure(network: str, photo: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("photo", type=Path)
-    parser.add_argument("--network", default="colonoscopy")
+    parser.add_argument("--network", default="colonoscopy-bmis")
     args = parser.parse_args()
     found = measure(args.network, args.photo)
     print(found)

@@ -30,7 +30,7 @@ from bmis.export.onnx import serialised, to_onnx
 from bmis.export.openvino import to_openvino
 from bmis.export.quantise import quantise
 from bmis.models.checkpoint import read_checkpoint
-from bmis.pretrained.lookup import FOLDER
+from bmis.pretrained.lookup import FOLDER, find_weights
 from bmis.runtime.torch_network import TorchRuntime
 from bmis.system.files import output_folder, write_json
 
@@ -44,8 +44,8 @@ WAYS = [(engine, kind) for engine in ("onnxruntime", "openvino") for kind in ("f
 
 def export(path: Path, images: Sequence[Pixels]) -> None:
     """A bundle with the network in both formats and precisions."""
-    model, _ = read_checkpoint(FOLDER / "nuclei.safetensors")
-    manifest = read_bundle(FOLDER / "nuclei.bmis").manifest
+    model, _ = read_checkpoint(find_weights("nuclei-bmis"))
+    manifest = read_bundle(FOLDER / "nuclei-bmis.bmis").manifest
     spec = replace(manifest.info.input, size=SIZE)
     graph = to_onnx(model, SIZE)
     few = np.stack([normalise(fit(image, spec)[0], spec) for image in images[:8]])
@@ -105,7 +105,7 @@ def main() -> None:
             options = RuntimeOptions(engine=engine, precision=precision, threads=1)
             predictor = Predictor(*load_runtime(path, options), keep_probabilities=True)
             found[f"{engine} {precision}"] = measure(predictor, images, args.images, args.threads)
-        model, _ = read_checkpoint(FOLDER / "nuclei.safetensors")
+        model, _ = read_checkpoint(find_weights("nuclei-bmis"))
         info = read_bundle(path).manifest.info
         predictor = Predictor(TorchRuntime(model), info, keep_probabilities=True)
         found["torch fp32"] = measure(predictor, images, args.images, args.threads)

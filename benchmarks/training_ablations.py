@@ -62,7 +62,7 @@ def _edge(model: str = EDGE, **options: Any) -> Variant:
 
 VARIANTS = {
     BASE: Variant(changes=_SMALL),
-    "from dermoscopy": Variant(changes={**_SMALL, "init": "dermoscopy"}),
+    "from dermoscopy": Variant(changes={**_SMALL, "init": "dermoscopy-bmis"}),
     "twice the epochs": Variant(changes={**_SMALL, "epochs": 60}),
     "deep supervision": Variant(changes={**_SMALL, "options": {"deep_supervision": True}}),
     "no dropout": Variant(changes={**_SMALL, "options": {"dropout": [0.0, 0.0]}}),

@@ -61,7 +61,7 @@ def int8_without_vnni() -> Section:
             " / ".join(f"{ms:.0f}" for ms in network[way]["ms"].values())
             for way in ("clipped", "exact")
         ]
-        rows.append([f"`{name}`", *(f"{iou:.4f}" for iou in ious), *times])
+        rows.append([f"`{name}-bmis`", *(f"{iou:.4f}" for iou in ious), *times])
     worst = found["networks"]["chest-xray"]
     return Section(
         "int8 scores the same on processors without VNNI",

@@ -4,14 +4,18 @@ from collections.abc import Iterator
 
 from bmis import Record, paired_difference, read_records
 from pages.layout import Section, difference, p_value, scores, trial_machines
-from pages.records import DATASETS, EDGE, MODALITIES, NAMES, known
+from pages.records import DATASETS, EDGE, EDGE_ROBUST, MODALITIES, NAMES, known
 
 RIVALS = ("bmis", "lv_unet", "fast_scnn", "mk_unet")  # trained for longer, see the notes
 
 
 def trained(name: str) -> list[Record]:
-    """The finished trainings of a modality, the shortest first."""
-    folders = sorted(EDGE.glob(f"*/{name}"), key=lambda folder: int(folder.parent.name))
+    """The finished trainings of a modality by recipe, the shortest first."""
+    folders = [
+        folder
+        for kind in (EDGE, EDGE_ROBUST)
+        for folder in sorted(kind.glob(f"*/{name}"), key=lambda folder: int(folder.parent.name))
+    ]
     found = [record for folder in folders for record in read_records(folder)]
     return [record for record in found if record.status == "done"]
 
@@ -50,6 +54,7 @@ def facts(record: Record) -> list[str]:
         DATASETS[trial.dataset],
         f"`{trial.method}`",
         start,
+        record.conditions.recipe,
         str(record.conditions.epochs),
         str(trial.seed),
         *scores(record),
@@ -66,6 +71,7 @@ def section() -> Section:
             "data",
             "network",
             "pretrained",
+            "recipe",
             ">epochs",
             ">seed",
             ">IoU [95 %]",
@@ -75,9 +81,9 @@ def section() -> Section:
         list(rows()),
         "python benchmarks/edge_accuracy.py DATA",
         trial_machines(everyone),
-        f"{EDGE.name}/",
+        f"{EDGE.name}/`, `{EDGE_ROBUST.name}/",
         [
-            "Recipe `default`, 224 x 224. BMIS and the light networks start from nothing and were "
+            "224 x 224. BMIS and the light networks start from nothing and were "
             "trained longer, because they need it; the test images, the splits and the scoring are "
             "the same. Only `bmis_edge` starts from ImageNet.",
         ],

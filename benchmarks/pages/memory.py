@@ -40,8 +40,8 @@ def device() -> Section:
         machine(found["machine"]),
         f"device_{AMD}.json",
         [
-            "BMIS in int8 (`dermoscopy`), one 512 x 512 phantom on one core, in a fresh virtual "
-            "environment with `pip install .` alone."
+            "BMIS in int8 (`dermoscopy-bmis`), one 512 x 512 phantom on one core, in a fresh "
+            "virtual environment with `pip install .` alone."
         ],
     )
 

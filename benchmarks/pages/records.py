@@ -17,6 +17,7 @@ MODALITIES = RESULTS / "five_modalities"  # the networks that come with the pack
 TRAINING_ABLATIONS = RESULTS / "training_ablations"  # one change of the training at a time
 ROBUSTNESS = RESULTS / "robustness"  # the networks that come with the package, perturbed
 EDGE = RESULTS / "edge"  # bmis_edge, by epochs and modality
+EDGE_ROBUST = RESULTS / "edge_robust"  # the same by the recipe robust
 AUTHORS_FOLD = RESULTS / "authors_fold"
 
 AMD, AMD_AVX2 = "amd-epyc-avx512f-2-cores", "amd-epyc-avx2-2-cores"
