@@ -12,6 +12,7 @@ alone, no image. ``results_pages.py`` writes docs/pretrained.md from these.
 import argparse
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -204,7 +205,7 @@ def ship(network: Network, root: Path, runs: Path) -> None:
     found = measure(network, root)
     skin = network.kind == "dermoscopy"
     groups = scores_by_group(open_dataset(data), found.clean, skin=skin)
-    _add_to_card(target, facts(network, rates, groups, found.scores))
+    _add(target, facts(network, rates, groups, found.scores), found.scores)
     worst = draw_worst(target, data, found.clean, PICTURES / f"{name}.png")
     write_json(
         output_folder(RESULTS) / f"{name}.json",
@@ -228,11 +229,13 @@ def _export(run: Path, data: Path, target: Path) -> Exported:
         return export_run(run, target, ExportOptions(tune=tune), data=data)
 
 
-def _add_to_card(bundle: Path, notes: str) -> None:
-    """Write the bundle again with more in its card."""
-    found = read_bundle(bundle)
+def _add(bundle: Path, notes: str, perturbed: Sequence[PerturbedScores]) -> None:
+    """Write the bundle again with more in its card, and its worst loss in the manifest."""
+    found, worst = read_bundle(bundle), min(perturbed, key=lambda one: one.change)
+    told = {"worst_change": {"name": worst.name, "change": round(worst.change, 4)}}
+    manifest = replace(found.manifest, quality={**found.manifest.quality, **told})
     members = {file: found.read(file) for graph in found.manifest.graphs for file in graph.files}
-    write_bundle(bundle, found.manifest, members, f"{found.card.rstrip()}\n\n{notes}\n")
+    write_bundle(bundle, manifest, members, f"{found.card.rstrip()}\n\n{notes}\n")
 
 
 def main() -> None:

@@ -27,7 +27,10 @@ def folder(tmp_path, monkeypatch):
     folder = tmp_path / "weights"
     folder.mkdir()
     write_tiny(
-        folder / "spots.bmis", info=info, graphs=(graph,), quality={"data": "d", "images": 7}
+        folder / "spots.bmis",
+        info=info,
+        graphs=(graph,),
+        quality={"data": "d", "images": 7, "worst_change": {"name": "grey", "change": -0.037}},
     )
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -97,12 +100,13 @@ def test_it_is_profiled_by_its_name(capsys):
 def test_the_list_shows_scores_size_and_licence(folder, capsys):
     assert main(["models", "--pretrained"]) == 0
     out = capsys.readouterr().out
-    for words in ("spots", "class 1", "0.800", "0.900", LICENCE, "float32"):
+    for words in ("spots", "class 1", "0.800", "0.900", "-0.037", LICENCE, "float32"):
         assert words in out
     assert main(["models", "--pretrained", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["bytes"] == (folder / "spots.bmis").stat().st_size
     assert found["dice"] == 0.9
+    assert 0 < found["milliseconds"] < 1000
     assert found["images"] == 7
 
 

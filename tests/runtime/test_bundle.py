@@ -97,7 +97,7 @@ def test_one_engine_is_taken_without_a_measurement(path, tmp_path, monkeypatch):
 def test_of_two_engines_the_faster_is_found_and_remembered(path, tmp_path, monkeypatch):
     first = load(path).engine.name
     assert (tmp_path / "cache" / "bmis" / "engines.json").is_file()
-    monkeypatch.setattr("bmis.runtime.autotune._seconds", None)  # cannot be called
+    monkeypatch.setattr("bmis.runtime.autotune.seconds_of", None)  # cannot be called
     assert load(path).engine.name == first
     with pytest.raises(TypeError):  # another question
         load(path, threads=7)

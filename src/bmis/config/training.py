@@ -15,9 +15,7 @@ MODEL_FILE, SETTINGS_FILE = "model.safetensors", "config.yaml"
 
 RecipeName = Annotated[
     str,
-    Meta(
-        description="Recipe of the training: default, robust, fast, paper or a .yaml file of your own."
-    ),
+    Meta(description="Recipe: default, robust, fast, paper or a .yaml file of your own."),
 ]
 Epochs = Annotated[int, Meta(ge=1, le=10**6, description="Passes over the training images.")]
 Device = Annotated[

@@ -22,6 +22,8 @@ class Pretrained:
         bytes: Size of the bundle.
         precision: Precision of that graph, "float32" or "int8".
         licence: Licence of the training images, as far as known.
+        worst_change: Largest loss of the mean Dice when the test images are changed as images from
+            elsewhere are, a negative number; None where that was not measured.
 
     Example:
         >>> network = read_pretrained()[0]
@@ -39,6 +41,7 @@ class Pretrained:
     bytes: int
     precision: str
     licence: str
+    worst_change: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """All attributes as plain values for JSON."""
@@ -74,4 +77,5 @@ def _read(name: str) -> Pretrained:
         path.stat().st_size,
         graph.precision,
         info.provenance["licence"],
+        manifest.quality.get("worst_change", {}).get("change"),
     )
