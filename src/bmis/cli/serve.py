@@ -1,5 +1,6 @@
 """``bmis serve``: networks as an HTTP service, with a page for the browser."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 
 from bmis.cli.console import say
@@ -50,3 +51,4 @@ def run(args: Namespace) -> int:
 
 def _started(address: str, names: list[str]) -> None:
     say(f"{address} serves {', '.join(names)}; stop it with Ctrl-C")
+    sys.stdout.flush()  # whoever started it may wait for this line
