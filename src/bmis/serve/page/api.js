@@ -45,7 +45,7 @@ async function ask(address, options, busy) {
 
 async function reason(answer) {
   try {
-    return (await answer.json()).error;
+    return (await answer.json()).error.replace(/^the body: /, "");
   } catch {
     return `${answer.status} ${answer.statusText}`;
   }

@@ -14,8 +14,8 @@ export class Brush {
   #before = [];
   #last = null;
 
-  // Let a view be painted on; `changed` is called after every movement.
-  attach(view, changed) {
+  // Let a view be painted on; `changed` is called after every movement, `done` after a stroke.
+  attach(view, changed, done) {
     const { canvas: area } = view;
     area.addEventListener("pointerdown", (event) => {
       if (!this.on || !view.shown.result?.state) return;
@@ -24,7 +24,10 @@ export class Brush {
       this.#paint(view, event, changed);
     });
     area.addEventListener("pointermove", (event) => this.#last && this.#paint(view, event, changed));
-    for (const end of ["pointerup", "pointercancel"]) area.addEventListener(end, () => (this.#last = null));
+    for (const end of ["pointerup", "pointercancel"]) area.addEventListener(end, () => {
+      if (this.#last) done();
+      this.#last = null;
+    });
   }
 
   #begin(view) {

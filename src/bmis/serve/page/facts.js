@@ -37,19 +37,19 @@ function regionTable(region) {
   return table;
 }
 
-function warnings(result) {
-  const found = [];
+function warnings(result, drawn) {
+  const found = drawn ? [say("drawn_more")] : [];
   if (result.error) found.push(result.error);
   if (result.out_of_distribution) found.push(say("odd", { score: number(result.ood_score, 2) }));
   if (result.expected_dice != null && result.expected_dice < DOUBTFUL) found.push(say("doubtful"));
   return [...found, ...(result.notes ?? [])].map((text) => element("p", text, "warning"));
 }
 
-function card(model, result, withTitle) {
+function card(model, result, drawn, withTitle) {
   const made = element("section");
   if (withTitle) made.append(element("h3", model));
   if (!result) return made;
-  made.append(...warnings(result));
+  made.append(...warnings(result, drawn));
   if (result.expected_dice != null) {
     made.append(element("p", `${say("expected_dice")}: ${number(result.expected_dice, 2)}`, "dice"));
   }
@@ -57,6 +57,8 @@ function card(model, result, withTitle) {
   return made;
 }
 
-export function showFacts(parent, found) {
-  parent.replaceChildren(...found.map(([model, result]) => card(model, result, found.length > 1)));
+// found: [[model, result], ...]; drawn: whether the first mask was corrected by hand.
+export function showFacts(parent, found, drawn) {
+  const cards = found.map(([model, result], at) => card(model, result, drawn && at === 0, found.length > 1));
+  parent.replaceChildren(...cards);
 }

@@ -10,22 +10,24 @@ async function isDicom(file) {
   return (await file.slice(128, 132).text()) === "DICM";
 }
 
-// What is sent to the service at a time: [{ name, blob, dicom }].
+// What is sent to the service at a time: [{ name, blob, dicom }]. All DICOM files are one source.
 export async function sources(files) {
   const dicoms = [], found = [];
   for (const file of files) {
     if (file.name.startsWith(".") || file.name === "DICOMDIR" || TEXT.test(file.name)) continue;
-    if (await isDicom(file)) dicoms.push(file);
-    else found.push({ name: file.name, blob: file, dicom: /\.zip$/i.test(file.name) });
+    if (!(await isDicom(file))) found.push({ name: file.name, blob: file, dicom: /\.zip$/i.test(file.name) });
+    else if (dicoms.push(file) === 1) found.push(null); // their place is that of the first
   }
+  return Promise.all(found.map((source) => source ?? together(dicoms)));
+}
+
+async function together(dicoms) {
+  const [first] = dicoms;
   if (dicoms.length === 1) {
-    const blob = dicoms[0].slice(0, dicoms[0].size, "application/dicom");
-    found.push({ name: dicoms[0].name, blob, dicom: true });
-  } else if (dicoms.length) {
-    const blob = await zip(dicoms.map((file, index) => [`${index}.dcm`, file]));
-    found.push({ name: say("slices", { count: dicoms.length }), blob, dicom: true });
+    return { name: first.name, blob: first.slice(0, first.size, "application/dicom"), dicom: true };
   }
-  return found;
+  const blob = await zip(dicoms.map((file, index) => [`${index}.dcm`, file]));
+  return { name: say("slices", { count: dicoms.length }), blob, dicom: true };
 }
 
 function filesOf(entry) {

@@ -30,7 +30,7 @@ function makeViews() {
   for (const view of views) view.remove();
   views = chosen().map(() => new View($("#views")));
   $("#views").classList.toggle("two", views.length > 1);
-  brush.attach(views[0], () => views[0].draw());
+  brush.attach(views[0], () => views[0].draw(), showItem);
   const [, ...classes] = classesOf(chosen()[0]);
   $("#brush-class").replaceChildren(...classes.map((name, index) => new Option(name, index + 1)));
   brush.label = 1;
@@ -62,7 +62,7 @@ function showItem() {
     views[at].show(item, model, result, { ...options, drawn: at === 0 });
     addRim(result, model);
   });
-  showFacts($("#facts"), found);
+  showFacts($("#facts"), found, Boolean(item.drawn));
   $("#place").textContent = `${session.current + 1} / ${session.items.length}`;
   $("#export-seg").hidden = !item.source.dicom;
   markCurrent($("#strip"), session.current);

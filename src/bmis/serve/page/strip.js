@@ -38,11 +38,18 @@ export function showStrip(parent, session, model) {
   parent.replaceChildren(...lines);
 }
 
+// Along the strip alone: the page itself stays where it is.
+function scrollTo(parent, line) {
+  const left = line.offsetLeft - parent.offsetLeft, right = left + line.offsetWidth;
+  if (left < parent.scrollLeft) parent.scrollLeft = left;
+  if (right > parent.scrollLeft + parent.clientWidth) parent.scrollLeft = right - parent.clientWidth;
+}
+
 export function markCurrent(parent, index) {
   for (const [at, line] of [...parent.children].entries()) {
     const one = line.firstElementChild;
     if (at === index) one.setAttribute("aria-current", "true");
     else one.removeAttribute("aria-current");
-    if (at === index) line.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (at === index) scrollTo(parent, line);
   }
 }

@@ -27,5 +27,6 @@ export function say(key, values = {}) {
 
 export function number(value, digits = 3) {
   const language = document.documentElement.lang;
-  return new Intl.NumberFormat(language, { maximumSignificantDigits: digits }).format(value);
+  const form = Number.isInteger(value) ? {} : { maximumSignificantDigits: digits };
+  return new Intl.NumberFormat(language, form).format(value);
 }

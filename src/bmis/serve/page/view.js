@@ -29,6 +29,7 @@ export class View {
     this.canvas.setAttribute("aria-label", say("description", { name: item.name, model, found }));
     this.figure.classList.toggle("working", !result?.state && !result?.error);
     this.figure.classList.toggle("bad", Boolean(result?.error));
+    this.canvas.hidden = !item.picture && !result?.regions?.length;
     this.draw();
   }
 
