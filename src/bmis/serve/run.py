@@ -34,8 +34,8 @@ def serve(settings: ServeSettings, started: Callable[[str, list[str]], None]) ->
         Traceback (most recent call last):
         bmis.errors.BundleError: no-such-network: no such file or folder; ...
     """
-    for package in ("uvicorn", "fastapi", "prometheus_client"):
-        require(package, extra="serve")
+    require("fastapi", extra="serve")
+    require("uvicorn", extra="serve")
     service = Service(load_networks(settings.models, settings.runtime), settings)
     with closing(_listen(settings.host, settings.port)) as listening:
         name, port, *_ = listening.getsockname()
