@@ -116,6 +116,8 @@ def test_the_interface_is_described_with_examples(client):
         "200",
         *map(str, (400, 401, 403, 404, 406, 408, 413, 415, 422, 429, 503)),
     }
+    name = document["paths"]["/v1/segment/{name}"]["post"]["parameters"][0]
+    assert name["schema"]["enum"] == ["two", "four"]
     known = document["components"]["schemas"]
     for answer in answers.values():
         content = answer["content"]["application/json"]

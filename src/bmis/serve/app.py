@@ -55,17 +55,17 @@ def make_app(service: Service) -> FastAPI:
         return FileResponse(PAGE / "index.html")
 
     _answer_errors(app)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _document(app, list(service.networks))  # type: ignore[method-assign]
     app.add_middleware(Access, metrics=service.metrics)
     return app
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, names: list[str]) -> dict[str, Any]:
     if app.openapi_schema is None:
         made = get_openapi(
             title="bmis", version=bmis.__version__, description=_DESCRIPTION, routes=app.routes
         )
-        app.openapi_schema = add_schemas(made)
+        app.openapi_schema = add_schemas(made, names)
     return app.openapi_schema
 
 

@@ -1,5 +1,6 @@
 """What the addresses take and answer, for OpenAPI, with examples."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -105,13 +106,21 @@ BODY = {
 }
 
 
-def add_schemas(document: dict[str, Any]) -> dict[str, Any]:
-    """Put the schemas of our answers into a document of OpenAPI.
+def add_schemas(document: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Put the schemas of our answers, and what names there are, into a document of OpenAPI.
+
+    Args:
+        document: What FastAPI made.
+        names: Names of the networks.
 
     Example:
-        >>> sorted(add_schemas({})["components"]["schemas"])[:3]
+        >>> sorted(add_schemas({"paths": {}}, [])["components"]["schemas"])[:3]
         ['Answer', 'Model', 'Models']
     """
+    for methods in document["paths"].values():
+        for parameter in methods.get("post", {}).get("parameters", ()):
+            if parameter["name"] == "name":
+                parameter["schema"]["enum"] = list(names)
     kinds = [Answer, Models, Problem]
     _, found = msgspec.json.schema_components(kinds, ref_template=_PLACE)
     for schema in found.values():
