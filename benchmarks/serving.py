@@ -126,7 +126,11 @@ def under_load(server: Server, body: bytes, clients: int, seconds: float) -> dic
         connection = http.client.HTTPConnection(server.host)
         while time.perf_counter() < end:
             start = time.perf_counter()
-            status, pause = ask(connection, body, "image/png")
+            try:
+                status, pause = ask(connection, body, "image/png")
+            except (OSError, http.client.HTTPException):  # counted; the next request connects anew
+                connection.close()
+                status, pause = 0, 0.0
             statuses[status] += 1
             if status == 200:
                 waited.append(time.perf_counter() - start)

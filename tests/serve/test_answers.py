@@ -11,6 +11,7 @@ from PIL import Image
 
 from bmis.cli.main import main
 from bmis.importing.run_lengths import decode_runs
+from bmis.serve import answers
 from helpers.bodies import SEGMENT, png, zipped
 
 DICOM = {"accept": "application/dicom"}
@@ -56,6 +57,13 @@ def test_json_holds_the_same_mask_three_times_and_what_was_measured(client):
         assert sure[inside].min(initial=255) >= 255 // 4  # the likeliest of four
     shown = Image.open(io.BytesIO(base64.b64decode(found["picture"])))
     assert np.array_equal(shown, Image.open(io.BytesIO(png())))
+
+
+def test_a_mask_that_is_too_ragged_has_run_lengths_alone(client, monkeypatch):
+    monkeypatch.setattr(answers, "_MOST_RUNS", 1)
+    (found,) = client.post(SEGMENT, content=png()).json()["pictures"][0]["regions"]
+    assert (found["polygons"], found["objects"] > 0) == (None, True)
+    assert mask_of(found).sum() == found["area_px"]
 
 
 def test_a_clip_is_answered_frame_by_frame_and_as_segmentation(client, clip):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
@@ -81,12 +82,15 @@ def test_a_service_answers_without_torch_and_stops_when_it_is_told(models, stop)
         headers = {"Accept": "image/png"}
         request = urllib.request.Request(address + SEGMENT, png(), headers)
         assert urllib.request.urlopen(request, timeout=60).status == 200
+        wrong = urllib.request.Request(address + "/v1/segment/no", b"0" * 8_000_000)
+        with pytest.raises(urllib.error.HTTPError, match="404"):  # and no broken connection
+            urllib.request.urlopen(wrong, timeout=60)
         process.send_signal(stop)
         out, log = process.communicate(timeout=60)
     finally:
         process.kill()
     lines = [json.loads(line) for line in log.splitlines()]
-    (request,) = [line for line in lines if line["event"] == "request"]
+    request, _ = [line for line in lines if line["event"] == "request"]
     assert request["route"] == "/v1/segment/{name}"
     assert process.returncode == (0 if stop == signal.SIGINT else -stop)
     assert stop == signal.SIGTERM or out.endswith("False\n")

@@ -3,11 +3,13 @@
 The log holds no address, name, query, body or IP address of a client.
 """
 
+import asyncio
 import logging
 import re
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
@@ -21,6 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
+_DROPPED, _LINGER = 16 * 2**20, 2.0  # bytes of a refused body that are let come, and seconds
 _FOREIGN_ID = re.compile(r"[0-9a-f-]{8,64}")  # of a proxy; nothing that could be a name
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -57,9 +60,9 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(scope, send)
+        answer = _Answer(scope, receive, send)
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, answer.receive, answer.send)
         except Exception as error:
             _log_error(error, answer.request_id)
             await answer.send_error()
@@ -83,15 +86,33 @@ class Access:
 class _Answer:
     """What is sent to one client."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = self.request_id
-        self._send, self.start = send, time.perf_counter()
-        self.status, self.bytes = 0, 0
+        self._receive, self._send, self.start = receive, send, time.perf_counter()
+        self.status, self.bytes, self._more = 0, 0, scope["method"] == "POST"
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._more = bool(message.get("more_body"))
+        return message
+
+    async def _drain(self) -> None:
+        """Let the rest of a refused body come, and drop it.
+
+        A client that is cut off while it sends would see a broken connection, and not the answer.
+        """
+        left = _DROPPED
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while self._more and left > 0:
+                    left -= len((await self.receive()).get("body", b""))
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status >= 400:
+                await self._drain()
             own = [*_HEADERS, (b"x-request-id", self.request_id.encode())]
             given = {name for name, _ in message.get("headers", ())}
             message["headers"] = [

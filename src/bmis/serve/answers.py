@@ -16,6 +16,9 @@ from bmis.data.palette import palette
 from bmis.importing.run_lengths import encode_runs
 from bmis.predict.mask import Mask
 from bmis.predict.measurements import measure
+from bmis.predict.objects import find_runs
+
+_MOST_RUNS = 500_000  # of a mask whose outlines are drawn; a GiB is needed for as many
 
 
 class RunLengths(msgspec.Struct):
@@ -33,7 +36,8 @@ class RunLengths(msgspec.Struct):
 class Region(msgspec.Struct, rename={"class_name": "class"}):
     """One class in one picture. Places are in pixels from the top left corner.
 
-    ``polygons`` are the objects: for each the outer ring and its holes, corners as (x, y).
+    ``polygons`` are the objects: for each the outer ring and its holes, corners as (x, y). They
+    are null where a mask is so ragged that they would fill the memory; ``rle`` holds it then.
     ``centroid`` is (row, column). ``box`` is (top, left, height, width). ``probability`` is a grey
     PNG in base64, 255 is certain. See ``bmis.predict.measurements`` for the numbers.
 
@@ -57,7 +61,7 @@ class Region(msgspec.Struct, rename={"class_name": "class"}):
     centroid: tuple[float, float] | None
     diameter_px: float | None
     diameter_mm: float | None
-    polygons: list[list[list[tuple[int, int]]]]
+    polygons: list[list[list[tuple[int, int]]]] | None
     rle: RunLengths
     probability: str | None = None
 
@@ -149,14 +153,16 @@ def regions(mask: Mask, info: ModelInfo) -> list[Region]:
 
 def _region(mask: Mask, label: int, name: str) -> Region:
     found = measure(mask.labels, label, mask.spacing)
-    polygons = [shape["coordinates"] for shape in features(mask.labels, label)]
+    runs = encode_runs(mask.labels == label)
+    ragged = len(runs) > _MOST_RUNS
+    polygons = None if ragged else [one["coordinates"] for one in features(mask.labels, label)]
     red, green, blue = palette(label + 1)[label].tolist()
     height, width = mask.labels.shape
     return Region(
         label=label,
         class_name=name,
         colour=(red, green, blue),
-        objects=len(polygons),
+        objects=len(find_runs(mask.labels == label).sizes()),
         area_px=found.area_px,
         area_mm2=found.area_mm2,
         fraction=found.fraction,
@@ -165,7 +171,7 @@ def _region(mask: Mask, label: int, name: str) -> Region:
         diameter_px=found.diameter_px,
         diameter_mm=found.diameter_mm,
         polygons=polygons,
-        rle=RunLengths((height, width), encode_runs(mask.labels == label)),
+        rle=RunLengths((height, width), runs),
         probability=_probability(mask, label),
     )
 

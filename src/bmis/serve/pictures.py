@@ -1,8 +1,8 @@
 """The pictures of a body, one after the other, each with its mask or with what is wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from bmis.clinical.stack import Stack
 from bmis.clinical.study import Study, find_stacks
 from bmis.data.arrays import to_image
 from bmis.data.images import image_size
-from bmis.errors import BmisError
+from bmis.errors import BmisError, one_line_about
 from bmis.predict.mask import Mask
 from bmis.predict.predictor import Predictor
 from bmis.serve.contents import Contents
@@ -30,16 +30,17 @@ class Segmented:
     Attributes:
         name: What it is called.
         mask: Its mask.
-        pixels: The picture, (H, W, C).
+        read: Gives the picture, (H, W, C); frames of a clip are decoded for it.
 
     Example:
-        >>> Segmented("0001", Mask(np.zeros((2, 3), np.uint8)), np.zeros((2, 3, 1), np.uint8)).name
-        '0001'
+        >>> pixels = np.zeros((2, 3, 1), np.uint8)
+        >>> Segmented("0001", Mask(pixels[..., 0]), lambda: pixels).read().shape
+        (2, 3, 1)
     """
 
     name: str
     mask: Mask
-    pixels: NDArray[np.uint8]
+    read: Callable[[], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,10 @@ class Pictures:
         return self.network.predictor(probabilities="probability" in self.wanted.extras)
 
     def _image(self, path: Path) -> Segmented:
-        image = to_image(path, self.network.info.input.channels)
-        mask = self._predictor(replace(image, spacing=self.wanted.spacing))
-        return Segmented(self.contents.name(path), mask, image.pixels)
+        with one_line_about(path, "send it again"):
+            image = to_image(path, self.network.info.input.channels)
+            mask = self._predictor(replace(image, spacing=self.wanted.spacing))
+        return Segmented(self.contents.name(path), mask, lambda: image.pixels)
 
     def _stack(self, stack: Stack) -> Iterator[Segmented | Failed]:
         before = f"{stack.name}/" if len(self.study.stacks) > 1 else ""
@@ -154,7 +156,11 @@ class Pictures:
                 if index in result.failed:
                     yield Failed(name, self.contents.in_words(result.failed[index]))
                 else:
-                    yield Segmented(name, _mask(result, index), stack.read(index).pixels)
+                    yield Segmented(name, _mask(result, index), partial(_pixels, stack, index))
+
+
+def _pixels(stack: Stack, index: int) -> NDArray[np.uint8]:
+    return stack.read(index).pixels
 
 
 def _mask(result: StackResult, index: int) -> Mask:

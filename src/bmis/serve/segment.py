@@ -9,7 +9,13 @@ from bmis.clinical.seg import write_seg
 from bmis.clinical.segment import segment
 from bmis.data.file_kinds import NotAnImageError
 from bmis.data.images import write_mask
-from bmis.errors import BmisError, BundleError, MissingExtraError, NoMemoryError
+from bmis.errors import (
+    BmisError,
+    BundleError,
+    MissingExtraError,
+    NoMemoryError,
+    is_out_of_memory,
+)
 from bmis.serve.accept import DICOM, JSON, PNG
 from bmis.serve.answers import Answer, Picture, describe
 from bmis.serve.contents import Contents
@@ -67,6 +73,10 @@ def answer(network: Network, contents: Contents, wanted: Wanted, *, max_pixels: 
         return _WRITERS[wanted.kind](pictures)
     except BmisError as error:
         raise Refused(_status(error), contents.in_words(str(error))) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise Refused(413, "not enough memory for it; send a smaller image") from error
 
 
 def _status(error: BmisError) -> int:
@@ -94,7 +104,7 @@ def _json(pictures: Pictures) -> Done:
 def _described(pictures: Pictures, one: Segmented | Failed) -> Picture:
     if isinstance(one, Failed):
         return Picture(one.name, error=one.error)
-    shown = one.pixels if "picture" in pictures.wanted.extras else None
+    shown = one.read() if "picture" in pictures.wanted.extras else None
     return describe(one.name, one.mask, pictures.network.info, shown)
 
 

@@ -18,7 +18,7 @@ export function draw(context, scale, { picture, result, drawn, options }) {
 
 function drawRegion(context, scale, region, options) {
   const path = new Path2D();
-  for (const rings of region.polygons) for (const ring of rings) {
+  for (const rings of region.polygons ?? []) for (const ring of rings) {
     ring.forEach(([x, y], index) => path[index ? "lineTo" : "moveTo"](x * scale, y * scale));
     path.closePath();
   }
