@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -26,19 +28,22 @@ from helpers.bodies import SEGMENT, png
         (["--token-file", "short"], "fewer than 16 characters"),
         (["--token-file", "empty"], "there is no token"),
         (["--host", "127.0.0.1", "--port", "1", "--max-mb", "0"], "max_mb"),
-        (["nuclei"], "two networks are called nuclei"),
+        (["two.bmis"], "two networks are called two"),
         (["run"], "a service runs bundles"),
-        (["nucli"], "did you mean"),
+        (["colonscopy"], "did you mean"),
     ],
 )
-def test_what_cannot_be_served_is_said_in_one_line(argv, words, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_served_is_said_in_one_line(
+    models, argv, words, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
+    shutil.copy(models[0], "two.bmis")
     (tmp_path / "short").write_text("abc\n")
     (tmp_path / "empty").write_text("# nothing\n")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.safetensors").write_bytes(b"")
-    assert main(["serve", "nuclei", *argv]) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "shown once" not in line]
+    assert main(["serve", "two.bmis", *argv]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert words in line
 
 
@@ -58,9 +63,7 @@ def test_without_the_extra_the_install_line_is_given(models, monkeypatch, capsys
 
 
 def test_a_bundle_from_the_hub_is_called_by_its_own_name(models, monkeypatch):
-    monkeypatch.setattr(
-        "bmis.serve.networks.find_model_file", lambda _: __import__("pathlib").Path(models[0])
-    )
+    monkeypatch.setattr("bmis.serve.networks.find_model_file", lambda _: Path(models[0]))
     (network,) = load_networks(["hf://clinic/polyps"])
     assert network.name == "polyps"
 

@@ -4,7 +4,7 @@ import { pictureOf } from "./labels.js";
 
 const LINE = 2; // width of a contour in pixels of the screen
 const HALO = 4; // and of the dark line below it, so that it shows on any picture
-const UNSURE = [26, 229]; // grey values of probabilities from 10 % to 90 %
+const UNSURE = [64, 191]; // grey values of probabilities below 3 to 1, as `bmis predict --overlay` tints
 const RIM = [255, 0, 200, 170];
 
 export function draw(context, scale, { picture, result, drawn, options }) {
