@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with closing(Server(*options)) as server:
         connection = http.client.HTTPConnection(server.host)
         for kind in ("image/png", "application/json"):
-            record[kind] = timed(lambda kind=kind: ask(connection, body, kind))
+            record[kind] = timed(partial(ask, connection, body, kind))
         record["load_test"] = under_load(server, body, args.clients, args.seconds)
     return record
 
