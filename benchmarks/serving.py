@@ -21,8 +21,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
