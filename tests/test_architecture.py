@@ -115,6 +115,9 @@ def test_networks_that_need_another_library_say_so():
         ("pydicom", {"clinical", "data"}),
         ("highdicom", {"clinical"}),
         ("nibabel", {"data"}),
+        ("fastapi", {"serve"}),
+        ("uvicorn", {"serve"}),
+        ("prometheus_client", {"serve"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -127,7 +130,7 @@ DEVICE = (
     "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
     "bmis.data.phantoms.write, bmis.cli.main, bmis.importing.run, "
     "bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, bmis.metrics, "
-    "bmis.pretrained.listing"
+    "bmis.pretrained.listing, bmis.serve.run, bmis.serve.app"
 )
 
 

@@ -21,6 +21,7 @@ from bmis.cli import (
     predict,
     profile,
     report,
+    serve,
     share,
     train,
 )
@@ -82,6 +83,7 @@ COMMANDS: dict[str, Command] = {
     "compare": compare,
     "report": report,
     "share": share,
+    "serve": serve,
 }
 
 

@@ -29,9 +29,9 @@ def outline(inside: NDArray[np.bool_]) -> list[list[_Point]]:
     """
     following = _edges(inside)
     rings = []
-    while following:
-        start = min(following, key=lambda point: (point[1], point[0]))
-        rings.append(_corners(_follow(following, start)))
+    for start in sorted(following, key=lambda point: (point[1], point[0])):
+        while start in following:  # twice where pixels touch at this corner alone
+            rings.append(_corners(_follow(following, start)))
     rings.sort(key=_area, reverse=True)  # holes run the other way round
     return rings
 

@@ -6,6 +6,7 @@ A file is known by its first bytes where it is opened, and by its name where it 
 from dataclasses import dataclass
 from pathlib import Path
 
+from bmis.errors import DataError
 from bmis.system.reading import first_bytes
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".npy")
@@ -22,6 +23,16 @@ _COMPANION_NAMES = (
 )
 KIND_SHOWS = 352
 """First bytes of a file in which each known kind shows."""
+
+
+class NotAnImageError(DataError):
+    """The first bytes of a file are those of no image format that is read.
+
+    Example:
+        >>> raise NotAnImageError("notes.png: not an image; convert it to PNG")
+        Traceback (most recent call last):
+        bmis.data.file_kinds.NotAnImageError: notes.png: not an image; convert it to PNG
+    """
 
 
 @dataclass(frozen=True)

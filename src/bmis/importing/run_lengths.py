@@ -38,6 +38,24 @@ def decode_runs(counts: Any, size: tuple[int, int], *, by_columns: bool) -> NDAr
     return flat.reshape(size, order="F" if by_columns else "C")
 
 
+def encode_runs(mask: NDArray[np.bool_]) -> list[int]:
+    """Lengths of the runs of a mask down its columns, the first of them background, as in COCO.
+
+    Args:
+        mask: (H, W).
+
+    Example:
+        >>> encode_runs(np.array([[False, True], [True, False]]))
+        [1, 2, 1]
+        >>> encode_runs(np.ones((2, 2), bool))
+        [0, 4]
+    """
+    flat = mask.ravel(order="F")
+    turns = np.flatnonzero(np.diff(flat, prepend=False))
+    lengths: list[int] = np.diff(turns, prepend=0, append=flat.size).tolist()
+    return lengths
+
+
 def unpack_counts(text: str) -> list[int]:
     """The lengths of runs that COCO packs into text.
 

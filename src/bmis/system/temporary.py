@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from platform import node
@@ -13,6 +13,7 @@ from secrets import token_hex
 
 _NAME = re.compile(r"\.bmis-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-[0-9a-f]{8}\.tmp(\..*)?")
 _LONGEST_SUFFIX = 16  # longer ones are no format that a writer would know
+_REMEMBERED = 1000  # folders; a service makes one for each request, for months
 _OLD = 24 * 3600  # seconds; nobody writes a file for a day
 
 
@@ -31,7 +32,7 @@ def temporary_name(suffix: str) -> str:
     return f".bmis-{_host()}-{os.getpid()}-{token_hex(4)}.tmp{suffix}"
 
 
-@cache
+@lru_cache(maxsize=_REMEMBERED)
 def remove_remains(folder: Path) -> None:
     """Remove unfinished files and folders of processes that are gone; once for each folder.
 

@@ -25,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from bmis.data.file_kinds import KIND_SHOWS, foreign_kind
+from bmis.data.file_kinds import KIND_SHOWS, NotAnImageError, foreign_kind
 from bmis.data.formats.arrays import MAGIC, check_finite, map_npy
 from bmis.data.formats.gif import count_frames
 from bmis.data.formats.limits import MAX_PIXELS, SeveralPagesError, check_pages, check_size
@@ -171,8 +171,8 @@ def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
     plugin = next((plugin for magic, plugin in _PLUGINS if magic.match(start)), None)
     if plugin is None and not start.startswith(MAGIC):
         if kind := foreign_kind(path, start):
-            raise DataError(f"{path}: {kind.title}, which is not read; {kind.fix}")
-        raise DataError(
+            raise NotAnImageError(f"{path}: {kind.title}, which is not read; {kind.fix}")
+        raise NotAnImageError(
             f"{path}: not an image (its first bytes are {start[:4]!r}); "
             "convert it to PNG, JPEG, BMP, TIFF or NPY"
         )

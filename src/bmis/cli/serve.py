@@ -1,0 +1,54 @@
+"""``bmis serve``: networks as an HTTP service, with a page for the browser."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from bmis.cli.console import say
+
+HELP = "serve networks over HTTP, with a page for the browser"
+EXAMPLE = "colonoscopy lesion.bmis --port 8000"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the command.
+
+    Example:
+        >>> parser = ArgumentParser()
+        >>> add_options(parser)
+        >>> args = parser.parse_args(["nuclei", "--max-mb", "8"])
+        >>> args.models, args.max_mb, args.host
+        (['nuclei'], 8, '127.0.0.1')
+    """
+    from bmis.cli.flags import add_flags
+    from bmis.config.settings import describe_field, field_types
+    from bmis.serve.settings import ServeSettings
+
+    text = describe_field(field_types(ServeSettings)["models"])
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=text[:1].lower() + text[1:].removesuffix(".")
+    )
+    add_flags(parser, ServeSettings, leave_out=["models", "device"])
+
+
+def run(args: Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Example:
+        >>> from bmis.cli.main import main
+        >>> main(["serve", "nuclei", "--host", "0.0.0.0"])
+        2
+    """
+    from bmis.cli.flags import settings_from
+    from bmis.serve.run import serve
+    from bmis.serve.settings import ServeSettings
+
+    try:
+        serve(settings_from(args, ServeSettings), _started)
+    except KeyboardInterrupt:
+        say("stopped; all that was begun is done")
+    return 0
+
+
+def _started(address: str, names: list[str]) -> None:
+    say(f"{address} serves {', '.join(names)}; stop it with Ctrl-C")
+    sys.stdout.flush()  # whoever started it may wait for this line

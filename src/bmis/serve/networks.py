@@ -1,0 +1,88 @@
+"""The networks of a service: each is loaded once, and shared by all requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bmis.bundle import SUFFIX
+from bmis.config import ModelInfo, RuntimeOptions
+from bmis.errors import BundleError, ConfigError
+from bmis.predict.predictor import Predictor
+from bmis.pretrained.lookup import find_model_file, shipped_names
+from bmis.runtime.load import Runtime, load_runtime
+from bmis.system.progress import track
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is ready to answer requests.
+
+    Attributes:
+        name: What it is called in addresses.
+        runtime: Runs it.
+        info: What its file says of it.
+
+    Example:
+        >>> (network,) = load_networks(["nuclei"])
+        >>> network.name, network.predictor(probabilities=True).keep_probabilities
+        ('nuclei', True)
+    """
+
+    name: str
+    runtime: Runtime
+    info: ModelInfo
+
+    def predictor(self, *, probabilities: bool = False) -> Predictor:
+        """A predictor whose masks carry probabilities or not; both share the network."""
+        return self._with_probabilities if probabilities else self._plain
+
+    @cached_property
+    def _plain(self) -> Predictor:
+        return Predictor(self.runtime, self.info)
+
+    @cached_property
+    def _with_probabilities(self) -> Predictor:
+        return Predictor(self.runtime, self.info, keep_probabilities=True)
+
+
+def load_networks(
+    models: Sequence[str] = (), options: RuntimeOptions | None = None
+) -> list[Network]:
+    """Load the networks of a service.
+
+    Args:
+        models: Bundles and names of networks that come with the package; all of these if empty.
+        options: How they are run; the defaults where left out.
+
+    Raises:
+        ConfigError: Two have one name; or see ``load_runtime``.
+        BundleError: One is no bundle; or see ``load_runtime``.
+        MissingExtraError: See ``load_runtime``.
+
+    Example:
+        >>> [network.name for network in load_networks(["nuclei", "dermoscopy"])]
+        ['nuclei', 'dermoscopy']
+    """
+    networks: dict[str, Network] = {}
+    for model in track(models or shipped_names(), "loading networks"):
+        network = _load(model, options)
+        if network.name in networks:
+            raise ConfigError(f"two networks are called {network.name}; rename one of the bundles")
+        networks[network.name] = network
+    return list(networks.values())
+
+
+def _load(model: str, options: RuntimeOptions | None) -> Network:
+    path = find_model_file(model)
+    if path.exists() and path.suffix.lower() != SUFFIX:
+        raise BundleError(
+            f"{model}: a service runs bundles ({SUFFIX}) alone; make one with `bmis export`"
+        )
+    runtime, info = load_runtime(path, options)
+    return Network(_name(path, model), runtime, info)
+
+
+def _name(path: Path, model: str) -> str:
+    """What a network is called in addresses: that of its file, or of its place on the Hub."""
+    return model.rstrip("/").rpartition("/")[2] if model.startswith("hf://") else path.stem

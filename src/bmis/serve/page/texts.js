@@ -1,0 +1,32 @@
+// All words of the page, from one file for each language.
+
+const LANGUAGES = ["en", "de", "zh"];
+let words = {};
+
+export function firstLanguage() {
+  const wanted = [localStorage.getItem("bmis-language"), ...navigator.languages];
+  const short = wanted.filter(Boolean).map((name) => name.slice(0, 2));
+  return short.find((name) => LANGUAGES.includes(name)) ?? "en";
+}
+
+export async function setLanguage(name) {
+  const answer = await fetch(new URL(`texts/${name}.json`, import.meta.url));
+  words = await answer.json();
+  localStorage.setItem("bmis-language", name);
+  document.documentElement.lang = name;
+  for (const node of document.querySelectorAll("[data-text]")) node.textContent = say(node.dataset.text);
+  for (const node of document.querySelectorAll("[data-label]")) {
+    node.setAttribute("aria-label", say(node.dataset.label));
+    if (node.tagName === "BUTTON") node.title = say(node.dataset.label);
+  }
+}
+
+export function say(key, values = {}) {
+  return (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+export function number(value, digits = 3) {
+  const language = document.documentElement.lang;
+  const form = Number.isInteger(value) ? {} : { maximumSignificantDigits: digits };
+  return new Intl.NumberFormat(language, form).format(value);
+}

@@ -1,0 +1,108 @@
+"""The addresses of a service."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.security import HTTPBearer
+from starlette.requests import ClientDisconnect
+
+from bmis.serve import openapi
+from bmis.serve.accept import JSON, choose_kind
+from bmis.serve.metrics import CONTENT_TYPE
+from bmis.serve.refusals import Refused
+from bmis.serve.service import Asked, Models, Service, describe_model, in_json
+from bmis.serve.wanted import Wanted, read_extras, read_spacing
+
+_Bearer = Annotated[Any, Depends(HTTPBearer(auto_error=False, description="One of the tokens."))]
+_Name = Annotated[str, Path(description="Name of a network, see /v1/models.", max_length=200)]
+_Include = Annotated[
+    str,
+    Query(
+        description="What JSON shall hold beside: picture (as PNG in base64), probability, or "
+        "picture,probability."
+    ),
+]
+_Spacing = Annotated[
+    str,
+    Query(
+        description="Millimetres per pixel of pictures that do not know their own: one number, or "
+        "down,across."
+    ),
+]
+
+
+def make_router(service: Service) -> APIRouter:
+    """The addresses of a service.
+
+    Example:
+        >>> from bmis.serve.networks import load_networks
+        >>> from bmis.serve.settings import ServeSettings
+        >>> service = Service(load_networks(["nuclei"]), ServeSettings())
+        >>> [route.path for route in make_router(service).routes][:2]
+        ['/v1/segment/{name}', '/v1/models']
+        >>> service.worker.close()
+    """
+    router = APIRouter()
+
+    async def check_client(request: Request, _: _Bearer) -> None:
+        service.check_client(request.headers)
+
+    known = [Depends(check_client)]
+
+    @router.post(
+        "/v1/segment/{name}",
+        dependencies=known,
+        summary="Segment an image, a DICOM file or a zip of them",
+        response_class=Response,
+        responses=openapi.SEGMENT,
+        openapi_extra=openapi.BODY,
+    )
+    async def segment(
+        name: _Name, request: Request, include: _Include = "", spacing: _Spacing = ""
+    ) -> Response:
+        kind = choose_kind(request.headers.get("accept", ""))
+        wanted = Wanted(kind, read_extras(include), read_spacing(spacing))
+        done = await service.segment(Asked(name, request.headers, wanted), _body(request))
+        return Response(done.body, media_type=done.kind)
+
+    @router.get(
+        "/v1/models",
+        dependencies=known,
+        summary="The networks, and what they mark",
+        response_class=Response,
+        responses=openapi.MODELS,
+    )
+    async def models() -> Response:
+        found = Models([describe_model(network) for network in service.networks.values()])
+        return Response(in_json(found), media_type=JSON)
+
+    @router.get("/health", summary="Whether the service runs", responses=openapi.HEALTH)
+    async def health() -> Response:
+        return Response(in_json({"status": "ok"}), media_type=JSON)
+
+    @router.get("/ready", summary="Whether it has a place for a request", responses=openapi.READY)
+    async def ready() -> Response:
+        if service.worker.gate.is_full:
+            raise Refused(503, "all places are taken", retry_after=service.worker.retry_after)
+        return Response(in_json({"status": "ready"}), media_type=JSON)
+
+    @router.get(
+        "/metrics",
+        dependencies=known,
+        summary="Counters for Prometheus",
+        response_class=Response,
+        responses=openapi.METRICS,
+    )
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise Refused(400, "the body ended early; send it again") from None

@@ -1,0 +1,214 @@
+"""A running service: its networks, its places and its counters, and what becomes of a request."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bmis.errors import did_you_mean
+from bmis.serve.accept import DICOM
+from bmis.serve.auth import Tokens, check_own_machine, read_tokens
+from bmis.serve.body import check_length, private_folder, receive, remove
+from bmis.serve.contents import open_contents
+from bmis.serve.gate import Gate
+from bmis.serve.metrics import Metrics
+from bmis.serve.networks import Network
+from bmis.serve.refusals import Refused
+from bmis.serve.segment import Done, answer
+from bmis.serve.settings import ServeSettings
+from bmis.serve.wanted import Wanted
+from bmis.serve.worker import Worker
+
+_ARRIVING = 4  # bodies that may be on their way for each place in the queue
+
+
+class Model(msgspec.Struct):
+    """What is known of a network.
+
+    ``size`` is (height, width) that it sees. ``expected_dice`` and ``out_of_distribution`` say
+    whether its answers hold them.
+
+    Example:
+        >>> from bmis.serve.networks import load_networks
+        >>> (network,) = load_networks(["nuclei"])
+        >>> describe_model(network).classes
+        ['background', 'nucleus']
+    """
+
+    name: str
+    classes: list[str]
+    channels: int
+    size: tuple[int, int]
+    resize: str
+    expected_dice: bool
+    out_of_distribution: bool
+    licence: str | None
+
+
+class Models(msgspec.Struct):
+    """The networks of the service.
+
+    Example:
+        >>> Models([]).models
+        []
+    """
+
+    models: list[Model]
+
+
+def describe_model(network: Network) -> Model:
+    """What is answered of a network.
+
+    Example:
+        >>> from bmis.serve.networks import load_networks
+        >>> describe_model(load_networks(["nuclei"])[0]).out_of_distribution
+        True
+    """
+    info = network.info
+    licence = info.provenance.get("licence")
+    return Model(
+        name=network.name,
+        classes=list(info.classes),
+        channels=info.input.channels,
+        size=info.input.size,
+        resize=info.input.resize,
+        expected_dice=info.confidence is not None,
+        out_of_distribution=info.ood is not None,
+        licence=None if licence is None else str(licence),
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for masks, as far as it is known from its head.
+
+    Attributes:
+        model: Name of the network.
+        headers: Headers by their names in small letters.
+        wanted: What is asked for.
+
+    Example:
+        >>> Asked("nuclei", {"content-type": "application/dicom"}, Wanted()).model
+        'nuclei'
+    """
+
+    model: str
+    headers: Mapping[str, str]
+    wanted: Wanted
+
+
+class Service:
+    """The networks of a service and what all requests share.
+
+    Args:
+        networks: The networks.
+        settings: Limits, and where the tokens are.
+
+    Attributes:
+        networks: The networks by name.
+        worker: Computes.
+        metrics: Counts.
+
+    Raises:
+        ConfigError: See ``read_tokens``.
+
+    Example:
+        >>> from bmis.serve.networks import load_networks
+        >>> service = Service(load_networks(["nuclei"]), ServeSettings())
+        >>> service.find("nuclei").name, service.worker.gate.taken
+        ('nuclei', 0)
+        >>> service.worker.close()
+    """
+
+    def __init__(self, networks: Sequence[Network], settings: ServeSettings) -> None:
+        self.networks = {network.name: network for network in networks}
+        self._settings = settings
+        self._tokens = None if settings.token_file is None else read_tokens(settings.token_file)
+        self.worker = Worker(settings.workers, settings.queue)
+        self._arriving = Gate(_ARRIVING * settings.queue)
+        self.metrics = Metrics(lambda: self.worker.gate.taken)
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The tokens, if clients need one."""
+        return self._tokens
+
+    def check_client(self, headers: Mapping[str, str]) -> None:
+        """Let a client in or not.
+
+        Raises:
+            Refused: Its token is missing or wrong, or, without tokens, it is not of this machine.
+        """
+        if self._tokens is None:
+            check_own_machine(headers.get("host", ""), headers.get("origin"))
+        elif not self._tokens.accept(headers.get("authorization")):
+            raise Refused(401, "no token, or a wrong one; send `Authorization: Bearer TOKEN`")
+
+    def find(self, name: str) -> Network:
+        """The network of a name.
+
+        Raises:
+            Refused: There is none.
+        """
+        if name not in self.networks:
+            shown = name[:60]
+            raise Refused(404, f"no network {shown!r} here{did_you_mean(shown, self.networks)}")
+        return self.networks[name]
+
+    async def segment(self, asked: Asked, chunks: AsyncIterator[bytes]) -> Done:
+        """Receive a body and answer it.
+
+        Args:
+            asked: The head of the request.
+            chunks: Its body.
+
+        Raises:
+            Refused: Anything is wrong with it, or there is no place.
+        """
+        network, limits = self.find(asked.model), self._settings
+        check_length(asked.headers, limits.max_bytes)
+        self._check_queue()
+        folder = private_folder()
+        try:
+            with self._arriving.place():
+                path = await receive(
+                    chunks,
+                    folder,
+                    limit=limits.max_bytes,
+                    seconds=limits.timeout,
+                    dicom=asked.headers.get("content-type", "").startswith(DICOM),
+                )
+        except BaseException:
+            remove(folder)
+            raise
+        done = await self.worker.do(
+            partial(self._answer, network, path, asked.wanted),
+            seconds=limits.timeout,
+            after=partial(remove, folder),
+        )
+        self.metrics.pictures(network.name, done.pictures, done.out_of_distribution)
+        return done
+
+    def _check_queue(self) -> None:
+        """Send a client away before its body is read, if there is no place for it anyway."""
+        if self.worker.gate.is_full:
+            retry = self.worker.retry_after
+            raise Refused(429, "all places are taken; try again later", retry_after=retry)
+
+    def _answer(self, network: Network, path: Path, wanted: Wanted) -> Done:
+        """What the worker does."""
+        contents = open_contents(path, limit=self._settings.max_bytes)
+        return answer(network, contents, wanted, max_pixels=self._settings.max_pixels)
+
+
+def in_json(value: Any) -> bytes:
+    """Plain values as JSON.
+
+    Example:
+        >>> in_json(Models([]))
+        b'{"models":[]}'
+    """
+    return msgspec.json.encode(value)

@@ -1,0 +1,35 @@
+"""What tests send to a service: the bytes of images and of zips."""
+
+import io
+import struct
+import zipfile
+import zlib
+
+from PIL import Image
+
+from helpers.folders import picture
+
+SEGMENT = "/v1/segment/two"
+
+
+def png(seed=0, size=(40, 56)):
+    """An image."""
+    stream = io.BytesIO()
+    Image.fromarray(picture(seed, size)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def huge_png(width, height):
+    """A small PNG that claims a size, with a right checksum."""
+    body = png()
+    head = b"IHDR" + struct.pack(">II", width, height) + body[24:29]
+    return body[:12] + head + struct.pack(">I", zlib.crc32(head)) + body[33:]
+
+
+def zipped(files):
+    """A zip of files by their names."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
