@@ -117,7 +117,7 @@ def _expand(text: str) -> list[Variant]:
             f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}; one of your "
             "own: give --plugin FILE"
         )
-    return [_variant(name, dict(_option(text, p) for p in _OUTSIDE_BRACKETS.split(settings) if p))]
+    return [make_variant(name, dict(_option(text, p) for p in _OUTSIDE_BRACKETS.split(settings) if p))]
 
 
 def _starting_from(variant: Variant, weights: str | None) -> Variant:
@@ -126,10 +126,16 @@ def _starting_from(variant: Variant, weights: str | None) -> Variant:
         return variant
     if initial_weights(variant.name, variant.options) == weights:
         return variant
-    return _variant(variant.name, {**variant.options, "weights": weights})
+    return make_variant(variant.name, {**variant.options, "weights": weights})
 
 
-def _variant(name: str, options: dict[str, Any]) -> Variant:
+def make_variant(name: str, options: dict[str, Any]) -> Variant:
+    """A network with its options, spelt as in a comparison.
+
+    Example:
+        >>> make_variant("bmis", {"widths": [8, 16, 24], "eca": False}).text
+        'bmis:eca=false,widths=[8,16,24]'
+    """
     spelling = ",".join(
         f"{key}={json.dumps(options[key], separators=(',', ':'))}" for key in sorted(options)
     )

@@ -8,8 +8,8 @@ MB are 10^6 bytes.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from bmis.errors import ConfigError, did_you_mean
 from bmis.models import SegmentationModel, build_untrained, list_models
 from bmis.models.checkpoint import choose_device, read_checkpoint
 from bmis.models.complexity import count_macs
-from bmis.models.threads import keep_to_container
+from bmis.models.threads import torch_threads
 from bmis.profile.steps import (
     NotEnoughMemoryError,
     TooFewImagesError,
@@ -151,7 +151,7 @@ def profile_model(
     shape = own_size if size is None else (size, size) if isinstance(size, int) else size
     state = [*network.parameters(), *network.buffers()]
     with (
-        _threads(threads),
+        torch_threads(threads),
         torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False),
     ):
         return Profile(
@@ -214,15 +214,3 @@ def _batch_cost(
         step_ms=step_ms,
         training_mb=training_mb,
     )
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use this many threads while the block runs, by default as in a training."""
-    keep_to_container()
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

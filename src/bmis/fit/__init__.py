@@ -1,0 +1,1 @@
+"""The command ``fit``: the best network for some images within a time and a size."""
