@@ -105,7 +105,7 @@ def test_networks_that_need_another_library_say_so():
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("scipy", {"metrics"}),
+        ("scipy", {"fit", "metrics"}),
         ("matplotlib", {"report"}),
         ("jinja2", {"cli", "report"}),
         ("onnxruntime", {"runtime", "export"}),
@@ -118,6 +118,7 @@ def test_networks_that_need_another_library_say_so():
         ("fastapi", {"serve"}),
         ("uvicorn", {"serve"}),
         ("prometheus_client", {"serve"}),
+        ("optuna", {"fit"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -129,8 +130,8 @@ def test_other_heavy_packages_stay_at_home(package, homes):
 DEVICE = (
     "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
     "bmis.data.phantoms.write, bmis.cli.main, bmis.importing.run, "
-    "bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, bmis.metrics, "
-    "bmis.pretrained.listing, bmis.serve.run, bmis.serve.app"
+    "bmis.fit.bench, bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, "
+    "bmis.metrics, bmis.pretrained.listing, bmis.serve.run, bmis.serve.app"
 )
 
 

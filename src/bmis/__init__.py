@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # "as" says to type checkers that the names are public
     from bmis.export.run import export_run as export_run
     from bmis.export.settings import ExportOptions as ExportOptions
     from bmis.export.share import share_run as share_run
+    from bmis.fit.run import fit_model as fit_model
+    from bmis.fit.settings import FitConfig as FitConfig
     from bmis.importing.run import import_dataset as import_dataset
     from bmis.importing.settings import ImportOptions as ImportOptions
     from bmis.inspect.dataset import inspect_dataset as inspect_dataset
@@ -88,6 +90,8 @@ _HOMES = {
     "evaluate.run": ("evaluate_model",),
     "export.run": ("export_run",),
     "export.settings": ("ExportOptions",),
+    "fit.run": ("fit_model",),
+    "fit.settings": ("FitConfig",),
     "importing.run": ("import_dataset",),
     "importing.settings": ("ImportOptions",),
     "inspect.dataset": ("inspect_dataset",),
@@ -131,6 +135,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _TORCH_HOMES = (
     "compare.run",
     "export.run",
+    "fit.run",
     "models",
     "models.checkpoint",
     "profile.network",

@@ -9,11 +9,13 @@ from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from bmis.cli import (
+    bench,
     compare,
     convert,
     demo,
     evaluate,
     export,
+    fit,
     import_,
     inspect,
     models,
@@ -77,6 +79,8 @@ COMMANDS: dict[str, Command] = {
     "profile": profile,
     "predict": predict,
     "export": export,
+    "fit": fit,
+    "bench": bench,
     "convert": convert,
     "demo": demo,
     "models": models,

@@ -117,7 +117,8 @@ def _expand(text: str) -> list[Variant]:
             f"unknown method {name!r}{did_you_mean(name, (*names, *GROUPS, 'all'))}; one of your "
             "own: give --plugin FILE"
         )
-    return [make_variant(name, dict(_option(text, p) for p in _OUTSIDE_BRACKETS.split(settings) if p))]
+    options = dict(_option(text, part) for part in _OUTSIDE_BRACKETS.split(settings) if part)
+    return [make_variant(name, options)]
 
 
 def _starting_from(variant: Variant, weights: str | None) -> Variant:

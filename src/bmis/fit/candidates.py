@@ -170,16 +170,38 @@ def count_candidates(networks: Iterable[Network], facts: DataFacts) -> Counts:
 
 def _count(name: str, options: dict[str, Any], facts: DataFacts) -> Iterator[Counted]:
     """One network at all sizes that it takes."""
-    model = build_untrained(
-        name, in_channels=facts.channels, num_classes=len(facts.classes), **options
-    ).eval()
-    both = count_operations(model)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    followed = _Followed(name, options, facts.channels, len(facts.classes))
     for side in facts.sides:
-        if model.valid_size(side, side) == (side, side):
-            one = Candidate(name, options, (side, side), facts.resize)
-            tiles = one.tiles(facts.size, model.stride)
-            yield Counted(one, at_size(both, one.size), parameters, tiles)
+        one = Candidate(name, options, (side, side), facts.resize)
+        if followed.model.valid_size(side, side) == one.size:
+            yield followed.count(one, one.tiles(facts.size, followed.model.stride))
+
+
+def count_one(candidate: Candidate, *, channels: int, classes: int) -> Counted:
+    """What one call of a candidate computes.
+
+    Raises:
+        BmisError: The network is not known or cannot be built, or does not run at small sizes.
+
+    Example:
+        >>> count_one(Candidate("bmis_edge", {"width": 16}), channels=3, classes=2).parameters > 1e5
+        True
+    """
+    return _Followed(candidate.model, candidate.options, channels, classes).count(candidate, 1)
+
+
+class _Followed:
+    """A network that was followed once, so that it can be counted at every size."""
+
+    def __init__(self, name: str, options: dict[str, Any], channels: int, classes: int) -> None:
+        args = {"in_channels": channels, "num_classes": classes, **options}
+        self.model = build_untrained(name, **args).eval()
+        self._both = count_operations(self.model)
+        self._parameters = sum(parameter.numel() for parameter in self.model.parameters())
+
+    def count(self, candidate: Candidate, tiles: int) -> Counted:
+        operations = at_size(self._both, candidate.size)
+        return Counted(candidate, operations, self._parameters, tiles)
 
 
 def group_of(candidate: Candidate) -> str:

@@ -64,7 +64,8 @@ class DataFacts(Settings):
             f"{self.name}: {splits} images, {kind}, {height}x{width} pixels in the median.",
             f"{counted(len(self.classes), 'class')}; {100 * self.foreground:.2g} % of the pixels "
             "are foreground.",
-            f"{self.thinnest} is the thinnest class: {pixels:.3g} pixels wide in the median image.",
+            f"{self.thinnest} is {pixels:.3g} pixels wide in the median image"
+            f"{', less than the other classes.' if len(self.classes) > 2 else '.'}",
             _rule(self, pixels),
             f"Inputs of {first}x{first} to {last}x{last} pixels are tried."
             if last > first
@@ -108,7 +109,9 @@ def read_facts(dataset: Dataset) -> DataFacts:
     size = sizes[len(sizes) // 2]
     thinnest, width = _thinnest([widths for _, widths, _ in looked], dataset.classes)
     resize, sides = choose_sides(size, width)
-    counts = {name: sum(c.split == name for c in dataset.cases) for name in ("train", "val", "test")}
+    counts = {
+        name: sum(c.split == name for c in dataset.cases) for name in ("train", "val", "test")
+    }
     return DataFacts(
         name=dataset.name,
         images=counts,
@@ -146,9 +149,7 @@ def choose_sides(size: tuple[int, int], width: float) -> tuple[str, tuple[int, .
     return "native", usable
 
 
-def _look(
-    case: Case, dataset: Dataset
-) -> tuple[tuple[int, int], dict[int, float], float]:
+def _look(case: Case, dataset: Dataset) -> tuple[tuple[int, int], dict[int, float], float]:
     """Size of an image, the width of each class as a share of the longer side, its foreground."""
     _, labels = load_case(case, dataset)
     size = labels.shape[0], labels.shape[1]
@@ -180,9 +181,7 @@ def mean_width(inside: NDArray[np.bool_]) -> float:
     return max(1.0, 4 * float(distances[inside].mean()) - 2)
 
 
-def _thinnest(
-    widths: Sequence[dict[int, float]], classes: Sequence[str]
-) -> tuple[str, float]:
+def _thinnest(widths: Sequence[dict[int, float]], classes: Sequence[str]) -> tuple[str, float]:
     """The class with the smallest median width over the images that show it."""
     medians = {
         number: float(np.median(found))

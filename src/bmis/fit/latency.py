@@ -29,9 +29,7 @@ class CostModel:
     def predict(self, numbers: Numbers) -> float:
         """The cost of a network with these operations."""
         all_numbers = {"one": 1.0, **numbers}
-        return sum(
-            each * all_numbers.get(name, 0.0) for name, each in self.coefficients.items()
-        )
+        return sum(each * all_numbers.get(name, 0.0) for name, each in self.coefficients.items())
 
 
 def fit_costs(rows: Sequence[Numbers], costs: Sequence[float]) -> CostModel:

@@ -6,7 +6,7 @@ take less time than tensors without data.
 """
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,7 +90,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.found: Counter[str] = Counter()
+        self.found: defaultdict[str, float] = defaultdict(float)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -113,8 +113,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.found[kind] += work
             self.found["convolved"] += (inputs[0].numel() + outputs[0].numel()) / 1e6
         elif name.startswith(_PRODUCTS):
-            a, b = inputs[-2:]
-            self.found["products"] += outputs[0].numel() * a.shape[-1] / 1e6
+            inner = inputs[-2].shape[-1]
+            self.found["products"] += outputs[0].numel() * inner / 1e6
             self.found["moved"] += values
         else:
             self.found["moved"] += values

@@ -1,0 +1,191 @@
+"""How the time is shared: how long each training may be, and how many of them there are."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bmis.config import Settings
+from bmis.errors import BmisError, ConfigError
+from bmis.fit.candidates import Candidate
+from bmis.fit.costs import Costed
+from bmis.fit.facts import DataFacts
+from bmis.fit.settings import FitConfig
+from bmis.models import build_untrained, size_options
+from bmis.profile.network import profile_model
+from bmis.system.processor import usable_cores
+from bmis.system.progress import track
+from bmis.train.recipes import find_recipe
+from bmis.wording import counted, duration
+
+FACTOR = 3  # by which each step of the search trains longer than the one before
+FEWEST = FACTOR**2  # epochs of the last training; the first step of the search takes one then
+_LAST = 0.4  # share of the time that the last training may take
+_MARGIN = 1.3  # times what steps alone take: augmentation, validation, files
+_FINISH = 120.0  # seconds for export, timing and scores
+_SECONDS = 0.2  # least time of a measurement
+
+SecondsOfEpoch = Callable[[Candidate], float]
+
+
+@dataclass(frozen=True)
+class Contender(Settings):
+    """A candidate that takes part in the search.
+
+    Attributes:
+        costed: The candidate and what it costs.
+        epoch_seconds: Time of one epoch of its training.
+
+    Example:
+        >>> from bmis.fit.candidates import Counted
+        >>> one = Costed(Counted(Candidate("unet"), {}, 100, 1), (), True)
+        >>> Contender(one, epoch_seconds=3.5).name
+        'unet at 224'
+    """
+
+    costed: Costed
+    epoch_seconds: float
+
+    @property
+    def candidate(self) -> Candidate:
+        """The candidate itself."""
+        return self.costed.candidate
+
+    @property
+    def name(self) -> str:
+        """Network and size, for people."""
+        return self.candidate.name
+
+
+@dataclass(frozen=True)
+class Plan(Settings):
+    """What is trained for how long.
+
+    Attributes:
+        contenders: The candidates that take part, the first to be tried first.
+        too_slow: Those whose training would take too long, by name.
+        epochs: Of the last training.
+        trials: How many trainings the search begins.
+        seconds: Time for the search.
+
+    Example:
+        >>> Plan((), (), epochs=60, trials=12, seconds=3600.0).steps
+        (6, 20)
+    """
+
+    contenders: tuple[Contender, ...]
+    too_slow: tuple[str, ...]
+    epochs: int
+    trials: int
+    seconds: float
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Epochs of a trial's first training, and of its second if the first was good."""
+        return max(1, self.epochs // FACTOR**2), max(2, self.epochs // FACTOR)
+
+    def in_words(self) -> str:
+        """What will be done, in one sentence."""
+        first, second = self.steps
+        return (
+            f"{counted(len(self.contenders), 'candidate')}, "
+            f"{counted(self.trials, 'trial')} of {first} and, if they are good, "
+            f"{counted(second, 'epoch')} in about {duration(self.seconds)}; then the best for "
+            f"{counted(self.epochs, 'epoch')}"
+        )
+
+
+def make_plan(
+    found: Sequence[Costed], config: FitConfig, spent: float, epoch_seconds: SecondsOfEpoch
+) -> Plan:
+    """Share what is left of the time.
+
+    Args:
+        found: The candidates within the budget.
+        config: The time and the longest training.
+        spent: Seconds that are gone.
+        epoch_seconds: How long one epoch of a candidate takes.
+
+    Raises:
+        ConfigError: The time does not suffice for one training.
+
+    Example:
+        >>> from bmis.fit.candidates import Counted
+        >>> unet = Costed(Counted(Candidate("unet"), {}, 100, 1), (), True)
+        >>> config = FitConfig("polyps", max_ms=10, hours=1)
+        >>> plan = make_plan([unet], config, spent=600.0, epoch_seconds=lambda one: 10.0)
+        >>> plan.epochs, plan.trials
+        (60, 12)
+    """
+    timed = _time(found, epoch_seconds)
+    left = 3600 * config.hours - spent - _FINISH
+    shortest = min(timed, key=lambda one: one.epoch_seconds)
+    needed = FEWEST * shortest.epoch_seconds
+    if left < 2 * needed:  # a search of nothing is no search
+        hours = (spent + _FINISH + 2.5 * needed) / 3600
+        raise ConfigError(
+            f"--hours {config.hours:g} is too little: measuring took {duration(spent)}, and even "
+            f"{FEWEST} epochs of {shortest.name} take about {duration(needed)} here; give --hours "
+            f"{math.ceil(100 * hours) / 100:g} or more"
+        )
+    usual = min(median(one.epoch_seconds for one in timed), _LAST * left / FEWEST)
+    epochs = max(FEWEST, min(config.epochs, int(_LAST * left / usual)))
+    trained = [one for one in timed if epochs * one.epoch_seconds <= left / 2] or [shortest]
+    dearest = max(one.epoch_seconds for one in trained)
+    seconds = left - epochs * dearest
+    mean = sum(one.epoch_seconds for one in trained) / len(trained)
+    first, second = Plan((), (), epochs, 0, 0).steps
+    trials = int(seconds / (mean * (first + second / FACTOR)))
+    slow = tuple(one.name for one in timed if one not in trained)
+    return Plan(tuple(trained), slow, epochs, max(1, trials), seconds)
+
+
+def _time(found: Sequence[Costed], epoch_seconds: SecondsOfEpoch) -> list[Contender]:
+    """The candidates that can be trained here, each with the time of an epoch."""
+    timed, errors = list[Contender](), list[str]()
+    for one in track(found, "timing training steps"):
+        try:
+            timed.append(Contender(one, epoch_seconds(one.candidate)))
+        except BmisError as error:
+            errors.append(f"{one.candidate.name}: {error}")
+    if not timed:
+        raise ConfigError(f"none of the networks within the budget can be trained; {errors[0]}")
+    return timed
+
+
+def time_epoch(candidate: Candidate, facts: DataFacts) -> float:
+    """How long one epoch takes here, from the time of a few steps, in seconds.
+
+    Raises:
+        BmisError: The network cannot be trained here.
+
+    Example:
+        >>> from bmis import open_dataset
+        >>> from bmis.fit.facts import read_facts
+        >>> facts = read_facts(open_dataset("polyps"))
+        >>> time_epoch(Candidate("unet", {"widths": [4, 8]}, (32, 32)), facts) > 0
+        True
+    """
+    batch = find_recipe("default").batch_size
+    model = build_untrained(
+        candidate.model,
+        in_channels=facts.channels,
+        num_classes=len(facts.classes),
+        **size_options(candidate.model, candidate.options, candidate.size),
+    )
+    (cost,) = profile_model(
+        model, size=candidate.size, batches=(batch,), threads=usable_cores(), seconds=_SECONDS
+    ).batches
+    if cost.step_ms is None:
+        raise ConfigError(f"not enough memory to train with {counted(batch, 'image')} at once")
+    steps = -(-facts.images["train"] * _crops(candidate, facts) // batch)
+    checked = facts.images["val"] * candidate.tiles(facts.size, 1) / cost.images_per_second
+    return _MARGIN * (steps * cost.step_ms / 1e3 + checked)
+
+
+def _crops(candidate: Candidate, facts: DataFacts) -> int:
+    """Crops of an image in each epoch: about as many as cover it."""
+    if candidate.resize != "native":
+        return 1
+    pixels = facts.size[0] * facts.size[1]
+    return max(1, round(pixels / (candidate.size[0] * candidate.size[1])))

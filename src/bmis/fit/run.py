@@ -1,0 +1,243 @@
+"""The command ``fit``: the best network for some images within a time and a size.
+
+Each step leaves its file in the output folder, so that a call that was killed goes on when it is
+repeated.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from bmis.data.cases import Dataset
+from bmis.data.fingerprint import content_fingerprints
+from bmis.data.folder import open_dataset
+from bmis.errors import ConfigError, require
+from bmis.fit.candidates import Candidate, Counts, Network, count_candidates, list_networks
+from bmis.fit.contenders import (
+    SURE,
+    Measurements,
+    check_budget,
+    contenders,
+    measure_contenders,
+    rows_of,
+)
+from bmis.fit.costs import Costed, Prices, Ways, cost_all, rows_of_device
+from bmis.fit.device import DeviceFile, read_device
+from bmis.fit.facts import DataFacts, read_facts
+from bmis.fit.finish import Finish, TestScores, finish, score_test
+from bmis.fit.page import write_page
+from bmis.fit.plan import Plan, make_plan, time_epoch
+from bmis.fit.result import RECORD, Fitted, make_result
+from bmis.fit.search import Score, Trials, search, train_and_score
+from bmis.fit.settings import FitConfig
+from bmis.fit.state import claim_folder, recalled, remembered
+from bmis.fit.untrained import measure_untrained
+from bmis.importing.suggest import point_to_import
+from bmis.runtime.engines import require_engine
+from bmis.system.files import output_folder, write_json
+from bmis.wording import counted, duration
+
+_log = logging.getLogger("bmis")
+_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a fit tries and measures with; tests bring quicker ones.
+
+    Attributes:
+        networks: Names and options of the candidates; BMIS and the light networks if not given.
+        measure: Gives the costs of an untrained candidate: ``measure(candidate, channels=,
+            classes=, threads=)``.
+        epoch_seconds: Gives the time of an epoch of a candidate on some data.
+        score: Trains with some settings in a folder, and gives the validation IoU.
+
+    Example:
+        >>> Tools().score.__name__
+        'train_and_score'
+    """
+
+    networks: Sequence[Network] | None = None
+    measure: Callable[..., Ways] = measure_untrained
+    epoch_seconds: Callable[[Candidate, DataFacts], float] = time_epoch
+    score: Score = train_and_score
+
+
+def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None = None) -> Fitted:
+    """Find, train and export the best network for some images within a budget.
+
+    Leaves ``best.bmis``, the run folder that it came from, ``report.html`` and ``fit.json`` in
+    ``out``. A call that was stopped or killed goes on where it was when it is repeated, and ends
+    with the same network.
+
+    Args:
+        config: Data, budget and time.
+        out: Folder of the fit.
+        tools: What it tries and measures with, if not the usual ones.
+
+    Raises:
+        ConfigError: Nothing meets the budget, the time does not suffice for one training, or the
+            folder holds a fit with other settings.
+        DataError: The data set or the device file cannot be used.
+        BundleError: No finalist passes the gate of the export within the budget.
+        MissingExtraError: Optuna, an engine or what the export needs is not installed.
+        TrainingInterrupted: Ctrl-C.
+
+    Example:
+        >>> fit_model(FitConfig("nowhere", max_ms=10))
+        Traceback (most recent call last):
+        bmis.errors.DataError: nowhere: there is no such folder; ...
+    """
+    config = _complete(config)
+    _check_packages(config)
+    device = _read_device(config)
+    point_to_import(Path(config.data))
+    dataset = open_dataset(config.data, seed=config.seed)
+    for split in ("train", "val"):
+        dataset.split(split)
+    folder = output_folder(Path(out))
+    claim_folder(folder, config, content_fingerprints(dataset))
+    return _Fit(config, folder, dataset, device, tools or Tools()).run()
+
+
+def _complete(config: FitConfig) -> FitConfig:
+    """The settings with absolute paths."""
+    device = config.device and str(Path(config.device).resolve())
+    return replace(config, data=str(Path(config.data).resolve()), device=device)
+
+
+def _check_packages(config: FitConfig) -> None:
+    """Raise ``MissingExtraError`` for what is needed at the end, before anything is begun."""
+    require("optuna", extra="fit")
+    for package in ("onnx", "onnxscript"):
+        require(package, extra="export")
+    if config.engine != "auto" and config.device is None:
+        require_engine(config.engine)
+
+
+def _read_device(config: FitConfig) -> DeviceFile | None:
+    """The device file, which must be for as many threads and the same engine."""
+    if config.device is None:
+        return None
+    found = read_device(Path(config.device))
+    if found.threads != config.threads:
+        raise ConfigError(
+            f"{config.device}: was measured with {counted(found.threads, 'thread')}, now "
+            f"{config.threads}; give --threads {found.threads}, or measure it again"
+        )
+    if config.engine not in ("auto", *found.engines):
+        raise ConfigError(
+            f"{config.device}: knows no {config.engine}, only {', '.join(found.engines)}; choose "
+            "another --engine"
+        )
+    return found
+
+
+class _Fit:
+    """The steps of one fit, each of which leaves a file."""
+
+    def __init__(
+        self,
+        config: FitConfig,
+        folder: Path,
+        dataset: Dataset,
+        device: DeviceFile | None,
+        tools: Tools,
+    ) -> None:
+        self.config, self.folder, self.dataset = config, folder, dataset
+        self.device, self.tools = device, tools
+        self._begun = time.monotonic()
+
+    def run(self) -> Fitted:
+        """Do the steps that are not done yet, and write the result."""
+        self._say(1, "reading the data")
+        facts = remembered(self.folder / "data.json", DataFacts, lambda: read_facts(self.dataset))
+        for sentence in facts.in_words():
+            _log.info("  %s", sentence)
+        self._say(2, "measuring before training")
+        counts = self._count(facts)
+        measurements = self._measure(counts, facts)
+        costed = self._cost(counts, measurements)
+        self._say(3, "search")
+        plan = self._plan(facts, costed, measurements)
+        _log.info("  %s", plan.in_words())
+        trials = self._search(plan)
+        self._say(4, "training, exporting and timing the best")
+        ends = self._finish(trials, plan, facts)
+        self._say(5, "writing the report")
+        out, config = self.folder, self.config
+        found = make_result(out, config, facts, costed, measurements, plan, trials, ends)
+        write_json(out / RECORD, found.to_dict())
+        write_page(found, self.dataset)
+        return found
+
+    def _say(self, number: int, what: str) -> None:
+        gone = time.monotonic() - self._begun
+        left = duration(max(0.0, 3600 * self.config.hours - gone))
+        _log.info("step %d of %d: %s (%s left of this call)", number, _STEPS, what, left)
+
+    def _count(self, facts: DataFacts) -> Counts:
+        networks = list_networks() if self.tools.networks is None else self.tools.networks
+        make = partial(count_candidates, networks, facts)
+        found = remembered(self.folder / "candidates.json", Counts, make)
+        if not found.candidates:
+            raise ConfigError(f"no network can be a candidate; {'; '.join(found.refused.values())}")
+        return found
+
+    def _measure(self, counts: Counts, facts: DataFacts) -> Measurements:
+        """What candidates cost here; nothing is measured for another machine."""
+        if self.device is not None:
+            return Measurements(finished=True)
+        path = self.folder / "measured.json"
+        measure = partial(
+            self.tools.measure,
+            channels=facts.channels,
+            classes=len(facts.classes),
+            threads=self.config.threads,
+        )
+        return measure_contenders(
+            counts.candidates,
+            self.config,
+            measure,
+            known=recalled(path, Measurements) or Measurements(),
+            save=lambda now: write_json(path, now.to_dict()),
+        )
+
+    def _cost(self, counts: Counts, measurements: Measurements) -> list[Costed]:
+        rows = (
+            rows_of(measurements.measured, counts.candidates)
+            if self.device is None
+            else rows_of_device(self.device)
+        )
+        if not rows:
+            raise ConfigError(f"no candidate can be measured; {measurements.measured[0].error}")
+        return cost_all(counts.candidates, measurements.measured, Prices(rows), self.config)
+
+    def _plan(self, facts: DataFacts, costed: Sequence[Costed], measurements: Measurements) -> Plan:
+        sure = 1.0 if self.device is None else SURE
+        found = contenders(costed, self.config, sure=sure)
+        taking_part = [one for one in found if one.measured or self.device is not None]
+        check_budget(costed, self.config, taking_part)
+        spent = max(measurements.seconds, time.monotonic() - self._begun)
+        make = partial(
+            make_plan,
+            taking_part,
+            self.config,
+            spent,
+            lambda one: self.tools.epoch_seconds(one, facts),
+        )
+        return remembered(self.folder / "plan.json", Plan, make)
+
+    def _search(self, plan: Plan) -> Trials:
+        make = partial(search, plan, self.config, self.folder, self.tools.score)
+        return remembered(self.folder / "trials.json", Trials, make)
+
+    def _finish(self, trials: Trials, plan: Plan, facts: DataFacts) -> tuple[Finish, TestScores]:
+        config, folder = self.config, self.folder
+        make = partial(finish, trials, plan, config, facts, folder)
+        done = remembered(folder / "finish.json", Finish, make)
+        test = partial(score_test, done, config, facts, folder)
+        return done, remembered(folder / "test.json", TestScores, test)

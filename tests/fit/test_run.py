@@ -1,0 +1,226 @@
+"""A whole fit with quick tools: budget, resuming after each step, and bad input."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import bmis.fit.run as fit_run
+from bmis.cli.main import main
+from bmis.errors import ConfigError, DataError
+from bmis.fit.candidates import count_one
+from bmis.fit.device import DeviceBundle, DeviceFile, WayCost, write_device
+from bmis.fit.finish import BUNDLE, Finish
+from bmis.fit.run import Tools, fit_model
+from bmis.fit.settings import FitConfig
+from helpers.bundles import write_tiny
+from helpers.tiny import write_dataset
+
+NETWORKS = [
+    ("bmis_edge", {"width": 16, "stages": 3}),
+    ("bmis_edge", {"width": 32, "stages": 3}),
+    ("ulite", {}),
+]
+SPLITS = ("train",) * 4 + ("val",) * 2 + ("test",) * 2
+
+
+def measure(candidate, **shape):
+    """A processor that takes a millisecond for ten million multiplications."""
+    shape.pop("threads")
+    counted = count_one(candidate, **shape)
+    ms = counted.work / 10
+    return tuple(
+        WayCost("onnxruntime", precision, ms * times, counted.parameters * 1e-6 * size, 90.0)
+        for precision, times, size in (("int8", 1, 1.0), ("fp32", 2, 4.0))
+    )
+
+
+def score(config, run):
+    """Wider is better, and so is the recipe's own rate."""
+    rate = config.learning_rate
+    return 0.5 + 0.001 * config.options.get("width", 8) - abs(rate - 2e-3) + 0.001 * config.epochs
+
+
+TOOLS = Tools(NETWORKS, measure, lambda candidate, facts: 1.0, score)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_dataset(tmp_path / "data", splits=SPLITS, size=(96, 96))
+
+
+@pytest.fixture
+def config(data):
+    return FitConfig(str(data), max_ms=10, max_mb=1, hours=0.05, epochs=9)
+
+
+@pytest.fixture(autouse=True)
+def quick_finish(monkeypatch):
+    """The last training takes no time: a bundle of a few kilobytes stands for its network."""
+
+    def finish(trials, plan, config, facts, out):
+        write_tiny(out / BUNDLE, channels=facts.channels, size=(96, 96))
+        best = trials.best[0]
+        chosen = next(one for one in plan.contenders if one.name == best.contender)
+        way = chosen.costed.ways[0]
+        return Finish(best, chosen.candidate, plan.epochs, way, config.device is None, "run-0")
+
+    monkeypatch.setattr(fit_run, "finish", finish)
+
+
+def test_the_best_within_the_budget_is_found_and_told(config, tmp_path):
+    done = fit_model(config, out=tmp_path / "fit", tools=TOOLS)
+    assert done.finish.candidate.options["width"] == 32
+    assert (done.rows[0].verdict, done.rows[0].iou) == ("winner", done.finish.trial.iou)
+    assert done.bundle.exists()
+    assert 0 <= done.test.means["iou"] <= 1
+    page = done.page.read_text(encoding="utf-8")
+    assert "bmis_edge:stages=3,width=32 at 96" in page
+    assert all(row.name in page for row in done.rows)
+    record = json.loads((tmp_path / "fit" / "fit.json").read_text(encoding="utf-8"))
+    assert record["finish"]["candidate"]["options"]["width"] == 32
+    assert done.finish.way.ms <= 10
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing catches it."""
+
+
+STEPS = ("read_facts", "count_candidates", "make_plan", "search", "finish", "score_test")
+
+
+def test_a_fit_that_is_killed_after_any_step_ends_alike(config, tmp_path, monkeypatch):
+    whole = fit_model(config, out=tmp_path / "whole", tools=TOOLS)
+    for name in (*STEPS, "write_page"):
+        with monkeypatch.context() as patch:
+            patch.setattr(fit_run, name, _killed)
+            with pytest.raises(Killed):
+                fit_model(config, out=tmp_path / "parts", tools=TOOLS)
+    parts = fit_model(config, out=tmp_path / "parts", tools=TOOLS)
+    assert parts.finish.candidate == whole.finish.candidate
+    assert [replace(row) for row in parts.rows] == list(whole.rows)
+
+
+def _killed(*args, **kwargs):
+    raise Killed
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_a_search_that_is_killed_in_any_trial_ends_alike(config, tmp_path, after):
+    whole = fit_model(config, out=tmp_path / "whole", tools=TOOLS)
+    calls = []
+
+    def killed(settings, run):
+        calls.append(run)
+        return _killed() if len(calls) == after + 1 else score(settings, run)
+
+    with pytest.raises(Killed):
+        fit_model(config, out=tmp_path / "parts", tools=replace(TOOLS, score=killed))
+    parts = fit_model(config, out=tmp_path / "parts", tools=TOOLS)
+    assert [r.verdict for r in parts.rows] == [r.verdict for r in whole.rows]
+    assert parts.finish.trial.scores == whole.finish.trial.scores
+    assert parts.finish.trial.rate == whole.finish.trial.rate
+
+
+def test_measuring_that_was_killed_measures_nothing_twice(config, tmp_path):
+    seen = []
+
+    def some(candidate, **shape):
+        seen.append(candidate.name)
+        return _killed() if len(seen) == 3 else measure(candidate, **shape)
+
+    with pytest.raises(Killed):
+        fit_model(config, out=tmp_path / "fit", tools=replace(TOOLS, measure=some))
+    fit_model(config, out=tmp_path / "fit", tools=replace(TOOLS, measure=some))
+    assert sorted(seen) == sorted([*dict.fromkeys(seen), seen[2]])
+
+
+def test_a_budget_that_nothing_meets_names_what_comes_nearest(config, tmp_path):
+    tools = replace(TOOLS, score=_killed)
+    with pytest.raises(ConfigError, match=r"nearest: bmis_edge.*width=16 at 96 \(.* ms, .* MB"):
+        fit_model(replace(config, max_ms=0.01), out=tmp_path / "fit", tools=tools)
+
+
+def test_too_little_time_for_one_training_is_said_before_it(config, tmp_path):
+    tools = replace(TOOLS, epoch_seconds=lambda *_: 60.0, score=_killed)
+    with pytest.raises(ConfigError, match=r"--hours 0.05 is too little.*give --hours 0\.\d+ or"):
+        fit_model(config, out=tmp_path / "fit", tools=tools)
+
+
+def test_a_folder_of_another_fit_is_refused(config, tmp_path, data):
+    fit_model(config, out=tmp_path / "fit", tools=TOOLS)
+    with pytest.raises(ConfigError, match=r"max_ms 10.0, now 9.0"):
+        fit_model(replace(config, max_ms=9), out=tmp_path / "fit", tools=TOOLS)
+    (data / "masks" / "case0.png").write_bytes((data / "masks" / "case1.png").read_bytes())
+    with pytest.raises(ConfigError, match="the data have changed"):
+        fit_model(config, out=tmp_path / "fit", tools=TOOLS)
+
+
+def test_a_network_that_cannot_be_measured_is_left_out_with_the_reason(config, tmp_path):
+    def some(candidate, **shape):
+        if candidate.model == "ulite":
+            raise ConfigError("cannot be written as a graph")
+        return measure(candidate, **shape)
+
+    done = fit_model(config, out=tmp_path / "fit", tools=replace(TOOLS, measure=some))
+    assert done.rows[-1].verdict == "left out: cannot be written as a graph"
+
+
+def device(path, threads=1, **values):
+    bundles = [
+        DeviceBundle(
+            name, options, (96, 96), 3, 2,
+            (WayCost("onnxruntime", "int8", 2.0 + 3 * number, 0.3, 80.0),),
+        )
+        for number, (name, options) in enumerate(NETWORKS)
+    ]  # fmt: skip
+    write_device(path, DeviceFile("a board", threads, {"onnxruntime": "1"}, tuple(bundles)))
+    return path
+
+
+def test_a_budget_for_another_machine_is_met_by_prediction(config, tmp_path):
+    asked = replace(config, device=str(device(tmp_path / "pi5.json")), max_mb=None)
+    done = fit_model(asked, out=tmp_path / "fit", tools=replace(TOOLS, measure=_killed))
+    assert not done.finish.timed_anew
+    assert not any(row.measured for row in done.rows)
+    assert "predicted" in done.page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"threads": 4}, "give --threads 1, or measure it again"),
+        ({"engine": "openvino"}, "knows no openvino, only onnxruntime"),
+    ],
+)
+def test_a_device_file_for_another_question_is_refused(config, tmp_path, changes, said):
+    asked = replace(config, device=str(device(tmp_path / "pi5.json")), **changes)
+    with pytest.raises(ConfigError, match=said):
+        fit_model(asked, out=tmp_path / "fit", tools=TOOLS)
+
+
+def test_data_without_validation_images_are_refused(tmp_path):
+    data = write_dataset(tmp_path / "bare", splits=("train",) * 5 + ("test",))
+    with pytest.raises(DataError, match="no images in split 'val'"):
+        fit_model(FitConfig(str(data), max_ms=10), out=tmp_path / "fit", tools=TOOLS)
+    assert not (tmp_path / "fit").exists()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--max-ms", "nan"],
+        ["--max-ms", "-1"],
+        ["--max-ms", "10", "--hours", "0"],
+        ["--max-ms", "10", "--engine", "tvm"],
+        ["--max-ms", "10", "--device", "nowhere.json"],
+        ["--max-ms", "10", "--device", "data/splits.csv"],
+        [],
+    ],
+)
+def test_bad_arguments_are_answered_in_one_line(argv, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "data", *argv]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("bmis: ")
+    assert not (tmp_path / "fit").exists()
