@@ -61,7 +61,7 @@ def silence() -> Iterator[None]:
         >>> with silence():
         ...     print("converting ...")
     """
-    before = logging.root.manager.disable
+    before, handlers = logging.root.manager.disable, logging.root.handlers[:]
     elsewhere = sys.stderr if sys.stderr.isatty() else io.StringIO()
     logging.disable(logging.WARNING)
     try:
@@ -70,6 +70,7 @@ def silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+        logging.root.handlers[:] = handlers  # a library's own would say again what bmis says
 
 
 @contextmanager
