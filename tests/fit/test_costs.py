@@ -22,7 +22,9 @@ TRUE = {"one": 0.4, "operators": 0.01, "dense": 0.02, "depthwise": 0.1, "moved":
 def networks(count, seed):
     """Random networks and what they cost, up to five percent of noise."""
     random = np.random.default_rng(seed)
-    rows = [dict(zip(NAMES, random.uniform(10, 200, len(NAMES)), strict=True)) for _ in range(count)]
+    rows = [
+        dict(zip(NAMES, random.uniform(10, 200, len(NAMES)), strict=True)) for _ in range(count)
+    ]
     noise = random.uniform(0.95, 1.05, count)
     costs = [
         (TRUE["one"] + sum(TRUE[name] * row[name] for name in NAMES)) * off

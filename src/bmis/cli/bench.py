@@ -63,7 +63,9 @@ def run(args: Namespace) -> int:
         raise ConfigError("give --out FILE for what is measured, and --threads of 1 or more")
     from bmis.fit.bench import bench_bundles
     from bmis.fit.device import write_device
+    from bmis.system.files import output_folder
 
+    output_folder(args.out.parent)  # before minutes of measuring
     found, failed = bench_bundles(args.bundles, threads=args.threads)
     write_device(args.out, found)
     answer(args, found.to_dict(), render(found, args.out))

@@ -26,7 +26,8 @@ _log = logging.getLogger("bmis")
 _ANCHORS = 3  # candidates that are measured before anything is predicted
 _EACH = {"bmis_edge": 4, "bmis": 2}  # sizes of a group that take part; of others one
 _OTHERS = 6  # other networks that take part
-_SHARE = 0.25  # of the time that measuring may take, once something fits
+_MOST = 24  # candidates that are measured
+_SHARE = 0.25  # of the time that measuring may take, and twice as much if nothing fits
 SURE = 1.1  # times its predicted costs that a candidate that is not measured must fit with
 _NEAREST = 3
 
@@ -81,8 +82,7 @@ def measure_contenders(
         (1, True)
     """
     measured = list(known.measured)
-    most = sum(_EACH.values()) + _OTHERS + _ANCHORS
-    with progress_bar("measuring candidates", most, initial=len(measured)) as bar:
+    with progress_bar("measuring candidates", _MOST, initial=len(measured)) as bar:
         while not known.finished:
             following = _next(counted, measured, config)
             if following is not None:
@@ -145,8 +145,9 @@ def _next(
     if not rows:
         return None
     costed = cost_all(counted, measured, Prices(rows), config)
-    fits = [one for one in contenders(costed, config) if one.measured]
-    if fits and sum(one.seconds for one in measured) > _SHARE * 3600 * config.hours:
+    share = sum(one.seconds for one in measured) / (3600 * config.hours)
+    fits = contenders([one for one in costed if one.measured], config)
+    if len(measured) >= _MOST or share > (_SHARE if fits else 2 * _SHARE):
         return None
     wanted = contenders(costed, config) or nearest(costed, config)
     return next((one.counted for one in wanted if not one.measured), None)

@@ -5,6 +5,7 @@ repeated.
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -38,10 +39,12 @@ from bmis.fit.untrained import measure_untrained
 from bmis.importing.suggest import point_to_import
 from bmis.runtime.engines import require_engine
 from bmis.system.files import output_folder, write_json
+from bmis.system.processor import usable_cores
 from bmis.wording import counted, duration
 
 _log = logging.getLogger("bmis")
 _STEPS = 5
+_BUSY = 0.75  # share of the cores that other programs may keep busy
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,21 @@ def _read_device(config: FitConfig) -> DeviceFile | None:
     return found
 
 
+def _warn_if_busy() -> None:
+    """Say that other programs run, beside which networks look slower than they are."""
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # not a Unix
+        return
+    if load > _BUSY * usable_cores():
+        _log.warning(
+            "this machine is busy (load %.1f on %s): networks will look slower than they are; "
+            "end other programs, or measure with `bmis bench` when it is idle",
+            load,
+            counted(usable_cores(), "core"),
+        )
+
+
 class _Fit:
     """The steps of one fit, each of which leaves a file."""
 
@@ -158,6 +176,8 @@ class _Fit:
         for sentence in facts.in_words():
             _log.info("  %s", sentence)
         self._say(2, "measuring before training")
+        if self.device is None:
+            _warn_if_busy()
         counts = self._count(facts)
         measurements = self._measure(counts, facts)
         costed = self._cost(counts, measurements)
@@ -218,8 +238,8 @@ class _Fit:
 
     def _plan(self, facts: DataFacts, costed: Sequence[Costed], measurements: Measurements) -> Plan:
         sure = 1.0 if self.device is None else SURE
-        found = contenders(costed, self.config, sure=sure)
-        taking_part = [one for one in found if one.measured or self.device is not None]
+        known = costed if self.device else [one for one in costed if one.measured]
+        taking_part = contenders(known, self.config, sure=sure)
         check_budget(costed, self.config, taking_part)
         spent = max(measurements.seconds, time.monotonic() - self._begun)
         make = partial(

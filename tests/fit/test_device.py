@@ -1,0 +1,76 @@
+"""Device files: written by bench, read by fit, refused when they are of something else."""
+
+import json
+
+import pytest
+
+from bmis.cli.main import main
+from bmis.errors import DataError
+from bmis.fit.device import read_device
+from helpers.bundles import write_tiny
+
+
+@pytest.fixture
+def bundles(tmp_path):
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    write_tiny(folder / "a.bmis", int8=True)
+    return folder
+
+
+def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
+    out = tmp_path / "pi5.json"
+    (bundles / "broken.bmis").write_bytes(b"no zip")
+    assert main(["bench", str(bundles), "--out", str(out), "--json"]) == 2  # one is broken
+    said = capsys.readouterr()
+    assert "broken.bmis: not a whole zip file" in said.err
+    found = read_device(out)
+    (bundle,) = found.bundles
+    assert (bundle.model, bundle.options, bundle.size) == ("bmis", {"attention": False}, (32, 48))
+    assert {way.name for way in bundle.ways} >= {"onnxruntime fp32", "onnxruntime int8"}
+    assert json.loads(said.out)["threads"] == found.threads == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "is no device file"),
+        ('{"format": "bmis-device", "version": 2}', "of version 2, this bmis reads 1; measure"),
+        ('{"format": "bmis-device", "version": 1}', "is damaged"),
+        (
+            '{"format": "bmis-device", "version": 1, "machine": "m", "threads": 1, "engines": {}}',
+            "holds no measurement",
+        ),
+        (
+            '{"format": "bmis-device", "version": 1, "machine": "m", "threads": 1, "engines": {},'
+            ' "bundles": [{"model": 3}]}',
+            "is damaged",
+        ),
+    ],
+)
+def test_what_is_no_device_file_is_refused_in_one_line(content, said, tmp_path):
+    path = tmp_path / "pi5.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=said) as caught:
+        read_device(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["nowhere", "--out", "a.json"], "no bundles"),
+        (["bench"], "give --out FILE"),
+        (["bench", "--out", "a.json", "--threads", "0"], "threads"),
+        (["bench", "--out", "bench/a.bmis/b.json"], "cannot write here"),
+    ],
+)
+def test_bad_arguments_of_bench_are_answered_in_one_line(
+    argv, said, bundles, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", *argv]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
