@@ -61,15 +61,24 @@ def run(args: Namespace) -> int:
 def render(done: "Fitted") -> str:
     """The winner and the candidates as the terminal shows them.
 
-    Args:
-        done: The result.
-
     Example:
-        >>> render.__name__
-        'render'
+        >>> from bmis import FitConfig, open_dataset
+        >>> from bmis.fit.candidates import Candidate
+        >>> from bmis.fit.device import WayCost
+        >>> from bmis.fit.facts import read_facts
+        >>> from bmis.fit.finish import Finish, TestScores
+        >>> from bmis.fit.result import Fitted
+        >>> from bmis.fit.search import TrialResult
+        >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
+        >>> way = WayCost("openvino", "int8", 4.0, 0.5)
+        >>> winner = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")
+        >>> facts = read_facts(open_dataset("polyps"))
+        >>> done = Fitted("fit", FitConfig("polyps", max_ms=10), facts, "1 trial", winner,
+        ...               TestScores(0), (), (8, 3), None, ())
+        >>> print(render(done))
+        unet at 96 is the best ...
+        next: bmis predict fit/best.bmis IMAGES --out masks
     """
-    from bmis.fit.page import lead
-
     rows = [
         [row.name, _shown(row.ms), _shown(row.mb), _shown(row.iou), row.verdict]
         for row in done.rows[:_ROWS]
@@ -90,7 +99,7 @@ def render(done: "Fitted") -> str:
         headers=("network", "ms", "MB", "val IoU", "what became of it"),
         caption=f"... and {more} more on the page" if more > 0 else "",
     )
-    return "\n\n".join([lead(done), shown, "\n".join(lines)])
+    return "\n\n".join([done.in_words(), shown, "\n".join(lines)])
 
 
 def _shown(value: float | None) -> str:

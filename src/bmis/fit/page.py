@@ -43,17 +43,33 @@ def write_page(found: Fitted, dataset: Dataset) -> Path:
     Raises:
         DataError: The page cannot be written.
         MissingExtraError: jinja2, pandas, matplotlib or adjustText is not installed.
+
+    Example:
+        >>> from bmis import FitConfig, open_dataset
+        >>> from bmis.fit.candidates import Candidate
+        >>> from bmis.fit.device import WayCost
+        >>> from bmis.fit.facts import read_facts
+        >>> from bmis.fit.finish import Finish, TestScores
+        >>> from bmis.fit.search import TrialResult
+        >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
+        >>> way = WayCost("openvino", "int8", 4.0, 0.5)
+        >>> done = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")
+        >>> dataset = open_dataset("polyps")
+        >>> found = Fitted(".", FitConfig("polyps", max_ms=10), read_facts(dataset), "1 trial",
+        ...                done, TestScores(0), (), (8, 3), None, ())
+        >>> write_page(found, dataset).name
+        'report.html'
     """
     groups, notes = _examples(found, dataset)
     text = render_template(
         "fit.html.jinja",
         title=f"{found.finish.candidate.network} fits {found.facts.name}",
-        lead=lead(found),
+        lead=found.in_words(),
         warnings=_warnings(found),
-        figures=key_figures(found),
+        figures=_key_figures(found),
         facts_of_data=found.facts.in_words(),
         drawings=[_draw(found, cost) for cost in _AXES if _points(found, cost)],
-        table=candidate_table(found),
+        table=_candidate_table(found),
         outlook=found.outlook,
         groups=groups,
         notes=notes,
@@ -63,29 +79,8 @@ def write_page(found: Fitted, dataset: Dataset) -> Path:
     return found.page
 
 
-def lead(found: Fitted) -> str:
-    """The result in one sentence.
-
-    Args:
-        found: The result.
-    """
-    way, config = found.finish.way, found.config
-    size = f" and {config.max_mb:g} MB" if config.max_mb is not None else ""
-    measured = "measured" if found.finish.timed_anew else f"predicted for {config.device}"
-    trained = sum(row.iou is not None for row in found.rows)
-    return (
-        f"{found.finish.candidate.name} is the best of {counted(trained, 'network')} that were "
-        f"trained within {config.max_ms:g} ms{size}: {way.ms:.3g} ms ({measured}), "
-        f"{way.mb or 0:.3g} MB, by {way.name} on {counted(config.threads, 'thread')}."
-    )
-
-
-def key_figures(found: Fitted) -> list[tuple[str, str, str]]:
-    """The figures at the top: name, value and what it is of.
-
-    Args:
-        found: The result.
-    """
+def _key_figures(found: Fitted) -> list[tuple[str, str, str]]:
+    """The figures at the top: name, value and what it is of."""
     way, config, test = found.finish.way, found.config, found.test
     figures = [
         ("Milliseconds", short(way.ms), f"of {config.max_ms:g}, one image"),
@@ -103,12 +98,8 @@ def key_figures(found: Fitted) -> list[tuple[str, str, str]]:
     return figures
 
 
-def candidate_table(found: Fitted) -> Table:
-    """Every candidate that was measured, with what became of it.
-
-    Args:
-        found: The result.
-    """
+def _candidate_table(found: Fitted) -> Table:
+    """Every candidate that was measured, with what became of it."""
     rows = found.rows
     columns = {
         "ms": [_number(row.ms) for row in rows],

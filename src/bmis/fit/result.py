@@ -10,7 +10,7 @@ import numpy as np
 
 from bmis.config import Settings
 from bmis.fit.contenders import Measurements, contenders
-from bmis.fit.costs import Costed, overshoot, prediction_error
+from bmis.fit.costs import Costed, overshoot
 from bmis.fit.facts import DataFacts
 from bmis.fit.finish import BUNDLE, Finish, TestScores
 from bmis.fit.plan import Plan
@@ -71,8 +71,19 @@ class Fitted(Settings):
         outlook: What more time or size would bring, in whole sentences.
 
     Example:
-        >>> Fitted.__name__
-        'Fitted'
+        >>> from bmis.fit.candidates import Candidate
+        >>> from bmis.fit.device import WayCost
+        >>> facts = DataFacts("polyps", {"train": 9, "val": 1, "test": 2}, 3, ("none", "polyp"),
+        ...                   (64, 64), 0.3, "polyp", 0.1, "squash", (96,))
+        >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
+        >>> way = WayCost("openvino", "int8", 4.0, 0.5)
+        >>> done = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")
+        >>> row = Row("unet at 96", 4.0, 0.5, "openvino int8", True, 0.8, 20, "winner")
+        >>> config = FitConfig("polyps", max_ms=10)
+        >>> found = Fitted("fit", config, facts, "1 trial", done, TestScores(0), (row,), (8, 3),
+        ...                None, ())
+        >>> print(found.in_words())
+        unet at 96 is the best of 1 network that was trained within 10 ms: 4 ms (measured), ...
     """
 
     out: str
@@ -96,36 +107,22 @@ class Fitted(Settings):
         """The page for people."""
         return Path(self.out) / PAGE
 
+    def in_words(self) -> str:
+        """The result in one sentence."""
+        way, config = self.finish.way, self.config
+        size = f" and {config.max_mb:g} MB" if config.max_mb is not None else ""
+        source = "measured" if self.finish.timed_anew else f"predicted for {config.device}"
+        trained = sum(row.iou is not None for row in self.rows)
+        verb = "was" if trained == 1 else "were"
+        return (
+            f"{self.finish.candidate.name} is the best of {counted(trained, 'network')} that "
+            f"{verb} trained within {config.max_ms:g} ms{size}: {way.ms:.3g} ms ({source}), "
+            f"{way.mb or 0:.3g} MB, by {way.name} on {counted(config.threads, 'thread')}."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, the paths of bundle and page among them."""
         return {**super().to_dict(), "bundle": str(self.bundle), "page": str(self.page)}
-
-
-def make_result(
-    out: Path,
-    config: FitConfig,
-    facts: DataFacts,
-    costed: Sequence[Costed],
-    measurements: Measurements,
-    plan: Plan,
-    trials: Trials,
-    ends: tuple[Finish, TestScores],
-) -> Fitted:
-    """Put the parts of a fit together."""
-    finish, test = ends
-    within = sum(overshoot(one.ways[0], config) <= 1 for one in costed)
-    return Fitted(
-        out=str(out),
-        config=config,
-        facts=facts,
-        plan=plan.in_words(),
-        finish=finish,
-        test=test,
-        rows=tuple(make_rows(config, costed, measurements, plan, trials, finish)),
-        candidates=(len(costed), within),
-        latency_error=prediction_error(measurements.measured),
-        outlook=tuple(outlook(config, costed, plan, trials)),
-    )
 
 
 def make_rows(

@@ -25,13 +25,21 @@ from bmis.fit.contenders import (
     measure_contenders,
     rows_of,
 )
-from bmis.fit.costs import Costed, Prices, Ways, cost_all, rows_of_device
+from bmis.fit.costs import (
+    Costed,
+    Prices,
+    Ways,
+    cost_all,
+    overshoot,
+    prediction_error,
+    rows_of_device,
+)
 from bmis.fit.device import DeviceFile, read_device
 from bmis.fit.facts import DataFacts, read_facts
 from bmis.fit.finish import Finish, TestScores, finish, score_test
 from bmis.fit.page import write_page
 from bmis.fit.plan import Plan, make_plan, time_epoch
-from bmis.fit.result import RECORD, Fitted, make_result
+from bmis.fit.result import RECORD, Fitted, make_rows, outlook
 from bmis.fit.search import Score, Trials, search, train_and_score
 from bmis.fit.settings import FitConfig
 from bmis.fit.state import claim_folder, recalled, remembered
@@ -189,7 +197,18 @@ class _Fit:
         ends = self._finish(trials, plan, facts)
         self._say(5, "writing the report")
         out, config = self.folder, self.config
-        found = make_result(out, config, facts, costed, measurements, plan, trials, ends)
+        found = Fitted(
+            out=str(out),
+            config=config,
+            facts=facts,
+            plan=plan.in_words(),
+            finish=ends[0],
+            test=ends[1],
+            rows=tuple(make_rows(config, costed, measurements, plan, trials, ends[0])),
+            candidates=(len(costed), sum(overshoot(one.ways[0], config) <= 1 for one in costed)),
+            latency_error=prediction_error(measurements.measured),
+            outlook=tuple(outlook(config, costed, plan, trials)),
+        )
         write_json(out / RECORD, found.to_dict())
         write_page(found, self.dataset)
         return found
