@@ -68,7 +68,7 @@ def render(done: "Fitted") -> str:
         >>> from bmis.fit.facts import read_facts
         >>> from bmis.fit.finish import Finish, TestScores
         >>> from bmis.fit.result import Fitted
-        >>> from bmis.fit.search import TrialResult
+        >>> from bmis.fit.trials import TrialResult
         >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
         >>> way = WayCost("openvino", "int8", 4.0, 0.5)
         >>> winner = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")

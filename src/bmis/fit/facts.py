@@ -83,9 +83,10 @@ def _rule(facts: DataFacts, pixels: float) -> str:
             "(native)."
         )
     first = facts.sides[0]
+    more = f", to {largest} pixels {facts.width * largest:.3g}" if largest > first else ""
     return (
-        f"Scaled to {first} pixels it is {facts.width * first:.3g} wide, to {largest} pixels "
-        f"{facts.width * largest:.3g}, so whole images are scaled (squash)."
+        f"Scaled to {first} pixels it is {facts.width * first:.3g} wide{more}, so whole images are "
+        "scaled (squash)."
     )
 
 

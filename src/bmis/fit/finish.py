@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bmis.config import RuntimeOptions, Settings
-from bmis.errors import BundleError
+from bmis.errors import BmisError, BundleError
 from bmis.evaluate.run import evaluate_model
 from bmis.export.run import Exported, export_run
 from bmis.export.settings import ExportOptions
@@ -16,8 +16,9 @@ from bmis.fit.costs import overshoot
 from bmis.fit.device import WayCost, ways_of
 from bmis.fit.facts import DataFacts
 from bmis.fit.plan import Contender, Plan
-from bmis.fit.search import TrialResult, Trials, train_config
+from bmis.fit.search import train_config
 from bmis.fit.settings import FitConfig
+from bmis.fit.trials import TrialResult, Trials
 from bmis.metrics import METRICS
 from bmis.profile.bundle import profile_bundle
 from bmis.system.files import atomic
@@ -183,7 +184,7 @@ class _Finisher:
         path = run / f"{way.engine}-{way.precision}.bmis"
         try:
             exported = export_run(run, path, options)
-        except BundleError as error:
+        except BmisError as error:  # of the gate, or of int8 with too few images
             self.refused.append(f"{contender.name} by {way.name}: {error}")
             return None
         found = self._time(path, way, contender)

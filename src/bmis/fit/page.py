@@ -50,7 +50,7 @@ def write_page(found: Fitted, dataset: Dataset) -> Path:
         >>> from bmis.fit.device import WayCost
         >>> from bmis.fit.facts import read_facts
         >>> from bmis.fit.finish import Finish, TestScores
-        >>> from bmis.fit.search import TrialResult
+        >>> from bmis.fit.trials import TrialResult
         >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
         >>> way = WayCost("openvino", "int8", 4.0, 0.5)
         >>> done = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")

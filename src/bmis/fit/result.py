@@ -14,8 +14,8 @@ from bmis.fit.costs import Costed, overshoot
 from bmis.fit.facts import DataFacts
 from bmis.fit.finish import BUNDLE, Finish, TestScores
 from bmis.fit.plan import Plan
-from bmis.fit.search import TrialResult, Trials
 from bmis.fit.settings import FitConfig
+from bmis.fit.trials import TrialResult, Trials
 from bmis.report.statistics import pareto_front
 from bmis.wording import counted
 

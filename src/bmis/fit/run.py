@@ -40,9 +40,10 @@ from bmis.fit.finish import Finish, TestScores, finish, score_test
 from bmis.fit.page import write_page
 from bmis.fit.plan import Plan, make_plan, time_epoch
 from bmis.fit.result import RECORD, Fitted, make_rows, outlook
-from bmis.fit.search import Score, Trials, search, train_and_score
+from bmis.fit.search import Score, search, train_and_score
 from bmis.fit.settings import FitConfig
 from bmis.fit.state import claim_folder, recalled, remembered
+from bmis.fit.trials import Trials
 from bmis.fit.untrained import measure_untrained
 from bmis.importing.suggest import point_to_import
 from bmis.runtime.engines import require_engine

@@ -10,16 +10,23 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmis.config import Settings, TrainConfig
+from bmis.config import TrainConfig
 from bmis.data.folder import open_dataset
-from bmis.errors import BmisError, TrainingInterrupted, require
+from bmis.errors import (
+    BmisError,
+    ConfigError,
+    DataError,
+    TrainingInterrupted,
+    is_out_of_memory,
+    require,
+)
 from bmis.evaluate.validation import score_validation
 from bmis.fit.plan import FACTOR, Contender, Plan
 from bmis.fit.settings import FitConfig
+from bmis.fit.trials import TrialResult, Trials
 from bmis.system.files import output_folder
 from bmis.system.processor import usable_cores
 from bmis.system.progress import progress_bar
@@ -36,69 +43,6 @@ _RATES = (0.4, 2.5)  # times the recipe's own learning rate
 _OVERTIME = 1.25  # times the planned seconds after which no further trial begins
 
 Score = Callable[[TrainConfig, Path], float]  # trains in a folder, and gives the validation IoU
-
-
-@dataclass(frozen=True)
-class TrialResult(Settings):
-    """What came of one trial.
-
-    Attributes:
-        number: Its number, from 0.
-        contender: Name of the candidate.
-        recipe: Recipe of the training.
-        rate: Times the recipe's own learning rate.
-        scores: Validation IoU after each training, by its number of epochs.
-        ended: "done", "stopped" (others were better after as many epochs) or an error.
-        seconds: Time that it took.
-
-    Example:
-        >>> TrialResult(0, "unet at 224", "default", 1.0, {"6": 0.7, "20": 0.8}, "done", 60.0).iou
-        0.8
-    """
-
-    number: int
-    contender: str
-    recipe: str
-    rate: float
-    scores: dict[str, float] = field(default_factory=dict)
-    ended: str = "done"
-    seconds: float = 0.0
-
-    @property
-    def epochs(self) -> int:
-        """Epochs of the longest training."""
-        return max((int(epochs) for epochs in self.scores), default=0)
-
-    @property
-    def iou(self) -> float:
-        """Validation IoU after the longest training."""
-        return self.scores.get(str(self.epochs), 0.0)
-
-
-@dataclass(frozen=True)
-class Trials(Settings):
-    """All trials of a search.
-
-    Attributes:
-        trials: In their order.
-
-    Example:
-        >>> Trials(()).best
-        ()
-    """
-
-    trials: tuple[TrialResult, ...]
-
-    @property
-    def best(self) -> tuple[TrialResult, ...]:
-        """The best trial of each contender that was trained longest, the best first."""
-        longest = max((one.epochs for one in self.trials), default=0)
-        ranked = sorted(self.trials, key=lambda one: (-one.iou, one.number))
-        first: dict[str, TrialResult] = {}
-        for one in ranked:
-            if one.scores and one.epochs == longest:
-                first.setdefault(one.contender, one)
-        return tuple(first.values())
 
 
 def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
@@ -186,6 +130,17 @@ class _Search:
     def _open(self) -> "Study":
         """The study in the folder, which knows which contenders are to be tried first."""
         database = (output_folder(self.folder) / "search.db").resolve()
+        if "?" in str(database):  # it is part of an address
+            raise ConfigError(f"{self.folder}: the folder's name must not hold a question mark")
+        try:
+            return self._load(database)
+        except Exception as error:  # SQLAlchemy has a dozen kinds
+            what = " ".join(str(error).split())[:100]
+            raise DataError(
+                f"{database}: cannot be resumed ({what}); delete it to search again"
+            ) from error
+
+    def _load(self, database: Path) -> "Study":
         halving = self.optuna.pruners.SuccessiveHalvingPruner(
             min_resource=self.plan.steps[0], reduction_factor=FACTOR
         )
@@ -211,8 +166,8 @@ class _Search:
                 ended = self._ended()
                 left = time_left(self._used(), len(ended), total)
                 bar.update()
-                bar.set_description(f"searching  last: {_describe(ended[-1])}")
-                _log.info("trial %d of %d: %s (%s)", len(ended), total, _describe(ended[-1]), left)
+                bar.set_description(f"searching  last: {ended[-1].in_words()}")
+                _log.info("trial %d of %d: %s (%s)", len(ended), total, ended[-1].in_words(), left)
         return Trials(tuple(self._ended()))
 
     def _ended(self) -> list[TrialResult]:
@@ -245,8 +200,8 @@ class _Search:
             ended = self._train(trial, work)
         except TrainingInterrupted:
             raise
-        except BmisError as error:
-            ended = " ".join(str(error).split())
+        except Exception as error:  # one network must not stop the others
+            ended = _reason(trial, error)
         trial.set_user_attr("ended", ended)
         trial.set_user_attr("seconds", time.monotonic() - begun)
         values = self.study.trials[trial.number].intermediate_values
@@ -274,6 +229,15 @@ class _Search:
         return "done"
 
 
+def _reason(trial: "Trial", error: Exception) -> str:
+    """One line on why a trial failed; the log holds the traceback of what was not foreseen."""
+    if not isinstance(error, BmisError):
+        _log.error("trial %d failed", trial.number, exc_info=error)
+    if is_out_of_memory(error):
+        return "not enough memory"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _result(trial: Any) -> TrialResult:
     return TrialResult(
         trial.number,
@@ -283,14 +247,4 @@ def _result(trial: Any) -> TrialResult:
         {str(epochs): value for epochs, value in trial.intermediate_values.items()},
         trial.user_attrs["ended"],
         trial.user_attrs["seconds"],
-    )
-
-
-def _describe(result: TrialResult) -> str:
-    if not result.scores:
-        return f"{result.contender}: {result.ended}"
-    how = "" if result.ended == "done" else f", {result.ended}"
-    return (
-        f"{result.contender}, {result.recipe}, rate x{result.rate:.2g}: IoU {result.iou:.3f} after "
-        f"{counted(result.epochs, 'epoch')}{how}"
     )

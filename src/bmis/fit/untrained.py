@@ -130,7 +130,7 @@ def _export(candidate: Candidate, channels: int, classes: int) -> _Untrained:
         ExportedGraph.of("onnx", "float32", size, (serialised(float_graph),)),
         ExportedGraph.of("onnx", "int8", size, (int8,)),
     ]
-    if find_spec("openvino"):
+    if find_spec("openvino") and find_spec("nncf"):  # both are needed to export a trained one
         graphs.append(ExportedGraph.of("openvino", "int8", size, to_openvino(int8)))
     return _Untrained(_manifest(candidate, model, [one.graph for one in graphs]), tuple(graphs))
 
