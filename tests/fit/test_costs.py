@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from bmis.fit.candidates import Candidate, Counted, count_one
+from bmis.fit.candidates import Candidate, Counted, count_one, list_networks
 from bmis.fit.contenders import contenders
-from bmis.fit.costs import Costed
+from bmis.fit.costs import Costed, Measured, Prices, cost_all
 from bmis.fit.device import WayCost
 from bmis.fit.facts import choose_sides, mean_width
 from bmis.fit.latency import fit_costs, median_error
@@ -122,3 +122,21 @@ def test_the_width_of_what_is_marked():
     line = np.zeros((50, 50), bool)
     line[20] = True
     assert mean_width(line) <= 2
+
+
+def test_a_network_that_failed_at_one_size_is_not_tried_at_another():
+    rows = [costed("erfnet", side, 10, 2).counted for side in (96, 128)]
+    rows += [costed("bmis_edge", 96, 20, 2).counted]
+    ways = (WayCost("onnxruntime", "int8", 2.0, 0.1),)
+    measured = [
+        Measured(rows[0].candidate, (), error="no such operator"),
+        Measured(rows[2].candidate, ways),
+    ]
+    found = cost_all(rows, measured, Prices([(rows[2], ways)]), FitConfig("x", max_ms=10))
+    assert [one.candidate.model for one in found] == ["bmis_edge"]
+
+
+def test_the_list_of_networks_names_each_once_and_the_default_plainly():
+    names = [Candidate(*network).network for network in list_networks()]
+    assert len(set(names)) == len(names)
+    assert "bmis_edge" in names

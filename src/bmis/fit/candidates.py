@@ -24,6 +24,7 @@ _BMIS = (  # widths and depths
     ((16, 64, 96), (5, 4)),
 )
 _EDGE_WIDTHS = (16, 32, 48, 64)
+_EDGE_DEFAULTS = {"width": 48, "finest": 4, "depthwise": False, "stages": 5}  # not named
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _edge_networks() -> Iterator[Network]:
     for width, finest, depthwise in product(_EDGE_WIDTHS, (2, 4), (False, True)):
         for stages in (4, 5) if width <= 32 else (5,):
             options = {"width": width, "finest": finest, "depthwise": depthwise, "stages": stages}
-            yield "bmis_edge", options
+            yield "bmis_edge", {k: v for k, v in options.items() if v != _EDGE_DEFAULTS[k]}
 
 
 def _bmis_networks() -> Iterator[Network]:

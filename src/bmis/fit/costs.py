@@ -163,7 +163,7 @@ def cost_all(
 ) -> list[Costed]:
     """Every candidate with its costs: measured ones where they are, else predicted ones.
 
-    Candidates that could not be measured are left out.
+    Networks that could not be measured are left out.
 
     Example:
         >>> unet = Counted(Candidate("unet"), {"dense": 4.0}, 1000, tiles=2)
@@ -175,10 +175,11 @@ def cost_all(
         (4.0, True)
     """
     known = {one.candidate.name: one for one in measured}
+    failed = {one.candidate.network for one in measured if one.error}  # at one size as at all
     found = []
     for one in counted:
         mine = known.get(one.candidate.name)
-        if mine is None or not mine.error:
+        if one.candidate.network not in failed:
             ways = mine.ways if mine else prices.predict(one)
             found.append(Costed(one, _of_image(ways, one, config), mine is not None))
     return [one for one in found if one.ways]

@@ -199,7 +199,7 @@ def _left_out(one: Costed, config: FitConfig, slow: bool) -> Row:
     over = overshoot(way, config)
     why = "its training would take too long" if slow else "another variant of it took part"
     if over > 1:
-        why = f"over the budget: {over:.2g} times what is allowed"
+        why = f"over the budget: {over:.3g} times what is allowed"
     return Row(one.candidate.name, way.ms, way.mb, way.name, True, None, 0, why)
 
 

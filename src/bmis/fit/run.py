@@ -124,8 +124,8 @@ def _complete(config: FitConfig) -> FitConfig:
 def _check_packages(config: FitConfig) -> None:
     """Raise ``MissingExtraError`` for what is needed at the end, before anything is begun."""
     require("optuna", extra="fit")
-    for package in ("onnx", "onnxscript"):
-        require(package, extra="export")
+    require("onnx", extra="export")
+    require("onnxscript", extra="export")
     if config.engine != "auto" and config.device is None:
         require_engine(config.engine)
 
