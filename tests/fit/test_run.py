@@ -42,7 +42,7 @@ def score(config, run):
     return 0.5 + 0.001 * config.options.get("width", 8) - abs(rate - 2e-3) + 0.001 * config.epochs
 
 
-TOOLS = Tools(NETWORKS, measure, lambda candidate, facts: 3.0, score)
+TOOLS = Tools(NETWORKS, measure, lambda *_: 3.0, score)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_no_trial_begins_when_the_time_is_over(tmp_path):
 )
 def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, least):
     config = FitConfig("polyps", max_ms=10, hours=hours)
-    plan = make_plan(COSTED, config, 0.0, lambda one: epoch)
+    plan = make_plan(COSTED, config, 0.0, lambda *_: epoch)
     assert plan.epochs == epochs
     assert plan.trials >= least
     first, second = plan.steps
@@ -88,7 +88,11 @@ def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, l
 
 
 def test_what_would_train_too_long_does_not_take_part():
-    plan = make_plan(COSTED, CONFIG, 0.0, lambda one: 100.0 if one.options["width"] == 64 else 5.0)
+    def seconds(one, threads):
+        return threads * (100.0 if one.options["width"] == 64 else 5.0)
+
+    plan = make_plan(COSTED, CONFIG, 0.0, seconds)
+    assert plan.threads == 1
     assert plan.too_slow == (COSTED[3].candidate.name,)
     assert len(plan.contenders) == 3
 

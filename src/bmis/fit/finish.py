@@ -159,7 +159,12 @@ class _Finisher:
         run, epochs = self.out / f"run-{trial.number}", self.plan.epochs
         _log.info("training %s for %s", contender.name, counted(epochs, "epoch"))
         asked = train_config(
-            contender, self.config, recipe=trial.recipe, rate=trial.rate, epochs=epochs
+            contender,
+            self.config,
+            recipe=trial.recipe,
+            rate=trial.rate,
+            epochs=epochs,
+            threads=self.plan.threads,
         )
         train_model(asked, out=run)
         for way in contender.costed.ways:

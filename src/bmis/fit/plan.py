@@ -25,7 +25,7 @@ _MARGIN = 1.3  # times what steps alone take: augmentation, validation, files
 _FINISH = 120.0  # seconds for export, timing and scores
 _SECONDS = 0.2  # least time of a measurement
 
-SecondsOfEpoch = Callable[[Candidate], float]
+SecondsOfEpoch = Callable[[Candidate, int], float]  # with a number of threads
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Plan(Settings):
         epochs: Of the last training.
         trials: How many trainings the search begins.
         seconds: Time for the search.
+        threads: Of each training.
 
     Example:
         >>> Plan((), (), epochs=60, trials=12, seconds=3600.0).steps
@@ -78,6 +79,7 @@ class Plan(Settings):
     epochs: int
     trials: int
     seconds: float
+    threads: int = 1
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -104,7 +106,7 @@ def make_plan(
         found: The candidates within the budget.
         config: The time and the longest training.
         spent: Seconds that are gone.
-        epoch_seconds: How long one epoch of a candidate takes.
+        epoch_seconds: How long one epoch of a candidate takes with some threads.
 
     Raises:
         ConfigError: The time does not suffice for one training.
@@ -113,11 +115,12 @@ def make_plan(
         >>> from bmis.fit.candidates import Counted
         >>> unet = Costed(Counted(Candidate("unet"), {}, 100, 1), (), True)
         >>> config = FitConfig("polyps", max_ms=10, hours=1)
-        >>> plan = make_plan([unet], config, spent=600.0, epoch_seconds=lambda one: 10.0)
+        >>> plan = make_plan([unet], config, spent=600.0, epoch_seconds=lambda *_: 10.0)
         >>> plan.epochs, plan.trials
         (60, 12)
     """
-    timed = _time(found, epoch_seconds)
+    threads = _choose_threads(found[0].candidate, epoch_seconds)
+    timed = _time(found, threads, epoch_seconds)
     left = 3600 * config.hours - spent - _FINISH
     shortest = min(timed, key=lambda one: one.epoch_seconds)
     needed = FEWEST * shortest.epoch_seconds
@@ -137,15 +140,26 @@ def make_plan(
     first, second = Plan((), (), epochs, 0, 0).steps
     trials = int(seconds / (mean * (first + second / FACTOR)))
     slow = tuple(one.name for one in timed if one not in trained)
-    return Plan(tuple(trained), slow, epochs, max(1, trials), seconds)
+    return Plan(tuple(trained), slow, epochs, max(1, trials), seconds, threads)
 
 
-def _time(found: Sequence[Costed], epoch_seconds: SecondsOfEpoch) -> list[Contender]:
+def _choose_threads(candidate: Candidate, epoch_seconds: SecondsOfEpoch) -> int:
+    """One thread or one for each core: beside other programs one is often faster."""
+    numbers = list(dict.fromkeys((1, usable_cores())))
+    if len(numbers) == 1:
+        return 1
+    try:
+        return min(numbers, key=lambda number: epoch_seconds(candidate, number))
+    except BmisError:
+        return 1  # why it cannot be trained is said when all are timed
+
+
+def _time(found: Sequence[Costed], threads: int, epoch_seconds: SecondsOfEpoch) -> list[Contender]:
     """The candidates that can be trained here, each with the time of an epoch."""
     timed, errors = list[Contender](), list[str]()
     for one in track(found, "timing training steps"):
         try:
-            timed.append(Contender(one, epoch_seconds(one.candidate)))
+            timed.append(Contender(one, epoch_seconds(one.candidate, threads)))
         except BmisError as error:
             errors.append(f"{one.candidate.name}: {error}")
     if not timed:
@@ -153,7 +167,7 @@ def _time(found: Sequence[Costed], epoch_seconds: SecondsOfEpoch) -> list[Conten
     return timed
 
 
-def time_epoch(candidate: Candidate, facts: DataFacts) -> float:
+def time_epoch(candidate: Candidate, facts: DataFacts, threads: int) -> float:
     """How long one epoch takes here, from the time of a few steps, in seconds.
 
     Raises:
@@ -163,7 +177,7 @@ def time_epoch(candidate: Candidate, facts: DataFacts) -> float:
         >>> from bmis import open_dataset
         >>> from bmis.fit.facts import read_facts
         >>> facts = read_facts(open_dataset("polyps"))
-        >>> time_epoch(Candidate("unet", {"widths": [4, 8]}, (32, 32)), facts) > 0
+        >>> time_epoch(Candidate("unet", {"widths": [4, 8]}, (32, 32)), facts, threads=1) > 0
         True
     """
     batch = find_recipe("default").batch_size
@@ -174,7 +188,7 @@ def time_epoch(candidate: Candidate, facts: DataFacts) -> float:
         **size_options(candidate.model, candidate.options, candidate.size),
     )
     (cost,) = profile_model(
-        model, size=candidate.size, batches=(batch,), threads=usable_cores(), seconds=_SECONDS
+        model, size=candidate.size, batches=(batch,), threads=threads, seconds=_SECONDS
     ).batches
     if cost.step_ms is None:
         raise ConfigError(f"not enough memory to train with {counted(batch, 'image')} at once")

@@ -64,7 +64,7 @@ class Tools:
         networks: Names and options of the candidates; BMIS and the light networks if not given.
         measure: Gives the costs of an untrained candidate: ``measure(candidate, channels=,
             classes=, threads=)``.
-        epoch_seconds: Gives the time of an epoch of a candidate on some data.
+        epoch_seconds: Gives the time of an epoch of a candidate on some data with some threads.
         score: Trains with some settings in a folder, and gives the validation IoU.
 
     Example:
@@ -74,7 +74,7 @@ class Tools:
 
     networks: Sequence[Network] | None = None
     measure: Callable[..., Ways] = measure_untrained
-    epoch_seconds: Callable[[Candidate, DataFacts], float] = time_epoch
+    epoch_seconds: Callable[[Candidate, DataFacts, int], float] = time_epoch
     score: Score = train_and_score
 
 
@@ -267,7 +267,7 @@ class _Fit:
             taking_part,
             self.config,
             spent,
-            lambda one: self.tools.epoch_seconds(one, facts),
+            lambda one, threads: self.tools.epoch_seconds(one, facts, threads),
         )
         return remembered(self.folder / "plan.json", Plan, make)
 

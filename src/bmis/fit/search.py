@@ -28,7 +28,6 @@ from bmis.fit.plan import FACTOR, Contender, Plan
 from bmis.fit.settings import FitConfig
 from bmis.fit.trials import TrialResult, Trials
 from bmis.system.files import output_folder
-from bmis.system.processor import usable_cores
 from bmis.system.progress import progress_bar
 from bmis.train.recipes import find_recipe
 from bmis.train.run import train_model
@@ -71,8 +70,14 @@ def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
     return _Search(plan, config, folder, score).run()
 
 
-def train_config(
-    contender: Contender, config: FitConfig, *, recipe: str, rate: float, epochs: int
+def train_config(  # noqa: PLR0913
+    contender: Contender,
+    config: FitConfig,
+    *,
+    recipe: str,
+    rate: float,
+    epochs: int,
+    threads: int = 1,
 ) -> TrainConfig:
     """The settings of a training: deterministic, so that it can be resumed to the same end.
 
@@ -96,7 +101,7 @@ def train_config(
         resize=candidate.resize,
         seed=config.seed,
         deterministic=True,
-        threads=usable_cores(),
+        threads=threads,
     )
 
 
@@ -222,7 +227,14 @@ class _Search:
         for epochs in self.plan.steps:
             if epochs in known:
                 continue
-            asked = train_config(contender, self.config, recipe=recipe, rate=rate, epochs=epochs)
+            asked = train_config(
+                contender,
+                self.config,
+                recipe=recipe,
+                rate=rate,
+                epochs=epochs,
+                threads=self.plan.threads,
+            )
             trial.report(self.score(asked, work / str(epochs)), epochs)
             if epochs != self.plan.steps[-1] and trial.should_prune():
                 return "stopped"
