@@ -70,7 +70,7 @@ def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
     return _Search(plan, config, folder, score).run()
 
 
-def train_config(  # noqa: PLR0913
+def train_config(
     contender: Contender,
     config: FitConfig,
     *,
