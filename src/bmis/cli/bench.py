@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, say_failures, table
 from bmis.cli.options import add_json
-from bmis.errors import ConfigError, require
+from bmis.errors import ConfigError
 from bmis.wording import counted
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ def run(args: Namespace) -> int:
 
 
 def _make(args: Namespace) -> int:
-    require("torch", extra="train")
     from bmis.fit.untrained import make_bench
 
     paths = make_bench(args.bundles)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bmis.data.cases import Dataset
 from bmis.errors import require
@@ -24,7 +24,6 @@ from bmis.system.processor import processor_name
 from bmis.wording import counted
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from pandas import DataFrame
 
 _SHOWN = 3  # images of each group: worst, middle, best
@@ -138,7 +137,7 @@ def _draw(found: Fitted, cost: str) -> Drawing:
     )
 
 
-def _scatter(rows: Sequence[Row], cost: str) -> "Figure":
+def _scatter(rows: Sequence[Row], cost: str) -> Any:
     pd = require("pandas", extra="train")
     nothing = float("nan")  # one training has no interval
     table: DataFrame = pd.DataFrame(
