@@ -127,7 +127,10 @@ def write_device(path: Path, found: DeviceFile) -> None:
         DataError: It cannot be written.
 
     Example:
-        >>> write_device(Path("pi5.json"), DeviceFile("a board", 4, {}))
+        >>> bundle = DeviceBundle(
+        ...     "unet", {}, (96, 96), 3, 2, (WayCost("onnxruntime", "fp32", ms=5.0),)
+        ... )
+        >>> write_device(Path("pi5.json"), DeviceFile("a board", 4, {}, (bundle,)))
         >>> read_device(Path("pi5.json")).threads
         4
     """

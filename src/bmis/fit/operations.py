@@ -63,7 +63,7 @@ def at_size(both: tuple[Operations, Operations], size: tuple[int, int]) -> dict[
 
     Example:
         >>> at_size(({"dense": 1.0}, {"dense": 4.0}), (512, 512))
-        {'dense': 16.0}
+        {'dense': 64.0}
     """
     small, large = both
     pixels = size[0] * size[1] / _SMALL**2

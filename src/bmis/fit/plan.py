@@ -117,7 +117,7 @@ def make_plan(
         >>> config = FitConfig("polyps", max_ms=10, hours=1)
         >>> plan = make_plan([unet], config, spent=600.0, epoch_seconds=lambda *_: 10.0)
         >>> plan.epochs, plan.trials
-        (60, 12)
+        (60, 17)
     """
     threads = _choose_threads(found[0].candidate, epoch_seconds)
     timed = _time(found, threads, epoch_seconds)

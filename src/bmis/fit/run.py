@@ -101,7 +101,7 @@ def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None
     Example:
         >>> fit_model(FitConfig("nowhere", max_ms=10))
         Traceback (most recent call last):
-        bmis.errors.DataError: nowhere: there is no such folder; ...
+        bmis.errors.DataError: ...nowhere: there is no such folder; ...
     """
     config = _complete(config)
     _check_packages(config)
