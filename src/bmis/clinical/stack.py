@@ -21,7 +21,7 @@ from bmis.clinical.geometry import (
 from bmis.data.formats.dicom import DicomFile
 from bmis.data.formats.dicom_pixels import Window, frame_header, read_frame
 from bmis.data.formats.nifti import NiftiVolume
-from bmis.data.images import Image, to_bytes
+from bmis.data.images import Image
 from bmis.errors import one_line_about
 
 _DIGITS = 4  # of the numbers of slices in names of files
@@ -192,20 +192,8 @@ class NiftiStack(Stack):
         return self.volume.slices.shape[1], self.volume.slices.shape[2]
 
     def read(self, index: int) -> Image:
-        return Image(self._grey(index)[..., None], self.volume.spacing, self.volume.path)
-
-    def _grey(self, index: int) -> NDArray[np.uint8]:
-        with one_line_about(self.volume.path):
-            values = self.volume.values(index)
-            if values.dtype.kind == "f":
-                values = np.nan_to_num(values, posinf=0.0, neginf=0.0)  # outside of the scan
-            if isinstance(self.window, tuple):
-                centre, width = self.window
-                low, scale = centre - width / 2, 255 / width
-                shown = (values.astype(np.float32) - np.float32(low)) * np.float32(scale)
-                grey: NDArray[np.uint8] = np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
-                return grey
-            return to_bytes(values)
+        grey = self.volume.grey(index, self.window)
+        return Image(grey[..., None], self.volume.spacing, self.volume.path)
 
     def box(self, index: int) -> tuple[int, int, int, int] | None:
         return None

@@ -12,7 +12,7 @@ from bmis.clinical.stack import NiftiStack, Stack
 from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
 from bmis.data.formats.dicom_pixels import Window
-from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti
+from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti, stem_of
 from bmis.data.image_files import image_files
 from bmis.errors import DataError
 from bmis.system.progress import track
@@ -129,7 +129,7 @@ def find_stacks(
                 dicoms.append(checked(read_dicom(file)))
             else:
                 shown = window if isinstance(window, tuple) else "percentiles"
-                volumes.append(NiftiStack(_stem(file), read_nifti(file, axis), shown))
+                volumes.append(NiftiStack(stem_of(file), read_nifti(file, axis), shown))
         except NoPictureError as error:
             if file in named:
                 failed.append((file, str(error)))
@@ -155,12 +155,6 @@ def _without_doubles(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[
             seen[uid] = file.path
             good.append(file)
     return good, doubled
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), path.suffix)
-    return name[: len(name) - len(end)] or name
 
 
 def _distinct(stacks: Sequence[Stack]) -> list[Stack]:

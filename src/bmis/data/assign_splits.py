@@ -49,14 +49,13 @@ def assign_splits(
         >>> sum(row.split == "test" for row in rows)
         3
     """
-    ids = {pair.id for pair in pairs}
     table = root / "splits.csv"
     complete = fold is None
-    listed = _read(table, ids, complete=complete, on_error=on_error) if table.exists() else {}
+    listed = _read(table, pairs, complete=complete, on_error=on_error) if table.exists() else {}
     rows = [_row(pair, listed.get(pair.id)) for pair in pairs]
     number, file = _find_fold(root, fold)
     if file is not None:
-        chosen = _read(file, ids, complete=True, on_error=on_error)
+        chosen = _read(file, pairs, complete=True, on_error=on_error)
         splits = {name: row.split for name, row in chosen.items()}
         return [replace(row, split=splits.get(row.id)) for row in rows]
     if number is None and any(row.split is not None for row in listed.values()):
@@ -69,22 +68,33 @@ def assign_splits(
     return [replace(row, split=made.get(row.id, row.split)) for row in rows]
 
 
-def _read(path: Path, ids: set[str], *, complete: bool, on_error: OnError) -> dict[str, Row]:
+def _read(
+    path: Path, pairs: Sequence[Pair], *, complete: bool, on_error: OnError
+) -> dict[str, Row]:
     try:
-        rows = read_table(path)
+        rows = _of_slices(read_table(path), pairs)
     except DataError as error:
         on_error(error)
         return {}
+    ids = {pair.id for pair in pairs}
     check_ids(path, rows, ids, complete=complete, on_error=on_error)
     return rows
+
+
+def _of_slices(rows: dict[str, Row], pairs: Sequence[Pair]) -> dict[str, Row]:
+    """The rows, with one for each slice in place of that of a volume."""
+    slices = [pair for pair in pairs if pair.volume in rows and pair.id not in rows]
+    of_volumes = {pair.volume for pair in slices}
+    own = {name: row for name, row in rows.items() if name not in of_volumes}
+    return own | {pair.id: replace(rows[pair.volume or ""], id=pair.id) for pair in slices}
 
 
 def _row(pair: Pair, row: Row | None) -> Row:
     """What the table says about an image, completed by what its folder says."""
     if row is None:
-        return Row(pair.id, pair.split, None, pair.folder)
+        return Row(pair.id, pair.split, pair.group, pair.folder)
     split = pair.split if row.split is None else row.split
-    return Row(pair.id, split, row.group, row.stratum or pair.folder)
+    return Row(pair.id, split, row.group or pair.group, row.stratum or pair.folder)
 
 
 def _foreground(pairs: Sequence[Pair], rules: MaskRules) -> dict[str, frozenset[int]]:

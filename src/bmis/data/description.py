@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from bmis.config import MAX_CHANNELS
-from bmis.config.checks import check_value
+from bmis.config.checks import check_value, one_of
 from bmis.data.coding import MaskRules
+from bmis.data.formats.nifti import AXES
 from bmis.data.labels import MAX_CLASSES
 from bmis.errors import ConfigError, DataError, did_you_mean
 from bmis.system.plain_yaml import read_yaml
@@ -30,6 +31,10 @@ _KINDS: dict[str, Any] = {
     "channels": Annotated[
         Annotated[int, Meta(ge=1, le=MAX_CHANNELS)] | None,
         Meta(title=f"their number, 1 (grey), 3 (RGB) or another up to {MAX_CHANNELS}"),
+    ],
+    "axis": Annotated[
+        Annotated[str, one_of(*AXES)] | None,
+        Meta(title="how volumes are cut: axial, coronal or sagittal"),
     ],
     "spacing": Annotated[
         tuple[_Side, _Side] | None,
@@ -60,6 +65,7 @@ class Description:
         licence: Licence of the images.
         classes: Names of the classes, background first.
         channels: Channels of the images: 1 is grey, 3 is RGB.
+        axis: How NIfTI volumes are cut into slices.
         spacing: Millimetres per pixel along rows and columns.
         ignore: Value of pixels that count neither in losses nor in scores.
         mask_threshold: Value from which on pixels of grey masks are foreground.
@@ -75,6 +81,7 @@ class Description:
     licence: str | None = None
     classes: tuple[str, ...] = ()
     channels: int | None = None
+    axis: str | None = None
     spacing: tuple[float, float] | None = None
     ignore: int | None = None
     mask_threshold: int | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bmis.data.cases import Case, Dataset
 from bmis.errors import DataError
-from bmis.system.reading import once_per_file, open_file
+from bmis.system.reading import once_per_file, open_file, split_inside
 
 _DIGITS = 16  # of a fingerprint, in hexadecimal
 PARTS = ("images", "masks", "fields of view", "classes, channels or spacing")
@@ -93,9 +93,8 @@ def _describe(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
         yield f"{name}\t{file_fingerprint(path)}".encode(errors="surrogateescape")
 
 
-@once_per_file
 def file_fingerprint(path: Path) -> str:
-    """The same for files that hold the same bytes.
+    """The same for files that hold the same bytes, and for the same picture inside such files.
 
     Raises:
         DataError: The file cannot be read.
@@ -104,6 +103,12 @@ def file_fingerprint(path: Path) -> str:
         >>> file_fingerprint(Path("photo.png")) == file_fingerprint(Path("photo.png"))
         True
     """
+    file, place = split_inside(path)
+    return _hash_file(file) + place
+
+
+@once_per_file
+def _hash_file(path: Path) -> str:
     digest = blake2b()
     with open_file(path) as stream:
         try:

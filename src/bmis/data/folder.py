@@ -20,6 +20,7 @@ from bmis.data.scan import scan_coding
 from bmis.data.scan_channels import scan_channels
 from bmis.data.tables import Row
 from bmis.errors import DataError
+from bmis.system.reading import split_inside
 
 __all__ = [
     "Case",
@@ -130,12 +131,12 @@ def find_cases(
     if on_error is None:
         with raise_together(root) as collect:
             return find_cases(root, fold=fold, seed=seed, on_error=collect)
-    layout = find_layout(root, on_error=on_error)
     description = Description()
     try:
         description = read_description(root)
     except DataError as error:
         on_error(error)
+    layout = find_layout(root, axis=description.axis or "axial", on_error=on_error)
     description = replace(
         description,
         classes=description.classes or layout.classes,
@@ -156,7 +157,8 @@ def find_cases(
                 )
             )
     used = {file for pair in layout.pairs for file in (pair.image, pair.field_of_view, *pair.masks)}
-    not_read = find_not_read(root, {file for file in used if file} | {*layout.unmatched})
+    files = {split_inside(file)[0] for file in used if file}
+    not_read = find_not_read(root, files | {*layout.unmatched})
     return Found(cases, description, layout.unmatched, not_read)
 
 

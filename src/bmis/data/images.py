@@ -24,16 +24,16 @@ from PIL import Image as Pillow
 
 from bmis.data.channels import to_channels
 from bmis.data.formats.channel_pages import decode_channels, read_header_of_channels
+from bmis.data.formats.inside import is_clinical, read_inside, read_inside_labels
 from bmis.data.formats.pixels import DecodedImage
 from bmis.data.formats.raster import decode
+from bmis.data.formats.stretch import to_bytes
 from bmis.data.palette import palette
 from bmis.errors import DataError
 from bmis.system.files import atomic
 from bmis.wording import counted
 
 _WRITTEN = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".npy")
-_PERCENTILES = (0.1, 99.9)
-_SAMPLE = 2**22  # pixels that the percentiles are taken from; more do not change them
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,8 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
     """Read an image file as uint8 pixels, by the rules at the top of this module.
 
     Args:
-        path: PNG, JPEG, BMP, TIFF, GIF, WEBP or NPY file of one picture.
+        path: PNG, JPEG, BMP, TIFF, GIF, WEBP, NPY, DICOM or NIfTI file of one picture, or a
+            picture inside such a file, see ``bmis.data.formats.inside``.
         channels: 1 for grey (ITU-R 601 luma of RGB), 3 for RGB, another number for a file that
             has as many, None for what is stored. Three equal channels count as RGB. A file of as
             many grey pictures (pages) as there are channels is read as one image.
@@ -93,47 +94,20 @@ def read_image(path: Path | str, *, channels: int | None = None) -> Image:
         (64, 64, 1)
     """
     path = Path(path)
-    decoded = decode_channels(path, channels)
-    pixels = to_bytes(decoded.array)
-    if decoded.palette is not None:
-        pixels = decoded.palette[pixels]
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
+    pixels = read_inside(path) if is_clinical(path) else _read_pixels(path, channels)
     try:
         return Image(to_channels(pixels, channels or pixels.shape[2]), path=path)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bring finite values to uint8: bytes are kept, bool becomes 0 and 255, the rest is stretched.
-
-    Args:
-        array: (H, W) or (H, W, C) of any type.
-
-    Example:
-        >>> to_bytes(np.array([[-1000.0, 1000.0]]))
-        array([[  0, 255]], dtype=uint8)
-    """
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255)
-    if array.ndim == 2 or array.shape[2] == 3:
-        return _stretch(array)
-    return np.stack([_stretch(array[..., at]) for at in range(array.shape[2])], axis=2)
-
-
-def _stretch(array: NDArray[Any]) -> NDArray[np.uint8]:
-    step = max(1, int(np.sqrt(array.size / _SAMPLE)))
-    low, high = np.percentile(array[::step, ::step].astype(np.float64), _PERCENTILES)
-    if high <= low:  # nearly one value: fall back on the extremes
-        low, high = float(array.min()), float(array.max())
-    scale = 255.0 / (high - low) if high > low else 0.0
-    bytes_ = np.empty(array.shape, np.uint8)
-    for row, line in enumerate(array):  # row by row: no float copy of a large image
-        bytes_[row] = np.rint(np.clip((line.astype(np.float64) - low) * scale, 0.0, 255.0))
-    return bytes_
+def _read_pixels(path: Path, channels: int | None) -> NDArray[np.uint8]:
+    """The pixels (H, W, C) of a file of pictures as uint8."""
+    decoded = decode_channels(path, channels)
+    pixels = to_bytes(decoded.array)
+    if decoded.palette is not None:
+        pixels = decoded.palette[pixels]
+    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -154,6 +128,11 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
         array([  0, 255], dtype=uint8)
     """
     path = Path(path)
+    return _small(path, read_inside_labels(path) if is_clinical(path) else _read_labels(path))
+
+
+def _read_labels(path: Path) -> NDArray[Any]:
+    """The values (H, W) that a label image stores."""
     decoded = decode(path)
     alpha = decoded.mask_in_alpha
     if alpha is not None and alpha.min() < 255:
@@ -174,6 +153,11 @@ def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
             f"{path}: the mask holds fractions from {array.min():.3g} to {array.max():.3g}; "
             "threshold it and save class numbers, or let `bmis import` do it"
         )
+    return array
+
+
+def _small(path: Path, array: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """The same values as uint8, or uint16 if there are larger ones."""
     low, high = array.min(), array.max()
     if low < 0 or high > 65535:
         raise DataError(f"{path}: mask values from {low} to {high}; save class numbers 0, 1, 2 ...")

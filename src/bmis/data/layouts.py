@@ -1,6 +1,7 @@
 """The layouts of dataset folders that are understood, and how their files are paired.
 
 - ``images/`` and ``masks/``: the masks may carry one of the suffixes of ``bmis.data.pairs``.
+  Both may hold DICOM and NIfTI, see ``bmis.data.clinical_pairs``.
 - Images and masks in one folder or below it, told apart by those suffixes.
 - A raw folder of nnU-Net, see ``bmis.data.nnunet``.
 
@@ -10,7 +11,8 @@ The first and the last may also have ``fov/``: fields of view, named as masks ar
 from dataclasses import replace
 from pathlib import Path
 
-from bmis.data.image_files import find_images, image_files
+from bmis.data.clinical_pairs import add_clinical
+from bmis.data.image_files import image_files
 from bmis.data.nnunet import is_nnunet, nnunet_layout
 from bmis.data.not_read import no_images
 from bmis.data.on_error import OnError, raise_error
@@ -22,16 +24,17 @@ _FIELDS_OF_VIEW = "fov"
 _VESSELS = ("1st_manual", "manual1")  # of DRIVE and HRF, whose *_mask files are fields of view
 
 
-def find_layout(root: Path, *, on_error: OnError = raise_error) -> Layout:
+def find_layout(root: Path, *, axis: str = "axial", on_error: OnError = raise_error) -> Layout:
     """Pair the images and masks below ``root``.
 
     Args:
         root: Folder of the data set.
+        axis: How volumes of NIfTI are cut into slices.
         on_error: Takes errors that leave other images usable: two images with one id, two
             fields of view of one image, further channels or a wrong ``dataset.json`` of nnU-Net.
 
     Raises:
-        DataError: There is no such folder, no images, no masks at all, or nnU-Net volumes.
+        DataError: There is no such folder, no images, or no masks at all.
 
     Example:
         >>> layout = find_layout(Path("polyps"))
@@ -42,13 +45,22 @@ def find_layout(root: Path, *, on_error: OnError = raise_error) -> Layout:
         problem = "is a file, not a folder" if root.exists() else "there is no such folder"
         raise DataError(f"{root}: {problem}; give the folder that holds images/ and masks/")
     if is_nnunet(root):
-        layout = nnunet_layout(root, on_error)
+        layout = nnunet_layout(root, on_error, axis=axis)
     elif (root / "images").is_dir() and (root / "masks").is_dir():
-        layout = pair_files(find_images(root / "images"), image_files(root / "masks"))
+        layout = _two_folders(root / "images", root / "masks", axis, on_error)
     else:
         layout = _by_suffix(root)
     layout = _unique(root, layout, on_error)
     return _with_fields_of_view(root / _FIELDS_OF_VIEW, layout, on_error)
+
+
+def _two_folders(images: Path, masks: Path, axis: str, on_error: OnError) -> Layout:
+    """Images in one folder, masks in another."""
+    layout = pair_files(image_files(images), image_files(masks))
+    layout = add_clinical(layout, images, masks, axis=axis, on_error=on_error)
+    if not layout.pairs:
+        raise no_images(images)
+    return layout
 
 
 def _by_suffix(root: Path) -> Layout:

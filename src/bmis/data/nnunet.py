@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from bmis.data.clinical_pairs import slices_of_volume
 from bmis.data.file_kinds import kind_of
+from bmis.data.formats.nifti import is_nifti, stem_of
 from bmis.data.image_files import image_files
 from bmis.data.on_error import OnError
 from bmis.data.pairs import Layout, Pair, same_id
@@ -14,7 +16,6 @@ from bmis.system.reading import read_bytes
 
 _CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
 _LARGEST = 2**20  # bytes of dataset.json
-_VOLUMES = ("NIfTI", "volume")
 
 
 def is_nnunet(root: Path) -> bool:
@@ -27,17 +28,19 @@ def is_nnunet(root: Path) -> bool:
     return (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir()
 
 
-def nnunet_layout(root: Path, on_error: OnError) -> Layout:
+def nnunet_layout(root: Path, on_error: OnError, *, axis: str = "axial") -> Layout:
     """Pair the images and labels of a raw folder of nnU-Net.
 
     ``imagesTs/`` with ``labelsTs/`` is the test split. Test images without labels are left out.
+    Each slice of a NIfTI volume is a pair.
 
     Args:
         root: Folder that holds ``imagesTr/`` and ``labelsTr/``.
         on_error: Takes errors that leave other images usable, such as a second channel.
+        axis: How volumes of NIfTI are cut into slices.
 
     Raises:
-        DataError: The folder holds volumes.
+        DataError: The folder holds volumes of another kind.
 
     Example:
         >>> for file in ("imagesTr/a_0000.png", "labelsTr/a.png", "labelsTr/b.png"):
@@ -53,11 +56,14 @@ def nnunet_layout(root: Path, on_error: OnError) -> Layout:
     if (root / "imagesTs").is_dir() and (root / "labelsTs").is_dir():
         parts.append(("Ts", "test"))
     for end, split in parts:
-        images = _single_channel(_slices(root / f"images{end}"), on_error)
-        masks = {file.stem: file for file in _slices(root / f"labels{end}")}
+        images = _single_channel(_pictures(root / f"images{end}"), on_error)
+        masks = {stem_of(file): file for file in _pictures(root / f"labels{end}")}
         for name, image in images.items():
             mask = masks.pop(name, None)
-            pairs.append(Pair(name, image, () if mask is None else (mask,), None, split))
+            try:
+                pairs += _pairs(name, image, mask, split, axis)
+            except DataError as error:
+                on_error(error)
         unmatched += masks.values()
     classes: tuple[str, ...] = ()
     ignore: int | None = None
@@ -68,21 +74,28 @@ def nnunet_layout(root: Path, on_error: OnError) -> Layout:
     return Layout(tuple(pairs), tuple(unmatched), classes, ignore)
 
 
-def _slices(folder: Path) -> list[Path]:
-    volume = next((p for p in sorted(folder.iterdir()) if kind_of(p) in _VOLUMES), None)
+def _pairs(name: str, image: Path, mask: Path | None, split: str | None, axis: str) -> list[Pair]:
+    """An image, or all slices of a volume, with the mask."""
+    if is_nifti(image):
+        return slices_of_volume(image, mask, name, axis=axis, split=split)
+    return [Pair(name, image, () if mask is None else (mask,), None, split)]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Images and NIfTI volumes."""
+    files = sorted(folder.iterdir())
+    volume = next((path for path in files if kind_of(path) == "volume"), None)
     if volume is not None:
-        raise DataError(
-            f"{volume}: volumes are not read; convert the slices to PNG or TIFF images first"
-        )
-    return image_files(folder)
+        raise DataError(f"{volume}: of volumes NIfTI is read; convert it to .nii.gz first")
+    return [*image_files(folder), *(path for path in files if kind_of(path) == "NIfTI")]
 
 
 def _single_channel(files: list[Path], on_error: OnError) -> dict[str, Path]:
     """Images by id; nnU-Net's _0000 is cut off, further channels are refused."""
     images: dict[str, Path] = {}
     for file in files:
-        match = _CHANNEL.fullmatch(file.stem)
-        name = match["id"] if match else file.stem
+        match = _CHANNEL.fullmatch(stem_of(file))
+        name = match["id"] if match else stem_of(file)
         if match and match["channel"] != "0000":
             on_error(
                 DataError(

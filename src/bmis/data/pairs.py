@@ -22,6 +22,9 @@ class Pair:
         masks: Files of its masks, sorted; empty if there are none.
         folder: Folder of the image below the root, if the images lie in several.
         split: Split that the layout of the data set decides on, if any.
+        volume: Name of the volume, series or clip that the image is a slice of, if any; a table
+            may name it in place of all its slices.
+        group: Group (a patient) that the files tell of, if any.
         field_of_view: File of its field of view, if any.
 
     Example:
@@ -35,6 +38,8 @@ class Pair:
     masks: tuple[Path, ...]
     folder: str | None = None
     split: str | None = None
+    volume: str | None = None
+    group: str | None = None
     field_of_view: Path | None = None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bmis.data.channels import COLOUR, is_grey
-from bmis.data.formats.raster import read_header
+from bmis.data.formats.channel_pages import read_header_of_channels
 from bmis.data.images import read_image
 from bmis.data.on_error import OnError, raise_error, read_each
 from bmis.errors import DataError
@@ -28,7 +28,11 @@ def scan_channels(images: Sequence[Path], *, on_error: OnError = raise_error) ->
         >>> scan_channels(sorted(Path("polyps/images").iterdir()))
         3
     """
-    seen = dict(read_each(lambda path: read_header(path).channels, images, on_error))
+
+    def stored(path: Path) -> int:
+        return read_header_of_channels(path, None).channels
+
+    seen = dict(read_each(stored, images, on_error))
     channels, wrong = agree_on_channels(seen)
     if wrong:
         on_error(wrong)

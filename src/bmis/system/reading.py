@@ -1,8 +1,12 @@
 """How files that users name are opened: ordinary files alone, and no more of them than is wanted.
 
 A pipe would wait for ever and a device never ends, whatever they are called.
+
+A path may also name a picture inside a file, by what follows ``#``: ``ct.nii.gz#axial12``.
 """
 
+import os
+import re
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -14,6 +18,7 @@ from bmis.errors import DataError
 _T = TypeVar("_T")
 _REMEMBERED = 200_000  # files
 _TEXT = 2**20  # bytes of a text that somebody wrote by hand
+_INSIDE = re.compile(r"(?P<file>.+)#(?P<place>[a-z]*\d+(?:\+\d+)*)")
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -36,6 +41,19 @@ def open_file(path: Path) -> BinaryIO:
         raise DataError(f"{path}: cannot be read ({reason}); check the path") from error
 
 
+def split_inside(path: Path) -> tuple[Path, str]:
+    """The file that a path names, and the place of the picture in it; "" where it is the file.
+
+    Example:
+        >>> split_inside(Path("ct.nii.gz#axial12")), split_inside(Path("photo.png"))
+        ((PosixPath('ct.nii.gz'), 'axial12'), (PosixPath('photo.png'), ''))
+    """
+    match = _INSIDE.fullmatch(path.name)
+    if match is None or os.path.lexists(path):
+        return path, ""
+    return path.with_name(match["file"]), match["place"]
+
+
 def first_bytes(path: Path, count: int) -> bytes:
     r"""The first bytes of an ordinary file, by which its format shows; none of any other.
 
@@ -50,13 +68,14 @@ def first_bytes(path: Path, count: int) -> bytes:
         return b""
 
 
-def once_per_file(read: Callable[[Path], _T]) -> Callable[[Path], _T]:
+def once_per_file(read: Callable[[Path], _T], *, most: int = _REMEMBERED) -> Callable[[Path], _T]:
     """Remember what a function reads of a file for as long as its size and time stay.
 
     For this process alone. Errors are not remembered.
 
     Args:
-        read: Reads a file; what it returns is shared by all callers.
+        read: Reads a file, or a picture inside it; what it returns is shared by all callers.
+        most: Number of files that are remembered; the one that was asked for first makes room.
 
     Example:
         >>> read_length = once_per_file(lambda path: len(path.read_bytes()))
@@ -65,7 +84,7 @@ def once_per_file(read: Callable[[Path], _T]) -> Callable[[Path], _T]:
         1
     """
 
-    @lru_cache(maxsize=_REMEMBERED)
+    @lru_cache(maxsize=most)
     def remembered(path: Path, size: int, modified: int) -> _T:
         del size, modified  # of the key only
         return read(path)
@@ -73,7 +92,7 @@ def once_per_file(read: Callable[[Path], _T]) -> Callable[[Path], _T]:
     @wraps(read)
     def read_once(path: Path) -> _T:
         try:
-            state = path.stat()
+            state = split_inside(path)[0].stat()
         except OSError:
             return read(path)  # which says what is wrong
         return remembered(path.absolute(), state.st_size, state.st_mtime_ns)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bmis.data.formats.inside import inside_size, is_clinical
 from bmis.data.formats.limits import SeveralPagesError, check_size
 from bmis.data.formats.pixels import DecodedImage
 from bmis.data.formats.raster import Header, decode, read_header
@@ -23,6 +24,9 @@ def read_header_of_channels(path: Path, channels: int | None) -> Header:
         >>> read_header_of_channels(Path("photo.png"), 3).channels
         3
     """
+    if is_clinical(path):
+        height, width, stored = inside_size(path)
+        return Header((height, width), stored)
     try:
         return read_header(path)
     except SeveralPagesError as error:

@@ -7,6 +7,7 @@ a time, so that a clip of any length needs the memory of one frame.
 import logging
 import warnings
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,9 +28,11 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 2**20
 _ELEMENT = 12  # bytes of tag, type and length before compressed frames
 _MOST_PIXELS = 2**35  # of all frames together: masks lie in a file while they are made
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""SOP classes of segmentations and of label maps."""
+
 _NO_PICTURES = (  # SOP classes with pixels that are no picture of a patient
-    "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
-    "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
+    *SEGMENTATIONS,
     "1.2.840.10008.5.1.4.1.1.30",  # Parametric Map
     "1.2.840.10008.5.1.4.1.1.481.2",  # RT Dose
 )
@@ -110,8 +113,12 @@ def silence() -> None:
     warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pylibjpeg|openjpeg|libjpeg")
 
 
-def read_dicom(path: Path) -> DicomFile:
+def read_dicom(path: Path, *, segmentation: bool = False) -> DicomFile:
     """Read the header of a DICOM image, and check what it claims against the size of the file.
+
+    Args:
+        path: The file.
+        segmentation: Whether a segmentation counts as a picture.
 
     Raises:
         NoPictureError: The object is no picture.
@@ -127,7 +134,7 @@ def read_dicom(path: Path) -> DicomFile:
     silence()
     with one_line_about(path), open_file(path) as stream:
         header = _read_header(path, stream)
-        _check_is_picture(path, header)
+        _check_is_picture(path, header, SEGMENTATIONS if segmentation else ())
         frames = int(header.get("NumberOfFrames") or 1)
         size = int(header.Rows), int(header.Columns)
         bits = int(header.get("SamplesPerPixel") or 1) * int(header.BitsAllocated)
@@ -205,14 +212,14 @@ def _inflated_bytes(path: Path) -> int:
     return size
 
 
-def _check_is_picture(path: Path, header: "Dataset") -> None:
+def _check_is_picture(path: Path, header: "Dataset", allowed: Collection[str]) -> None:
     from pydicom.uid import UID
 
     meta = getattr(header, "file_meta", {})
     uid = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     # what is not known is not shown: in a damaged header it may be anything, of the patient too
     kind = UID(uid).name if UID(uid).name != uid else "of an unknown kind"
-    if uid in _NO_PICTURES or "Directory" in kind:
+    if (uid in _NO_PICTURES and uid not in allowed) or "Directory" in kind:
         raise NoPictureError(path, kind)
     lacking = [name for name in _NEEDED if header.get(name) in (None, "")]
     if len(lacking) == len(_NEEDED):

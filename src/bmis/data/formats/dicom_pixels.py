@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bmis.data.formats.codestream import codestream_size
 from bmis.data.formats.dicom import DicomFile, is_deflated, silence, whole_dataset
-from bmis.data.images import to_bytes
+from bmis.data.formats.stretch import to_bytes
 from bmis.errors import DataError, one_line_about
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def read_frame(file: DicomFile, index: int = 0, window: Window = "file") -> NDAr
     silence()
     with one_line_about(file.path, "send it again"):
         header = frame_header(file.header, index)
-        stored = _stored(file, index)
+        stored = stored_values(file, index)
         if stored.shape[:2] != file.size:
             raise DataError(f"{file.path}: truncated or damaged (frame of another size); resend it")
         kind = str(header.PhotometricInterpretation)
@@ -112,8 +112,17 @@ def read_frame(file: DicomFile, index: int = 0, window: Window = "file") -> NDAr
         return (255 - grey if kind == "MONOCHROME1" else grey)[..., None]
 
 
-def _stored(file: DicomFile, index: int) -> NDArray[Any]:
-    """The values that are stored, (H, W) or (H, W, 3); YBR as RGB."""
+def stored_values(file: DicomFile, index: int) -> NDArray[Any]:
+    """The values of a frame as they are stored, (H, W) or (H, W, 3); YBR as RGB.
+
+    Raises:
+        DataError: The compressed frame has another size than the header says.
+
+    Example:
+        >>> from bmis.data.formats.dicom import read_dicom
+        >>> stored_values(read_dicom(Path("ct.dcm")), 0).dtype
+        dtype('int16')
+    """
     from pydicom.pixels.utils import pixel_array
     from pydicom.uid import RLELossless
 

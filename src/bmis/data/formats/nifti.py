@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.formats.limits import check_size
+from bmis.data.formats.stretch import to_bytes
 from bmis.errors import DataError, one_line_about, require
 from bmis.system.reading import first_bytes, open_file
 
@@ -24,6 +25,43 @@ AXES = {"axial": "LPS", "coronal": "LIP", "sagittal": "PIL"}
 _OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "S": "I", "I": "S"}
 _MAX_BYTES = 2**31  # of a volume that must be read at once
 _SQUARE = 2  # dimensions of a slice
+_ALIKE = 0.1  # of a voxel: affines are rounded differently by different programs
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiGrid:
+    """Where the voxels of a volume lie, from its header alone.
+
+    Attributes:
+        shape: Voxels along each axis of the file, 3 numbers.
+        affine: From voxel numbers of the file to mm (4, 4), RAS.
+        axis: How slices are cut.
+
+    Example:
+        >>> NiftiGrid((40, 48, 3), np.eye(4), "coronal").picture_shape
+        (48, 3, 40)
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    axis: str
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """Number, height and width of the slices."""
+        order, _ = _turns(self.affine, AXES[self.axis])
+        across, down, along = (self.shape[axis] for axis in order)
+        return along, down, across
+
+    def lies_as(self, other: "NiftiGrid") -> bool:
+        """Whether the voxels of another volume lie at the same places, to a tenth of a voxel."""
+        if self.shape != other.shape:
+            return False
+        side = np.linalg.norm(self.affine[:3, :3], axis=0).min()
+        corners = np.array([[x, y, z, 1] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
+        corners[:, :3] *= self.shape
+        apart = corners @ (self.affine - other.affine).T
+        return bool(np.abs(apart).max() <= _ALIKE * side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +97,28 @@ class NiftiVolume:
         if self.scale == (1.0, 0.0):
             return stored
         return stored.astype(np.float32) * np.float32(self.scale[0]) + np.float32(self.scale[1])
+
+    def grey(
+        self, index: int, window: str | tuple[float, float] = "percentiles"
+    ) -> NDArray[np.uint8]:
+        """A slice (H, W) as it is shown.
+
+        Args:
+            index: Number of the slice, from 0.
+            window: Centre and width of what becomes black and white; else percentiles of the
+                slice.
+        """
+        with one_line_about(self.path):
+            values = self.values(index)
+            if values.dtype.kind == "f":
+                values = np.nan_to_num(values, posinf=0.0, neginf=0.0)  # outside of the scan
+            if not isinstance(window, tuple):
+                return to_bytes(values)
+            centre, width = window
+            low, scale = centre - width / 2, 255 / width
+            shown = (values.astype(np.float32) - np.float32(low)) * np.float32(scale)
+            grey: NDArray[np.uint8] = np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
+            return grey
 
     def in_file_order(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Labels (slices, H, W) as a view along the axes of the file."""
@@ -96,19 +156,10 @@ def read_nifti(path: Path, axis: str = "axial") -> NiftiVolume:
         >>> volume.slices.shape, volume.spacing
         ((48, 3, 40), (3.0, 0.8))
     """
-    nibabel: Any = require("nibabel", extra="clinical")
-    logging.getLogger("nibabel").handlers = [logging.NullHandler()]
     with one_line_about(path):
-        with open_file(path):
-            pass
-        try:
-            image = nibabel.load(path)
-        except nibabel.filebasedimages.ImageFileError as error:
-            raise DataError(f"{path}: not a NIfTI volume; copy it again or remove it") from error
-        shape = _three_dimensions(path, image.shape)
-        _check_type(path, image, shape)
+        image, grid = _open(path, axis)
+        shape, axis = grid.shape, grid.axis
         stored = np.asanyarray(image.dataobj.get_unscaled()).reshape(shape)
-        axis = _flat_axis(image.affine, shape) or axis
         order, signs = _turns(image.affine, AXES[axis])
         turned = stored.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
         sides = np.abs(np.linalg.norm(image.affine[:3, :3], axis=0))[list(order)]
@@ -117,6 +168,33 @@ def read_nifti(path: Path, axis: str = "axial") -> NiftiVolume:
         scale = float(image.dataobj.slope), float(image.dataobj.inter)
         slices = turned.transpose(2, 1, 0)
         return NiftiVolume(path, shape, image.affine, spacing, slices, scale, axis)
+
+
+def read_nifti_grid(path: Path, axis: str = "axial") -> NiftiGrid:
+    """What the header of a NIfTI file says of its slices; see ``read_nifti``.
+
+    Raises:
+        DataError: See ``read_nifti``.
+        MissingExtraError: The extra "clinical" is not installed.
+
+    Example:
+        >>> read_nifti_grid(Path("volume.nii.gz")).picture_shape
+        (3, 48, 40)
+    """
+    with one_line_about(path):
+        return _open(path, axis)[1]
+
+
+def stem_of(path: Path) -> str:
+    """The name of a file without its suffix, which may be ``.nii.gz``.
+
+    Example:
+        >>> stem_of(Path("a.nii.gz")), stem_of(Path("a.b.dcm"))
+        ('a', 'a.b')
+    """
+    name = path.name
+    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), path.suffix)
+    return name[: len(name) - len(end)] or name
 
 
 def write_nifti(path: Path, labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
@@ -139,6 +217,22 @@ def write_nifti(path: Path, labels: NDArray[np.uint8], affine: NDArray[np.float6
     image.header.set_xyzt_units("mm")
     with path.open("wb") as file, GzipFile("", "wb", fileobj=file, mtime=0) as packed:
         image.to_stream(packed)  # without a time, so that the same labels are the same bytes
+
+
+def _open(path: Path, axis: str) -> tuple[Any, NiftiGrid]:
+    """The image of nibabel with its values unread, and its checked grid."""
+    nibabel: Any = require("nibabel", extra="clinical")
+    logging.getLogger("nibabel").handlers = [logging.NullHandler()]
+    with open_file(path):
+        pass
+    try:
+        image = nibabel.load(path)
+    except nibabel.filebasedimages.ImageFileError as error:
+        raise DataError(f"{path}: not a NIfTI volume; copy it again or remove it") from error
+    shape = _three_dimensions(path, image.shape)
+    _check_type(path, image, shape)
+    axis = _flat_axis(image.affine, shape) or axis
+    return image, NiftiGrid(shape, image.affine, axis)
 
 
 def _three_dimensions(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
