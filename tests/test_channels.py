@@ -38,7 +38,7 @@ def data(tmp_path):
 def test_five_channels_are_inspected_trained_evaluated_exported_and_predicted(data, tmp_path):
     found = bmis.inspect_dataset(data, out=tmp_path / "inspection")
     assert (found.channels, found.problems) == (5, ())
-    run = bmis.train_model(settings(data), out=tmp_path / "run").run
+    run = bmis.train_model(settings(data), out=tmp_path / "run", page=False).run
     assert len(bmis.evaluate_model(run).cases) == 1
     bundle = bmis.export_run(run, tmp_path / "five.bmis").path
     image = next((data / "images").glob("*.tif"))
@@ -53,7 +53,7 @@ def test_five_channels_are_inspected_trained_evaluated_exported_and_predicted(da
 
 
 def test_other_channels_than_those_of_the_network_are_one_line(data, tmp_path, capsys):
-    run = bmis.train_model(settings(data), out=tmp_path / "run").run
+    run = bmis.train_model(settings(data), out=tmp_path / "run", page=False).run
     rgb = tmp_path / "photo.npy"
     np.save(rgb, np.zeros((32, 32, 3), np.uint8))
     assert main(["predict", str(run), str(rgb), "--out", str(tmp_path / "masks")]) == 2
@@ -63,6 +63,6 @@ def test_other_channels_than_those_of_the_network_are_one_line(data, tmp_path, c
 def test_a_mix_of_channels_is_named_with_counts_before_training(data, tmp_path):
     np.save(data / "images" / "case1.npy", np.zeros((32, 32, 2), np.uint8))
     with pytest.raises(DataError, match=r"has 2 channels, but .* has 5 \(1 image of 2, 5 of"):
-        bmis.train_model(config(data), out=tmp_path / "run")
+        bmis.train_model(config(data), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
     assert "case1.npy" in bmis.inspect_dataset(data).problems[0].path

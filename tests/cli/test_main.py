@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     from bmis.train.run import train_model
 
     root = tmp_path_factory.mktemp("cli")
-    train_model(config(write_dataset(root / "data"), epochs=1), out=root / "run")
+    train_model(config(write_dataset(root / "data"), epochs=1), out=root / "run", page=False)
     return root / "run"
 
 

@@ -41,7 +41,7 @@ def test_masks_in_jpeg_are_read_by_a_threshold(dataset, tmp_path, change):
     found = inspect_dataset(dataset)
     assert (found.problems, found.suggestion) == ((), None)
     assert "pixels are grey, in 6 of 6 masks" in found.masks[1]
-    run = train_model(config(dataset, epochs=1), out=tmp_path / "run").run
+    run = train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False).run
     assert len(evaluate_model(run).cases) == 1
 
 

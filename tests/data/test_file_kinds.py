@@ -14,11 +14,11 @@ DICOM = bytes(128) + b"DICM"
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.DCM", b"x", "a DICOM file, which is not read; export it as PNG or TIFF"),
-        ("scan", DICOM, "a DICOM file"),
-        ("a.png", DICOM, "a DICOM file"),
-        ("a.nii.gz", b"\x1f\x8b", "a NIfTI volume, which is not read; save its slices"),
-        ("a.img", bytes(344) + b"n+1\0", "a NIfTI volume"),
+        ("a.DCM", b"x", "a.DCM: not a DICOM file; name files that a scanner"),
+        ("scan", DICOM, "scan: "),
+        ("a.png", DICOM, "a DICOM file, which is not read; export it as PNG or TIFF"),
+        ("a.nii.gz", b"\x1f\x8b", "not a NIfTI volume"),
+        ("a.png", bytes(344) + b"n+1\0", "a NIfTI volume, which is not read; save its slices"),
         ("a.png", b"\0\0\0\x18ftypheic", "a HEIC picture, which is not read; save it as PNG"),
         ("a.jpg", b"\0\0\0\x20ftypavif", "an AVIF picture"),
         ("a.png", b"\0\0\0\x20ftypisom", "a video, which is not read; save its frames"),

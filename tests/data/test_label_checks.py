@@ -115,7 +115,7 @@ def test_masks_that_are_foreground_nearly_everywhere_may_be_inverted(tmp_path, r
 )
 def test_training_says_what_inspect_says_unless_it_does_not_flip(tmp_path, caplog, changes, said):
     data = folder(tmp_path / "data", (4, 8, 8), (28, 8, 8))
-    train_model(config(data, epochs=1, changes=changes), out=tmp_path / "run")
+    train_model(config(data, epochs=1, changes=changes), out=tmp_path / "run", page=False)
     expected = "'left' and 'right' mirror each other in 6 images"  # of training and validation
     assert (expected in caplog.text) is said
 

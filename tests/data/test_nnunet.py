@@ -29,9 +29,9 @@ def test_nnunet_further_channels_are_refused_with_a_hint(tmp_path):
         find_layout(tmp_path)
 
 
-def test_nnunet_volumes_are_refused(tmp_path):
-    (make_nnunet(tmp_path) / "imagesTr" / "v_0000.nii.gz").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"v_0000.nii.gz: volumes are not read; convert"):
+def test_nnunet_volumes_of_other_kinds_are_refused(tmp_path):
+    (make_nnunet(tmp_path) / "imagesTr" / "v_0000.nrrd").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"v_0000.nrrd: of volumes NIfTI is read; convert"):
         find_layout(tmp_path)
 
 

@@ -15,15 +15,17 @@ from bmis.inspect.dataset import inspect_dataset
 from helpers.bundles import write_tiny
 from helpers.folders import blob, make_folder, make_nnunet, picture, save
 
-FOREIGN = NotRead({"DICOM": 2, "NIfTI": 1}, {"images/old/": 2})
+FOREIGN = NotRead({"DICOM": 2, "NIfTI": 1, "video": 1}, {"images/old/": 2})
 
 
 @pytest.fixture
 def root(tmp_path):
-    """A data set with foreign files and a folder of images in ``images/``, and companions."""
+    """A data set with foreign files, companions and a folder of images in ``images/``."""
     root = make_folder(tmp_path / "data", 4)
+    (root / "scans").mkdir()  # of DICOM and NIfTI those in images/ and masks/ are read
     for name in ("a.dcm", "b.DCM", "c.nii.gz", ".hidden.dcm", "Thumbs.db", "notes.txt"):
-        (root / "images" / name).write_bytes(b"x")
+        (root / "scans" / name).write_bytes(b"x")
+    (root / "images" / "d.mp4").write_bytes(b"x")
     for name in ("LICENSE", "README.md", "splits.csv.bak~"):
         (root / name).write_bytes(b"x")
     save(root / "images" / ".cache" / "0.png", picture(0))
@@ -34,7 +36,7 @@ def root(tmp_path):
 
 def test_a_data_set_says_what_it_does_not_read(root):
     assert find_cases(root).not_read == FOREIGN
-    assert str(FOREIGN) == "2 DICOM, 1 NIfTI, 1 folder (images/old/) with 2 images"
+    assert str(FOREIGN) == "2 DICOM, 1 NIfTI, 1 video, 1 folder (images/old/) with 2 images"
 
 
 def test_what_is_used_or_has_an_error_of_its_own_is_not_counted(tmp_path):
@@ -67,13 +69,13 @@ def test_images_beside_their_folders_are_counted(tmp_path):
 
 def test_links_are_followed_only_where_files_are_used(tmp_path):
     other = make_folder(tmp_path / "other", 3)
-    (other / "images" / "a.dcm").touch()
+    (other / "images" / "a.mp4").touch()
     root = tmp_path / "data"
     root.mkdir()
     (root / "images").symlink_to(other / "images")
     (root / "masks").symlink_to(other / "masks")
     (root / "again").symlink_to(root)
-    assert find_cases(root).not_read == NotRead({"DICOM": 1, "linked folder": 1})
+    assert find_cases(root).not_read == NotRead({"linked folder": 1, "video": 1})
 
 
 def test_inspect_says_it_in_words_and_as_plain_values(root, tmp_path, capsys):
@@ -103,12 +105,14 @@ def test_evaluate_warns(root, tmp_path, capsys):
 
 def test_predict_says_it_and_masks_in_the_folder_are_no_images(root, tmp_path, capsys):
     images = root / "images"
+    for file in (root / "scans").iterdir():
+        file.rename(images / file.name)
     command = ["predict", "--out", str(images / "out"), str(write_tiny(tmp_path / "tiny.bmis"))]
     command.append(str(images))
     for _ in range(2):  # the second time there are masks
         assert main(command) == 2
         out, err = capsys.readouterr()
-        assert f"{images}: not read: 1 folder (old/) with 2 images; name the folders too" in err
+        assert f"{images}: not read: 1 video, 1 folder (old/) with 2 images; convert" in err
         assert "a.dcm: not a DICOM file" in err  # DICOM is read, and these are none
         assert "c.nii.gz: " in err
         assert "4 masks" in out

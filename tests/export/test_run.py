@@ -44,7 +44,7 @@ def run(data):
         str(data), options=NETWORK, size=(64, 64), epochs=60, learning_rate=0.01, precision="32",
         device="cpu",
     )  # fmt: skip
-    return bmis.train_model(config, out=str(data.parent / "run")).run
+    return bmis.train_model(config, out=str(data.parent / "run"), page=False).run
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def test_a_bundle_of_any_size_takes_tiles_of_any_size(data, tmp_path):
         str(data), options=NETWORK, size=(32, 32), resize="native", epochs=1, precision="32",
         device="cpu",
     )  # fmt: skip
-    run = bmis.train_model(config, out=str(tmp_path / "run")).run
+    run = bmis.train_model(config, out=str(tmp_path / "run"), page=False).run
     image = sorted((data / "images").iterdir())[0]
     done = export_run(run, tmp_path / "a.bmis", ExportOptions(size="any"))
     assert done.manifest.graphs[0].size is None

@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     config = TrainConfig(
         str(root / "polyps"), options=NETWORK, epochs=1, size=(64, 64), device="cpu"
     )
-    train_model(config, out=root / "run")
+    train_model(config, out=root / "run", page=False)
     return root / "run"
 
 

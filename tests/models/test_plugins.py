@@ -84,7 +84,7 @@ def run_of_a_plugin(dataset, tmp_path, forget):
     settings = TrainConfig(
         str(dataset), "spot", epochs=1, size=(32, 32), device="cpu", plugins=(str(file),)
     )
-    train_model(settings, out=tmp_path / "run")
+    train_model(settings, out=tmp_path / "run", page=False)
     assert plugin_of("spot") == str(file)
     del registry._METHODS["spot"], sys.modules[f"bmis_plugin_{file.stem}"]
     return tmp_path / "run"

@@ -86,12 +86,12 @@ def test_one_image_at_a_time_is_refused_where_a_norm_needs_two(tmp_path, images,
         str(data), "fast_scnn", epochs=1, size=(32, 32), batch_size=batch_size, device="cpu"
     )
     with pytest.raises(TrainingError) as caught:
-        train_model(settings, out=tmp_path / "run")
+        train_model(settings, out=tmp_path / "run", page=False)
     wanted = f"fast_scnn cannot be trained with one image at a time (batch norm); {fix}"
     assert str(caught.value) == wanted
     two = replace(settings, batch_size=2)
     if images > 1:  # the folder holds no epoch yet
-        assert train_model(two, out=tmp_path / "run").epochs == 1
+        assert train_model(two, out=tmp_path / "run", page=False).epochs == 1
 
 
 def test_other_errors_of_values_are_not_taken_for_it(tmp_path, monkeypatch):
@@ -101,4 +101,4 @@ def test_other_errors_of_values_are_not_taken_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "train_epoch", fail)
     data = write_dataset(tmp_path / "d")
     with pytest.raises(ValueError, match="another"):
-        train_model(config(data), out=tmp_path / "run")
+        train_model(config(data), out=tmp_path / "run", page=False)

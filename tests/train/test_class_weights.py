@@ -90,7 +90,7 @@ def test_weights_change_the_training_and_are_recorded(dataset, tmp_path):
     states = {}
     for name, weights in (("none", "none"), ("balanced", "balanced"), ("given", [1, 9])):
         changed = replace(given, changes={"class_weights": weights})
-        train_model(changed, out=tmp_path / name)
+        train_model(changed, out=tmp_path / name, page=False)
         model, info = read_checkpoint(tmp_path / name)
         states[name] = torch.cat([t.flatten() for t in model.state_dict().values()])
         recorded = info.provenance["class_weights"]
@@ -105,5 +105,5 @@ def test_a_list_of_another_length_is_refused_before_any_image_is_read(dataset, t
     given = config(dataset, changes={"class_weights": [1, 2, 3]})
     message = r"class_weights has 3 numbers and the data 2 classes \(background, .*\); give one"
     with pytest.raises(ConfigError, match=message):
-        train_model(given, out=tmp_path / "run")
+        train_model(given, out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()

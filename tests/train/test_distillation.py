@@ -23,7 +23,7 @@ from helpers.training import interrupt_before, same_weights
 def source(tmp_path_factory):
     """A run folder: 32 x 32, colour, two classes."""
     root = tmp_path_factory.mktemp("teacher")
-    train_model(config(write_dataset(root / "first", seed=1), seed=7), out=root / "run")
+    train_model(config(write_dataset(root / "first", seed=1), seed=7), out=root / "run", page=False)
     return root / "run"
 
 
@@ -58,8 +58,8 @@ def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path
     """How it changes them is tested in ``test_trainer``."""
     before = (source / "model.safetensors").read_bytes()
     given = config(dataset, epochs=1, deterministic=True)
-    train_model(given, out=tmp_path / "alone")
-    train_model(replace(given, teacher=str(source)), out=tmp_path / "taught")
+    train_model(given, out=tmp_path / "alone", page=False)
+    train_model(replace(given, teacher=str(source)), out=tmp_path / "taught", page=False)
     assert not torch.equal(weights(tmp_path / "alone"), weights(tmp_path / "taught"))
     assert (source / "model.safetensors").read_bytes() == before
     recorded = read_checkpoint(tmp_path / "taught")[1].provenance["teacher"]
@@ -81,13 +81,13 @@ def test_a_teacher_changes_the_weights_and_is_recorded(source, dataset, tmp_path
 def test_a_teacher_of_other_images_is_refused(source, tmp_path, data, settings, problem):
     given = config(write_dataset(tmp_path / "data", **data), teacher=source, **settings)
     with pytest.raises(ConfigError, match=problem):
-        train_model(given, out=tmp_path / "run")
+        train_model(given, out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_missing_teacher_is_refused(dataset, tmp_path):
     with pytest.raises(BundleError, match="no such file"):
-        train_model(config(dataset, teacher=tmp_path / "none"), out=tmp_path / "run")
+        train_model(config(dataset, teacher=tmp_path / "none"), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -114,7 +114,7 @@ def larger(tmp_path_factory):
     data = write_dataset(root / "first", seed=1)
     given = config(data, size=(64, 64), epochs=1)
     given = replace(given, model="bmis_edge", options={"weights": "none", "width": 8})
-    train_model(given, out=root / "run")
+    train_model(given, out=root / "run", page=False)
     return root / "run"
 
 
@@ -153,17 +153,17 @@ def test_maps_are_learnt_resumed_to_the_same_bits_and_leave_no_weights(larger, d
     settings = {"teacher": str(larger), "epochs": 2, "deterministic": True}
     given = config(dataset, **settings, changes={"distillation.features": 2.0})
     given = replace(given, model="bmis_edge", options={"weights": "none", "width": 8})
-    train_model(given, out=tmp_path / "whole")
+    train_model(given, out=tmp_path / "whole", page=False)
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(given, out=tmp_path / "parts")
+        train_model(given, out=tmp_path / "parts", page=False)
     assert len(torch.load(tmp_path / "parts" / "last.ckpt")["projections"]) == 4
-    train_model(given, out=tmp_path / "parts")
+    train_model(given, out=tmp_path / "parts", page=False)
     last = [torch.load(tmp_path / run / "last.ckpt") for run in ("whole", "parts")]
     assert same_weights(last[0]["model"], last[1]["model"])
     assert same_weights(last[0]["projections"], last[1]["projections"])
     names = set(read_checkpoint(tmp_path / "whole")[0].state_dict())
     assert not any("projection" in name for name in names)
-    train_model(replace(given, changes={}), out=tmp_path / "logits")
+    train_model(replace(given, changes={}), out=tmp_path / "logits", page=False)
     assert not torch.equal(weights(tmp_path / "whole"), weights(tmp_path / "logits"))
 
 
@@ -176,5 +176,5 @@ def test_maps_that_cannot_be_learnt_are_refused(source, dataset, tmp_path, value
         values = {**values, "teacher": str(source)}
     given = config(dataset, **values, changes={"distillation.features": 1.0})
     with pytest.raises(ConfigError, match=problem):
-        train_model(given, out=tmp_path / "run")
+        train_model(given, out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()

@@ -19,8 +19,8 @@ def test_each_epoch_tells_the_time_of_the_whole_training(dataset, tmp_path, monk
     settings = config(dataset, epochs=4)
     with caplog.at_level(logging.INFO, "bmis"):
         with interrupt_before(3), pytest.raises(TrainingInterrupted):
-            train_model(settings, out=tmp_path / "run")
-        train_model(settings, out=tmp_path / "run")
+            train_model(settings, out=tmp_path / "run", page=False)
+        train_model(settings, out=tmp_path / "run", page=False)
     lines = [line for line in caplog.messages if line.startswith("epoch ")]
     assert [line.rpartition("  ")[2] for line in lines] == [
         "20.0 s (20 s so far, about 1 min 0 s left)",
@@ -39,6 +39,6 @@ def test_patience_ends_a_training_that_gets_no_better(dataset, tmp_path, monkeyp
 
     monkeypatch.setattr("bmis.train.trainer.Trainer.validate", validate)
     settings = config(dataset, epochs=9, patience=3)
-    done = train_model(settings, out=tmp_path / "run")
+    done = train_model(settings, out=tmp_path / "run", page=False)
     assert (done.epochs, done.best_epoch) == (5, 2)
     assert train_model(settings, out=tmp_path / "run").resumed_after == 5  # it is over

@@ -74,7 +74,7 @@ def test_bf16_computes_in_bf16(dataset, tmp_path, monkeypatch):
 def test_more_processes_than_images_are_refused(tmp_path):
     data = write_dataset(tmp_path / "data", splits=("train", "val"))
     with pytest.raises(ConfigError, match="1 training image cannot be shared by 2 processes"):
-        train_model(config(data, devices=2), out=tmp_path / "run")
+        train_model(config(data, devices=2), out=tmp_path / "run", page=False)
 
 
 @pytest.mark.parametrize(("there", "wanted"), [(0, 1), (1, 2)])
@@ -83,4 +83,6 @@ def test_cuda_devices_that_are_not_there_are_refused(dataset, tmp_path, there, w
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
     message = rf"--devices {wanted}: {there} CUDA devices are found; .*use --device cpu"
     with pytest.raises(ConfigError, match=message):
-        train_model(config(dataset, device="cuda", devices=wanted), out=tmp_path / "run")
+        train_model(
+            config(dataset, device="cuda", devices=wanted), out=tmp_path / "run", page=False
+        )

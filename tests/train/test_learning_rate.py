@@ -54,7 +54,7 @@ def test_on_phantoms_the_loss_falls_at_the_suggested_rate(tmp_path):
 def test_a_run_that_is_there_stays_as_it_is(dataset, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "_MOST", 24)
     run = tmp_path / "run"
-    train_model(config(dataset), out=run)
+    train_model(config(dataset), out=run, page=False)
     before = {file.name: file.read_bytes() for file in run.rglob("*") if file.is_file()}
     argv = ["train", str(dataset), "--out", str(run), *COMMAND]
     assert main([*argv, "--find-learning-rate"]) == 0

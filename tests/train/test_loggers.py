@@ -18,7 +18,7 @@ from helpers.training import interrupt_before, read_log
 def test_tensorboard_gets_every_epoch(dataset, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train_model(config(dataset, logger="tensorboard"), out=tmp_path / "run")
+    train_model(config(dataset, logger="tensorboard"), out=tmp_path / "run", page=False)
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("val_iou")] == [1, 2]
@@ -30,7 +30,7 @@ def test_tensorboard_gets_every_epoch(dataset, tmp_path):
 def test_without_tensorboard_the_install_line_is_given(dataset, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(MissingExtraError, match=r'pip install "bmis\[tensorboard\]"'):
-        train_model(config(dataset, logger="tensorboard"), out=tmp_path / "run")
+        train_model(config(dataset, logger="tensorboard"), out=tmp_path / "run", page=False)
 
 
 class FakeClient:
@@ -94,8 +94,8 @@ def mlflow(monkeypatch):
 def test_mlflow_gets_settings_and_epochs_and_goes_on_in_the_same_run(dataset, tmp_path, mlflow):
     settings, run = config(dataset, logger="mlflow"), tmp_path / "run"
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(settings, out=run)
-    train_model(settings, out=run)
+        train_model(settings, out=run, page=False)
+    train_model(settings, out=run, page=False)
     first, second = mlflow
     assert first.where == second.where == f"sqlite:///{run / 'mlflow.db'}"
     assert (first.settings["epochs"], first.settings["recipe"]["loss"]) == (2, "ce_dice")
@@ -107,7 +107,7 @@ def test_mlflow_gets_settings_and_epochs_and_goes_on_in_the_same_run(dataset, tm
 
 def test_a_server_of_mlflow_is_taken_from_its_own_variable(dataset, tmp_path, mlflow, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
-    train_model(config(dataset, logger="mlflow", epochs=1), out=tmp_path / "run")
+    train_model(config(dataset, logger="mlflow", epochs=1), out=tmp_path / "run", page=False)
     assert mlflow[0].where == "http://tracking:5000"
 
 
@@ -120,11 +120,11 @@ def test_a_server_that_fails_is_one_line_at_the_start_and_a_warning_later(
     with monkeypatch.context() as patch:
         patch.setattr(FakeLogger, "__init__", fail)
         with pytest.raises(ConfigError, match=r"cannot write to .*db \(no route\); set MLFLOW_TR"):
-            train_model(config(dataset, logger="mlflow"), out=tmp_path / "run")
+            train_model(config(dataset, logger="mlflow"), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
     monkeypatch.setattr(FakeLogger, "log_metrics", fail)
     with pytest.warns(UserWarning, match=r"epoch [12] is not logged \(no route\); log.csv has it"):
-        train_model(config(dataset, logger="mlflow"), out=tmp_path / "run")
+        train_model(config(dataset, logger="mlflow"), out=tmp_path / "run", page=False)
     assert len(read_log(tmp_path / "run")) == 2
 
 
@@ -133,5 +133,5 @@ def test_without_mlflow_the_install_line_is_given_and_nothing_is_left(
 ):
     hide(monkeypatch, "mlflow")
     with pytest.raises(MissingExtraError, match=r'pip install "bmis\[mlflow\]"'):
-        train_model(config(dataset, logger="mlflow"), out=tmp_path / "run")
+        train_model(config(dataset, logger="mlflow"), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()

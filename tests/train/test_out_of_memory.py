@@ -36,7 +36,7 @@ def test_out_of_memory_halves_the_batch_with_a_warning(dataset, tmp_path, monkey
 
     monkeypatch.setattr(BMIS, "forward", hungry)
     with pytest.warns(UserWarning, match="out of memory with a batch of") as warned:
-        done = train_model(config(dataset, batch_size=4), out=tmp_path / "run")
+        done = train_model(config(dataset, batch_size=4), out=tmp_path / "run", page=False)
     assert [str(w.message).split("batch ")[1] for w in warned] == [
         "of 4; going on with 2",
         "of 2; going on with 1",
@@ -62,7 +62,7 @@ def test_out_of_memory_later_goes_on_from_the_last_epoch(dataset, tmp_path, monk
     monkeypatch.setattr(BMIS, "forward", hungry)
     monkeypatch.setattr(Trainer, "train_epoch", spy)
     with pytest.warns(UserWarning, match="going on with 1"):
-        train_model(config(dataset), out=tmp_path / "run")
+        train_model(config(dataset), out=tmp_path / "run", page=False)
     assert epochs == [0, 1, 1]
     assert len(read_log(tmp_path / "run")) == 2
 
@@ -82,7 +82,7 @@ def test_the_failed_attempt_is_gone_before_the_next(dataset, tmp_path, monkeypat
 
     monkeypatch.setattr(BMIS, "forward", hungry)
     with pytest.warns(UserWarning, match="out of memory"):
-        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+        train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
     assert len(models) == 2
 
 
@@ -92,7 +92,7 @@ def test_out_of_memory_with_one_image_is_an_error_with_a_hint(dataset, tmp_path,
 
     monkeypatch.setattr(BMIS, "forward", hungry)
     with pytest.raises(TrainingError, match="one image at a time; use a smaller --size or model"):
-        train_model(config(dataset, batch_size=1), out=tmp_path / "run")
+        train_model(config(dataset, batch_size=1), out=tmp_path / "run", page=False)
 
 
 def test_other_errors_of_torch_are_raised_as_they_are(dataset, tmp_path, monkeypatch):
@@ -101,4 +101,4 @@ def test_other_errors_of_torch_are_raised_as_they_are(dataset, tmp_path, monkeyp
 
     monkeypatch.setattr(BMIS, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        train_model(config(dataset), out=tmp_path / "run")
+        train_model(config(dataset), out=tmp_path / "run", page=False)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from bmis.cli.main import main
 from bmis.errors import DataError, NoMemoryError, TrainingError, TrainingInterrupted
 from bmis.models import build_model
 from bmis.system.environment import source_hash
@@ -18,6 +19,7 @@ from bmis.train.run import train_model
 from bmis.train.run_folder import environment
 from helpers.tiny import NETWORK, config
 from helpers.training import (
+    COMMAND,
     best_weights,
     cache_split,
     interrupt_before,
@@ -32,12 +34,12 @@ from helpers.training import (
 @pytest.mark.parametrize("recipe", ["default", "paper"])
 def test_an_interrupted_run_goes_on_to_the_same_bits(dataset, tmp_path, recipe):
     settings = config(dataset, epochs=3, recipe=recipe, deterministic=True)
-    train_model(settings, out=tmp_path / "whole")
+    train_model(settings, out=tmp_path / "whole", page=False)
     message = r"after epoch 2 of 3.*go on from .*last.ckpt"
     with interrupt_before(2), pytest.raises(TrainingInterrupted, match=message):
-        train_model(settings, out=tmp_path / "parts")
+        train_model(settings, out=tmp_path / "parts", page=False)
     assert len(read_log(tmp_path / "parts")) == 2
-    train_model(settings, out=tmp_path / "parts")
+    train_model(settings, out=tmp_path / "parts", page=False)
     assert same_weights(best_weights(tmp_path / "whole"), best_weights(tmp_path / "parts"))
     files = [tmp_path / run / "model.safetensors" for run in ("whole", "parts")]
     assert files[0].read_bytes() == files[1].read_bytes()
@@ -52,10 +54,10 @@ def test_time_and_rate_are_those_of_all_sessions(dataset, tmp_path, monkeypatch)
     monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     settings = config(dataset, epochs=5)  # an epoch takes 20 s by this clock, for four images
     with interrupt_before(3), pytest.raises(TrainingInterrupted):
-        train_model(settings, out=tmp_path / "run")
-    done = train_model(settings, out=tmp_path / "run")
+        train_model(settings, out=tmp_path / "run", page=False)
+    done = train_model(settings, out=tmp_path / "run", page=False)
     assert (done.seconds, done.images_per_second, done.resumed_after) == (100, 0.2, 3)
-    again = train_model(settings, out=tmp_path / "run")
+    again = train_model(settings, out=tmp_path / "run", page=False)
     assert again == replace(done, resumed_after=5)
     assert sum(row["seconds"] for row in read_log(tmp_path / "run")) == done.seconds
 
@@ -74,12 +76,12 @@ def resumed(dataset, tmp_path, monkeypatch):
     def go_on(changed, **values):
         settings = config(dataset, epochs=3)
         with interrupt_before(1), pytest.raises(TrainingInterrupted):
-            train_model(settings, out=tmp_path / "run")
+            train_model(settings, out=tmp_path / "run", page=False)
         before = environment()
         monkeypatch.setattr(session, "environment", lambda **_: {**before, **changed})
         find = plan.find_recipe
         monkeypatch.setattr(plan, "find_recipe", lambda *a, **k: replace(find(*a, **k), **values))
-        train_model(settings, out=tmp_path / "run")
+        train_model(settings, out=tmp_path / "run", page=False)
         return json.loads((tmp_path / "run" / "environment.json").read_text())
 
     return go_on
@@ -110,12 +112,12 @@ def test_going_on_with_the_same_is_not_worth_a_word(resumed, changed, recwarn):
 def test_checkpoints_without_sessions_are_gone_on_from(dataset, tmp_path, recwarn):
     settings = config(dataset, epochs=2)
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(settings, out=tmp_path / "run")
+        train_model(settings, out=tmp_path / "run", page=False)
     last = tmp_path / "run" / "last.ckpt"
     state = torch.load(last, weights_only=True)
     del state["progress"]["sessions"], state["progress"]["log"][0]["images"]
     torch.save(state, last)
-    done = train_model(settings, out=tmp_path / "run")
+    done = train_model(settings, out=tmp_path / "run", page=False)
     assert done.epochs == 2
     assert "goes on" not in "".join(str(one.message) for one in recwarn)
     first, second = (tmp_path / "run" / "log.csv").read_text().splitlines()[1:]
@@ -126,36 +128,35 @@ def test_checkpoints_without_sessions_are_gone_on_from(dataset, tmp_path, recwar
 def test_checkpoints_whose_rates_have_no_factors_are_gone_on_from(dataset, tmp_path):
     settings = config(dataset, epochs=2)
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(settings, out=tmp_path / "run")
+        train_model(settings, out=tmp_path / "run", page=False)
     last = tmp_path / "run" / "last.ckpt"
     state = torch.load(last, weights_only=True)
     groups = [group for one in state["optimizers"] for group in one["param_groups"]]
     for group in groups:
         del group["factor"]
     torch.save(state, last)
-    assert train_model(settings, out=tmp_path / "run").epochs == 2
+    assert train_model(settings, out=tmp_path / "run", page=False).epochs == 2
 
 
 def test_a_run_interrupted_in_its_first_epoch_starts_again(dataset, tmp_path):
     message = r"after epoch 0 of 2; .* no epoch was finished"
     with interrupt_before(0), pytest.raises(TrainingInterrupted, match=message):
-        train_model(config(dataset), out=tmp_path / "run")
+        train_model(config(dataset), out=tmp_path / "run", page=False)
 
 
 @pytest.mark.slow
-def test_a_killed_and_resumed_run_is_as_one_never_killed(dataset, tmp_path):
-    more = ("--epochs", "12", "--deterministic")
-    whole = start(dataset, tmp_path / "whole", *more)  # with as many threads as the others
-    stderr = whole.communicate(timeout=300)[1]
-    assert whole.returncode == 0, stderr
-    killed = start(dataset, tmp_path / "parts", *more)
-    wait_for_epochs(killed, tmp_path / "parts", 3)
+def test_a_killed_and_resumed_run_is_as_one_never_killed(dataset, tmp_path, capsys):
+    more = ("--epochs", "12", "--deterministic", "--threads", "1")
+    assert main(["train", str(dataset), "--out", str(tmp_path / "whole"), *COMMAND, *more]) == 0
+    parts = tmp_path / "parts"
+    killed = start(dataset, parts, *more)
+    wait_for_epochs(killed, parts, 3)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert 3 <= len(read_log(tmp_path / "parts")) < 12
-    resumed = start(dataset, tmp_path / "parts", *more)
-    assert "resuming after epoch" in resumed.communicate(timeout=300)[1]
-    assert same_weights(best_weights(tmp_path / "whole"), best_weights(tmp_path / "parts"))
+    assert 3 <= len(read_log(parts)) < 12
+    assert main(["train", str(dataset), "--out", str(parts), *COMMAND, *more]) == 0
+    assert "resuming after epoch" in capsys.readouterr().err
+    assert same_weights(best_weights(tmp_path / "whole"), best_weights(parts))
     last = [torch.load(tmp_path / run / "last.ckpt")["model"] for run in ("whole", "parts")]
     assert same_weights(*last)
 
@@ -177,13 +178,13 @@ def test_control_c_keeps_the_checkpoint_and_says_how_to_go_on(dataset, tmp_path)
 
 
 def test_a_damaged_checkpoint_says_what_to_do(dataset, tmp_path):
-    train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
     last = tmp_path / "run" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(TrainingError, match=r"last.ckpt: cannot be resumed .* delete it to start"):
-        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+        train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
     last.unlink()
-    assert train_model(config(dataset, epochs=1), out=tmp_path / "run").epochs == 1
+    assert train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False).epochs == 1
 
 
 @pytest.mark.parametrize("recipe", ["default", "paper"])
@@ -250,7 +251,7 @@ def test_memory_that_runs_out_is_no_damaged_checkpoint(dataset, tmp_path, monkey
     """It is no reason to start over, nor to halve the batch."""
     settings = config(dataset, epochs=2)
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(settings, out=tmp_path / "run")
+        train_model(settings, out=tmp_path / "run", page=False)
     load = torch.load
 
     def fail(path, **values):
@@ -261,5 +262,5 @@ def test_memory_that_runs_out_is_no_damaged_checkpoint(dataset, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(torch, "load", fail)
         with pytest.raises(NoMemoryError, match=r"last\.ckpt: not enough memory to read it; close"):
-            train_model(settings, out=tmp_path / "run")
-    assert train_model(settings, out=tmp_path / "run").epochs == 2
+            train_model(settings, out=tmp_path / "run", page=False)
+    assert train_model(settings, out=tmp_path / "run", page=False).epochs == 2

@@ -67,7 +67,7 @@ def test_the_epoch_is_chosen_by_validation_and_not_by_test(tmp_path, monkeypatch
         return {**row, "val_iou": [0.1, 0.9, 0.5][self.progress.epoch]}
 
     monkeypatch.setattr(Trainer, "validate", forged)
-    done = train_model(config(data, epochs=3), out=tmp_path / "run")
+    done = train_model(config(data, epochs=3), out=tmp_path / "run", page=False)
     assert done.best_epoch == 2
     assert same_weights(best_weights(tmp_path / "run"), kept[1])
     assert not same_weights(best_weights(tmp_path / "run"), kept[2])
@@ -80,12 +80,16 @@ def test_the_test_images_are_never_opened(tmp_path):
     data = write_dataset(tmp_path / "data")
     (data / "dataset.yaml").write_text("classes: [background, thing]\nchannels: 3\n")
     (data / "images" / "case5.png").write_bytes(b"unreadable")
-    assert train_model(config(data, epochs=1), out=tmp_path / "run").epochs == 1
+    assert train_model(config(data, epochs=1), out=tmp_path / "run", page=False).epochs == 1
 
 
 def test_equal_seeds_give_equal_files_and_other_seeds_other_weights(dataset, tmp_path):
     for name, seed in {"a": 3, "b": 3, "c": 4}.items():
-        train_model(config(dataset, seed=seed, epochs=1, deterministic=True), out=tmp_path / name)
+        train_model(
+            config(dataset, seed=seed, epochs=1, deterministic=True),
+            out=tmp_path / name,
+            page=False,
+        )
     one, same, _ = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
     assert one == same
     assert not same_weights(best_weights(tmp_path / "a"), best_weights(tmp_path / "c"))
@@ -104,7 +108,7 @@ def test_equal_seeds_give_equal_files_and_other_seeds_other_weights(dataset, tmp
 )
 def test_every_resize_rule_size_precision_and_recipe_trains(tmp_path, values):
     data = write_dataset(tmp_path / "data", size=(40, 56))
-    done = train_model(config(data, epochs=1, **values), out=tmp_path / "run")
+    done = train_model(config(data, epochs=1, **values), out=tmp_path / "run", page=False)
     assert done.epochs == 1
     info = read_checkpoint(tmp_path / "run")[1]
     assert info.input.resize == values.get("resize", "squash")
@@ -113,7 +117,7 @@ def test_every_resize_rule_size_precision_and_recipe_trains(tmp_path, values):
 
 def test_grey_images_and_three_classes(tmp_path):
     data = write_dataset(tmp_path / "data", channels=1, classes=3)
-    train_model(config(data, epochs=1), out=tmp_path / "run")
+    train_model(config(data, epochs=1), out=tmp_path / "run", page=False)
     model, info = read_checkpoint(tmp_path / "run")
     assert (info.model.in_channels, info.model.num_classes) == (1, 3)
     assert len(info.classes) == 3
@@ -122,7 +126,7 @@ def test_grey_images_and_three_classes(tmp_path):
 
 def test_one_image_to_train_on_is_enough(tmp_path):
     data = write_dataset(tmp_path / "data", splits=("train", "val"))
-    assert train_model(config(data, batch_size=8), out=tmp_path / "run").epochs == 2
+    assert train_model(config(data, batch_size=8), out=tmp_path / "run", page=False).epochs == 2
 
 
 def test_a_missing_validation_split_is_an_error_with_a_hint(tmp_path):
@@ -131,7 +135,7 @@ def test_a_missing_validation_split_is_an_error_with_a_hint(tmp_path):
         r"no images in split 'val'; .*train \(1\), test \(1\).*name them in splits.csv, or use"
     )
     with pytest.raises(DataError, match=message):
-        train_model(config(data), out=tmp_path / "run")
+        train_model(config(data), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -143,7 +147,7 @@ def test_images_that_cannot_be_used_leave_no_run_folder(tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("kept")
     for run in ("run", "mine"):
         with pytest.raises(DataError, match="mask of 7 x 5 pixels for an image of"):
-            train_model(config(data), out=tmp_path / run)
+            train_model(config(data), out=tmp_path / run, page=False)
     assert not (tmp_path / "run").exists()
     assert (tmp_path / "mine" / "notes.txt").read_text() == "kept"
 
@@ -155,7 +159,7 @@ def test_bad_files_of_both_splits_are_named_at_once(tmp_path):
     for split in ("train", "val"):
         splits[split].image.write_text("no picture")
     with pytest.raises(DataError) as caught:
-        train_model(config(data), out=tmp_path / "run")
+        train_model(config(data), out=tmp_path / "run", page=False)
     said = str(caught.value)
     assert "(and 1 more like it)\n2 problems; `bmis inspect" in said
     assert not (tmp_path / "run").exists()
@@ -164,7 +168,7 @@ def test_bad_files_of_both_splits_are_named_at_once(tmp_path):
 def test_a_fold_made_by_bmis_trains(tmp_path):
     data = write_dataset(tmp_path / "data", splits=("train",) * 10)
     (data / "splits.csv").unlink()
-    train_model(config(data, fold=2, epochs=1), out=tmp_path / "run")
+    train_model(config(data, fold=2, epochs=1), out=tmp_path / "run", page=False)
     assert read_checkpoint(tmp_path / "run")[1].provenance["fold"] == 2
 
 
@@ -172,7 +176,7 @@ def test_a_nan_in_training_is_one_clear_error(dataset, tmp_path, monkeypatch):
     forward = BMIS.forward
     monkeypatch.setattr(BMIS, "forward", lambda self, x: forward(self, x) * float("nan"))
     with pytest.raises(BmisError, match="not a number in epoch 1") as caught:
-        train_model(config(dataset), out=tmp_path / "run")
+        train_model(config(dataset), out=tmp_path / "run", page=False)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "last.ckpt").exists()
 
@@ -181,7 +185,7 @@ def test_groups_that_splits_divide_are_warned_of(dataset, tmp_path, caplog):
     table = dataset / "splits.csv"
     rows = table.read_text().splitlines()
     table.write_text("\n".join([f"{rows[0]},group", *(f"{row},one" for row in rows[1:])]))
-    train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
     assert "1 group divided between splits, such as 'one'" in caplog.text
 
 
@@ -189,7 +193,7 @@ def test_masks_that_an_import_would_read_better_are_warned_of(tmp_path, caplog):
     root = write_dataset(tmp_path / "d", classes=3)
     for path in (root / "masks").iterdir():
         Image.fromarray(np.array(Image.open(path)) + np.uint8(1)).save(path)
-    train_model(config(root, epochs=1), out=tmp_path / "run")
+    train_model(config(root, epochs=1), out=tmp_path / "run", page=False)
     (said,) = (message for message in caplog.messages if "bmis import" in message)
     assert said.startswith(f"{root}: no mask holds 0, the background: values 1 2 3 are classes")
 

@@ -20,32 +20,34 @@ def contents(run):
 
 
 def test_a_finished_run_is_not_trained_again(dataset, tmp_path, monkeypatch):
-    first = train_model(config(dataset), out=tmp_path / "run")
+    first = train_model(config(dataset), out=tmp_path / "run", page=False)
     before = contents(tmp_path / "run")
     monkeypatch.setattr(session, "CachedDataset", None)  # no image is read again
-    second = train_model(config(dataset), out=tmp_path / "run")
+    second = train_model(config(dataset), out=tmp_path / "run", page=False)
     assert second == replace(first, resumed_after=first.epochs)
     assert contents(tmp_path / "run") == before
 
 
 def test_a_run_whose_settings_are_fewer_is_the_same_run(dataset, tmp_path):
-    train_model(config(dataset), out=tmp_path / "run")
+    train_model(config(dataset), out=tmp_path / "run", page=False)
     file = tmp_path / "run" / "config.yaml"
     settings = yaml.safe_load(file.read_text())
     del settings["changes"], settings["patience"]  # as an earlier bmis wrote it
     file.write_text(yaml.safe_dump(settings))
     assert train_model(config(dataset), out=tmp_path / "run").resumed_after == 2
     with pytest.raises(ConfigError, match="changes None, now"):
-        train_model(config(dataset, changes={"clip": 0}), out=tmp_path / "run")
+        train_model(config(dataset, changes={"clip": 0}), out=tmp_path / "run", page=False)
 
 
 def test_threads_and_logger_may_change_but_for_the_same_bits(dataset, tmp_path):
-    train_model(config(dataset, threads=1), out=tmp_path / "run")
+    train_model(config(dataset, threads=1), out=tmp_path / "run", page=False)
     other = config(dataset, threads=2, logger="tensorboard")
     assert train_model(other, out=tmp_path / "run").resumed_after == 2
-    train_model(config(dataset, threads=1, deterministic=True), out=tmp_path / "same")
+    train_model(config(dataset, threads=1, deterministic=True), out=tmp_path / "same", page=False)
     with pytest.raises(ConfigError, match=r"other settings \(threads 1, now 2\); choose"):
-        train_model(config(dataset, threads=2, deterministic=True), out=tmp_path / "same")
+        train_model(
+            config(dataset, threads=2, deterministic=True), out=tmp_path / "same", page=False
+        )
 
 
 @pytest.mark.parametrize(
@@ -57,10 +59,10 @@ def test_threads_and_logger_may_change_but_for_the_same_bits(dataset, tmp_path):
     ],
 )
 def test_a_folder_with_other_settings_is_refused(dataset, tmp_path, values, message):
-    train_model(config(dataset), out=tmp_path / "run")
+    train_model(config(dataset), out=tmp_path / "run", page=False)
     before = (tmp_path / "run" / "config.yaml").read_text()
     with pytest.raises(ConfigError, match=rf"other settings \({message}\); choose another --out"):
-        train_model(config(dataset, **values), out=tmp_path / "run")
+        train_model(config(dataset, **values), out=tmp_path / "run", page=False)
     assert (tmp_path / "run" / "config.yaml").read_text() == before
 
 
@@ -71,26 +73,26 @@ def test_settings_of_a_run_without_an_epoch_may_change(dataset, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_epoch", fail)
         with pytest.raises(TrainingError):
-            train_model(config(dataset, learning_rate=0.5), out=tmp_path / "run")
-    train_model(config(dataset, learning_rate=1e-3), out=tmp_path / "run")
+            train_model(config(dataset, learning_rate=0.5), out=tmp_path / "run", page=False)
+    train_model(config(dataset, learning_rate=1e-3), out=tmp_path / "run", page=False)
     settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert settings["learning_rate"] == 1e-3
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2", "- a", None])
 def test_a_run_whose_settings_are_lost_is_refused(dataset, tmp_path, text):
-    train_model(config(dataset, epochs=1), out=tmp_path / "run")
+    train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
     file = tmp_path / "run" / "config.yaml"
     file.unlink() if text is None else file.write_text(text)
     with pytest.raises(ConfigError, match=r"config.yaml cannot be read; choose another --out"):
-        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+        train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/bmis"])
 def test_a_folder_that_cannot_be_written_is_an_error_before_the_work(dataset, tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write here .* choose another output folder"):
-        train_model(config(dataset), out=tmp_path / place)
+        train_model(config(dataset), out=tmp_path / place, page=False)
 
 
 def test_the_default_folder_names_data_network_recipe_fold_and_seed(tmp_path):

@@ -28,7 +28,7 @@ def test_recorded_settings_can_be_read_back_and_are_valid_from_any_folder(
         recipe="data/mine.yaml",
         changes=changes,
     )
-    run = train_model(given, out="run").run
+    run = train_model(given, out="run", page=False).run
     recorded = TrainConfig.from_dict(yaml.safe_load((tmp_path / "run/config.yaml").read_text()))
     fold, recipe = str(dataset / "mine.csv"), str(dataset / "mine.yaml")
     assert recorded == replace(given, data=str(dataset), fold=fold, recipe=recipe)
@@ -55,5 +55,7 @@ def test_recorded_settings_can_be_read_back_and_are_valid_from_any_folder(
 )
 def test_wrong_settings_are_refused_before_the_data_set_is_opened(tmp_path, values, message):
     with pytest.raises(ConfigError, match=message):
-        train_model(replace(config(tmp_path / "nowhere"), **values), out=tmp_path / "run")
+        train_model(
+            replace(config(tmp_path / "nowhere"), **values), out=tmp_path / "run", page=False
+        )
     assert not (tmp_path / "run").exists()

@@ -126,7 +126,7 @@ def test_the_choice_is_noted_in_the_run(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(threads, "_LONG", 0.0)  # one step for each number
     monkeypatch.setattr(torch, "get_num_threads", lambda: used[-1])
     monkeypatch.setattr(torch, "set_num_threads", used.append)
-    train_model(config(dataset), out=tmp_path / "run")
+    train_model(config(dataset), out=tmp_path / "run", page=False)
     noted = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert noted["threads_measured"] is True
     assert noted["threads"] == used[-2]

@@ -65,20 +65,20 @@ def test_folders_without_images_to_use_are_refused(dataset, tmp_path, case, prob
     if case == "held out":
         shutil.copy(dataset / "images" / "case5.png", folder)
     with pytest.raises(DataError, match=problem):
-        train_model(config(dataset, unlabelled=folder), out=tmp_path / "run")
+        train_model(config(dataset, unlabelled=folder), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
 
 
 def test_a_recipe_without_an_average_is_refused(dataset, folder, tmp_path):
     given = config(dataset, unlabelled=folder, recipe="paper")
     with pytest.raises(ConfigError, match="--unlabelled needs the average of the weights"):
-        train_model(given, out=tmp_path / "run")
+        train_model(given, out=tmp_path / "run", page=False)
 
 
 def test_a_damaged_image_is_named_and_leaves_no_run_folder(dataset, folder, tmp_path):
     (folder / "bad.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"bad\.png"):
-        train_model(config(dataset, unlabelled=folder), out=tmp_path / "run")
+        train_model(config(dataset, unlabelled=folder), out=tmp_path / "run", page=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -141,15 +141,15 @@ def test_a_resumed_training_with_images_without_masks_gives_the_same_bits(
 ):
     given = config(dataset, epochs=2, deterministic=True, unlabelled=folder)
     if taught:
-        train_model(config(dataset, epochs=1), out=tmp_path / "teacher")
+        train_model(config(dataset, epochs=1), out=tmp_path / "teacher", page=False)
         given = replace(given, teacher=str(tmp_path / "teacher"))
-    train_model(given, out=tmp_path / "whole")
+    train_model(given, out=tmp_path / "whole", page=False)
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(given, out=tmp_path / "parts")
-    train_model(given, out=tmp_path / "parts")
+        train_model(given, out=tmp_path / "parts", page=False)
+    train_model(given, out=tmp_path / "parts", page=False)
     files = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "parts")]
     assert files[0] == files[1]
     info = read_checkpoint(tmp_path / "whole")[1]
     assert info.provenance["unlabelled"] == 9
-    train_model(replace(given, unlabelled=None), out=tmp_path / "alone")
+    train_model(replace(given, unlabelled=None), out=tmp_path / "alone", page=False)
     assert (tmp_path / "alone" / "model.safetensors").read_bytes() != files[0]

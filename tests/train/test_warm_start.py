@@ -24,7 +24,7 @@ from helpers.training import interrupt_before, same_weights
 def source(tmp_path_factory):
     """A run folder: colour, two classes."""
     root = tmp_path_factory.mktemp("source")
-    train_model(config(write_dataset(root / "first", seed=1), seed=7), out=root / "run")
+    train_model(config(write_dataset(root / "first", seed=1), seed=7), out=root / "run", page=False)
     return root / "run"
 
 
@@ -50,7 +50,7 @@ def starting_weights(monkeypatch, settings, out):
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_epoch", spy)
-        train_model(settings, out=out)
+        train_model(settings, out=out, page=False)
     return seen[:2]
 
 
@@ -90,7 +90,7 @@ def test_a_network_that_comes_with_the_package_is_recorded_by_name(
 
 def test_settings_and_checkpoint_record_the_source(source, dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(source.parent)
-    train_model(config(dataset, init="run", epochs=1), out=tmp_path / "run")
+    train_model(config(dataset, init="run", epochs=1), out=tmp_path / "run", page=False)
     settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert settings["init"] == str(source)
     recorded = read_checkpoint(tmp_path / "run")[1].provenance["init"]
@@ -173,11 +173,11 @@ def test_layers_that_hold_the_image_among_features_start_at_random():
 def test_an_interrupted_run_goes_on_to_the_same_bits(source, dataset, tmp_path, caplog):
     caplog.set_level(logging.INFO, "bmis")
     settings = config(dataset, epochs=3, init=source, deterministic=True)
-    train_model(settings, out=tmp_path / "whole")
+    train_model(settings, out=tmp_path / "whole", page=False)
     with interrupt_before(1), pytest.raises(TrainingInterrupted):
-        train_model(settings, out=tmp_path / "parts")
+        train_model(settings, out=tmp_path / "parts", page=False)
     caplog.clear()
-    train_model(settings, out=tmp_path / "parts")
+    train_model(settings, out=tmp_path / "parts", page=False)
     assert not [line for line in caplog.messages if line.startswith("starting from")]
     whole, parts = (torch.load(tmp_path / run / "last.ckpt") for run in ("whole", "parts"))
     assert same_weights(whole["model"], parts["model"])
@@ -188,9 +188,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(source, dataset, tmp_path, 
 
 
 def test_another_source_is_another_training(source, dataset, tmp_path):
-    train_model(config(dataset, init=source, epochs=1), out=tmp_path / "run")
+    train_model(config(dataset, init=source, epochs=1), out=tmp_path / "run", page=False)
     with pytest.raises(ConfigError, match=r"other settings \(init '.*run', now None\)"):
-        train_model(config(dataset, epochs=1), out=tmp_path / "run")
+        train_model(config(dataset, epochs=1), out=tmp_path / "run", page=False)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_refused_before_any_image_is_read(
     monkeypatch.setattr(module, "open_dataset", None)
     settings = TrainConfig(**{**vars(config(dataset, init=start)), **values})
     with pytest.raises(BmisError, match=message) as caught:
-        train_model(settings, out=tmp_path / "out")
+        train_model(settings, out=tmp_path / "out", page=False)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -254,8 +254,8 @@ def test_weights_of_the_same_classes_in_another_order_are_refused():
 def test_a_training_does_not_begin_on_classes_in_another_order(tmp_path):
     data = write_dataset(tmp_path / "data", classes=3)
     (data / "dataset.yaml").write_text("classes: [bg, cup, disc]\n")
-    train_model(config(data, epochs=1), out=tmp_path / "first")
+    train_model(config(data, epochs=1), out=tmp_path / "first", page=False)
     (data / "dataset.yaml").write_text("classes: [bg, disc, cup]\n")
     with pytest.raises(ConfigError, match=r"--init .*: its classes are bg, cup, disc"):
-        train_model(config(data, init=tmp_path / "first"), out=tmp_path / "second")
+        train_model(config(data, init=tmp_path / "first"), out=tmp_path / "second", page=False)
     assert not (tmp_path / "second").exists()

@@ -124,7 +124,11 @@ def read_segmentation(path: Path) -> Segmentation:
             frozenset(
                 str(one.SeriesInstanceUID) for one in header.get("ReferencedSeriesSequence") or []
             ),
-            tuple(str(one.get("SegmentLabel") or one.SegmentNumber) for one in named),
+            tuple(
+                str(one.get("SegmentLabel") or one.SegmentNumber)
+                for one in named
+                if int(one.SegmentNumber) > 0  # 0 is the background of a label map
+            ),
         )
 
 
