@@ -118,7 +118,7 @@ def test_predict_says_it_and_masks_in_the_folder_are_no_images(root, tmp_path, c
         assert "4 masks" in out
     assert main([*command, str(images / "old"), "--json"]) == 2
     plain = json.loads(capsys.readouterr().out)
-    assert plain["not_read"] == {}
+    assert plain["not_read"] == {str(images): {"files": {"video": 1}, "folders": {}}}
     assert len(plain["failed"]) == 3
     assert len(plain["written"]) == 6
 
