@@ -7,9 +7,9 @@ from typing import Any
 
 from bmis.clinical.geometry import pixel_spacing
 from bmis.clinical.stack import DicomStack, Stack
-from bmis.clinical.study import find_stacks
+from bmis.clinical.study import open_study
 from bmis.data.formats.dicom_pixels import frame_header
-from bmis.errors import BmisError, DataError
+from bmis.errors import BmisError
 
 _PATIENT = ("PatientName", "PatientID")
 
@@ -94,19 +94,16 @@ def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> Stud
         >>> bmis.inspect_study(["ct"]).stacks[0].spacing
         (0.5, 0.8)
     """
-    study = find_stacks([Path(source) for source in sources])
-    if not study:
-        shown = ", ".join(map(str, sources))
-        raise DataError(f"{shown}: no DICOM or NIfTI file; check the path")
-    summaries, failed = [], list(study.failed)
-    for stack in study.stacks:
-        try:
-            summaries.append(
-                _of_dicom(stack, names) if isinstance(stack, DicomStack) else _of(stack)
-            )
-        except BmisError as error:
-            failed.append((stack.path(0), str(error)))
-    return StudyInspection(summaries, failed, study.skipped)
+    with open_study([Path(source) for source in sources]) as (study, files):
+        summaries, failed = [], list(study.failed)
+        for stack in study.stacks:
+            try:
+                summaries.append(
+                    _of_dicom(stack, names) if isinstance(stack, DicomStack) else _of(stack)
+                )
+            except BmisError as error:
+                failed.append((stack.path(0), files.in_words(str(error))))
+        return StudyInspection(summaries, failed, study.skipped)
 
 
 def _of(stack: Stack) -> StackSummary:

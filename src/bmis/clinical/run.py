@@ -2,16 +2,16 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bmis.clinical.outputs import formats_for, write_results
 from bmis.clinical.result import StackResult
 from bmis.clinical.segment import segment
 from bmis.clinical.settings import ClinicalOptions
-from bmis.clinical.study import Study, find_stacks
+from bmis.clinical.study import Study, open_study
 from bmis.config import RuntimeOptions
-from bmis.errors import ConfigError, DataError
+from bmis.errors import ConfigError
 from bmis.predict.load import Changes, Models, as_paths, load_predictor
 from bmis.predict.predictor import Predictor
 from bmis.system.files import output_folder
@@ -79,7 +79,8 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
     Args:
         model: Bundle, run folder, ``.safetensors`` file, or name of a network that comes with the
             package. Several in a list answer with the mean of their probabilities.
-        sources: DICOM and NIfTI files, or folders that hold some, however deep.
+        sources: DICOM and NIfTI files, folders that hold some, however deep, or zip archives of
+            such folders.
         out: Folder for the results; it is not looked into.
         clinical: What is read and written; the defaults where left out.
         overlay: Whether to draw each mask on its picture, as PNG.
@@ -107,20 +108,20 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
             raise ConfigError(
                 f"{path} lies in the folder that would be written to; choose another output folder"
             )
-    study = find_stacks(paths, window=clinical.shown, axis=clinical.axis, out=out)
-    if not study:
-        raise DataError(f"{', '.join(map(str, paths))}: no DICOM or NIfTI file; check the path")
-    predictor = load_predictor(
-        model,
-        options,
-        tile=tile,
-        keep_probabilities=clinical.seg_type == "fractional",
-        postprocessing=postprocessing,
-    )
-    name = " and ".join(Path(one).stem for one in as_paths(model))
-    return write_study(
-        predictor, study, out, model=name, options=clinical, overlay=overlay, spacing=spacing
-    )
+    shown, axis = clinical.shown, clinical.axis
+    with open_study(paths, window=shown, axis=axis, out=out) as (study, files):
+        predictor = load_predictor(
+            model,
+            options,
+            tile=tile,
+            keep_probabilities=clinical.seg_type == "fractional",
+            postprocessing=postprocessing,
+        )
+        name = " and ".join(Path(one).stem for one in as_paths(model))
+        done = write_study(
+            predictor, study, out, model=name, options=clinical, overlay=overlay, spacing=spacing
+        )
+        return replace(done, failed=files.failures(done.failed))
 
 
 def write_study(

@@ -1,7 +1,7 @@
 """Stacks: the frames of a clip, the slices of a series or of a volume, read one at a time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +60,7 @@ class Stack(ABC):
 
     @abstractmethod
     def path(self, index: int) -> Path:
-        """The file that a picture lies in."""
+        """What the file that a picture lies in is called."""
 
     @property
     @abstractmethod
@@ -85,6 +85,7 @@ class DicomStack(Stack):
         frames: File and number of the frame, from 0, of each picture in order.
         window: What becomes black and white, see ``dicom_pixels``.
         notes: See ``Stack``.
+        origins: What files are called in place of where they lie.
 
     Example:
         >>> from bmis.data.formats.dicom import read_dicom
@@ -97,6 +98,7 @@ class DicomStack(Stack):
     frames: Sequence[tuple[DicomFile, int]]
     window: Window = "file"
     notes: Sequence[str] = field(default_factory=list)
+    origins: Mapping[Path, Path] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -124,7 +126,8 @@ class DicomStack(Stack):
         return self._view(index).box
 
     def path(self, index: int) -> Path:
-        return self.frames[index][0].path
+        path = self.frames[index][0].path
+        return self.origins.get(path, path)
 
     def spacing(self, index: int) -> tuple[float, float] | None:
         """Millimetres per pixel (down, across), where known."""
@@ -170,6 +173,7 @@ class NiftiStack(Stack):
         volume: The volume.
         window: Centre and width of what becomes black and white, or "percentiles" for each slice.
         notes: See ``Stack``.
+        origins: What files are called in place of where they lie.
 
     Example:
         >>> from bmis.data.formats.nifti import read_nifti
@@ -182,6 +186,7 @@ class NiftiStack(Stack):
     volume: NiftiVolume
     window: Window = "percentiles"
     notes: Sequence[str] = field(default_factory=list)
+    origins: Mapping[Path, Path] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.volume.slices)
@@ -199,7 +204,7 @@ class NiftiStack(Stack):
         return None
 
     def path(self, index: int) -> Path:
-        return self.volume.path
+        return self.origins.get(self.volume.path, self.volume.path)
 
     @property
     def affine(self) -> NDArray[np.float64]:

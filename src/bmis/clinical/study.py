@@ -3,12 +3,14 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from bmis.clinical.series import checked, make_stacks
 from bmis.clinical.stack import NiftiStack, Stack
+from bmis.clinical.zipped import Unzipped, is_zipped_study, unzipped
 from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
 from bmis.data.formats.dicom_pixels import Window
@@ -47,6 +49,8 @@ class Study:
 def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
     """The DICOM and NIfTI files of a folder and of all below it, or the one file if it is one.
 
+    A zip archive that is named counts as such a file, see ``zipped``.
+
     Links to folders are not followed, hidden files not looked at. A DICOMDIR stands for its folder.
 
     Args:
@@ -62,7 +66,7 @@ def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
     if path.name == _DIRECTORY and path.is_file():
         path = path.parent
     if not path.is_dir():
-        return [path] if is_dicom(path) or is_nifti(path) else []
+        return [path] if is_dicom(path) or is_nifti(path) or is_zipped_study(path) else []
     results = os.path.realpath(out) if out else None
     return sorted(
         file
@@ -142,6 +146,47 @@ def find_stacks(
     return Study(_distinct(stacks), failed + doubled, dict(sorted(skipped.items())))
 
 
+@contextmanager
+def open_study(
+    sources: Sequence[Path],
+    *,
+    window: Window = "file",
+    axis: str = "axial",
+    out: Path | None = None,
+) -> Iterator[tuple[Study, Unzipped]]:
+    """What ``find_stacks`` finds, in zip archives too; they are unpacked for as long as the block.
+
+    Args:
+        sources: See ``find_stacks``.
+        window: See ``find_stacks``.
+        axis: See ``find_stacks``.
+        out: See ``find_stacks``.
+
+    Raises:
+        DataError: There is no DICOM or NIfTI file, or an archive cannot be unpacked.
+        MissingExtraError: See ``find_stacks``.
+
+    Example:
+        >>> import shutil
+        >>> archive = Path(shutil.make_archive("study", "zip", "ct"))
+        >>> with open_study([archive]) as (study, _):
+        ...     str(study.stacks[0].path(0))
+        'study.zip/4.dcm'
+    """
+    with unzipped(sources) as files:
+        found = find_stacks(files.sources, window=window, axis=axis, out=out)
+        found = replace(
+            found,
+            stacks=[replace(stack, origins=files.origins) for stack in found.stacks],  # type: ignore[type-var]
+            failed=files.failures(found.failed),
+            skipped=dict(Counter(found.skipped) + files.skipped),
+        )
+        if not found:
+            shown = ", ".join(map(str, sources))
+            raise DataError(f"{shown}: no DICOM or NIfTI file; check the path")
+        yield found, files
+
+
 def _without_doubles(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[tuple[Path, str]]]:
     """Files without copies of the same object, which are named."""
     seen: dict[str, Path] = {}
@@ -159,8 +204,6 @@ def _without_doubles(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[
 
 def _distinct(stacks: Sequence[Stack]) -> list[Stack]:
     """The same stacks; of two with one name the second gets a number."""
-    from dataclasses import replace
-
     seen: Counter[str] = Counter()
     distinct = []
     for stack in stacks:

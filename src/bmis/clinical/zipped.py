@@ -1,0 +1,156 @@
+"""Zipped studies: their DICOM and NIfTI files in a folder of their own for as long as needed.
+
+An archive is untrusted. Nothing is written under a name that it chooses, no more than it announces
+and than the disk has room for, and nothing but DICOM and NIfTI.
+"""
+
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from bmis.data.file_kinds import foreign_kind, is_companion, is_image_name
+from bmis.data.formats.dicom import SUFFIXES as DICOM_SUFFIXES
+from bmis.data.formats.nifti import SUFFIXES
+from bmis.errors import DataError, one_line_about
+from bmis.system.progress import track
+from bmis.system.reading import first_bytes
+
+_MARK = b"PK\3\4"
+_MOST = 200_000  # files of an archive
+_MOST_BYTES = 2**36  # once unpacked
+_SPARE = 2**30  # bytes of the disk that are left free
+_SMALL, _RATIO = 2**24, 500  # beyond so many bytes no pictures shrink to less than a 500th
+_CHUNK = 2**20
+_HEAD = 352  # bytes by which DICOM and NIfTI are known
+_ENCRYPTED = 1
+_UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
+_LONGEST = 80  # characters of a name
+
+
+@dataclass
+class Unzipped:
+    """Files and folders in which archives are unpacked.
+
+    Attributes:
+        sources: What was named, with a folder in place of each archive.
+        origins: What to call a file that was unpacked: ``study.zip/a/1.dcm``.
+        skipped: Number of files of other kinds in archives, by kind.
+
+    Example:
+        >>> Unzipped([], {Path("x/1.dcm"): Path("a.zip/1.dcm")}).in_words("x/1.dcm: is cut")
+        'a.zip/1.dcm: is cut'
+    """
+
+    sources: list[Path]
+    origins: dict[Path, Path] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def in_words(self, text: str) -> str:
+        """A text with the files named as their archives name them."""
+        for file, origin in self.origins.items():
+            text = text.replace(str(file), str(origin))
+        return text
+
+    def failures(self, failed: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
+        """Files and why they failed, named as their archives name them."""
+        return [(self.origins.get(path, path), self.in_words(why)) for path, why in failed]
+
+
+def is_zipped_study(path: Path) -> bool:
+    """Whether a file is a zip archive; Word files and bundles are too, but nobody calls them .zip.
+
+    Example:
+        >>> is_zipped_study(Path("photo.png"))
+        False
+    """
+    return path.suffix.lower() == ".zip" and first_bytes(path, len(_MARK)) == _MARK
+
+
+@contextmanager
+def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
+    """Unpack the archives among files and folders; what was unpacked is removed after the block.
+
+    Args:
+        sources: Files and folders. Archives within folders are not looked into.
+
+    Raises:
+        DataError: An archive is damaged, encrypted or too large.
+
+    Example:
+        >>> import shutil
+        >>> study = Path(shutil.make_archive("study", "zip", "ct"))
+        >>> with unzipped([study]) as found:
+        ...     [file.name for file in sorted(found.sources[0].rglob("*.dcm"))]
+        ['1.dcm', '2.dcm', '3.dcm', '4.dcm']
+    """
+    found = Unzipped(list(sources))
+    with tempfile.TemporaryDirectory(prefix="bmis-") as scratch:
+        for number, source in enumerate(sources):
+            if is_zipped_study(source):
+                found.sources[number] = folder = Path(scratch, str(number))
+                with one_line_about(source), zipfile.ZipFile(source) as archive:
+                    _unpack(source, archive, folder, found)
+        yield found
+
+
+def _unpack(source: Path, archive: zipfile.ZipFile, folder: Path, found: Unzipped) -> None:
+    members = [one for one in archive.infolist() if _is_file(one)]
+    _check(source, members, shutil.disk_usage(tempfile.gettempdir()).free)
+    folder.mkdir()
+    for number, member in enumerate(track(members, "unpacking", total=len(members))):
+        name = PurePosixPath(member.filename).name
+        with archive.open(member) as stream:
+            start = stream.read(_HEAD)
+            if not _is_clinical(name, start):
+                found.skipped.update([] if is_companion(Path(name)) else [_kind(name, start)])
+                continue
+            safe = _UNSAFE.sub("_", name)[-_LONGEST:].lstrip(".") or "file"
+            target = folder / str(number) / safe
+            target.parent.mkdir()
+            found.origins[target] = source / member.filename
+            with target.open("xb") as copy:
+                copy.write(start)
+                shutil.copyfileobj(stream, copy, _CHUNK)
+
+
+def _is_file(member: zipfile.ZipInfo) -> bool:
+    """Whether a member is an ordinary file that somebody may see."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    parts = PurePosixPath(member.filename).parts
+    hidden = any(part.startswith((".", "__MACOSX")) and part.strip(".") for part in parts)
+    return not member.is_dir() and kind in (0, stat.S_IFREG) and not hidden
+
+
+def _is_clinical(name: str, start: bytes) -> bool:
+    lower = name.lower()
+    marked = start[128:132] == b"DICM" or start[344:348] in (b"n+1\0", b"n+2\0")
+    named = lower.endswith((*SUFFIXES, *DICOM_SUFFIXES))
+    return (named or marked) and not is_image_name(Path(name)) and lower != "dicomdir"
+
+
+def _kind(name: str, start: bytes) -> str:
+    kind = foreign_kind(Path(name), start)
+    return kind.name if kind else Path(name).suffix[1:].upper() or "file without a suffix"
+
+
+def _check(source: Path, members: Sequence[zipfile.ZipInfo], free: int) -> None:
+    """Refuse an archive by its directory, before anything is unpacked."""
+    if len(members) > _MOST:
+        raise DataError(f"{source}: holds {len(members)} files; {_MOST} are unpacked at most")
+    if any(member.flag_bits & _ENCRYPTED for member in members):
+        raise DataError(f"{source}: is encrypted; unpack it with its password, and name the folder")
+    size = sum(member.file_size for member in members)
+    if size > _SMALL and size > _RATIO * source.stat().st_size:
+        raise DataError(f"{source}: claims to unpack to {size} bytes, which no pictures do")
+    if size > min(_MOST_BYTES, free - _SPARE):
+        raise DataError(
+            f"{source}: unpacks to {size / 2**30:.1f} GiB, for which there is no room; unpack it "
+            "on a larger disk, and name the folder"
+        )

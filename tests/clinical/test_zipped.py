@@ -1,0 +1,127 @@
+"""Zipped studies are read as their folders are; hostile archives are refused and write nothing."""
+
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bmis.cli.main import main
+from bmis.clinical import zipped
+from bmis.clinical.inspection import inspect_study
+from helpers import dicoms
+from helpers.bundles import write_tiny
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Where archives are unpacked; empty again after each test."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+def archive(path, **members):
+    """A zip with contents by name."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def content(path):
+    """The content of a DICOM file."""
+    return dicoms.write_photo(path).read_bytes()
+
+
+def test_results_are_those_of_the_folder(study, scratch, tmp_path, capsys):
+    bundle = write_tiny(tmp_path / "tiny.bmis", channels=1)
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", study))
+    tables = []
+    for source in (study, packed):
+        out = tmp_path / f"out-{source.stem}"
+        assert main(["predict", str(bundle), str(source), "--out", str(out), "--as", "csv"]) == 0
+        assert str(scratch) not in "".join(capsys.readouterr())
+        files = sorted(out.rglob("*.csv"))
+        tables.append([
+            (file.relative_to(out), file.read_text().replace(str(source), "SOURCE"))
+            for file in files
+        ])  # fmt: skip
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 10
+    assert main(["inspect", str(packed)]) == 0
+    assert len(inspect_study([packed]).stacks) == len(inspect_study([study]).stacks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.dcm", "/tmp/evil.dcm", "a\\..\\..\\evil.dcm", "C:\\evil.dcm", "x" * 300 + ".dcm"],
+)
+def test_names_choose_no_place(scratch, tmp_path, name):
+    before = set(tmp_path.rglob("*"))
+    packed = archive(tmp_path / "a.zip", **{name: content(tmp_path / "p.dcm"), "b/p.png": b"x"})
+    found = inspect_study([packed])
+    assert (len(found.stacks), found.skipped) == (1, {"PNG": 1})
+    made = set(tmp_path.rglob("*")) - before
+    assert made == {packed, tmp_path / "p.dcm"}
+    assert not Path("/tmp/evil.dcm").exists()
+
+
+def damaged(path, what):
+    """An archive that is not to be trusted."""
+    if what == "link":
+        with zipfile.ZipFile(path, "w") as file:
+            link = zipfile.ZipInfo("a.dcm")
+            link.external_attr = 0o120777 << 16
+            file.writestr(link, "/etc/passwd")
+        return path
+    if what == "bomb":
+        return archive(path, **{"a.dcm": bytes(2**25)})
+    archive(path, **{"a.dcm": content(path.with_name("p.dcm"))})
+    data = bytearray(path.read_bytes())
+    directory = data.index(b"PK\1\2")
+    if what == "cut":
+        data = data[: len(data) // 2]
+    if what == "encrypted":
+        data[directory + 8] |= 1
+    if what == "method":
+        struct.pack_into("<H", data, directory + 10, 99)
+    if what == "checksum":
+        struct.pack_into("<I", data, directory + 16, 1)
+        struct.pack_into("<I", data, 14, 1)
+    if what == "huge":
+        struct.pack_into("<I", data, directory + 24, 2**32 - 2)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("cut", "a.zip: truncated or damaged"),
+        ("encrypted", "a.zip: is encrypted; unpack it with its password"),
+        ("method", "a.zip: "),
+        ("checksum", "a.zip: truncated or damaged"),
+        ("bomb", "a.zip: claims to unpack to 33554432 bytes, which no pictures do"),
+        ("huge", "a.zip: claims to unpack to 4294967294 bytes"),
+        ("link", "a.zip: no DICOM or NIfTI file"),
+    ],
+)
+def test_a_hostile_archive_is_one_line(scratch, tmp_path, capsys, what, message):
+    path = damaged(tmp_path / "a.zip", what)
+    assert main(["inspect", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err
+    assert str(scratch) not in err
+
+
+def test_an_archive_too_large_for_the_disk_is_refused(scratch, tmp_path, capsys, monkeypatch):
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(zipped.shutil, "disk_usage", lambda _: usage._replace(free=2**30 + 5))
+    path = archive(tmp_path / "a.zip", **{"a.dcm": content(tmp_path / "p.dcm")})
+    assert main(["inspect", str(path)]) == 2
+    assert "for which there is no room" in capsys.readouterr().err
