@@ -42,10 +42,16 @@ def same(model, content, *shape):
         np.testing.assert_allclose(answer(content, x), model(x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_graph_gives_the_logits_of_the_network(batch):
+@pytest.fixture(scope="module")
+def written():
+    """A network and its graph as bytes."""
     model = trained(**NETWORK)
-    same(model, serialised(to_onnx(model, (32, 48))), batch, 3, 32, 48)
+    return model, serialised(to_onnx(model, (32, 48)))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_graph_gives_the_logits_of_the_network(written, batch):
+    same(*written, batch, 3, 32, 48)
 
 
 def test_a_graph_of_any_size_gives_the_logits_of_the_network_at_every_size():
@@ -71,8 +77,8 @@ def sides(value):
     return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
-def test_nothing_about_the_machine_is_written():
-    content = serialised(to_onnx(trained(**NETWORK), (32, 32)))
+def test_nothing_about_the_machine_is_written(written):
+    _, content = written
     assert str(Path(__file__).parents[2]).encode() not in content
     assert b".py" not in content
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
