@@ -81,7 +81,8 @@ def _run_study(args: Namespace) -> int:
     if args.json:
         say_json(found.to_dict())
     else:
-        say("\n\n".join(map(_stack_table, found.stacks)))
+        if found.stacks:
+            say("\n\n".join(map(_stack_table, found.stacks)))
         if found.skipped:
             kinds = (f"{count} {kind}" for kind, count in found.skipped.items())
             say(f"no pictures: {', '.join(kinds)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bmis.clinical.geometry import pixel_spacing
-from bmis.clinical.stack import DicomStack, Stack
+from bmis.clinical.stack import DicomStack, NiftiStack, Stack
 from bmis.clinical.study import open_study
 from bmis.data.formats.dicom_pixels import frame_header
 from bmis.errors import BmisError
@@ -20,7 +20,7 @@ class StackSummary:
 
     Attributes:
         name: What its results will be called.
-        kind: Modality, or "NIfTI".
+        kind: Modality, "NIfTI" or "video".
         pictures: Number of frames or slices.
         size: Height and width in pixels.
         spacing: Millimetres per pixel (down, across), where known.
@@ -107,16 +107,16 @@ def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> Stud
 
 
 def _of(stack: Stack) -> StackSummary:
-    spacing = stack.read(0).spacing
+    spacing, volume = stack.read(0).spacing, isinstance(stack, NiftiStack)
     return StackSummary(
         name=stack.name,
-        kind="NIfTI",
+        kind="NIfTI" if volume else "video",
         pictures=len(stack),
         size=stack.size,
         spacing=spacing,
         seen=None,
-        pixels="one number for each voxel",
-        window="percentiles",
+        pixels="one number for each voxel" if volume else "frames",
+        window="percentiles" if volume else "colour",
         segmentation="not possible: no DICOM",
         burnt_in="not said",
         notes=list(stack.notes),

@@ -22,8 +22,6 @@ from bmis.predict.mask import Mask
 from bmis.predict.tables import Tables
 from bmis.system.files import atomic, output_folder, write_json
 
-_AUTO = {True: ("seg", "csv"), False: ("nifti", "csv")}  # for DICOM, and for others
-
 
 def formats_for(stack: Stack, options: ClinicalOptions) -> tuple[str, ...]:
     """What shall be written of a stack.
@@ -34,8 +32,7 @@ def formats_for(stack: Stack, options: ClinicalOptions) -> tuple[str, ...]:
         >>> formats_for(stack, ClinicalOptions())
         ('nifti', 'csv')
     """
-    automatic = _AUTO[isinstance(stack, DicomStack)]
-    wanted = [automatic if name == "auto" else (name,) for name in options.outputs]
+    wanted = [stack.formats if name == "auto" else (name,) for name in options.outputs]
     return tuple(dict.fromkeys(name for names in wanted for name in names))
 
 

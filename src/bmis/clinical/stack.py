@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from bmis.clinical.geometry import (
 from bmis.data.formats.dicom import DicomFile
 from bmis.data.formats.dicom_pixels import Window, frame_header, read_frame
 from bmis.data.formats.nifti import NiftiVolume
+from bmis.data.formats.video import Video
 from bmis.data.images import Image
 from bmis.errors import one_line_about
 
@@ -34,6 +36,7 @@ class Stack(ABC):
         name: What its results are called; it tells nothing of the patient and fits any disk.
         size: Height and width in pixels.
         notes: What one should know of how it is read.
+        formats: What is written of it unless something is asked for.
 
     Example:
         >>> from bmis.clinical.study import find_stacks
@@ -45,6 +48,7 @@ class Stack(ABC):
     name: str
     size: tuple[int, int]
     notes: Sequence[str]
+    formats: ClassVar[tuple[str, ...]] = ("png", "csv")
 
     @abstractmethod
     def __len__(self) -> int:
@@ -94,6 +98,7 @@ class DicomStack(Stack):
         ((64, 80, 1), (0.1, 0.05), (8, 20, 56, 68))
     """
 
+    formats: ClassVar[tuple[str, ...]] = ("seg", "csv")
     name: str
     frames: Sequence[tuple[DicomFile, int]]
     window: Window = "file"
@@ -182,6 +187,7 @@ class NiftiStack(Stack):
         ((48, 40, 1), (0.5, 0.8))
     """
 
+    formats: ClassVar[tuple[str, ...]] = ("nifti", "csv")
     name: str
     volume: NiftiVolume
     window: Window = "percentiles"
@@ -212,3 +218,45 @@ class NiftiStack(Stack):
 
     def in_file_order(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return self.volume.in_file_order(labels)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoStack(Stack):
+    """A video.
+
+    Attributes:
+        name: See ``Stack``.
+        video: The video.
+        notes: See ``Stack``.
+        origins: What files are called in place of where they lie.
+
+    Example:
+        >>> len(VideoStack("a", Video(Path("a.mp4"), 300, (480, 640))))
+        300
+    """
+
+    name: str
+    video: Video
+    notes: Sequence[str] = field(default_factory=list)
+    origins: Mapping[Path, Path] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.video.frames
+
+    @property
+    def size(self) -> tuple[int, int]:  # type: ignore[override]
+        """Height and width in pixels."""
+        return self.video.size
+
+    def read(self, index: int) -> Image:
+        return Image(self.video.read(index), path=self.video.path)
+
+    def box(self, index: int) -> tuple[int, int, int, int] | None:
+        return None
+
+    def path(self, index: int) -> Path:
+        return self.origins.get(self.video.path, self.video.path)
+
+    @property
+    def affine(self) -> None:
+        return None

@@ -1,4 +1,4 @@
-"""What of the named files and folders is clinical: DICOM and NIfTI, however it is called."""
+"""What of the named files and folders is clinical: DICOM and NIfTI, however called, and video."""
 
 import os
 from collections import Counter
@@ -9,14 +9,15 @@ from itertools import islice
 from pathlib import Path
 
 from bmis.clinical.series import checked, make_stacks
-from bmis.clinical.stack import NiftiStack, Stack
+from bmis.clinical.stack import NiftiStack, Stack, VideoStack
 from bmis.clinical.zipped import Unzipped, is_zipped_study, unzipped
 from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
 from bmis.data.formats.dicom_pixels import Window
 from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti, stem_of
+from bmis.data.formats.video import is_video, read_video
 from bmis.data.image_files import image_files
-from bmis.errors import DataError
+from bmis.errors import DataError, MissingExtraError
 from bmis.system.progress import track
 
 _MOST = 200_000  # files that are looked at; somebody may name a whole disk
@@ -47,7 +48,7 @@ class Study:
 
 
 def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
-    """The DICOM and NIfTI files of a folder and of all below it, or the one file if it is one.
+    """The DICOM, NIfTI and video files of a folder and of all below it, or the one file.
 
     A zip archive that is named counts as such a file, see ``zipped``.
 
@@ -66,7 +67,7 @@ def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
     if path.name == _DIRECTORY and path.is_file():
         path = path.parent
     if not path.is_dir():
-        return [path] if is_dicom(path) or is_nifti(path) or is_zipped_study(path) else []
+        return [path] if _is_read(path) or is_zipped_study(path) else []
     results = os.path.realpath(out) if out else None
     return sorted(
         file
@@ -74,8 +75,12 @@ def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
         if not is_image_name(file)
         and (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
         and file.name != _DIRECTORY
-        and (is_dicom(file) or is_nifti(file))
+        and _is_read(file)
     )
+
+
+def _is_read(file: Path) -> bool:
+    return is_dicom(file) or is_nifti(file) or is_video(file)
 
 
 def is_study(path: Path) -> bool:
@@ -109,7 +114,7 @@ def find_stacks(
     """Find all series, clips and volumes of files and folders.
 
     Args:
-        sources: DICOM and NIfTI files, or folders that hold some, however deep.
+        sources: DICOM, NIfTI and video files, or folders that hold some, however deep.
         window: See ``dicom_pixels``.
         axis: How volumes of NIfTI are cut, see ``read_nifti``.
         out: A folder for results, which is not looked into.
@@ -123,7 +128,7 @@ def find_stacks(
     """
     files = dict.fromkeys(file for source in sources for file in clinical_files(source, out))
     dicoms: list[DicomFile] = []
-    volumes: list[Stack] = []
+    others: list[Stack] = []
     failed: list[tuple[Path, str]] = []
     skipped: Counter[str] = Counter()
     named = set(sources)
@@ -131,18 +136,22 @@ def find_stacks(
         try:
             if is_dicom(file):
                 dicoms.append(checked(read_dicom(file)))
+            elif is_video(file):
+                others.append(VideoStack(stem_of(file), read_video(file)))
             else:
                 shown = window if isinstance(window, tuple) else "percentiles"
-                volumes.append(NiftiStack(stem_of(file), read_nifti(file, axis), shown))
+                others.append(NiftiStack(stem_of(file), read_nifti(file, axis), shown))
         except NoPictureError as error:
             if file in named:
                 failed.append((file, str(error)))
             else:
                 skipped[error.kind] += 1
-        except DataError as error:
+        except (DataError, MissingExtraError) as error:
+            if isinstance(error, MissingExtraError) and (file in named or not is_video(file)):
+                raise
             failed.append((file, str(error)))
     good, doubled = _without_doubles(dicoms)
-    stacks = [*make_stacks(good, window), *volumes]
+    stacks = [*make_stacks(good, window), *others]
     return Study(_distinct(stacks), failed + doubled, dict(sorted(skipped.items())))
 
 
