@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from bmis.clinical.settings import ClinicalOptions
 from bmis.clinical.stack import DicomStack, Stack
+from bmis.clinical.uids import hashed_uid
 from bmis.config import ModelInfo
 from bmis.errors import ConfigError
-
-_LONGEST_UID = 64  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +78,7 @@ class StackResult:
         The same images, network and options give the same UIDs, and other masks give others.
         """
         text = "\n".join([self._digest, *map(str, names)])
-        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
-        room = _LONGEST_UID - len(self.options.uid_root) - 1
-        return f"{self.options.uid_root}.{str(number)[:room]}"
+        return hashed_uid(self.options.uid_root, text)
 
     @cached_property
     def _digest(self) -> str:

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from bmis.clinical.deidentify import write_copies
 from bmis.clinical.outputs import formats_for, write_results
 from bmis.clinical.result import StackResult
 from bmis.clinical.segment import segment
 from bmis.clinical.settings import ClinicalOptions
-from bmis.clinical.study import Study, open_study
+from bmis.clinical.study import Copies, Study, open_study
 from bmis.config import RuntimeOptions
 from bmis.errors import ConfigError
 from bmis.predict.load import Changes, Models, as_paths, load_predictor
@@ -108,8 +110,9 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
             raise ConfigError(
                 f"{path} lies in the folder that would be written to; choose another output folder"
             )
-    shown, axis = clinical.shown, clinical.axis
-    with open_study(paths, window=shown, axis=axis, out=out) as (study, files):
+    with open_study(
+        paths, window=clinical.shown, axis=clinical.axis, out=out, copies=_copies(clinical, out)
+    ) as (study, files):
         predictor = load_predictor(
             model,
             options,
@@ -122,6 +125,13 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
             predictor, study, out, model=name, options=clinical, overlay=overlay, spacing=spacing
         )
         return replace(done, failed=files.failures(done.failed))
+
+
+def _copies(clinical: ClinicalOptions, out: Path) -> Copies | None:
+    """How copies without patient are made, if they are asked for."""
+    if not clinical.deidentify:
+        return None
+    return partial(write_copies, folder=out / "deidentified", root=clinical.uid_root)
 
 
 def write_study(

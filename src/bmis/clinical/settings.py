@@ -53,6 +53,13 @@ class ClinicalOptions(Settings):
         one_of("axial", "coronal", "sagittal"),
         Meta(description="How NIfTI volumes are cut into slices."),
     ] = "axial"
+    deidentify: Annotated[
+        bool,
+        Meta(
+            description="Write copies of DICOM images without their patient (PS3.15, basic "
+            "profile) into deidentified/, and results that refer to these. Pixels stay."
+        ),
+    ] = False
     uid_root: Annotated[
         str, Meta(description="Root of your organisation for the UIDs of new DICOM objects.")
     ] = "2.25"

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -19,6 +19,9 @@ from bmis.data.formats.video import is_video, read_video
 from bmis.data.image_files import image_files
 from bmis.errors import DataError, MissingExtraError
 from bmis.system.progress import track
+
+Copies = Callable[[Sequence[Path]], tuple[list[Path], list[tuple[Path, str]]]]
+"""Makes copies of files that are read in their place, and says which could not be made and why."""
 
 _MOST = 200_000  # files that are looked at; somebody may name a whole disk
 _DIRECTORY = "DICOMDIR"
@@ -162,6 +165,7 @@ def open_study(
     window: Window = "file",
     axis: str = "axial",
     out: Path | None = None,
+    copies: Copies | None = None,
 ) -> Iterator[tuple[Study, Unzipped]]:
     """What ``find_stacks`` finds, in zip archives too; they are unpacked for as long as the block.
 
@@ -170,6 +174,7 @@ def open_study(
         window: See ``find_stacks``.
         axis: See ``find_stacks``.
         out: See ``find_stacks``.
+        copies: Makes copies that are read in place of the files.
 
     Raises:
         DataError: There is no DICOM or NIfTI file, or an archive cannot be unpacked.
@@ -183,11 +188,15 @@ def open_study(
         'study.zip/4.dcm'
     """
     with unzipped(sources) as files:
-        found = find_stacks(files.sources, window=window, axis=axis, out=out)
+        read: Sequence[Path] = files.sources
+        failed: list[tuple[Path, str]] = []
+        if copies:
+            read, failed = copies([f for one in read for f in clinical_files(one, out)])
+        found = find_stacks(read, window=window, axis=axis, out=out)
         found = replace(
             found,
             stacks=[replace(stack, origins=files.origins) for stack in found.stacks],  # type: ignore[type-var]
-            failed=files.failures(found.failed),
+            failed=files.failures([*failed, *found.failed]),
             skipped=dict(Counter(found.skipped) + files.skipped),
         )
         if not found:
