@@ -1,12 +1,13 @@
 """Damaged and hostile files by the thousand: each is read, or refused in one line.
 
-    python benchmarks/fuzz.py [--count 20000] [--seed 0] [--numbers N ...]
+    python benchmarks/fuzz.py [--count 20000] [--seed 0] [--numbers N ...] [--clinical]
 
 Pictures, data sets, bundles with right hashes, checkpoints and records are changed at random and
 given to the real commands in processes of their own. Nothing else may happen than an answer or a
 refusal in one line: no traceback, no crash, no line of a library, no control character, no lost
 result of a good file beside a bad one, never more than 30 seconds or 2 GiB. The counts go to
-``benchmarks/results/fuzz.json``; mutants that failed stay in ``.work/fuzz/failed``. A run that is
+``benchmarks/results/fuzz.json``, with ``--clinical``, where the files are DICOM and NIfTI, to
+``fuzz_clinical.json``; mutants that failed stay in ``.work/fuzz/failed``. A run that is
 stopped goes on where it was when it is started again; ``--numbers`` runs some mutants once more.
 """
 
@@ -14,18 +15,19 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fuzzing.material import make_material
 from fuzzing.watch import MOST_MB, MOST_SECONDS, run_mutants
-from fuzzing.worker import FINE, KINDS, REFUSED
+from fuzzing.worker import CLINICAL_FROM, FINE, REFUSED
 from machine import describe
 
 from bmis.system.files import output_folder, write_json
 
 ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "fuzz.json"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> int:
@@ -33,6 +35,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000, help="mutants in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--numbers", type=int, nargs="+", help="run these mutants alone")
+    parser.add_argument(
+        "--clinical", action="store_true", help="DICOM and NIfTI in place of the rest"
+    )
     parser.add_argument("--work", type=Path, default=ROOT / ".work" / "fuzz")
     args = parser.parse_args()
     work = output_folder(args.work.resolve())
@@ -41,19 +46,21 @@ def main() -> int:
         found = list(run_mutants(args.numbers, args.seed, work))
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return 0
-    found = run(args.count, args.seed, work)
-    write_json(RESULT, summary(found, args.seed))
+    first = CLINICAL_FROM if args.clinical else 0
+    found = run(range(first, first + args.count), args.seed, work)
+    name = "fuzz_clinical.json" if args.clinical else "fuzz.json"
+    write_json(RESULTS / name, summary(found, args.seed))
     bad = [one for one in found if one["outcome"] not in (FINE, REFUSED)]
     print(f"{len(found)} mutants, {len(bad)} failed")
     return 1 if bad else 0
 
 
-def run(count: int, seed: int, work: Path) -> list[dict[str, Any]]:
+def run(numbers: Sequence[int], seed: int, work: Path) -> list[dict[str, Any]]:
     """Run what was not run before; the outcomes are kept line by line."""
     log = work / f"outcomes-{seed}.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     found = {one["number"]: one for one in map(json.loads, lines)}
-    missing = [number for number in range(count) if number not in found]
+    missing = [number for number in numbers if number not in found]
     with log.open("a", encoding="utf-8") as stream:
         for one in run_mutants(missing, seed, work):
             found[one["number"]] = one
@@ -61,14 +68,14 @@ def run(count: int, seed: int, work: Path) -> list[dict[str, Any]]:
             stream.flush()
             if one["outcome"] not in (FINE, REFUSED):
                 print(one["number"], one["kind"], one["note"], one["outcome"])
-    return [found[number] for number in range(count)]
+    return [found[number] for number in numbers]
 
 
 def summary(found: list[dict[str, Any]], seed: int) -> dict[str, Any]:
     """Counts by kind and outcome, and what was needed at most."""
     counts = {
         kind: dict(Counter(one["outcome"] for one in found if one["kind"] == kind))
-        for kind in KINDS
+        for kind in dict.fromkeys(one["kind"] for one in found)
     }
     return {
         "mutants": len(found),

@@ -12,6 +12,7 @@ from typing import Any
 
 from bmis.cli.main import main
 from bmis.system.memory import peak_resident
+from fuzzing.clinical import clinical
 from fuzzing.datasets import dataset
 from fuzzing.mutant import Make, Mutant
 from fuzzing.networks import bundle, checkpoint
@@ -24,13 +25,18 @@ KINDS: dict[str, tuple[Make, int]] = {  # with their shares of all mutants
     "bundles": (bundle, 20),
     "checkpoints": (checkpoint, 10),
     "records": (records, 5),
+    "clinical": (clinical, 0),  # in a run of their own
 }
+CLINICAL_FROM = 10**6
+"""Mutants with numbers from here on are DICOM and NIfTI."""
 FINE, REFUSED = "fine", "refused in one line"
 _OURS = re.compile(r"bmis: |epoch \d|resuming |training ")  # how lines on stderr may begin
 
 
 def kind_of(number: int) -> str:
     """The kind of a mutant: every hundred hold the same shares."""
+    if number >= CLINICAL_FROM:
+        return "clinical"
     at = number % 100
     for kind, (_, share) in KINDS.items():
         if at < share:

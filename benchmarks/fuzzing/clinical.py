@@ -1,0 +1,122 @@
+"""DICOM and NIfTI files that come with pydicom and nibabel, damaged as bytes and as elements."""
+
+import io
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from pydicom import DataElement, Dataset, dcmread
+
+from bmis.data.formats.dicom import load_pydicom, silence
+from fuzzing.edits import NUMBERS, TEXTS, edit_bytes
+from fuzzing.material import BUNDLE
+from fuzzing.mutant import Mutant
+
+_LARGEST = 2**20  # bytes of a file that is damaged
+_GOOD = "CT_small.dcm"
+_SIZES = (  # elements that say how much there is
+    *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit"),
+    *("SamplesPerPixel", "PlanarConfiguration", "PixelRepresentation", "PixelPaddingValue"),
+    *("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelSpacing"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SeriesNumber", "InstanceNumber"),
+)
+_WORDS = (
+    *("PhotometricInterpretation", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"),
+    *("FrameOfReferenceUID", "Modality", "PatientName", "StudyDate", "SpecificCharacterSet"),
+)
+_OUTPUTS = ("seg,csv", "csv,json", "seg,sr", "sc,png", "nifti")
+
+
+def clinical(random: Random, material: Path, folder: Path) -> Mutant:
+    """A damaged file beside a good series, given to ``predict`` or ``inspect``."""
+    study, out = folder / "study", folder / "out"
+    study.mkdir()
+    name, data = random.choice(_samples())
+    data, how = _damage(random, name, data)
+    (study / f"bad{''.join(Path(name).suffixes)[-7:]}").write_bytes(data)
+    note = f"{name} {how}"
+    if random.random() < 0.2:
+        return Mutant([["inspect", str(study)]], (), note)
+    (study / "good.dcm").write_bytes(_good())
+    command = ["predict", str(material / BUNDLE), str(study), "--out", str(out)]
+    command += ["--as", random.choice(_OUTPUTS), "--engine", "onnxruntime", "--threads", "1"]
+    command += random.choice(([], [], ["--overlay"], ["--window", "40,400"], ["--deidentify"]))
+    return Mutant([command], (), note)
+
+
+@cache
+def _samples() -> list[tuple[str, bytes]]:
+    """Names and contents of the files of both packages, in an order that stays."""
+    found = []
+    for package, folder, ends in (
+        ("pydicom", "data/test_files", (".dcm", ".ima", "")),
+        ("nibabel", "tests/data", (".nii", ".gz", ".hdr", ".img")),
+    ):
+        root = Path(str(files(package))) / folder
+        for path in sorted(root.rglob("*")):
+            wanted = path.is_file() and path.suffix.lower() in ends
+            if wanted and path.stat().st_size <= _LARGEST:
+                found.append((path.name, path.read_bytes()))
+    return found
+
+
+@cache
+def _good() -> bytes:
+    return next(data for name, data in _samples() if name == _GOOD)
+
+
+def _damage(random: Random, name: str, data: bytes) -> tuple[bytes, str]:
+    """Damage elements where the file can be read and written, else bytes."""
+    load_pydicom()
+    silence()
+    if not name.endswith(".dcm") or random.random() < 0.5:
+        return edit_bytes(random, data), "bytes"
+    try:
+        dataset = dcmread(io.BytesIO(data), force=True)
+        how = [random.choice(_EDITS)(random, dataset) for _ in range(random.randint(1, 3))]
+        stream = io.BytesIO()
+        dataset.save_as(stream, enforce_file_format=False)
+    except Exception:  # pydicom itself refuses to write it
+        return edit_bytes(random, data), "bytes"
+    return stream.getvalue(), " ".join(how)
+
+
+def _set_size(random: Random, dataset: Dataset) -> str:
+    name = random.choice(_SIZES)
+    values = (*NUMBERS[:18], "", [1, 2, 3], [0.0] * 6)
+    return _set(dataset, name, random.choice(values))
+
+
+def _set_word(random: Random, dataset: Dataset) -> str:
+    return _set(dataset, random.choice(_WORDS), random.choice((*TEXTS, "MONOCHROME1", "RGB")))
+
+
+def _set(dataset: Dataset, name: str, value: Any) -> str:
+    setattr(dataset, name, value)
+    return f"{name}={str(value)[:20]!r}"
+
+
+def _remove(random: Random, dataset: Dataset) -> str:
+    element: DataElement = random.choice(list(dataset))
+    del dataset[element.tag]
+    return f"without {element.tag}"
+
+
+def _cut_pixels(random: Random, dataset: Dataset) -> str:
+    pixels = dataset.get("PixelData") or b""
+    dataset.PixelData = pixels[: random.randint(0, len(pixels)) // 2 * 2]
+    return "pixels cut"
+
+
+def _change_syntax(random: Random, dataset: Dataset) -> str:
+    dataset.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.{random.choice(_SYNTAXES)}"
+    return f"syntax {dataset.file_meta.TransferSyntaxUID}"
+
+
+_SYNTAXES = ("1", "2", "1.99", "4.50", "4.70", "4.80", "4.90", "5", "4.102")
+_EDITS: tuple[Callable[[Random, Dataset], str], ...] = (
+    *(_set_size, _set_size, _set_word, _remove, _cut_pixels, _change_syntax),
+)
