@@ -32,7 +32,7 @@ MEMBERS = {
 def thousand(times):
     """So many examples, the same on every run, none of which may take long."""
     return settings(
-        max_examples=round(1000 * times),
+        max_examples=round(200 * times),
         derandomize=True,
         database=None,
         deadline=timedelta(seconds=10),
