@@ -157,6 +157,7 @@ def write_study(
 
     Example:
         >>> import bmis
+        >>> from bmis.clinical.study import find_stacks
         >>> study = find_stacks([Path("volume.nii.gz")])
         >>> options = ClinicalOptions(outputs=("png",))
         >>> written = write_study(

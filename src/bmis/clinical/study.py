@@ -184,8 +184,8 @@ def open_study(
         >>> import shutil
         >>> archive = Path(shutil.make_archive("study", "zip", "ct"))
         >>> with open_study([archive]) as (study, _):
-        ...     str(study.stacks[0].path(0))
-        'study.zip/4.dcm'
+        ...     study.stacks[0].path(0).parts[-2:]
+        ('study.zip', '4.dcm')
     """
     with unzipped(sources) as files:
         read: Sequence[Path] = files.sources

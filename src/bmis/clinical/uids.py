@@ -14,7 +14,7 @@ def hashed_uid(root: str, text: str) -> str:
 
     Example:
         >>> hashed_uid("2.25", "a mask")[:12], len(hashed_uid("1.2." * 9 + "3", "a mask")) <= 64
-        ('2.25.9155219', True)
+        ('2.25.4413329', True)
     """
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
     return f"{root}.{str(number)[: _LONGEST - len(root) - 1]}"

@@ -87,7 +87,7 @@ def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
         >>> import shutil
         >>> study = Path(shutil.make_archive("study", "zip", "ct"))
         >>> with unzipped([study]) as found:
-        ...     [file.name for file in sorted(found.sources[0].rglob("*.dcm"))]
+        ...     sorted(file.name for file in found.sources[0].rglob("*.dcm"))
         ['1.dcm', '2.dcm', '3.dcm', '4.dcm']
     """
     found = Unzipped(list(sources))
