@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from pydicom import DataElement, Dataset, dcmread
+from pydicom.uid import UID
 
 from bmis.data.formats.dicom import load_pydicom, silence
 from fuzzing.edits import NUMBERS, TEXTS, edit_bytes
@@ -112,7 +113,7 @@ def _cut_pixels(random: Random, dataset: Dataset) -> str:
 
 
 def _change_syntax(random: Random, dataset: Dataset) -> str:
-    dataset.file_meta.TransferSyntaxUID = f"1.2.840.10008.1.2.{random.choice(_SYNTAXES)}"
+    dataset.file_meta.TransferSyntaxUID = UID(f"1.2.840.10008.1.2.{random.choice(_SYNTAXES)}")
     return f"syntax {dataset.file_meta.TransferSyntaxUID}"
 
 

@@ -101,7 +101,8 @@ def _library() -> Any:
 def _clean(dataset: "Dataset", root: str) -> None:
     """Apply the profile to a data set and to the items of all its sequences."""
     library = _library()
-    library.anonymize_dataset(dataset, _own_rules(root), True, _base_rules)
+    # a copy, because the library writes the rules of its caller into it
+    library.anonymize_dataset(dataset, _own_rules(root), True, lambda: dict(_base_rules()))
     for element in list(dataset):
         if element.VR in ("DA", "DT") and str(element.value).startswith(_NO_YEAR):
             element.value = f"{_YEAR}{str(element.value)[len(_NO_YEAR) :]}"
