@@ -180,3 +180,13 @@ def test_a_dicomdir_stands_for_its_folder(tmp_path):
     (tmp_path / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
     assert clinical_files(tmp_path / "DICOMDIR") == [tmp_path / "IM1"]
     assert isinstance(dcmread(tmp_path / "IM1"), Dataset)
+
+
+def test_a_damaged_number_is_one_line_of_its_file(tmp_path):
+    path = dicoms.write_ct(tmp_path / "ct", slices=1) / "1.dcm"
+    data = path.read_bytes()
+    at = data.index(b"\x18\0\x50\0DS") + 8  # SliceThickness
+    path.write_bytes(data[:at] + b"+" + data[at + 1 :].replace(b".0 ", b"+1 ", 1))
+    found = inspect_study([path])
+    assert found.stacks == []
+    assert found.failed[0][1].startswith(f"{path}: ")

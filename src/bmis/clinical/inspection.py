@@ -9,7 +9,7 @@ from bmis.clinical.geometry import pixel_spacing
 from bmis.clinical.stack import DicomStack, NiftiStack, Stack
 from bmis.clinical.study import open_study
 from bmis.data.formats.dicom_pixels import frame_header
-from bmis.errors import BmisError
+from bmis.errors import BmisError, one_line_about
 
 _PATIENT = ("PatientName", "PatientID")
 
@@ -98,9 +98,10 @@ def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> Stud
         summaries, failed = [], list(study.failed)
         for stack in study.stacks:
             try:
-                summaries.append(
-                    _of_dicom(stack, names) if isinstance(stack, DicomStack) else _of(stack)
-                )
+                with one_line_about(stack.path(0), "send it again"):
+                    summaries.append(
+                        _of_dicom(stack, names) if isinstance(stack, DicomStack) else _of(stack)
+                    )
             except BmisError as error:
                 failed.append((stack.path(0), files.in_words(str(error))))
         return StudyInspection(summaries, failed, study.skipped)
