@@ -27,10 +27,10 @@ def send(
         Each file, with one line that says why it was not stored, or None.
 
     Example:
-        >>> gone = Destination("pacs", aet="PACS", host="127.0.0.1", port=1)
+        >>> gone = Destination("archive", url="http://127.0.0.1:1/dicom-web")
         >>> [(path, why)] = send([Path("clip.dcm")], gone, aet="BMIS", seconds=5)
         >>> print(why)
-        no association with PACS at 127.0.0.1:1; check that it runs and knows BMIS
+        ConnectionError: ...
     """
     left = list(paths)
     try:

@@ -101,7 +101,7 @@ class Spool:
         """Tidy up after a process that ended at any moment: what is half made is removed.
 
         Nothing that a sender was told to be stored is among it. What somebody removed from the
-        spool by hand is forgotten.
+        spool by hand is forgotten. The quiet time of all series begins anew.
         """
         for folder in (self.arriving, self.working):
             shutil.rmtree(folder, ignore_errors=True)
@@ -112,6 +112,9 @@ class Spool:
                 ("results", self.path_of_result),
             ):
                 self._match(table, place)
+            # a sender that the end has cut off gets time to go on with its series
+            query = "UPDATE objects SET came = ? WHERE state = 'waiting'"
+            self.database.rows(query, [time.time()])
 
     def _match(self, table: str, place: Callable[[str], Path]) -> None:
         """Forget what has no file any more, and remove files that nobody knows."""
