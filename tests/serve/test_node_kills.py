@@ -1,5 +1,6 @@
 """A node that is killed at every moment that matters answers every object, and each once."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -78,6 +79,7 @@ def start(models, tmp_path, pacs):
         return process, int(address.rpartition(":")[2])
 
     yield begin
+    gc.collect()  # pynetdicom leaves sockets of connections that were refused to it
     for process in processes:
         process.kill()
         process.communicate()

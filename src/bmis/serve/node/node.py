@@ -82,12 +82,23 @@ class Node:
 
     def _answer_one(self) -> bool:
         """Answer one series that is complete; whether there was one."""
+        series = self._complete_series()
+        if series is None:
+            return False
+        taken = self._spool.take(series)
+        if not taken:
+            log("dead letter", level=logging.WARNING, series=digest(series))
+            return True
+        with tempfile.TemporaryDirectory(dir=self._spool.working) as folder:
+            self._answer(series, taken, Path(folder))
+        return True
+
+    def _complete_series(self) -> str | None:
+        """The oldest series that is quiet, and whose senders are gone."""
+        quiet = self._spool.complete(quiet=self._quiet)
+        # asked later, as a series is open before the first of it is in the spool
         still_open = self._receiver.series_still_open()
-        found = self._spool.complete(quiet=self._quiet, still_open=still_open)
-        if found and (taken := self._spool.take(found[0])):
-            with tempfile.TemporaryDirectory(dir=self._spool.working) as folder:
-                self._answer(found[0], taken, Path(folder))
-        return bool(found)
+        return next((series for series in quiet if series not in still_open), None)
 
     def _answer(self, series: str, taken: dict[str, Path], folder: Path) -> None:
         begin = time.perf_counter()

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from bmis.errors import ConfigError, DataError, require
-from bmis.serve.node.identity import Identity, digest, read_identity
+from bmis.serve.node.identity import digest, read_identity
 from bmis.serve.node.logs import log
 from bmis.serve.node.peers import Peers
 from bmis.serve.node.settings import NodeSettings
@@ -96,6 +96,7 @@ class Receiver:
         peer = event.assoc.requestor.ae_title
         try:
             identity = read_identity(event.dataset_path)
+            self._open.setdefault(event.assoc, set()).add(identity.series)
             new = self._spool.add(identity, event.dataset_path)
         except SpoolFullError:
             log("no room", level=logging.ERROR, peer=peer)
@@ -106,14 +107,8 @@ class Receiver:
         except OSError as error:
             log("cannot write", level=logging.ERROR, peer=peer, error=error.strerror)
             return _NO_ROOM
-        self._note(event.assoc, identity, new=new)
+        log("object" if new else "object known already", peer=peer, series=digest(identity.series))
         return _SUCCESS
-
-    def _note(self, association: "Association", identity: Identity, *, new: bool) -> None:
-        if new:
-            self._open.setdefault(association, set()).add(identity.series)
-        event = "object" if new else "object known already"
-        log(event, peer=association.requestor.ae_title, series=digest(identity.series))
 
 
 def _make_server(settings: NodeSettings, store: "Callable[[Event], int]") -> Any:

@@ -170,12 +170,11 @@ class Spool:
                 f"{self._folder}: no room for another object; see --spool-gb and --dead-letters"
             )
 
-    def complete(self, *, quiet: float, still_open: Collection[str] = ()) -> list[str]:
+    def complete(self, *, quiet: float) -> list[str]:
         """The series of which nothing has come for a while, the oldest first.
 
         Args:
             quiet: How many seconds.
-            still_open: Series whose senders are not done yet.
         """
         now = time.time()
         found = self.database.rows(
@@ -183,7 +182,7 @@ class Spool:
             "GROUP BY series HAVING last <= ? OR last > ? ORDER BY last",
             [now - quiet, now],  # the second where the clock was set back
         )
-        return [series for series, _ in found if series not in still_open]
+        return [series for series, _ in found]
 
     def take(self, series: str) -> dict[str, Path]:
         """The objects of a series that wait, by UID; counted, in case the process dies of them."""
