@@ -1,6 +1,5 @@
 """A node that is killed at every moment that matters answers every object, and each once."""
 
-import gc
 import os
 import signal
 import subprocess
@@ -14,10 +13,7 @@ from pydicom import dcmread
 from helpers import dicoms
 from helpers.pacs import Pacs, store, wait_for
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.slow
 
 _NODE = "bmis.serve.node"
 MOMENTS = {  # what is called, and whether the end comes before it or after it
@@ -79,7 +75,6 @@ def start(models, tmp_path, pacs):
         return process, int(address.rpartition(":")[2])
 
     yield begin
-    gc.collect()  # pynetdicom leaves sockets of connections that were refused to it
     for process in processes:
         process.kill()
         process.communicate()
