@@ -112,13 +112,15 @@ def test_networks_that_need_another_library_say_so():
         ("openvino", {"runtime", "export"}),
         ("lightning", {"cli", "train"}),
         ("pycocotools", {"importing"}),
-        ("pydicom", {"clinical", "data"}),
+        ("pydicom", {"clinical", "data", "serve"}),
         ("highdicom", {"clinical"}),
         ("nibabel", {"data"}),
         ("fastapi", {"serve"}),
         ("uvicorn", {"serve"}),
         ("prometheus_client", {"serve"}),
         ("optuna", {"fit"}),
+        ("pynetdicom", {"serve"}),
+        ("dicomweb_client", {"serve"}),
     ],
 )
 def test_other_heavy_packages_stay_at_home(package, homes):
@@ -131,7 +133,8 @@ DEVICE = (
     "bmis.bundle, bmis.predict.folder, bmis.runtime.load, bmis.inspect.dataset, "
     "bmis.data.phantoms.write, bmis.cli.main, bmis.importing.run, "
     "bmis.fit.bench, bmis.evaluate.run, bmis.clinical.run, bmis.clinical.inspection, "
-    "bmis.metrics, bmis.pretrained.listing, bmis.serve.run, bmis.serve.app"
+    "bmis.metrics, bmis.pretrained.listing, bmis.serve.run, bmis.serve.app, "
+    "bmis.serve.node.run"
 )
 
 

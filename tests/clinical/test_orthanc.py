@@ -1,57 +1,20 @@
 """A PACS takes every object that is written, and gives it back unchanged."""
 
 import json
-import shutil
-import socket
-import subprocess
-import time
 import urllib.request
-from urllib.error import URLError
 
 import pytest
 from pydicom import dcmread
 
-ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(ORTHANC is None, reason="Orthanc is not installed (Debian: orthanc)"),
-]
+from helpers.orthanc import NEEDS_ORTHANC, run_orthanc
 
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+pytestmark = [pytest.mark.slow, NEEDS_ORTHANC]
 
 
 @pytest.fixture
 def orthanc(tmp_path):
-    """The address of a PACS of our own on the loopback."""
-    port = free_port()
-    settings = {
-        "StorageDirectory": str(tmp_path / "pacs"),
-        "IndexDirectory": str(tmp_path / "pacs"),
-        "HttpPort": port,
-        "DicomServerEnabled": False,
-        "RemoteAccessAllowed": False,
-        "Plugins": [],
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
-    log = (tmp_path / "log").open("wb")
-    server = subprocess.Popen([ORTHANC, str(tmp_path / "orthanc.json")], stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/system", timeout=5).close()
-                break
-            except (URLError, OSError):
-                time.sleep(0.1)
+    with run_orthanc(tmp_path) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
 
 
 def test_objects_are_stored_and_fetched_unchanged(study, predict, orthanc):

@@ -1,9 +1,10 @@
-"""``bmis serve``: networks as an HTTP service, with a page for the browser."""
+"""``bmis serve``: networks as an HTTP service with a page for the browser, or as a DICOM node."""
 
 import sys
 from argparse import ArgumentParser, Namespace
 
 from bmis.cli.console import say
+from bmis.errors import ConfigError
 
 HELP = "serve networks over HTTP, with a page for the browser"
 EXAMPLE = "colonoscopy lesion.bmis --port 8000"
@@ -20,7 +21,9 @@ def add_options(parser: ArgumentParser) -> None:
         (['nuclei'], 8, '127.0.0.1')
     """
     from bmis.cli.flags import add_flags
+    from bmis.config import RuntimeOptions
     from bmis.config.settings import describe_field, field_types
+    from bmis.serve.node.settings import NodeSettings
     from bmis.serve.settings import ServeSettings
 
     text = describe_field(field_types(ServeSettings)["models"])
@@ -28,6 +31,13 @@ def add_options(parser: ArgumentParser) -> None:
         "models", nargs="*", metavar="MODEL", help=text[:1].lower() + text[1:].removesuffix(".")
     )
     add_flags(parser, ServeSettings, leave_out=["models", "device"])
+    group = parser.add_argument_group(
+        "DICOM node", "in place of HTTP; see docs/how-to/serve-dicom.md"
+    )
+    add_flags(group, NodeSettings, leave_out=["host", *field_types(RuntimeOptions)])
+    group.add_argument(
+        "--dead-letters", action="store_true", help="list what a node could not do, and end"
+    )
 
 
 def run(args: Namespace) -> int:
@@ -38,6 +48,8 @@ def run(args: Namespace) -> int:
         >>> main(["serve", "nuclei", "--host", "0.0.0.0"])
         2
     """
+    if args.dead_letters or args.dicom is not None:
+        return _run_node(args)
     from bmis.cli.flags import settings_from
     from bmis.serve.run import serve
     from bmis.serve.settings import ServeSettings
@@ -46,6 +58,21 @@ def run(args: Namespace) -> int:
         serve(settings_from(args, ServeSettings), _started)
     except KeyboardInterrupt:
         say("stopped; all that was begun is done")
+    return 0
+
+
+def _run_node(args: Namespace) -> int:
+    from bmis.cli.flags import settings_from
+    from bmis.serve.node.run import list_dead_letters, serve_dicom
+    from bmis.serve.node.settings import NodeSettings
+
+    if args.models:
+        raise ConfigError("a DICOM node takes its networks from --rules; name none beside it")
+    settings = settings_from(args, NodeSettings)
+    if args.dead_letters:
+        say("\n".join(map(str, list_dead_letters(settings))) or "no dead letters")
+    else:
+        serve_dicom(settings, _started)
     return 0
 
 

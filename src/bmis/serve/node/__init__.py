@@ -1,0 +1,1 @@
+"""``bmis serve --dicom``: a DICOM node. Series come by C-STORE, their segmentations go back."""
