@@ -11,7 +11,10 @@ from pages.records import EDGE
 from bmis import Record, read_records
 
 RESULTS = FIVE.parent / "shipped"
-EPOCHS = {"colonoscopy": 30}  # where they are not those of ``edge_accuracy.py``
+EPOCHS = {
+    "colonoscopy": 30,
+    "breast-ultrasound": 80,
+}  # where they are not those of ``edge_accuracy.py``
 RECIPE = "robust"
 SOURCES = {
     "dermoscopy": "ISIC 2018 task 1 (Codella et al. 2019, arXiv:1902.03368; Tschandl et al. 2018), "

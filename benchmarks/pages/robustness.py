@@ -60,7 +60,9 @@ def section(kind: str) -> Section | None:
 
 
 def _columns(one: Changed) -> list[str]:
-    how = one["name"].removeprefix(one["kind"]).strip(", ")
+    name, kind = one["name"], one["kind"]
+    how = name[len(kind) :].strip(", ") if name.startswith((f"{kind},", f"{kind} ")) else name
+    how = "" if name == kind else how
     text = difference(one["change"], one["ci95"])
     return [f"{text}{f' ({how})' if how else ''}", f"{100 * one['lost']:.0f} %"]
 

@@ -213,7 +213,10 @@ class _Reader:
 
 
 def _remove_half(event: "Event") -> None:
-    """Remove the file of an object of which the end did not come."""
-    path = getattr(event.assoc.dimse.message, "_data_set_path", None)
+    """Close and remove the file of an object of which the end did not come."""
+    message = event.assoc.dimse.message
+    stream, path = (getattr(message, f"_data_set_{what}", None) for what in ("file", "path"))
+    if stream is not None:
+        stream.close()
     if path is not None:
         path.unlink(missing_ok=True)
