@@ -37,7 +37,7 @@ def bench_bundles(
         >>> _ = copy(find_model_file("nuclei"), "bench")
         >>> found, failed = bench_bundles("bench", seconds=0)
         >>> [bundle.model for bundle in found.bundles], failed
-        (['bmis'], ())
+        (['bmis_edge'], ())
     """
     files = find_bundles(Path(folder))
     bundles, failed = _measure(files, threads, seconds)
