@@ -61,13 +61,6 @@ def test_the_result_pages_are_as_the_script_writes_them(scripts):
         )
 
 
-def test_the_page_of_trained_networks_is_as_the_script_writes_it(scripts):
-    import ship
-
-    page = (ROOT / "docs" / "pretrained.md").read_text(encoding="utf-8")
-    assert page == ship.page(), "run python benchmarks/ship.py, or write its page() there"
-
-
 def test_figures_in_the_text_of_the_readme_are_those_of_the_records():
     (device,) = (BENCHMARKS / "results").glob("device_amd-*.json")
     found = json.loads(device.read_text(encoding="utf-8"))

@@ -60,7 +60,10 @@ def test_a_bmis_that_is_not_installed_is_named_by_its_folder(monkeypatch):
 SOURCE = Path(errors.__file__).parent
 ROOT = Path(__file__).parents[1]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-ALIASES = {"onnxruntime": "onnx"}  # its part for int8 works on graphs of onnx
+ALIASES = {
+    "onnxruntime": "onnx",  # its part for int8 works on graphs of onnx
+    "dicomanonymizer": "dicom_anonymizer",
+}
 
 
 def packages_of(extra):

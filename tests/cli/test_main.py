@@ -115,7 +115,7 @@ def test_the_commands_are_those_listed(capsys):
         main(["--help"])
     listed = capsys.readouterr().out
     assert all(f"\n    {name} " in listed for name in COMMANDS)
-    assert len(COMMANDS) == 14
+    assert len(COMMANDS) == 17
     assert "example: bmis " in listed
 
 
@@ -385,7 +385,7 @@ def test_predict_answers_with_the_names_of_the_house(run, tmp_path, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert set(answer) == {
         *("written", "failed", "not_read", "measurements", "out_of_distribution"),
-        *("expected_dice", "not_images", "notes"),
+        *("expected_dice", "not_images", "notes", "findings"),
     }
 
 

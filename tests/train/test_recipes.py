@@ -48,8 +48,8 @@ def test_paper_is_the_published_protocol_in_every_number():
     }
 
 
-def test_the_three_recipes_of_the_command_line():
-    assert sorted(RECIPES) == ["default", "fast", "paper"]
+def test_the_recipes_of_the_command_line():
+    assert sorted(RECIPES) == ["default", "fast", "paper", "robust"]
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -93,7 +93,7 @@ def test_changes_reach_into_the_augmentation():
     [
         ("learnig_rate: 1", r"mine.yaml: unknown setting 'learnig_rate' of Recipe \(did you mean"),
         ("augmentation: {flp: 0}", r"mine.yaml: unknown setting 'flp' of Augmentation \(did you"),
-        ("base: papr", "mine.yaml: base must be one of default, fast, paper, got 'papr'"),
+        ("base: papr", "mine.yaml: base must be one of default, robust, fast, paper, got 'papr'"),
         ("average: 2", "mine.yaml: average must be below 1"),
         ("- 1", "mine.yaml: must have lines like 'learning_rate: 0.001'"),
         ("a: [", "mine.yaml: "),

@@ -80,6 +80,7 @@ def test_a_network_that_comes_with_the_package_is_recorded_by_name(
     model, info = read_checkpoint(source)
     save_model(folder / "spots.safetensors", model.half(), info)
     monkeypatch.setattr(bmis.pretrained.lookup, "FOLDER", folder)
+    monkeypatch.setattr(bmis.pretrained.lookup, "_weights_folder", lambda: folder)
     start, _ = starting_weights(monkeypatch, config(dataset, init="spots"), tmp_path / "run")
     for name, tensor in read_checkpoint(source)[0].state_dict().items():
         torch.testing.assert_close(start[name], tensor, rtol=1e-3, atol=1e-6, check_dtype=True)

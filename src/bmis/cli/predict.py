@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
     Example:
         >>> from bmis.cli.main import main
         >>> main(["predict", "run", "photo.png", "--out", "masks"])
-        photo.png: polyp 38 px
+        photo.png: polyp 91 px
         1 mask in masks; measurements in masks/measurements.csv
         0
         >>> main(["predict", "run", "clip.dcm", "--out", "results"])

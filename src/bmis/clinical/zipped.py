@@ -21,6 +21,7 @@ from bmis.data.formats.nifti import SUFFIXES
 from bmis.errors import DataError, one_line_about
 from bmis.system.progress import track
 from bmis.system.reading import first_bytes
+from bmis.wording import counted
 
 _MARK = b"PK\3\4"
 _MOST = 200_000  # files of an archive
@@ -143,7 +144,8 @@ def _kind(name: str, start: bytes) -> str:
 def _check(source: Path, members: Sequence[zipfile.ZipInfo], free: int) -> None:
     """Refuse an archive by its directory, before anything is unpacked."""
     if len(members) > _MOST:
-        raise DataError(f"{source}: holds {len(members)} files; {_MOST} are unpacked at most")
+        number = counted(len(members), "file")
+        raise DataError(f"{source}: holds {number}; {_MOST} are unpacked at most")
     if any(member.flag_bits & _ENCRYPTED for member in members):
         raise DataError(f"{source}: is encrypted; unpack it with its password, and name the folder")
     size = sum(member.file_size for member in members)

@@ -61,7 +61,7 @@ class DataFacts(Settings):
         first, last = self.sides[0], self.sides[-1]
         kind = image_kind(self.channels)
         return [
-            f"{self.name}: {splits} images, {kind}, {height}x{width} pixels in the median.",
+            f"{self.name}: images {splits}, {kind}, {height}x{width} pixels in the median.",
             f"{counted(len(self.classes), 'class')}; {100 * self.foreground:.2g} % of the pixels "
             "are foreground.",
             f"{self.thinnest} is {pixels:.3g} pixels wide in the median image"

@@ -87,7 +87,7 @@ def _key_figures(found: Fitted) -> list[tuple[str, str, str]]:
         (
             "Validation IoU",
             f"{found.finish.trial.iou:.3f}",
-            f"of {found.finish.trial.epochs} epochs",
+            f"of {counted(found.finish.trial.epochs, 'epoch')}",
         ),
     ]
     for metric, name in (("iou", "Test IoU"), ("dice", "Test Dice")):

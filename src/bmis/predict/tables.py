@@ -32,7 +32,7 @@ class Tables:
         >>> tables.write(Path())
         PosixPath('measurements.csv')
         >>> tables.findings[Path("photo.png")]
-        'polyp 38 px'
+        'polyp 91 px'
     """
 
     classes: Sequence[str]

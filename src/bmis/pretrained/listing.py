@@ -56,7 +56,7 @@ def read_pretrained() -> list[Pretrained]:
 
     Example:
         >>> [network.name for network in read_pretrained()][-1]
-        'nuclei'
+        'nuclei-bmis'
     """
     return [_read(name) for name in shipped_names()]
 

@@ -24,7 +24,7 @@ def shipped_names() -> tuple[str, ...]:
 
     Example:
         >>> shipped_names()[:2]
-        ('breast-ultrasound', 'chest-xray')
+        ('breast-ultrasound', 'breast-ultrasound-bmis')
     """
     return tuple(sorted(path.stem for path in FOLDER.glob("*.bmis")))
 

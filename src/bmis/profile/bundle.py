@@ -151,7 +151,7 @@ def profile_bundle(
     Example:
         >>> profile = profile_bundle("nuclei", batches=(1,), threads=1, seconds=0)
         >>> profile.parameters, profile.size
-        (874951, (224, 224))
+        (793896, (224, 224))
     """
     if not batches or min(batches) < 1 or seconds < 0:
         raise ConfigError(
