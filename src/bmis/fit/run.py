@@ -58,7 +58,7 @@ _BUSY = 0.75  # share of the cores that other programs may keep busy
 
 @dataclass(frozen=True)
 class Tools:
-    """What a fit tries and measures with; tests bring quicker ones.
+    """What a fit tries and measures with; tests bring faster ones.
 
     Attributes:
         networks: Names and options of the candidates; BMIS and the light networks if not given.
