@@ -18,6 +18,7 @@ def bundles(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
     out = tmp_path / "pi5.json"
     (bundles / "broken.bmis").write_bytes(b"no zip")

@@ -18,6 +18,8 @@ from bmis.serve.node.settings import NodeSettings
 from helpers import dicoms
 from helpers.pacs import Pacs, association, store, wait_for
 
+pytestmark = pytest.mark.slow  # a node and a peer for each test
+
 
 @pytest.fixture
 def pacs():
