@@ -38,7 +38,7 @@ from bmis.bundle import read_bundle, write_bundle
 from bmis.config import OodReference
 from bmis.data.cases import load_case
 from bmis.errors import BundleError
-from bmis.evaluate.robustness import PerturbedScores
+from bmis.evaluate.robustness import PerturbedScores, Robustness
 from bmis.export.ood import learn_ood_reference
 from bmis.export.run import Exported
 from bmis.export.tune import LEAST
@@ -97,7 +97,7 @@ def facts(
     network: Network,
     rates: dict[str, float],
     groups: Sequence[Group],
-    perturbed: Sequence[PerturbedScores],
+    perturbed: Robustness,
 ) -> str:
     """The part of the model card that only this script can write."""
     modality, record, kind = network.modality, network.record(), network.kind
@@ -140,7 +140,7 @@ def facts(
             "",
             "| what was done to the images | change [95 %] | lost |",
             "|---|--:|--:|",
-            *(_changed(one) for one in _worst_of_each_kind(perturbed)),
+            *map(_changed, perturbed.worst_of_each_kind()),
             "",
             f"`bmis predict` warns of {100 * rates[kind]:.1f} % of these test images as they are "
             f"(false alarms), and of test images of other kinds: {others}.",
@@ -164,14 +164,6 @@ def _score(record: Record, metric: str) -> str:
 def _part(group: Group) -> str:
     low, high = group["ci95"] or (float("nan"),) * 2
     return f"| {group['group']} | {group['images']} | {group['dice']:.3f} [{low:.3f}, {high:.3f}] |"
-
-
-def _worst_of_each_kind(perturbed: Sequence[PerturbedScores]) -> list[PerturbedScores]:
-    worst: dict[str, PerturbedScores] = {}
-    for one in perturbed:
-        if one.kind not in worst or one.change < worst[one.kind].change:
-            worst[one.kind] = one
-    return list(worst.values())
 
 
 def _changed(one: PerturbedScores) -> str:
@@ -205,7 +197,7 @@ def ship(network: Network, root: Path, runs: Path) -> None:
     found = measure(network, root)
     skin = network.kind == "dermoscopy"
     groups = scores_by_group(open_dataset(data), found.clean, skin=skin)
-    _add(target, facts(network, rates, groups, found.scores), found.scores)
+    _add(target, facts(network, rates, groups, found), found)
     worst = draw_worst(target, data, found.clean, PICTURES / f"{name}.png")
     write_json(
         output_folder(RESULTS) / f"{name}.json",
@@ -229,9 +221,9 @@ def _export(run: Path, data: Path, target: Path) -> Exported:
         return export_run(run, target, ExportOptions(tune=tune), data=data)
 
 
-def _add(bundle: Path, notes: str, perturbed: Sequence[PerturbedScores]) -> None:
+def _add(bundle: Path, notes: str, perturbed: Robustness) -> None:
     """Write the bundle again with more in its card, and its worst loss in the manifest."""
-    found, worst = read_bundle(bundle), min(perturbed, key=lambda one: one.change)
+    found, (worst, *_) = read_bundle(bundle), perturbed.worst_of_each_kind()
     told = {"worst_change": {"name": worst.name, "change": round(worst.change, 4)}}
     manifest = replace(found.manifest, quality={**found.manifest.quality, **told})
     members = {file: found.read(file) for graph in found.manifest.graphs for file in graph.files}

@@ -247,10 +247,15 @@ def confidence() -> Section:
                 curves.append(told["auroc"])
             area = "-" if told["auroc"] is None else f"{told['auroc']:.2f}"
             cells += [f"{told['images']} ({told['bad']})", area, f"{off:.3f}"]
-        extra = entry["cost"]["told_ms"] - entry["cost"]["plain_ms"]
+        extra = max(0.0, entry["cost"]["told_ms"] - entry["cost"]["plain_ms"])
         images = str(entry["validation"]["images"])
         rows.append(
-            [f"`{name}`", images, *cells, f"{extra:.2f} of {entry['cost']['network_ms']:.1f}"]
+            [
+                f"`{name}`",
+                images,
+                *cells,
+                f"{extra:.2f} of {entry['cost']['network_ms']:.1f}",
+            ]
         )
     least = min(curve for curve in curves if curve is not None)
     return Section(

@@ -16,7 +16,7 @@ from bmis.cli.options import (
 from bmis.wording import counted
 
 if TYPE_CHECKING:
-    from bmis.evaluate.robustness import PerturbedScores, Robustness
+    from bmis.evaluate.robustness import Robustness
     from bmis.evaluate.scores import Scores
 
 HELP = "score a trained network"
@@ -187,14 +187,11 @@ def render_robustness(found: "Robustness") -> str:
         >>> print(render_robustness(measure_robustness("run")))
         on perturbed images: Dice...
     """
-    worst: dict[str, PerturbedScores] = {}
-    for one in sorted(found.scores, key=lambda one: one.change):
-        worst.setdefault(one.kind, one)
     clean = found.to_dict()["clean_dice"]
     return table(
         [
             [one.name, f"{one.change:+.3f}", _interval(one.ci95), f"{100 * one.lost:.0f} %"]
-            for one in worst.values()
+            for one in found.worst_of_each_kind()
         ],
         "lrrr",
         headers=("worst of its kind", "change", "95 % interval", "lose over 0.1"),

@@ -85,6 +85,13 @@ class Robustness:
     failed: tuple[tuple[Path, str], ...]
     out: Path
 
+    def worst_of_each_kind(self) -> list[PerturbedScores]:
+        """The most harmful perturbation of each kind, the most harmful kind first."""
+        worst: dict[str, PerturbedScores] = {}
+        for one in sorted(self.scores, key=lambda one: one.change):
+            worst.setdefault(one.kind, one)
+        return list(worst.values())
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in ``robustness.json``; the single images are in ``robustness.csv``."""
         return {

@@ -192,15 +192,20 @@ class Predictor:
         if soft is not None:
             top, left, height, width = frame.placement.box
             soft.add(logits[:, top : top + height, left : left + width])
-        if not (self.keep_probabilities or self._keep_unsure):
-            # one class at a time: with many classes all of them at full size would fill the memory
-            planes = (restore(plane[None], frame.placement)[0] for plane in logits)
-            return self._mask(frame, arg_max(planes, self._rules.threshold), soft)
-        scores = restore(logits, frame.placement)
-        labels = arg_max(scores, self._rules.threshold)
-        dim = unsure(scores, self._rules.threshold) if self._keep_unsure else None
-        kept = class_probabilities(scores) if self.keep_probabilities else None
-        return self._mask(frame, labels, soft, kept, dim)
+        dim = self._unsure(found) if self._keep_unsure else None
+        if self.keep_probabilities:
+            scores = restore(logits, frame.placement)
+            labels = arg_max(scores, self._rules.threshold)
+            return self._mask(frame, labels, soft, class_probabilities(scores), dim)
+        # one class at a time: with many classes all of them at full size would fill the memory
+        planes = (restore(plane[None], frame.placement)[0] for plane in logits)
+        return self._mask(frame, arg_max(planes, self._rules.threshold), soft, None, dim)
+
+    def _unsure(self, found: FrameLogits) -> NDArray[np.bool_]:
+        """Where the network is unsure: decided at its own size, where all classes are small."""
+        dim = unsure(found.logits, self._rules.threshold).astype(np.float32)
+        wide: NDArray[np.bool_] = restore(dim[None], found.frame.placement)[0] > 0.5
+        return wide
 
     def _soft_dice(self) -> SoftDice | None:
         if self.info.confidence is None:
