@@ -1,11 +1,11 @@
 """The page on the trained networks that come with the package."""
 
-import json
 from typing import Any
 
 from shipped import NETWORKS, RESULTS, SOURCES, Network
 
 from pages.layout import interval, table
+from pages.records import read_if_there
 from pages.robustness import robustness_of, worst
 
 FAILURES = {  # in the pictures of the worst cases
@@ -64,21 +64,15 @@ _LEGEND = (
 
 def render() -> str:
     """The text of docs/pretrained.md."""
-    known = {name: shipped for name in NETWORKS if (shipped := _shipped(name))}
+    known = {
+        name: shipped for name in NETWORKS if (shipped := read_if_there(RESULTS / f"{name}.json"))
+    }
     columns = ["name", "marks", ">test images", ">IoU", ">Dice", ">Dice of the bundle", ">MB"]
     rows = [_row(NETWORKS[name], shipped) for name, shipped in known.items()]
     parts = [_HEAD.rstrip(), table([*columns, ">worst change of Dice"], rows), _LEGEND]
     for name, shipped in known.items():
         parts += _about(NETWORKS[name], shipped)
     return "\n\n".join(parts) + "\n"
-
-
-def _shipped(name: str) -> dict[str, Any] | None:
-    file = RESULTS / f"{name}.json"
-    if not file.is_file():
-        return None
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
 
 
 def _row(network: Network, shipped: dict[str, Any]) -> list[str]:

@@ -50,6 +50,14 @@ def read(name: str) -> dict[str, Any]:
     return found
 
 
+def read_if_there(file: Path) -> dict[str, Any] | None:
+    """One JSON file, None where it has not been written yet."""
+    if not file.is_file():
+        return None
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
 def done(folder: Path) -> dict[tuple[str, str], Record]:
     """The finished records below a folder, seed 0, by data set and method."""
     return {

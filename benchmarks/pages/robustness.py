@@ -1,23 +1,18 @@
 """What the trained networks lose on images from elsewhere."""
 
-import json
 from typing import Any
 
 from shipped import NETWORKS
 
 from pages.layout import Section, difference, machine, page
-from pages.records import ROBUSTNESS
+from pages.records import ROBUSTNESS, read_if_there
 
 Changed = dict[str, Any]  # one perturbation, as in ``robustness.json``
 
 
 def robustness_of(name: str) -> dict[str, Any] | None:
     """The record of a network, if there is one."""
-    file = ROBUSTNESS / f"{name}.json"
-    if not file.is_file():
-        return None
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return read_if_there(ROBUSTNESS / f"{name}.json")
 
 
 def worst(perturbations: list[Changed]) -> Changed:
