@@ -19,6 +19,7 @@ ROBUSTNESS = RESULTS / "robustness"  # the networks that come with the package, 
 EDGE = RESULTS / "edge"  # bmis_edge, by epochs and modality
 EDGE_ROBUST = RESULTS / "edge_robust"  # the same by the recipe robust
 AUTHORS_FOLD = RESULTS / "authors_fold"
+PAPER_TABLE = RESULTS / "paper_table"  # all methods under one budget, by size and passes
 
 AMD, AMD_AVX2 = "amd-epyc-avx512f-2-cores", "amd-epyc-avx2-2-cores"
 INTEL = "intel-r-xeon-r-processor-avx512f-2-cores"

@@ -1,4 +1,4 @@
-"""What a trial that fails leaves behind."""
+"""What a trial is trained with, and what one that fails leaves behind."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from bmis.compare import trial as trial_module
 from bmis.compare.spec import TrialSpec
 from bmis.errors import DataError
 from bmis.records import Conditions, Trial
+from bmis.train.recipes import find_recipe
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,18 @@ def test_the_reason_is_one_line(tmp_path, monkeypatch, error, reason):
     spec = TrialSpec(Trial("polyps", "bmis"), Conditions(), "d", "bmis", {}, work=tmp_path)
     record = trial_module.run_trial(spec)
     assert (record.status, record.reason) == ("failed", reason)
+
+
+@pytest.mark.parametrize(("asked", "rate"), [(None, 2e-3), (6e-3, 6e-3)])
+def test_a_trial_is_trained_at_the_rate_that_it_is_given(tmp_path, asked, rate):
+    spec = TrialSpec(
+        Trial("polyps", "bmis"),
+        Conditions(),
+        "polyps",
+        "bmis",
+        {},
+        work=tmp_path,
+        learning_rate=asked,
+    )
+    config = trial_module.train_config(spec)
+    assert find_recipe(config.recipe, learning_rate=config.learning_rate).learning_rate == rate

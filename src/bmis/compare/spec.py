@@ -22,6 +22,7 @@ class TrialSpec:
         work: Folder for the run; an interrupted training is resumed from it.
         device: "auto", "cpu" or "cuda".
         precision: Precision of the training; see ``TrainConfig``.
+        learning_rate: Highest learning rate; None for the recipe's.
         plugins: Python files that register networks.
         alone: Whether no other trial runs beside it.
         keep: Whether ``work`` is kept when the trial is done.
@@ -43,6 +44,7 @@ class TrialSpec:
     work: Path
     device: str = "auto"
     precision: str = "auto"
+    learning_rate: float | None = None
     plugins: tuple[str, ...] = ()
     alone: bool = True
     keep: bool = False

@@ -151,6 +151,7 @@ def train_config(spec: TrialSpec) -> TrainConfig:
         fold=spec.trial.fold,
         seed=spec.trial.seed,
         split_seed=SPLIT_SEED,
+        learning_rate=spec.learning_rate,
         device=spec.device,
         precision=spec.precision,
         threads=spec.threads,
