@@ -1,15 +1,17 @@
 """Training rate in images per second: the authors' code against ours, in turns within one run.
 
-    python benchmarks/training_rate.py [DATA] [--images 96] [--rounds 5]
+    python benchmarks/training_rate.py [DATA] [--images 96] [--rounds 5] [--load 4]
 
 A turn is one pass over the same training images. The sides alternate, so that whatever slows the
 machine slows them all, and each has a process of its own. The first turn of each is not counted.
 The authors' loader runs with and without worker processes, and ours is compared with the faster.
 The authors' side runs once more with denormal numbers set to 0: its attention produces them, and
-some processors multiply them slowly. Ours runs the paper's recipe and the default one. Without
-DATA, phantoms are drawn. Reading the images into memory, once per training on our side, is not
-counted. A large matrix product, the fastest thing that the machine computes, shows how far either
-is from its limit. Writes ``results/training_rate_<data>_<machine>.json``.
+some processors multiply them slowly. Ours runs BMIS by the paper's recipe and by the default one,
+and ``bmis_edge``, with as many threads as ``bmis train`` finds to be fastest. Without DATA,
+phantoms are drawn. Reading the images into memory, once per training on our side, is not counted. A
+large matrix product, the fastest thing that the machine computes, shows how far either is from its
+limit. With ``--load`` as many other processes compute all the time. Writes
+``results/training_rate_<data>_<machine>.json``, or ``training_load_...`` under load.
 """
 
 import argparse
@@ -17,7 +19,8 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -38,26 +41,42 @@ from bmis.system.stopwatch import time_calls
 from bmis.train.cached_dataset import CachedDataset
 from bmis.train.fabric import launch_fabric
 from bmis.train.recipes import find_recipe
+from bmis.train.threads import ThreadSearch, chooses_threads
 from bmis.train.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 FLUSHED = ", no denormals"  # what the authors' code would be without them
+OURS = {  # network and recipe
+    "ours, paper": ("bmis", "paper"),
+    "ours, default": ("bmis", "default"),
+    "ours, bmis_edge": ("bmis_edge", "default"),
+}
 _SIDE = 2048  # rows and columns of the matrices
 Turn = Callable[[], int]  # trains on every image once and returns their number
 
 
-def ours(recipe: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> tuple[Turn, int]:
+def ours(name: str, dataset: Dataset, cases: tuple[Case, ...], run: Path) -> tuple[Turn, int]:
     """One epoch of ``bmis train`` without its validation, and its batch size."""
-    config = TrainConfig(data=str(dataset.root), recipe=recipe, size=SIZE)
+    network, recipe = OURS[name]
+    config = TrainConfig(data=str(dataset.root), model=network, recipe=recipe, size=SIZE)
     fabric, settings = launch_fabric(config, run), find_recipe(recipe)
     spec = InputSpec(size=SIZE, channels=dataset.channels)
     cached = CachedDataset(cases, dataset, spec, fabric.device, scratch=run)
-    model = build_model("bmis", in_channels=dataset.channels, num_classes=dataset.num_classes)
+    model = build_model(network, in_channels=dataset.channels, num_classes=dataset.num_classes)
     trainer = Trainer(fabric, model, settings, epochs=1000, seed=0)
+    search = ThreadSearch(torch.get_num_threads()) if chooses_threads(config) else None
 
     def turn() -> int:
         done: list[int] = []
-        trainer.train_epoch(cached, done.append)
+
+        def step_done(images: int) -> None:
+            done.append(images)
+            if search:
+                search.step_done(images)
+
+        if search:
+            search.begin()
+        trainer.train_epoch(cached, step_done)
         trainer.progress.epoch += 1
         return sum(done)
 
@@ -75,7 +94,7 @@ def side(name: str, data: Path, count: int, run: Path, line: Connection) -> None
     if what.endswith(FLUSHED):
         torch.set_flush_denormal(True)
     if whose == "ours":
-        turn, batch = ours(what, dataset, cases, run)
+        turn, batch = ours(name, dataset, cases, run)
     else:
         load_published("bmis", Network(dataset.channels).state_dict())  # one network, or it raises
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -103,24 +122,49 @@ def alternate(lines: dict[str, Connection], rounds: int) -> dict[str, list[float
     return rates
 
 
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """So many other processes that multiply matrices on one thread each."""
+    context = multiprocessing.get_context("spawn")
+    others = [context.Process(target=_multiply, daemon=True) for _ in range(count)]
+    for other in others:
+        other.start()
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+
+
+def _multiply() -> None:
+    torch.set_num_threads(1)
+    matrix = torch.randn(512, 512)
+    while True:
+        matrix @ matrix
+
+
 def arithmetic(rates: dict[str, float], channels: int) -> dict[str, float]:
     """Billions of multiplications and additions a second, of each side and of a matrix product.
 
     A training step takes three times those of a forward pass: for the logits, for the gradients of
     the inputs, and for the gradients of the weights.
     """
-    per_image = 3 * 2 * count_macs(build_model("bmis", in_channels=channels), SIZE) / 1e9
+    macs = {
+        network: count_macs(build_model(network, in_channels=channels), SIZE)
+        for network in ("bmis", "bmis_edge")
+    }
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     a, b = torch.randn(2, _SIDE, _SIDE, device=device).unbind()
     times = time_calls(lambda: a @ b, seconds=1, synchronise=synchroniser(device))
-    done = {name: per_image * rate for name, rate in rates.items()}
+    networks = {name: OURS.get(name, ("bmis",))[0] for name in rates}
+    done = {name: 3 * 2 * macs[networks[name]] / 1e9 * rate for name, rate in rates.items()}
     return {**done, "float32 product": 2 * _SIDE**3 / min(times) / 1e9}
 
 
 def compare(data: Path, args: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     """Start all sides, let them take turns, and sum up."""
     names = [f"authors, {workers} workers" for workers in args.workers]
-    names += [f"authors, 0 workers{FLUSHED}", "ours, paper", "ours, default"]
+    names += [f"authors, 0 workers{FLUSHED}", *OURS]
     lines: dict[str, Connection] = {}
     batches: dict[str, int] = {}
     context = multiprocessing.get_context("spawn")
@@ -129,7 +173,8 @@ def compare(data: Path, args: argparse.Namespace, scratch: Path) -> dict[str, An
         # not a daemon: those may have no loader processes of their own
         context.Process(target=side, args=(name, data, args.images, scratch, theirs)).start()
         batches[name] = lines[name].recv()
-    rates = alternate(lines, args.rounds)
+    with busy(args.load):
+        rates = alternate(lines, args.rounds)
     for line in lines.values():
         line.send(False)
     medians = {name: statistics.median(values) for name, values in rates.items()}
@@ -140,6 +185,7 @@ def compare(data: Path, args: argparse.Namespace, scratch: Path) -> dict[str, An
     return {
         "data": data.name,
         "images": args.images,
+        "load": args.load,
         "size": list(SIZE),
         "batch": batches,
         "images_per_second": medians,
@@ -158,6 +204,7 @@ def main() -> None:
     parser.add_argument("data", nargs="?", type=Path, help="dataset folder (phantoms)")
     parser.add_argument("--images", type=int, default=96, help="of the training split")
     parser.add_argument("--rounds", type=int, default=5, help="counted turns of each side")
+    parser.add_argument("--load", type=int, default=0, help="other processes that compute")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2], help="of the authors")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +212,8 @@ def main() -> None:
             Path(folder) / "phantoms", modality="endoscopy", count=2 * args.images, size=(512, 512)
         )
         result = compare(data, args, Path(folder))
-    out = output_folder(RESULTS) / f"training_rate_{result['data']}_{short_name()}.json"
+    kind = "load" if args.load else "rate"
+    out = output_folder(RESULTS) / f"training_{kind}_{result['data']}_{short_name()}.json"
     write_json(out, result)
     for name, times in result["times_the_authors"].items():
         without = result["times_the_authors_without_denormals"][name]

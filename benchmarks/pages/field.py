@@ -1,0 +1,329 @@
+"""The page on the whole field: every method under one budget, accuracy beside cost.
+
+What is measured grows by ``paper_table.py`` and ``paper_costs.py``; the page says how far they are.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import fmean
+from typing import Any
+
+from bmis import Record, paired_difference, read_records
+from bmis.metrics import PairedDifference
+from bmis.report.statistics import holm
+from pages.layout import Section, difference, machine, p_value, page, trial_machines
+from pages.records import DATASETS, PAPER_TABLE, RESULTS, known
+
+FOLDER = PAPER_TABLE / "128x9000"
+FIVE = ("dermoscopy", "breast-ultrasound", "colonoscopy", "fundus-vessels", "chest-xray")
+SIX = (*FIVE, "nuclei")
+BASE = "bmis"
+METRICS = ("iou", "dice", "accuracy", "sensitivity", "specificity", "precision")
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one data set.
+
+    Attributes:
+        record: What it scored.
+        gain: BMIS minus it, image by image; None for BMIS itself, or where BMIS is missing.
+        p: The p of that, corrected by Holm over all methods on the data set.
+    """
+
+    record: Record
+    gain: PairedDifference | None
+    p: float
+
+    @property
+    def iou(self) -> float:
+        return float(self.record.summary["cases"]["iou"]["mean"])
+
+    @property
+    def verdict(self) -> str:
+        """Whether BMIS is "better" or "worse" than it; "" where neither can be shown."""
+        if self.gain is None or self.p >= ALPHA or not self.gain.agrees:
+            return ""
+        return "better" if self.gain.mean > 0 else "worse"
+
+
+@cache
+def rows_of(name: str) -> tuple[Row, ...]:
+    """All methods on one data set, the best first."""
+    records = [one for one in read_records(FOLDER / name) if one.status == "done"]
+    values = {record.trial.method: known(record, "iou") for record in records}
+    others = [method for method in values if method != BASE and BASE in values]
+    gains = {method: paired_difference(values[BASE], values[method]) for method in others}
+    p = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
+    rows = [
+        Row(record, gains.get(record.trial.method), p.get(record.trial.method, 1.0))
+        for record in records
+    ]
+    return tuple(sorted(rows, key=lambda row: -row.iou))
+
+
+@cache
+def measured() -> dict[str, Any]:
+    """What ``paper_costs.py`` wrote: costs by method."""
+    file = FOLDER / "costs.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"methods": {}}
+
+
+def there() -> list[str]:
+    """The data sets that have records, in the order of the page."""
+    return [name for name in SIX if (FOLDER / name).is_dir()]
+
+
+def by_method() -> dict[str, dict[str, Row]]:
+    """The rows of each method by data set."""
+    found: dict[str, dict[str, Row]] = {}
+    for name in there():
+        for row in rows_of(name):
+            found.setdefault(row.record.trial.method, {})[name] = row
+    return found
+
+
+def complete() -> dict[str, dict[str, Row]]:
+    """The methods that have been trained on all five modalities, the best mean IoU first."""
+    whole = {m: rows for m, rows in by_method().items() if all(name in rows for name in FIVE)}
+    return dict(sorted(whole.items(), key=lambda item: -mean_iou(item[1])))
+
+
+def mean_iou(rows: Mapping[str, Row]) -> float:
+    """The mean over the five modalities, each with the same weight."""
+    return fmean(rows[name].iou for name in FIVE)
+
+
+def milliseconds(method: str) -> float | None:
+    """One image on one core by the fastest engine and precision, as its untrained bundle runs."""
+    engines = measured()["methods"].get(method, {}).get("engines", ())
+    return None if isinstance(engines, str) or not engines else min(way["ms"] for way in engines)
+
+
+def render() -> str:
+    """``docs/results/field.md``."""
+    sections = [overview(), *(modality(name) for name in there()), budget()]
+    return page("The whole field under one budget", introduction(), sections)
+
+
+def introduction() -> str:
+    """How far the table is, and the verdict."""
+    trials = sum(map(len, by_method().values()))
+    return "\n\n".join(
+        [
+            f"The paper compares BMIS with 29 methods over five modalities. This is our table: "
+            f"{len(by_method())} methods, {trials} trainings so far, {len(complete())} methods on "
+            "all five modalities. Every method gets the same images, passes and seed, and its own "
+            "learning rate.",
+            verdict(),
+        ]
+    )
+
+
+def verdict() -> str:
+    """Where BMIS leads, where it does not, and what to take."""
+    whole = complete()
+    if BASE not in whole:
+        return "There is no verdict yet: BMIS has not been trained on all five modalities."
+    scratch = {m: rows for m, rows in whole.items() if starts(rows) == "none" and m != BASE}
+    pairs = [row.verdict for rows in scratch.values() for n, row in rows.items() if n in FIVE]
+    behind = [m for m, rows in scratch.items() if mean_iou(rows) < mean_iou(whole[BASE])]
+    ahead = [m for m in scratch if m not in behind]
+    parts = [
+        f"**Of the {len(scratch)} other networks that start from nothing, {len(behind)} have a "
+        f"lower mean IoU than BMIS; of the {len(pairs)} comparisons on single modalities BMIS wins "
+        f"{pairs.count('better')}, loses {pairs.count('worse')}, and the rest show no difference.**"
+    ]
+    if ahead:
+        parts.append(f"**Ahead of it are {listed(ahead)}.**")
+    if (best := next(iter(whole))) != BASE:
+        parts.append(
+            f"**The best mean IoU, {mean_iou(whole[best]):.3f}, is that of `{best}`, which starts "
+            f"from {'ImageNet' if starts(whole[best]) == 'imagenet' else 'nothing'}; "
+            f"BMIS has {mean_iou(whole[BASE]):.3f}.**"
+        )
+    return " ".join([*parts, *advice(whole)])
+
+
+def advice(whole: Mapping[str, Mapping[str, Row]]) -> list[str]:
+    """The Pareto front of mean IoU against time: what to take for which budget."""
+    timed = sorted(
+        (ms, -mean_iou(rows), method)
+        for method, rows in whole.items()
+        if (ms := milliseconds(method)) is not None
+    )
+    front: list[tuple[float, float, str]] = []
+    for ms, iou, method in timed:
+        if not front or iou < front[-1][1]:
+            front.append((ms, iou, method))
+    if not front:
+        return []
+    steps = [f"`{method}` from {ms:.1f} ms ({-iou:.3f})" for ms, iou, method in front]
+    return [f"**What to take for a budget of time on one core: {', '.join(steps)}.**"]
+
+
+def starts(rows: Mapping[str, Row]) -> str:
+    """What a method starts from: "imagenet" or "none"."""
+    return str(next(iter(rows.values())).record.model.get("weights", "none"))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as code, with commas and an "and"."""
+    marked = [f"`{name}`" for name in names]
+    return " and ".join([*([", ".join(marked[:-1])] if marked[:-1] else []), marked[-1]])
+
+
+def overview() -> Section:
+    """The mean over the five modalities, beside what each costs."""
+    whole = complete()
+    partly = [method for method in by_method() if method not in whole]
+    notes = [
+        "IoU and Dice are means over the five modalities, each with the same weight. In brackets: "
+        "on how many of them BMIS is better, and worse, at 0.05 after Holm's correction over all "
+        "methods of a modality (Wilcoxon's signed-rank test, image by image).",
+        "Costs are those of one image of 128 x 128 on one core; training: a step of 8 images in "
+        "torch, float32. Memory is the peak of live tensors. MB is the size of an untrained "
+        "bundle with what the fastest way needs. Empty: not measured yet, or no bundle.",
+    ]
+    if partly:
+        notes.append(f"Not yet on all five modalities: {listed(sorted(partly))}.")
+    costs = measured()
+    return Section(
+        "The mean over five modalities, and what it costs",
+        f"{len(whole)} methods have been trained on all five.",
+        [
+            "network", "starts from", ">IoU", ">Dice", ">BMIS better / worse", ">parameters",
+            ">GMACs", ">training, MB", ">inference, MB", ">training step, ms", ">torch, ms",
+            ">ONNX Runtime, ms", ">OpenVINO, ms", ">MB",
+        ],
+        [overview_row(method, rows) for method, rows in whole.items()],
+        "python benchmarks/paper_table.py DATA; python benchmarks/paper_costs.py DATA",
+        machine(costs["machine"]) if "machine" in costs else "costs are not measured yet",
+        f"{FOLDER.relative_to(RESULTS)}/",
+        notes,
+    )  # fmt: skip
+
+
+def overview_row(method: str, rows: Mapping[str, Row]) -> list[str]:
+    dice = fmean(rows[name].record.summary["cases"]["dice"]["mean"] for name in FIVE)
+    verdicts = [rows[name].verdict for name in FIVE]
+    wins = f"{verdicts.count('better')} / {verdicts.count('worse')}" if method != BASE else ""
+    return [
+        f"`{method}`",
+        "ImageNet" if starts(rows) == "imagenet" else "nothing",
+        f"{mean_iou(rows):.3f}",
+        f"{dice:.3f}",
+        wins,
+        *cost_columns(method),
+    ]
+
+
+def cost_columns(method: str) -> list[str]:
+    """Parameters to megabytes, empty where they are not known."""
+    costs = measured()["methods"].get(method, {})
+    torch = costs.get("torch", {}).get("3")
+    known_engines = costs.get("engines", ())
+    ways = [] if isinstance(known_engines, str) else list(known_engines)
+    fastest = {
+        engine: min((way["ms"] for way in ways if way["engine"] == engine), default=None)
+        for engine in ("onnxruntime", "openvino")
+    }
+    size = min(ways, key=lambda way: way["ms"])["mb"] if ways else None
+    first = [""] * 6
+    if torch:
+        first = [
+            f"{torch['parameters'] / 1e6:.3f} M",
+            f"{torch['macs'] / 1e9:.3f}",
+            f"{torch['training_mb']:.0f}",
+            f"{torch['inference_mb']:.1f}",
+            f"{torch['step_ms']:.0f}",
+            f"{torch['latency_p50_ms']:.1f}",
+        ]
+    last = [fastest["onnxruntime"], fastest["openvino"]]
+    return [
+        *first,
+        *("" if value is None else f"{value:.2f}" for value in last),
+        "" if size is None else f"{size:.2f}",
+    ]
+
+
+def modality(name: str) -> Section:
+    """All scores on one data set."""
+    rows = rows_of(name)
+    first = rows[0].record
+    data, counts = DATASETS[first.trial.dataset], first.data
+    better = sum(row.verdict == "better" for row in rows)
+    worse = sum(row.verdict == "worse" for row in rows)
+    return Section(
+        f"{name.replace('-', ' ').capitalize()}, {data}",
+        f"BMIS is better than {better} of {len(rows)} methods and worse than {worse}."
+        if any(row.record.trial.method == BASE for row in rows)
+        else "BMIS is not trained yet.",
+        ["network", *(f">{metric}" for metric in METRICS), ">BMIS minus it, IoU [95 %]", ">p"],
+        [modality_row(row) for row in rows],
+        f"python benchmarks/paper_table.py DATA --only {name}",
+        trial_places(row.record for row in rows),
+        f"{(FOLDER / name).relative_to(RESULTS)}/",
+        [
+            f"{counts['train']} / {counts['val']} / {counts['test']} images to train, to choose "
+            f"the epoch by and to test; {first.conditions}. Mean and standard deviation over the "
+            "test images at their own size. p: Holm's correction over the methods of this table.",
+        ],
+    )
+
+
+def modality_row(row: Row) -> list[str]:
+    cases = row.record.summary["cases"]
+    gain = row.gain
+    return [
+        f"`{row.record.trial.method}`",
+        *(f"{cases[metric]['mean']:.3f} ± {cases[metric]['std']:.3f}" for metric in METRICS),
+        difference(gain.mean, gain.ci95) if gain else "",
+        p_value(row.p, agrees=gain.agrees) if gain else "",
+    ]
+
+
+def trial_places(records: Iterable[Record]) -> str:
+    """The machines of the trainings; their records may hold no costs yet."""
+    found = [record for record in records if record.costs]
+    return trial_machines(found) if found else "2 cores, shared with other work; no GPU"
+
+
+def budget() -> Section:
+    """Learning rate and precision of each method, and what a reader could object to."""
+    rows = []
+    for file in sorted((FOLDER / "rates").glob("*.json")):
+        tried = json.loads(file.read_text(encoding="utf-8"))
+        means = {rate: fmean(iou.values()) for rate, iou in tried["iou"].items() if iou}
+        best = max(means, key=means.__getitem__)
+        bits = "bf16" if tried["precision"] == "bf16" else "float32"
+        rows.append(
+            [
+                f"`{tried['method']}`",
+                bits,
+                *(f"{'**' * (rate == best)}{iou:.3f}{'**' * (rate == best)}"
+                  for rate, iou in means.items()),
+            ]
+        )  # fmt: skip
+    return Section(
+        "Every method at its own learning rate and precision",
+        "The rate is the best of three by the mean IoU of the validation images of BUSI and "
+        "Kvasir-SEG after a quarter of the passes. The precision is bf16 where the gradients bear "
+        "it, which means a cosine of 0.8 or more with those in float64.",
+        ["network", "precision", ">IoU at 0.0007", ">at 0.002", ">at 0.006"],
+        rows,
+        "python benchmarks/gradients.py; python benchmarks/paper_table.py DATA",
+        "2 cores, shared with other work; no GPU",
+        f"{FOLDER.relative_to(RESULTS)}/rates/",
+        [
+            "What a reader could object to. **The budget**: 9,000 passes are few; who learns fast "
+            "gains. **The size**: 128 x 128 is small; thin structures and networks made for 224 or "
+            "512 lose. **One seed**: what another would change is not in the intervals. **The "
+            "recipe** was tuned on BMIS; other methods got their own learning rate alone. "
+            "**ImageNet**: `bmis_edge` and `bmis_edge_s` start from it where the rows say so, and "
+            "no other network here does, because no weights of theirs come with their libraries.",
+        ],
+    )
