@@ -30,8 +30,8 @@ FAILURES = {  # of the first six networks the twelve worst test images were look
     "nuclei. Letters burnt into the picture are, too.",
     "chest-xray": "In ten of the twelve worst the reference takes in the part of the left lung "
     "behind the heart or below the diaphragm, in places with a straight line, and the network "
-    "marks what is seen. It errs in two: in a turned, pale image half of the left lung is lost, and "
-    "between two lungs full of spots the middle of the chest is marked.",
+    "marks what is seen. It errs in two: in a turned, pale image half of the left lung is lost, "
+    "and between two lungs full of spots the middle of the chest is marked.",
     "breast-ultrasound-bmis": "Of 16 of the 129 test tumours next to nothing is found: Dice below "
     "0.1, and something else may be marked. Large tumours are among the missed.",
     "colonoscopy-bmis": "In one image a fold many times as large as the polyp is marked. Some "
