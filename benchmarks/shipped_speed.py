@@ -27,7 +27,7 @@ def main() -> None:
     for _ in range(args.rounds):
         for name, found in times.items():
             profile = profile_bundle(name, batches=(1,), threads=1, seconds=0.5)
-            for engine in profile.engines:
+            for engine in (one for one in profile.engines if one.batches):
                 way = f"{engine.engine} {engine.precision}"
                 found.setdefault(way, []).append(engine.batches[0].latency_p50_ms)
     medians = {

@@ -14,6 +14,7 @@ Resolution tags of PNG, JPEG and TIFF are not read, because most claim 72 dpi wh
 are. The pixel spacing comes from ``dataset.yaml``.
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,5 +225,5 @@ def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
     else:
         image = Pillow.fromarray(labels).convert("L")
         image.putpalette(palette(num_classes).tobytes())
-    with atomic(path) as temporary:
-        image.save(temporary)
+    with atomic(path) as temporary:  # masks are runs of equal pixels: smaller, in half the time
+        image.save(temporary, compress_type=zlib.Z_RLE)

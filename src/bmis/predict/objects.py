@@ -140,14 +140,14 @@ def measure_objects(
         >>> [found.diameter_px for found in measure_objects(labels, 1)]
         [2.828..., 5.0]
     """
-    numbered = find_objects(labels, class_index)
-    rows, columns = np.nonzero(numbered)
-    numbers = numbered[rows, columns]
-    count = int(numbers.max(initial=0))
-    low, high = np.full((2, count), numbered.size), np.zeros((2, count), np.intp)
-    for axis, places in enumerate((rows, columns)):
-        np.minimum.at(low[axis], numbers - 1, places)
-        np.maximum.at(high[axis], numbers - 1, places + 1)
+    runs = find_runs(labels == class_index)
+    count = len(runs.sizes())
+    numbered = runs.paint(np.arange(1, count + 1, dtype=np.int32), labels.shape)
+    low, high = np.full((2, count), labels.size), np.zeros((2, count), np.intp)
+    ends = ((runs.rows, runs.rows + 1), (runs.starts, runs.stops))
+    for axis, (first, behind) in enumerate(ends):
+        np.minimum.at(low[axis], runs.numbers, first)
+        np.maximum.at(high[axis], runs.numbers, behind)
     for number in range(count):
         (top, left), (bottom, right) = low[:, number].tolist(), high[:, number].tolist()
         inside = (numbered[top:bottom, left:right] == number + 1).astype(np.uint8)
