@@ -2,7 +2,7 @@
 
     python benchmarks/results_pages.py
 
-Writes ``docs/results/{accuracy,speed,memory,training}.md`` and the tables between the two marks in
+Writes ``docs/results/*.md`` and the tables between the two marks in
 ``README.md`` and ``docs/how-to/train.md``. A test compares what stands there with what this writes.
 The folders of the records are named at the top of ``pages/records.py``.
 """
@@ -10,7 +10,17 @@ The folders of the records are named at the top of ``pages/records.py``.
 import argparse
 from pathlib import Path
 
-from pages import accuracy, comparison, memory, pretrained, robustness, speed, steps, training
+from pages import (
+    accuracy,
+    comparison,
+    field,
+    memory,
+    pretrained,
+    robustness,
+    speed,
+    steps,
+    training,
+)
 from pages.records import ROOT
 
 from bmis.system.files import output_folder, write_text
@@ -32,6 +42,7 @@ def pages() -> dict[Path, str]:
     folder = ROOT / "docs" / "results"
     modules = {
         "accuracy": accuracy,
+        "field": field,
         "speed": speed,
         "memory": memory,
         "training": training,

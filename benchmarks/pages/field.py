@@ -10,9 +10,12 @@ from functools import cache
 from statistics import fmean
 from typing import Any
 
+from paper_table import METHODS
+
 from bmis import Record, paired_difference, read_records
 from bmis.metrics import PairedDifference
 from bmis.report.statistics import holm
+from bmis.wording import counted
 from pages.layout import Section, difference, machine, p_value, page, trial_machines
 from pages.records import DATASETS, PAPER_TABLE, RESULTS, known
 
@@ -20,8 +23,13 @@ FOLDER = PAPER_TABLE / "128x9000"
 FIVE = ("dermoscopy", "breast-ultrasound", "colonoscopy", "fundus-vessels", "chest-xray")
 SIX = (*FIVE, "nuclei")
 BASE = "bmis"
-METRICS = ("iou", "dice", "accuracy", "sensitivity", "specificity", "precision")
+SCORES = {  # of records, and for readers
+    "iou": "IoU",
+    "dice": "Dice",
+    **{name: name for name in ("accuracy", "sensitivity", "specificity", "precision")},
+}
 ALPHA = 0.05
+START = {"imagenet": "ImageNet", "none": "nothing"}
 
 
 @dataclass(frozen=True)
@@ -86,15 +94,22 @@ def by_method() -> dict[str, dict[str, Row]]:
     return found
 
 
+@cache
+def so_far() -> tuple[str, ...]:
+    """The modalities, of the five, that BMIS has been trained on."""
+    return tuple(name for name in FIVE if name in by_method().get(BASE, {}))
+
+
 def complete() -> dict[str, dict[str, Row]]:
-    """The methods that have been trained on all five modalities, the best mean IoU first."""
-    whole = {m: rows for m, rows in by_method().items() if all(name in rows for name in FIVE)}
+    """The methods that have been trained on all of these, the best mean IoU first."""
+    names = so_far()
+    whole = {m: rows for m, rows in by_method().items() if names and all(n in rows for n in names)}
     return dict(sorted(whole.items(), key=lambda item: -mean_iou(item[1])))
 
 
 def mean_iou(rows: Mapping[str, Row]) -> float:
-    """The mean over the five modalities, each with the same weight."""
-    return fmean(rows[name].iou for name in FIVE)
+    """The mean over the modalities that BMIS has been trained on, each with the same weight."""
+    return fmean(rows[name].iou for name in so_far())
 
 
 def milliseconds(method: str) -> float | None:
@@ -111,13 +126,14 @@ def render() -> str:
 
 def introduction() -> str:
     """How far the table is, and the verdict."""
-    trials = sum(map(len, by_method().values()))
+    trials, names = sum(map(len, by_method().values())), so_far()
     return "\n\n".join(
         [
-            f"The paper compares BMIS with 29 methods over five modalities. This is our table: "
-            f"{len(by_method())} methods, {trials} trainings so far, {len(complete())} methods on "
-            "all five modalities. Every method gets the same images, passes and seed, and its own "
-            "learning rate.",
+            "The paper compares BMIS with 29 methods over five modalities. This is our table. "
+            f"**It is not finished**: {trials} trainings of {len(by_method())} methods are done, "
+            f"and {counted(len(complete()), 'method')} of the {len(METHODS)} planned on "
+            f"{len(names)} of the five modalities ({modalities()}), which the means are over. "
+            "Every method gets the same images, passes and seed, and its own learning rate.",
             verdict(),
         ]
     )
@@ -127,25 +143,27 @@ def verdict() -> str:
     """Where BMIS leads, where it does not, and what to take."""
     whole = complete()
     if BASE not in whole:
-        return "There is no verdict yet: BMIS has not been trained on all five modalities."
+        return "There is no verdict yet."
+    own = mean_iou(whole[BASE])
     scratch = {m: rows for m, rows in whole.items() if starts(rows) == "none" and m != BASE}
-    pairs = [row.verdict for rows in scratch.values() for n, row in rows.items() if n in FIVE]
-    behind = [m for m, rows in scratch.items() if mean_iou(rows) < mean_iou(whole[BASE])]
-    ahead = [m for m in scratch if m not in behind]
+    pairs = [rows[name].verdict for rows in scratch.values() for name in so_far()]
+    ahead = [method for method, rows in scratch.items() if mean_iou(rows) > own]
+    best = next(iter(whole))
     parts = [
-        f"**Of the {len(scratch)} other networks that start from nothing, {len(behind)} have a "
-        f"lower mean IoU than BMIS; of the {len(pairs)} comparisons on single modalities BMIS wins "
-        f"{pairs.count('better')}, loses {pairs.count('worse')}, and the rest show no difference.**"
-    ]
-    if ahead:
-        parts.append(f"**Ahead of it are {listed(ahead)}.**")
-    if (best := next(iter(whole))) != BASE:
-        parts.append(
-            f"**The best mean IoU, {mean_iou(whole[best]):.3f}, is that of `{best}`, which starts "
-            f"from {'ImageNet' if starts(whole[best]) == 'imagenet' else 'nothing'}; "
-            f"BMIS has {mean_iou(whole[BASE]):.3f}.**"
-        )
-    return " ".join([*parts, *advice(whole)])
+        f"BMIS has a higher mean IoU than {len(scratch) - len(ahead)} of the {len(scratch)} other "
+        f"networks that start from nothing; of {len(pairs)} comparisons on single modalities it "
+        f"wins {pairs.count('better')} and loses {pairs.count('worse')}, the rest show no "
+        "difference.",
+        *([f"Ahead of it {'is' if len(ahead) == 1 else 'are'} {listed(ahead)}."] if ahead else []),
+        *(
+            [f"`{best}`, from {START[starts(whole[best])]}, is best of all: "
+             f"{mean_iou(whole[best]):.3f} against {own:.3f}."]
+            if best != BASE
+            else []
+        ),
+        *advice(whole),
+    ]  # fmt: skip
+    return " ".join(f"**{part}**" for part in parts)
 
 
 def advice(whole: Mapping[str, Mapping[str, Row]]) -> list[str]:
@@ -162,12 +180,17 @@ def advice(whole: Mapping[str, Mapping[str, Row]]) -> list[str]:
     if not front:
         return []
     steps = [f"`{method}` from {ms:.1f} ms ({-iou:.3f})" for ms, iou, method in front]
-    return [f"**What to take for a budget of time on one core: {', '.join(steps)}.**"]
+    return [f"What to take for a budget of time on one core (mean IoU): {', '.join(steps)}."]
 
 
 def starts(rows: Mapping[str, Row]) -> str:
     """What a method starts from: "imagenet" or "none"."""
     return str(next(iter(rows.values())).record.model.get("weights", "none"))
+
+
+def modalities() -> str:
+    """The modalities of the means."""
+    return ", ".join(name.replace("-", " ") for name in so_far())
 
 
 def listed(names: Sequence[str]) -> str:
@@ -181,19 +204,19 @@ def overview() -> Section:
     whole = complete()
     partly = [method for method in by_method() if method not in whole]
     notes = [
-        "IoU and Dice are means over the five modalities, each with the same weight. In brackets: "
-        "on how many of them BMIS is better, and worse, at 0.05 after Holm's correction over all "
+        f"IoU and Dice are means over {modalities()}, each with the same weight. BMIS "
+        "better / worse: on how many of them it is, at 0.05 after Holm's correction over all "
         "methods of a modality (Wilcoxon's signed-rank test, image by image).",
         "Costs are those of one image of 128 x 128 on one core; training: a step of 8 images in "
         "torch, float32. Memory is the peak of live tensors. MB is the size of an untrained "
         "bundle with what the fastest way needs. Empty: not measured yet, or no bundle.",
     ]
     if partly:
-        notes.append(f"Not yet on all five modalities: {listed(sorted(partly))}.")
+        notes.append(f"Not yet on all of them: {listed(sorted(partly))}.")
     costs = measured()
     return Section(
-        "The mean over five modalities, and what it costs",
-        f"{len(whole)} methods have been trained on all five.",
+        "The mean over the modalities, and what it costs",
+        f"{counted(len(whole), 'method')} have been trained on all of them so far.",
         [
             "network", "starts from", ">IoU", ">Dice", ">BMIS better / worse", ">parameters",
             ">GMACs", ">training, MB", ">inference, MB", ">training step, ms", ">torch, ms",
@@ -208,12 +231,13 @@ def overview() -> Section:
 
 
 def overview_row(method: str, rows: Mapping[str, Row]) -> list[str]:
-    dice = fmean(rows[name].record.summary["cases"]["dice"]["mean"] for name in FIVE)
-    verdicts = [rows[name].verdict for name in FIVE]
+    names = so_far()
+    dice = fmean(rows[name].record.summary["cases"]["dice"]["mean"] for name in names)
+    verdicts = [rows[name].verdict for name in names]
     wins = f"{verdicts.count('better')} / {verdicts.count('worse')}" if method != BASE else ""
     return [
         f"`{method}`",
-        "ImageNet" if starts(rows) == "imagenet" else "nothing",
+        START[starts(rows)],
         f"{mean_iou(rows):.3f}",
         f"{dice:.3f}",
         wins,
@@ -262,7 +286,7 @@ def modality(name: str) -> Section:
         f"BMIS is better than {better} of {len(rows)} methods and worse than {worse}."
         if any(row.record.trial.method == BASE for row in rows)
         else "BMIS is not trained yet.",
-        ["network", *(f">{metric}" for metric in METRICS), ">BMIS minus it, IoU [95 %]", ">p"],
+        ["network", *(f">{name}" for name in SCORES.values()), ">BMIS minus it, IoU [95 %]", ">p"],
         [modality_row(row) for row in rows],
         f"python benchmarks/paper_table.py DATA --only {name}",
         trial_places(row.record for row in rows),
@@ -280,7 +304,7 @@ def modality_row(row: Row) -> list[str]:
     gain = row.gain
     return [
         f"`{row.record.trial.method}`",
-        *(f"{cases[metric]['mean']:.3f} ± {cases[metric]['std']:.3f}" for metric in METRICS),
+        *(f"{cases[metric]['mean']:.3f} ± {cases[metric]['std']:.3f}" for metric in SCORES),
         difference(gain.mean, gain.ci95) if gain else "",
         p_value(row.p, agrees=gain.agrees) if gain else "",
     ]
