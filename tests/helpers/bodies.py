@@ -33,3 +33,10 @@ def zipped(files):
         for name, content in files.items():
             archive.writestr(name, content)
     return stream.getvalue()
+
+
+def encrypted():
+    """A zip that says of its file that it is encrypted."""
+    body = bytearray(zipped({"a.png": png()}))
+    body[body.index(b"PK\1\2") + 8] |= 1
+    return bytes(body)

@@ -11,7 +11,7 @@ import pytest
 
 from bmis.serve import service as service_module
 from bmis.serve.app import make_app
-from helpers.bodies import SEGMENT, huge_png, png, zipped
+from helpers.bodies import SEGMENT, encrypted, huge_png, png, zipped
 
 TOKEN = "0123456789abcdef"
 BOMB = {"a.npy": b"\0" * 3 * 2**20}
@@ -43,7 +43,10 @@ WRONG = {
     "more than any limit": (SEGMENT, huge_png(60_000, 60_000), {}, 422, "limit"),
     "cut": (SEGMENT, png()[:99], {}, 422, "the body: truncated"),
     "pickle": (SEGMENT, NPY, {}, 422, ""),
-    "cut zip": (SEGMENT, zipped({"a.png": png()})[:60], {}, 422, "the zip cannot be read"),
+    "cut zip": (SEGMENT, zipped({"a.png": png()})[:60], {}, 422, "the zip: truncated or damaged"),
+    "encrypted zip": (SEGMENT, encrypted(), {}, 422, "the zip: is encrypted"),
+    "zip of many files": (SEGMENT, zipped({f"{n}.png": b"" for n in range(5001)}), {}, 413,
+                          "holds 5001 files"),
     "empty zip": (SEGMENT, zipped({}), {}, 422, "holds no file"),
     "zip of nothing": (SEGMENT, zipped({"../../a.txt": b"x"}), {}, 422, "holds no file"),
     "zip in a zip": (SEGMENT, zipped({"a.zip": zipped({"b.png": png()})}), {}, 415, "a.zip"),

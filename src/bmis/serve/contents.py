@@ -1,20 +1,16 @@
 """What a body holds: one image, one DICOM file, or a zip of them. Known by bytes, not by names."""
 
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from pathlib import Path
 
+from bmis.clinical.zipped import MARKS, Limits, Member, TooLargeError, unpack
 from bmis.data.file_kinds import is_companion
-from bmis.data.formats.dicom import SUFFIXES, is_dicom
-from bmis.errors import printable
+from bmis.data.formats.dicom import is_dicom
+from bmis.errors import DataError, printable
 from bmis.serve.refusals import Refused
 from bmis.system.reading import first_bytes
 
-_ZIP = (b"PK\3\4", b"PK\5\6")  # with files, and without
 _MOST = 5000  # files in a zip
-_CHUNK = 2**20
 _DIRECTORY = "DICOMDIR"
 
 
@@ -76,55 +72,26 @@ def open_contents(path: Path, *, limit: int) -> Contents:
         [PosixPath('clip.dcm')]
     """
     contents = Contents(path.parent)
-    if first_bytes(path, 4) not in _ZIP:
+    if first_bytes(path, len(MARKS[0])) not in MARKS:
         contents.add(path)
         return contents
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _unpack(archive, contents, limit)
-    except (Refused, MemoryError):
-        raise
-    except Exception as error:  # zipfile has many ways to say that a file is no good
-        reason = printable(str(error))[:100]
-        raise Refused(422, f"the zip cannot be read ({reason}); pack it again") from error
+    for member in sorted(_unpack(path, limit), key=lambda one: one.name):
+        if member.path is not None:
+            contents.add(member.path, printable(member.name)[:200])
     if not contents.images and not contents.dicoms:
         raise Refused(422, "the zip holds no file to segment; put images or DICOM files into it")
     return contents
 
 
-def _unpack(archive: zipfile.ZipFile, contents: Contents, limit: int) -> None:
-    """Unpack the files that may be pictures, under names of our own."""
-    members = [member for member in archive.infolist() if _may_be_picture(member)]
-    if len(members) > _MOST:
-        raise Refused(413, f"the zip holds more than {_MOST} files; send fewer at a time")
-    left = limit
-    for number, member in enumerate(sorted(members, key=lambda one: one.filename), start=1):
-        suffix = PurePosixPath(member.filename).suffix.lower()
-        name = f"file-{number:04d}{suffix if suffix in SUFFIXES else ''}"
-        target = contents.folder / name
-        with archive.open(member) as source, target.open("wb") as sink:
-            left -= _copy(source, sink, left, limit)
-        contents.add(target, printable(member.filename)[:200])
+def _unpack(path: Path, limit: int) -> list[Member]:
+    folder = path.with_name("files")
+    try:
+        return list(unpack(path, folder, wanted=_may_be_picture, limits=Limits(_MOST, limit)))
+    except DataError as error:
+        status = 413 if isinstance(error, TooLargeError) else 422
+        raise Refused(status, str(error).replace(str(path), "the zip")) from error
 
 
-def _may_be_picture(member: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(member.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    known = hidden or is_companion(Path(path.name)) or path.name == _DIRECTORY
-    return not member.is_dir() and not known
-
-
-def _copy(source: IO[bytes], sink: BinaryIO, left: int, limit: int) -> int:
-    """Copy what a zip really holds, whatever it says of its size; the number of bytes."""
-    copied = 0
-    for chunk in _chunks(source):
-        copied += len(chunk)
-        if copied > left:
-            raise Refused(413, f"the zip unpacks to more than {limit} bytes; send less at a time")
-        sink.write(chunk)
-    return copied
-
-
-def _chunks(source: IO[bytes]) -> Iterator[bytes]:
-    while chunk := source.read(_CHUNK):
-        yield chunk
+def _may_be_picture(name: str, start: bytes) -> bool:
+    del start  # what it is, is found out later, and told if it is nothing
+    return not is_companion(Path(name)) and name != _DIRECTORY
