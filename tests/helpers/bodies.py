@@ -1,10 +1,13 @@
 """What tests send to a service: the bytes of images and of zips."""
 
+import gzip
 import io
 import struct
 import zipfile
 import zlib
 
+import nibabel
+import numpy as np
 from PIL import Image
 
 from helpers.folders import picture
@@ -24,6 +27,12 @@ def huge_png(width, height):
     body = png()
     head = b"IHDR" + struct.pack(">II", width, height) + body[24:29]
     return body[:12] + head + struct.pack(">I", zlib.crc32(head)) + body[33:]
+
+
+def nifti(shape=(40, 48, 3), size=None):
+    """A volume of zeros, compressed; so many bytes of it."""
+    volume = nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4))
+    return gzip.compress(volume.to_bytes()[:size])
 
 
 def zipped(files):

@@ -1,4 +1,7 @@
-"""What a body holds: one image, one DICOM file, or a zip of them. Known by bytes, not by names."""
+"""What a body holds: an image, a DICOM or NIfTI file, or a zip of them.
+
+Known by bytes, not by names.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -6,12 +9,14 @@ from pathlib import Path
 from bmis.clinical.zipped import MARKS, Limits, Member, TooLargeError, unpack
 from bmis.data.file_kinds import is_companion
 from bmis.data.formats.dicom import is_dicom
+from bmis.data.formats.nifti import is_nifti
 from bmis.errors import DataError, printable
 from bmis.serve.refusals import Refused
 from bmis.system.reading import first_bytes
 
 _MOST = 5000  # files in a zip
 _DIRECTORY = "DICOMDIR"
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Contents:
     Attributes:
         folder: The folder of the request; whatever is made of them may lie there too.
         images: Photographs and the like.
-        dicoms: Files of DICOM.
+        clinical: Files of DICOM and NIfTI.
         names: What the sender calls a file that came in a zip.
 
     Example:
@@ -37,7 +42,7 @@ class Contents:
 
     folder: Path
     images: list[Path] = field(default_factory=list)
-    dicoms: list[Path] = field(default_factory=list)
+    clinical: list[Path] = field(default_factory=list)
     names: dict[Path, str] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
@@ -46,13 +51,14 @@ class Contents:
 
     def in_words(self, text: str) -> str:
         """A message about files in the words of the sender, who knows nothing of our folders."""
-        for path in (*self.images, *self.dicoms):
+        for path in (*self.images, *self.clinical):
             text = text.replace(str(path), self.name(path))
         return text.replace(f"{self.folder}/", "").replace(str(self.folder), "the body")
 
     def add(self, path: Path, name: str | None = None) -> None:
         """List a file as what it is."""
-        (self.dicoms if is_dicom(path) else self.images).append(path)
+        path = _named(path)
+        (self.clinical if is_dicom(path) or is_nifti(path) else self.images).append(path)
         if name is not None:
             self.names[path] = name
 
@@ -68,7 +74,7 @@ def open_contents(path: Path, *, limit: int) -> Contents:
         Refused: A zip is damaged, encrypted, too large, or holds no file.
 
     Example:
-        >>> open_contents(Path("clip.dcm"), limit=10**6).dicoms
+        >>> open_contents(Path("clip.dcm"), limit=10**6).clinical
         [PosixPath('clip.dcm')]
     """
     contents = Contents(path.parent)
@@ -78,9 +84,17 @@ def open_contents(path: Path, *, limit: int) -> Contents:
     for member in sorted(_unpack(path, limit), key=lambda one: one.name):
         if member.path is not None:
             contents.add(member.path, printable(member.name)[:200])
-    if not contents.images and not contents.dicoms:
-        raise Refused(422, "the zip holds no file to segment; put images or DICOM files into it")
+    if not contents.images and not contents.clinical:
+        raise Refused(422, "the zip holds no file to segment; put images, DICOM or NIfTI into it")
     return contents
+
+
+def _named(path: Path) -> Path:
+    """NIfTI under a name that nibabel knows; what is compressed and no zip can be nothing else."""
+    suffix = ".nii.gz" if first_bytes(path, len(_GZIP)) == _GZIP else ".nii"
+    if path.name.lower().endswith(suffix) or not (suffix == ".nii.gz" or is_nifti(path)):
+        return path
+    return path.rename(path.with_name(f"{path.name}{suffix}"))
 
 
 def _unpack(path: Path, limit: int) -> list[Member]:

@@ -53,7 +53,7 @@ def make_router(service: Service) -> APIRouter:
     @router.post(
         "/v1/segment/{name}",
         dependencies=known,
-        summary="Segment an image, a DICOM file or a zip of them",
+        summary="Segment an image, a DICOM or NIfTI file, or a zip of them",
         response_class=Response,
         responses=openapi.SEGMENT,
         openapi_extra=openapi.BODY,
