@@ -3,6 +3,7 @@
 Known by bytes, not by names.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +35,7 @@ class Contents:
         >>> folder = private_folder()
         >>> path = folder / "body"
         >>> size = path.write_bytes(Path("photo.png").read_bytes())
-        >>> contents = open_contents(path, limit=10**6)
+        >>> contents = open_contents([path], limit=10**6)
         >>> contents.images == [path], contents.in_words(f"{path}: is damaged")
         (True, 'the body: is damaged')
         >>> remove(folder)
@@ -63,25 +64,26 @@ class Contents:
             self.names[path] = name
 
 
-def open_contents(path: Path, *, limit: int) -> Contents:
-    """Find out what a body holds, and unpack it beside itself if it is a zip.
+def open_contents(paths: Sequence[Path], *, limit: int) -> Contents:
+    """Find out what files of a request hold, and unpack a zip beside itself if it is the only one.
 
     Args:
-        path: The body.
+        paths: The files, all in one folder.
         limit: Bytes that a zip may unpack to.
 
     Raises:
         Refused: A zip is damaged, encrypted, too large, or holds no file.
 
     Example:
-        >>> open_contents(Path("clip.dcm"), limit=10**6).clinical
+        >>> open_contents([Path("clip.dcm")], limit=10**6).clinical
         [PosixPath('clip.dcm')]
     """
-    contents = Contents(path.parent)
-    if first_bytes(path, len(MARKS[0])) not in MARKS:
-        contents.add(path)
+    contents = Contents(paths[0].parent)
+    if len(paths) > 1 or first_bytes(paths[0], len(MARKS[0])) not in MARKS:
+        for path in paths:
+            contents.add(path)
         return contents
-    for member in sorted(_unpack(path, limit), key=lambda one: one.name):
+    for member in sorted(_unpack(paths[0], limit), key=lambda one: one.name):
         if member.path is not None:
             contents.add(member.path, printable(member.name)[:200])
     if not contents.images and not contents.clinical:

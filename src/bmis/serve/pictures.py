@@ -76,7 +76,7 @@ class Pictures:
         >>> from bmis.serve.contents import open_contents
         >>> from bmis.serve.networks import load_networks
         >>> (network,) = load_networks(["colonoscopy"])
-        >>> contents = open_contents(Path("photo.png"), limit=10**6)
+        >>> contents = open_contents([Path("photo.png")], limit=10**6)
         >>> pictures = Pictures(network, contents, Wanted())
         >>> pictures.count, [found.mask.labels.shape for found in pictures.segment()]
         (1, [(64, 64)])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import msgspec
+from PIL import Image as Pillow
 
 from bmis.clinical.outputs import write_results
 from bmis.clinical.segment import segment
@@ -60,10 +61,11 @@ def answer(network: Network, contents: Contents, wanted: Wanted, *, max_pixels: 
         Refused: There are too many pixels, nothing that can be segmented, or no such answer.
 
     Example:
+        >>> from pathlib import Path
         >>> from bmis.serve.contents import open_contents
         >>> from bmis.serve.networks import load_networks
         >>> (network,) = load_networks(["colonoscopy"])
-        >>> contents = open_contents(Path("photo.png"), limit=10**6)
+        >>> contents = open_contents([Path("photo.png")], limit=10**6)
         >>> done = answer(network, contents, Wanted(), max_pixels=10**6)
         >>> done.kind, done.pictures
         ('application/json', 1)
@@ -110,7 +112,7 @@ def _described(pictures: Pictures, one: Segmented | Failed) -> Picture:
 
 
 def _png(pictures: Pictures) -> Done:
-    """The mask as ``bmis predict`` writes it."""
+    """The mask as ``bmis predict`` writes it, or the plain numbers of classes."""
     if pictures.count != 1:
         raise Refused(
             406, f"a PNG holds one mask, there are {pictures.count} pictures; accept {JSON}"
@@ -119,7 +121,10 @@ def _png(pictures: Pictures) -> Done:
     if isinstance(one, Failed):
         raise Refused(422, one.error)
     target = pictures.contents.folder / "mask.png"
-    write_mask(target, one.mask.labels, max(2, len(pictures.network.info.classes)))
+    if pictures.wanted.numbers:
+        Pillow.fromarray(one.mask.labels).save(target)
+    else:
+        write_mask(target, one.mask.labels, max(2, len(pictures.network.info.classes)))
     odd = one.mask.ood_score is not None and one.mask.ood_score > 1
     return Done(target.read_bytes(), PNG, 1, int(odd))
 
