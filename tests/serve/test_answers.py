@@ -12,6 +12,7 @@ from PIL import Image
 
 from bmis.cli.main import main
 from bmis.importing.run_lengths import decode_runs
+from bmis.predict.mask import DOES_NOT_HOLD, Mask
 from bmis.serve import answers
 from helpers import dicoms
 from helpers.bodies import SEGMENT, png, zipped
@@ -162,3 +163,12 @@ def test_a_volume_comes_back_on_its_own_grid(client, tmp_path, body):
     areas = [found["regions"][0]["area_px"] for found in slices]
     assert areas == (np.asarray(mask.dataobj) > 0).sum((0, 1)).tolist()
     assert sum(areas) > 0
+
+
+def test_the_answer_says_where_the_expected_dice_does_not_hold(networks):
+    labels = np.ones((2, 3), np.uint8)
+    found = [
+        answers.describe("a", Mask(labels, ood_score=score, expected_dice=0.9), networks[0].info)
+        for score in (0.5, 1.5)
+    ]
+    assert [one.expected_dice_note for one in found] == [None, DOES_NOT_HOLD]

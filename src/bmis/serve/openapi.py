@@ -25,6 +25,7 @@ _EXAMPLE = {
             "ood_score": 0.61,
             "out_of_distribution": False,
             "expected_dice": 0.88,
+            "expected_dice_note": None,
             "regions": [
                 {
                     "label": 1,

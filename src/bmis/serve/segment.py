@@ -125,8 +125,7 @@ def _png(pictures: Pictures) -> Done:
         Pillow.fromarray(one.mask.labels).save(target)
     else:
         write_mask(target, one.mask.labels, max(2, len(pictures.network.info.classes)))
-    odd = one.mask.ood_score is not None and one.mask.ood_score > 1
-    return Done(target.read_bytes(), PNG, 1, int(odd))
+    return Done(target.read_bytes(), PNG, 1, int(one.mask.out_of_distribution))
 
 
 def _volume(pictures: Pictures, kind: str) -> Done:
