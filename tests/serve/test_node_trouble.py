@@ -78,6 +78,16 @@ def test_a_result_that_a_receiver_hangs_up_on_holds_up_no_other(start_node, tmp_
     assert first not in pacs_of_later
 
 
+def test_what_was_not_tried_is_not_charged(tmp_path):
+    paths = [dicoms.write_photo(tmp_path / f"{n}.dcm", instance=n) for n in range(1, 4)]
+    pacs = Pacs(hated=dcmread(paths[0]).SOPInstanceUID)
+    try:
+        found = list(send(paths, Destination("there", **pacs.place), NodeSettings(idle=20)))
+    finally:
+        pacs.close()
+    assert [path for path, _ in found] == paths[:1]
+
+
 def test_a_result_that_is_damaged_holds_up_no_other(tmp_path):
     good, bad = dicoms.write_clip(tmp_path / "good.dcm"), tmp_path / "bad.dcm"
     bad.write_bytes(b"\0" * 200)

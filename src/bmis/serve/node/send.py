@@ -81,10 +81,10 @@ def _by_title(
         )
     try:
         for path in good:
-            if not association.is_established:  # it was hung up on the one before
+            status = association.send_c_store(path).get("Status")
+            yield path, _error(status)
+            if status is None:  # the association is of no use any more
                 return
-            status = association.send_c_store(path)
-            yield path, _error(status.get("Status"))
     finally:
         if association.is_established:
             association.release()
