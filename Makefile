@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers of one thread each: what the tests compute is too small for more threads to help.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test unit coverage check docs help clean
+.PHONY: demo test unit coverage check docs sbom help clean
 demo: $(VENV)/.train  ## everything once, on phantoms, in minutes
 	$(BIN)/bmis demo --out demo
 
@@ -27,11 +27,28 @@ docs: $(VENV)/.dev  ## the documentation as a site, docs/_build/html/index.html
 	$(BIN)/sphinx-build -W --keep-going --quiet -b html -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+# What pip installs today, each into an environment that holds nothing else.
+SBOM_device := .
+SBOM_service := .[serve,node,clinical]
+sbom: sbom/device.cdx.json sbom/service.cdx.json  ## the packages of a device and of a service as CycloneDX (a minute)
+
+sbom/%.cdx.json: sbom/tool/bin/cyclonedx-py force
+	$(PYTHON) -m venv --clear --without-pip sbom/$*
+	sbom/tool/bin/pip --python sbom/$*/bin/python install --quiet "$(SBOM_$*)"
+	$< environment --pyproject pyproject.toml --output-file $@ sbom/$*/bin/python
+	rm -rf sbom/$*
+
+sbom/tool/bin/cyclonedx-py:
+	$(PYTHON) -m venv sbom/tool
+	sbom/tool/bin/pip install --quiet cyclonedx-bom
+
+force:
+
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 clean:  ## remove the environment and all that was built
-	rm -rf $(VENV) demo runs docs/_build
+	rm -rf $(VENV) demo runs docs/_build sbom
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \

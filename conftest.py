@@ -1,11 +1,12 @@
 """The examples in docstrings run as tests, each in a folder of its own.
 
 There each finds what a user would have: ``polyps``, a data set of phantoms; ``photo.png``, one of
-its images; ``run``, a network trained on them for one epoch; and clinical images: ``skin.dcm``,
-``jpeg.dcm``, ``clip.dcm`` (ultrasound), ``ct`` (a series), ``ct.dcm`` (enhanced) and
-``volume.nii.gz``.
+its images; ``run``, a network trained on them for one epoch; ``fitted.json``, what a fit came to;
+and clinical images: ``skin.dcm``, ``jpeg.dcm``, ``clip.dcm`` (ultrasound), ``ct`` (a series),
+``ct.dcm`` (enhanced) and ``volume.nii.gz``.
 """
 
+import json
 import shutil
 from importlib.util import find_spec
 
@@ -54,7 +55,30 @@ def example_files(tmp_path_factory):
     settings = {"widths": [4, 8, 12], "depths": [1, 1], "dilations": [2]}
     config = TrainConfig(str(root / "polyps"), options=settings, epochs=1, size=SIZE, device="cpu")
     train_model(config, out=root / "run")
+    _write_fitted(root)
     return root
+
+
+def _write_fitted(root):
+    """The result of a fit that was never run."""
+    from bmis import FitConfig, open_dataset
+    from bmis.fit.candidates import Candidate
+    from bmis.fit.device import WayCost
+    from bmis.fit.facts import read_facts
+    from bmis.fit.finish import Finish, TestScores
+    from bmis.fit.result import Fitted
+    from bmis.fit.trials import TrialResult
+
+    trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
+    way = WayCost("openvino", "int8", 4.0, 0.5)
+    winner = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")
+    facts = read_facts(open_dataset(root / "polyps"))
+    config, scores = FitConfig("polyps", max_ms=10), TestScores(0)
+    found = Fitted(".", config, facts, "1 trial", winner, scores, (), (8, 3), None, ())
+    kept = {
+        name: value for name, value in found.to_dict().items() if name not in ("bundle", "page")
+    }
+    (root / "fitted.json").write_text(json.dumps(kept))
 
 
 @pytest.fixture(autouse=True)

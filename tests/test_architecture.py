@@ -116,6 +116,7 @@ def test_networks_that_need_another_library_say_so():
         ("highdicom", {"clinical"}),
         ("nibabel", {"data"}),
         ("fastapi", {"serve"}),
+        ("python_multipart", {"serve"}),
         ("uvicorn", {"serve"}),
         ("prometheus_client", {"serve"}),
         ("optuna", {"fit"}),

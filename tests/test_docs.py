@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,25 @@ def test_make_help_lists_every_target():
     )
     listed = re.findall(r"^make (\w+) ", run.stdout, re.MULTILINE)
     assert sorted(listed) == sorted(targets.split())
+
+
+def test_make_sbom_is_of_what_its_page_says():
+    """Dry, as it installs; every bill is of the environment that its packages went into."""
+    if not shutil.which("make"):
+        pytest.skip("there is no make")
+    run = subprocess.run(
+        ["make", "--dry-run", "sbom"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    installed = dict(re.findall(r"--python (\S+) install --quiet \"(.*)\"", run.stdout))
+    read = dict(re.findall(r"environment .* --output-file (\S+) (\S+)", run.stdout))
+    bills = {name: installed[python] for name, python in read.items()}
+    page = (ROOT / "docs" / "how-to" / "serve.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(sbom/\S+)` \| `pip install (.*?)` \|", page, re.MULTILINE)
+    assert bills == dict(rows)
+    assert len(bills) == 2
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for what in bills.values():
+        assert set(re.findall(r"[a-z]+", what)) <= set(extras["optional-dependencies"])
 
 
 def test_the_hooks_before_a_commit_are_those_of_make_check():

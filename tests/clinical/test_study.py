@@ -71,6 +71,13 @@ def test_mixed_sizes_of_a_series_are_apart(tmp_path):
     assert [(len(stack), stack.size) for stack in stacks] == [(2, (64, 64)), (1, (48, 64))]
 
 
+@pytest.mark.parametrize(("name", "value"), [("PatientID", "other"), ("StudyInstanceUID", "1.2")])
+def test_two_patients_in_one_series_are_apart(tmp_path, name, value):
+    folder = dicoms.write_ct(tmp_path / "ct")
+    change(next(folder.iterdir()), **{name: value})
+    assert sorted(map(len, find_stacks([folder]).stacks)) == [1, 3]
+
+
 def test_what_is_no_picture_is_counted_in_folders_and_refused_alone(tmp_path, predict):
     ds = dicoms.base("1.2.840.10008.5.1.4.1.1.104.1", "DOC")
     ds.EncapsulatedDocument = b"%PDF"

@@ -92,6 +92,8 @@ def damaged(path, what):
     if what == "checksum":
         struct.pack_into("<I", data, directory + 16, 1)
         struct.pack_into("<I", data, 14, 1)
+    if what == "more than it says":
+        struct.pack_into("<I", data, directory + 24, 400)
     if what == "huge":
         struct.pack_into("<I", data, directory + 24, 2**32 - 2)
     path.write_bytes(data)
@@ -105,6 +107,7 @@ def damaged(path, what):
         ("encrypted", "a.zip: is encrypted; unpack it with its password"),
         ("method", "a.zip: "),
         ("checksum", "a.zip: truncated or damaged"),
+        ("more than it says", "a.zip: truncated or damaged"),
         ("bomb", "a.zip: claims to unpack to 33554432 bytes, which no pictures do"),
         ("huge", "a.zip: claims to unpack to 4294967294 bytes"),
         ("link", "a.zip: no DICOM or NIfTI file"),

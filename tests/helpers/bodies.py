@@ -1,10 +1,13 @@
 """What tests send to a service: the bytes of images and of zips."""
 
+import gzip
 import io
 import struct
 import zipfile
 import zlib
 
+import nibabel
+import numpy as np
 from PIL import Image
 
 from helpers.folders import picture
@@ -26,6 +29,12 @@ def huge_png(width, height):
     return body[:12] + head + struct.pack(">I", zlib.crc32(head)) + body[33:]
 
 
+def nifti(shape=(40, 48, 3), size=None):
+    """A volume of zeros, compressed; so many bytes of it."""
+    volume = nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.eye(4))
+    return gzip.compress(volume.to_bytes()[:size])
+
+
 def zipped(files):
     """A zip of files by their names."""
     stream = io.BytesIO()
@@ -33,3 +42,10 @@ def zipped(files):
         for name, content in files.items():
             archive.writestr(name, content)
     return stream.getvalue()
+
+
+def encrypted():
+    """A zip that says of its file that it is encrypted."""
+    body = bytearray(zipped({"a.png": png()}))
+    body[body.index(b"PK\1\2") + 8] |= 1
+    return bytes(body)

@@ -5,6 +5,7 @@ import time
 from contextlib import contextmanager
 from threading import Lock
 
+import yaml
 from pydicom import dcmread
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import Verification
@@ -14,26 +15,38 @@ logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
 class Pacs:
-    """Takes whatever comes; ``objects`` are all receptions, in order."""
+    """Takes whatever comes; ``objects`` are all receptions, in order.
 
-    def __init__(self, port=0):
-        self.objects, self._lock = [], Lock()
+    It hangs up on an object whose UID is ``hated``.
+    """
+
+    def __init__(self, port=0, *, tls=None, hated=None):
+        self.objects, self._lock, self._hated = [], Lock(), hated
         entity = AE("PACS")
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax)
         self._server = entity.start_server(
-            ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._keep)]
-        )
+            ("127.0.0.1", port), block=False, ssl_context=tls,
+            evt_handlers=[(evt.EVT_C_STORE, self._keep)],
+        )  # fmt: skip
         self.port = self._server.server_address[1]
 
     def _keep(self, event):
         dataset = event.dataset
+        if dataset.SOPInstanceUID == self._hated:
+            event.assoc.abort()
+            return 0xC000
         with self._lock:
             self.objects.append(dataset)
         return 0x0000
 
     def close(self):
         self._server.shutdown()
+
+    @property
+    def place(self):
+        """What rules say of it."""
+        return {"aet": "PACS", "host": "127.0.0.1", "port": self.port}
 
     @property
     def sources(self):
@@ -56,14 +69,28 @@ def wait_for(condition, seconds=90):
     return found
 
 
+def write_rules(folder, network, destination, modalities=("*",)):
+    """Rules for a node, all of whose results go to one place; their file."""
+    rules = {
+        "destinations": [{"name": "there", **destination}],
+        "rules": [
+            {"network": network, "modality": kind, "send_to": ["there"]} for kind in modalities
+        ],
+    }
+    path = folder / "rules.yaml"
+    path.write_text(yaml.safe_dump(rules))
+    return path
+
+
 @contextmanager
-def association(port, *, aet="CT1", called="BMIS"):
+def association(port, *, aet="CT1", called="BMIS", tls=None):
     """An association with a node; ``is_established`` says whether it was let in."""
     entity = AE(aet)
     entity.add_requested_context(Verification)
     for context in AllStoragePresentationContexts[:120]:
         entity.add_requested_context(context.abstract_syntax, "1.2.840.10008.1.2.1")
-    one = entity.associate("127.0.0.1", port, ae_title=called)
+    tls_args = tls and (tls, "127.0.0.1")
+    one = entity.associate("127.0.0.1", port, ae_title=called, tls_args=tls_args)
     try:
         yield one
     finally:
@@ -73,9 +100,9 @@ def association(port, *, aet="CT1", called="BMIS"):
             one.join(10)
 
 
-def store(port, paths):
+def store(port, paths, **options):
     """Send files or data sets in one association; the status of each, None without answer."""
-    with association(port) as one:
+    with association(port, **options) as one:
         return [_store(one, path) for path in paths]
 
 

@@ -1,6 +1,7 @@
 """The expected Dice: its formula, its calibration, and what a predictor makes of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from bmis.config import Confidence, PostProcessing
 from bmis.data.images import Image
 from bmis.predict.confidence import SoftDice, expected_dice, fit_confidence
 from bmis.predict.load import load_predictor
+from bmis.predict.mask import DOES_NOT_HOLD, Mask
 from bmis.predict.predictor import Predictor
+from bmis.predict.tables import Tables
 from bmis.runtime.probabilities import class_probabilities
 from helpers.fakes import Brightness, info
 
@@ -102,3 +105,17 @@ def test_a_mask_that_is_empty_after_post_processing_counts_as_empty():
 
 def test_the_networks_that_came_before_tell_nothing():
     assert load_predictor("nuclei-bmis").info.confidence is None
+
+
+@pytest.mark.parametrize(
+    ("ood_score", "dice", "note"),
+    [(1.5, 0.9, DOES_NOT_HOLD), (1.0, 0.9, None), (None, 0.9, None), (1.5, None, None)],
+)
+def test_it_is_said_where_the_expected_dice_does_not_hold(ood_score, dice, note):
+    mask = Mask(np.ones((2, 3), np.uint8), ood_score=ood_score, expected_dice=dice)
+    assert mask.expected_dice_note == note
+    tables = Tables(("background", "polyp"))
+    tables.add(Path("a.png"), mask)
+    found = tables.findings[Path("a.png")]
+    told = "" if dice is None else ", expected Dice 0.90"
+    assert found == f"polyp 4 px{told}{f' ({note})' if note else ''}"

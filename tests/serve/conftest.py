@@ -1,17 +1,21 @@
 """A service with two tiny networks and small limits, and what tests send to it."""
 
 import tempfile
+from contextlib import contextmanager
 
 import pytest
 from fastapi.testclient import TestClient
 
 from bmis.serve.app import make_app
 from bmis.serve.networks import load_networks
+from bmis.serve.node.node import Node
+from bmis.serve.node.settings import NodeSettings
 from bmis.serve.service import Service
 from bmis.serve.settings import ServeSettings
 from helpers import dicoms
 from helpers.bodies import zipped
 from helpers.bundles import write_tiny
+from helpers.pacs import Pacs, write_rules
 
 OWN = "http://127.0.0.1:8000"
 
@@ -56,6 +60,37 @@ def start(networks, kept):
 @pytest.fixture
 def client(start):
     return start()
+
+
+@pytest.fixture
+def spool(tmp_path):
+    """Where the spool of a node lies."""
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def pacs():
+    one = Pacs()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def start_node(models, tmp_path, spool):
+    """Starts a node that answers CT and US, and stops it at the end of the block."""
+
+    @contextmanager
+    def begin(destination, **settings):
+        rules = write_rules(tmp_path, models[0], destination, ("CT", "US"))
+        usual = {"peers": ("CT1@127.0.0.1",), "quiet": 0, "retry": 0.05, "idle": 20}
+        one = Node(NodeSettings(0, spool=spool, rules=rules, **{**usual, **settings}))
+        one.start()
+        try:
+            yield one
+        finally:
+            one.stop()
+
+    return begin
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import base64
 import io
 from itertools import pairwise
 
+import nibabel
 import numpy as np
 import pydicom
 import pytest
@@ -11,7 +12,9 @@ from PIL import Image
 
 from bmis.cli.main import main
 from bmis.importing.run_lengths import decode_runs
+from bmis.predict.mask import DOES_NOT_HOLD, Mask
 from bmis.serve import answers
+from helpers import dicoms
 from helpers.bodies import SEGMENT, png, zipped
 
 DICOM = {"accept": "application/dicom"}
@@ -144,3 +147,28 @@ def test_every_answer_carries_its_number_and_forbids_foreign_scripts(client):
     assert client.get("/health", headers=given).headers["x-request-id"] == given["x-request-id"]
     named = {"x-request-id": "Doe^Jane"}
     assert client.get("/health", headers=named).headers["x-request-id"] != "Doe^Jane"
+
+
+@pytest.mark.parametrize("body", ["packed", "plain", "zip"])
+def test_a_volume_comes_back_on_its_own_grid(client, tmp_path, body):
+    path = dicoms.write_nifti(tmp_path / f"volume.nii{'' if body == 'plain' else '.gz'}")
+    content = zipped({"a/v.nii.gz": path.read_bytes()}) if body == "zip" else path.read_bytes()
+    answer = client.post(SEGMENT, content=content, headers={"accept": "application/gzip"})
+    assert answer.headers["content-type"] == "application/gzip"
+    (tmp_path / "mask.nii.gz").write_bytes(answer.content)
+    mask, source = nibabel.load(tmp_path / "mask.nii.gz"), nibabel.load(path)
+    assert np.array_equal(mask.affine, source.affine)
+    slices = client.post(SEGMENT, content=content).json()["pictures"]
+    assert [found["spacing"] for found in slices] == [[0.5, 0.8]] * 3
+    areas = [found["regions"][0]["area_px"] for found in slices]
+    assert areas == (np.asarray(mask.dataobj) > 0).sum((0, 1)).tolist()
+    assert sum(areas) > 0
+
+
+def test_the_answer_says_where_the_expected_dice_does_not_hold(networks):
+    labels = np.ones((2, 3), np.uint8)
+    found = [
+        answers.describe("a", Mask(labels, ood_score=score, expected_dice=0.9), networks[0].info)
+        for score in (0.5, 1.5)
+    ]
+    assert [one.expected_dice_note for one in found] == [None, DOES_NOT_HOLD]

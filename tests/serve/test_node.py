@@ -4,61 +4,17 @@ import json
 import logging
 import socket
 import threading
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-import yaml
 from pydicom import dcmread
 
 from bmis.cli.main import main
 from bmis.serve.logs import JsonLines
-from bmis.serve.node.node import Node
-from bmis.serve.node.settings import NodeSettings
 from helpers import dicoms
 from helpers.pacs import Pacs, association, store, wait_for
 
 pytestmark = pytest.mark.slow  # a node and a peer for each test
-
-
-@pytest.fixture
-def pacs():
-    one = Pacs()
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def spool(tmp_path):
-    return tmp_path / "spool"
-
-
-@pytest.fixture
-def start(models, tmp_path, spool):
-    """Starts a node that answers CT and US, and stops it at the end of the block."""
-
-    @contextmanager
-    def begin(destination, **settings):
-        rules = [
-            {"network": models[0], "modality": kind, "send_to": ["there"]} for kind in ("CT", "US")
-        ]
-        text = yaml.safe_dump({"destinations": [{"name": "there", **destination}], "rules": rules})
-        (tmp_path / "rules.yaml").write_text(text)
-        usual = {"peers": ("CT1@127.0.0.1",), "quiet": 0, "retry": 0.05, "idle": 20}
-        one = Node(
-            NodeSettings(0, spool=spool, rules=tmp_path / "rules.yaml", **{**usual, **settings})
-        )
-        one.start()
-        try:
-            yield one
-        finally:
-            one.stop()
-
-    return begin
-
-
-def at(pacs):
-    return {"aet": "PACS", "host": "127.0.0.1", "port": pacs.port}
 
 
 def kept(spool):
@@ -66,12 +22,12 @@ def kept(spool):
 
 
 def test_a_series_comes_back_once_as_a_segmentation_that_refers_to_it(
-    start, pacs, tmp_path, spool, caplog
+    start_node, pacs, tmp_path, spool, caplog
 ):
     caplog.set_level(logging.INFO, logger="bmis")
     series = list(dicoms.write_ct(tmp_path / "ct").iterdir())
     uids = sorted(dcmread(path).SOPInstanceUID for path in series)
-    with start(at(pacs)) as node:
+    with start_node(pacs.place) as node:
         assert store(node.port, series) == [0] * 4
         wait_for(lambda: pacs.objects and not kept(spool))
         assert list(pacs.sources.values()) == [uids]
@@ -89,27 +45,27 @@ def test_a_series_comes_back_once_as_a_segmentation_that_refers_to_it(
     assert not any(word in log for word in (*dicoms.PATIENT, dicoms.ROOT))
 
 
-def test_only_peers_are_let_in(start, pacs):
-    with start(at(pacs), peers=("CT1@127.0.0.0/8", "US1@10.9.9.9")) as node:
+def test_only_peers_are_let_in(start_node, pacs):
+    with start_node(pacs.place, peers=("CT1@127.0.0.0/8", "US1@10.9.9.9")) as node:
         with association(node.port) as known:
             assert known.send_c_echo().Status == 0
         for names in ({"aet": "OTHER"}, {"aet": "US1"}, {"called": "OTHER"}):
             with association(node.port, **names) as one:
                 assert one.is_rejected, names
     with (
-        start(at(pacs), peers=("CT1@10.9.9.9",)) as node,
+        start_node(pacs.place, peers=("CT1@10.9.9.9",)) as node,
         association(node.port) as one,
     ):
         assert not one.is_established
 
 
 def test_what_is_broken_becomes_a_dead_letter_and_the_rest_is_answered(
-    start, pacs, tmp_path, spool, capsys
+    start_node, pacs, tmp_path, spool, capsys
 ):
     good, bad, anonymous, *_ = map(dcmread, dicoms.write_ct(tmp_path / "ct").iterdir())
     bad.PixelData = bad.PixelData[:10]
     del anonymous.SeriesInstanceUID
-    with start(at(pacs)) as node:
+    with start_node(pacs.place) as node:
         assert store(node.port, [good, bad, anonymous]) == [0, 0, 0xC000]
         wait_for(lambda: pacs.objects)
     assert list(pacs.sources.values()) == [[good.SOPInstanceUID]]
@@ -127,21 +83,21 @@ def test_what_is_broken_becomes_a_dead_letter_and_the_rest_is_answered(
             if dcmread(p).InstanceNumber == bad.InstanceNumber
         )
     )
-    with start(at(pacs)) as node:
+    with start_node(pacs.place) as node:
         assert store(node.port, [whole]) == [0]
         wait_for(lambda: len(pacs.objects) == 2 and not kept(spool))
     assert [bad.SOPInstanceUID] in pacs.sources.values()
 
 
-def test_a_result_waits_for_its_receiver(start, tmp_path, spool, capsys):
+def test_a_result_waits_for_its_receiver(start_node, tmp_path, spool, capsys):
     pacs = Pacs()
     pacs.close()
     clip = dicoms.write_clip(tmp_path / "clip.dcm")
-    with start(at(pacs), give_up=0) as node:
+    with start_node(pacs.place, give_up=0) as node:
         store(node.port, [clip])
         list_them = ["serve", "--dead-letters", "--spool", str(spool)]
         wait_for(lambda: main(list_them) == 0 and "to there" in capsys.readouterr().out)
-    with start(at(pacs)):  # a start tries dead letters again
+    with start_node(pacs.place):  # a start tries dead letters again
         pacs = Pacs(pacs.port)
         try:
             wait_for(lambda: pacs.objects and not kept(spool))
@@ -164,13 +120,13 @@ class Archive(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_result_goes_by_stow_and_again_if_it_fails(start, tmp_path, spool):
+def test_a_result_goes_by_stow_and_again_if_it_fails(start_node, tmp_path, spool):
     (tmp_path / "token").write_text("secret\n")
     with HTTPServer(("127.0.0.1", 0), Archive) as server:
         server.seen = []
         threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/dicom-web"
-        with start({"url": url, "token_file": str(tmp_path / "token")}) as node:
+        with start_node({"url": url, "token_file": str(tmp_path / "token")}) as node:
             store(node.port, [dicoms.write_clip(tmp_path / "clip.dcm")])
             wait_for(lambda: len(server.seen) == 2 and not kept(spool))
         server.shutdown()
@@ -180,15 +136,15 @@ def test_a_result_goes_by_stow_and_again_if_it_fails(start, tmp_path, spool):
     assert server.seen[0] == server.seen[1]
 
 
-def test_too_much_is_refused_and_nothing_of_it_stays(start, pacs, tmp_path, spool):
+def test_too_much_is_refused_and_nothing_of_it_stays(start_node, pacs, tmp_path, spool):
     big = dicoms.write_photo(tmp_path / "big.dcm", size=(640, 640))
     small = dicoms.write_clip(tmp_path / "clip.dcm")
-    with start(at(pacs), object_mb=1) as node:
+    with start_node(pacs.place, object_mb=1) as node:
         assert store(node.port, [big]) == [None]
         wait_for(lambda: not kept(spool))
         assert store(node.port, [small]) == [0]
         wait_for(lambda: pacs.objects)
-    with start(at(pacs), spool_gb=1e-6) as node:
+    with start_node(pacs.place, spool_gb=1e-6) as node:
         assert store(node.port, [dicoms.write_xray(tmp_path / "xray.dcm")]) == [0xA700]
         assert kept(spool) == []
 
@@ -196,8 +152,8 @@ def test_too_much_is_refused_and_nothing_of_it_stays(start, pacs, tmp_path, spoo
 @pytest.mark.parametrize(
     "sent", [b"", b"\1\0", b"\1\0\0\0\0\x40abc", b"\4\0\xff\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n"]
 )
-def test_a_connection_that_hangs_or_lies_is_cut_off(start, pacs, sent):
-    with start(at(pacs), idle=0.5, associations=1) as node:
+def test_a_connection_that_hangs_or_lies_is_cut_off(start_node, pacs, sent):
+    with start_node(pacs.place, idle=0.5, associations=1) as node:
         with socket.create_connection(("127.0.0.1", node.port), timeout=30) as one:
             one.sendall(sent)
             while one.recv(100):  # an abort, perhaps

@@ -7,11 +7,10 @@ import sys
 from collections import Counter
 
 import pytest
-import yaml
 from pydicom import dcmread
 
 from helpers import dicoms
-from helpers.pacs import Pacs, store, wait_for
+from helpers.pacs import store, wait_for, write_rules
 
 pytestmark = pytest.mark.slow
 
@@ -48,20 +47,11 @@ sys.exit(main(argv))
 
 
 @pytest.fixture
-def pacs():
-    one = Pacs()
-    yield one
-    one.close()
-
-
-@pytest.fixture
 def start(models, tmp_path, pacs):
     """Starts a node in a process of its own, which ends by itself at a moment; its port."""
-    there = {"name": "pacs", "aet": "PACS", "host": "127.0.0.1", "port": pacs.port}
-    rules = {"destinations": [there], "rules": [{"network": models[0], "send_to": ["pacs"]}]}
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
+    rules = write_rules(tmp_path, models[0], pacs.place)
     argv = ["serve", "--dicom", "0", "--peers", "CT1@127.0.0.1", "--quiet", "2"]
-    argv += ["--spool", str(tmp_path / "spool"), "--rules", str(tmp_path / "rules.yaml")]
+    argv += ["--spool", str(tmp_path / "spool"), "--rules", str(rules)]
     processes = []
 
     def begin(moment=("", "", "")):

@@ -4,14 +4,13 @@ import json
 import urllib.request
 
 import pytest
-import yaml
 from pydicom import dcmread
 
 from bmis.serve.node.node import Node
 from bmis.serve.node.settings import NodeSettings
 from helpers import dicoms
 from helpers.orthanc import NEEDS_ORTHANC, NEEDS_ORTHANC_DICOMWEB, free_port, run_orthanc
-from helpers.pacs import wait_for
+from helpers.pacs import wait_for, write_rules
 
 pytestmark = [pytest.mark.slow, NEEDS_ORTHANC, NEEDS_ORTHANC_DICOMWEB]
 SERIES = 20
@@ -38,14 +37,10 @@ def test_every_series_gets_its_segmentation(way, models, tmp_path):
     with run_orthanc(tmp_path, **settings) as orthanc:
         there = {"aet": "ORTHANC", "host": "127.0.0.1", "port": dicom}
         there = there if way == "C-STORE" else {"url": f"{orthanc}/dicom-web"}
-        rules = {
-            "destinations": [{"name": "pacs", **there}],
-            "rules": [{"network": models[0], "modality": "CT", "send_to": ["pacs"]}],
-        }
-        (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules))
+        rules = write_rules(tmp_path, models[0], there, ["CT"])
         node = Node(
             NodeSettings(
-                node_port, spool=tmp_path / "spool", rules=tmp_path / "rules.yaml",
+                node_port, spool=tmp_path / "spool", rules=rules,
                 peers=("ORTHANC@127.0.0.1",), quiet=1,
             )
         )  # fmt: skip

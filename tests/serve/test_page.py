@@ -15,6 +15,7 @@ import pytest
 from bmis import write_phantoms
 from bmis.cli.main import main
 from bmis.data.images import read_mask
+from bmis.predict.mask import DOES_NOT_HOLD
 from bmis.serve.app import PAGE
 from helpers import dicoms
 from helpers.bodies import png
@@ -38,6 +39,10 @@ def test_all_languages_have_the_words_that_the_page_uses_and_no_other():
         assert set(found) == names, language
         for name, text in found.items():
             assert re.findall(r"\{\w+\}", text) == re.findall(r"\{\w+\}", words("en")[name]), name
+
+
+def test_the_page_says_of_the_expected_dice_what_all_say():
+    assert words("en")["dice_does_not_hold"] == DOES_NOT_HOLD
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script_or_style_itself():

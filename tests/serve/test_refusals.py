@@ -1,6 +1,7 @@
 """Every way in which a request can be wrong: one line, the right status, and nothing is left."""
 
 import asyncio
+import gzip
 import json
 import logging
 import struct
@@ -11,7 +12,7 @@ import pytest
 
 from bmis.serve import service as service_module
 from bmis.serve.app import make_app
-from helpers.bodies import SEGMENT, huge_png, png, zipped
+from helpers.bodies import SEGMENT, encrypted, huge_png, nifti, png, zipped
 
 TOKEN = "0123456789abcdef"
 BOMB = {"a.npy": b"\0" * 3 * 2**20}
@@ -36,6 +37,9 @@ WRONG = {
     "long by its word": (SEGMENT, png(), {"content-length": "9" * 30}, 413, "more than 1048576"),
     "many pixels": (SEGMENT, huge_png(200, 200), {}, 413, "40000 pixels are more than"),
     "many together": (SEGMENT, zipped({f"{n}.png": png() for n in range(9)}), {}, 413, "20160 pix"),
+    "large volume": (SEGMENT, nifti((200, 200, 2), size=352), {}, 413, "80000 pixels are more"),
+    "gzip of nothing": (SEGMENT, gzip.compress(b"hello"), {}, 422, "the body: "),
+    "volume as segmentation": (SEGMENT, nifti(), {"accept": "application/dicom"}, 406, "no DICOM"),
     "zip bomb": (SEGMENT, zipped(BOMB), {}, 413, "unpacks to more than"),
     "text": (SEGMENT, b"hello", {}, 415, "not an image"),
     "video": (SEGMENT, b"\0\0\0\x20ftypmp42", {}, 415, "a video"),
@@ -43,7 +47,10 @@ WRONG = {
     "more than any limit": (SEGMENT, huge_png(60_000, 60_000), {}, 422, "limit"),
     "cut": (SEGMENT, png()[:99], {}, 422, "the body: truncated"),
     "pickle": (SEGMENT, NPY, {}, 422, ""),
-    "cut zip": (SEGMENT, zipped({"a.png": png()})[:60], {}, 422, "the zip cannot be read"),
+    "cut zip": (SEGMENT, zipped({"a.png": png()})[:60], {}, 422, "the zip: truncated or damaged"),
+    "encrypted zip": (SEGMENT, encrypted(), {}, 422, "the zip: is encrypted"),
+    "zip of many files": (SEGMENT, zipped({f"{n}.png": b"" for n in range(5001)}), {}, 413,
+                          "holds 5001 files"),
     "empty zip": (SEGMENT, zipped({}), {}, 422, "holds no file"),
     "zip of nothing": (SEGMENT, zipped({"../../a.txt": b"x"}), {}, 422, "holds no file"),
     "zip in a zip": (SEGMENT, zipped({"a.zip": zipped({"b.png": png()})}), {}, 415, "a.zip"),

@@ -62,22 +62,12 @@ def render(done: "Fitted") -> str:
     """The winner and the candidates as the terminal shows them.
 
     Example:
-        >>> from bmis import FitConfig, open_dataset
-        >>> from bmis.fit.candidates import Candidate
-        >>> from bmis.fit.device import WayCost
-        >>> from bmis.fit.facts import read_facts
-        >>> from bmis.fit.finish import Finish, TestScores
+        >>> import json
         >>> from bmis.fit.result import Fitted
-        >>> from bmis.fit.trials import TrialResult
-        >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
-        >>> way = WayCost("openvino", "int8", 4.0, 0.5)
-        >>> winner = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")
-        >>> facts = read_facts(open_dataset("polyps"))
-        >>> done = Fitted("fit", FitConfig("polyps", max_ms=10), facts, "1 trial", winner,
-        ...               TestScores(0), (), (8, 3), None, ())
+        >>> done = Fitted.from_dict(json.loads(Path("fitted.json").read_text()))
         >>> print(render(done))
         unet at 96 is the best ...
-        next: bmis predict fit/best.bmis IMAGES --out masks
+        next: bmis predict best.bmis IMAGES --out masks
     """
     rows = [
         [row.name, _shown(row.ms), _shown(row.mb), _shown(row.iou), row.verdict]

@@ -26,8 +26,8 @@ def make_stacks(files: Sequence[DicomFile], window: Window = "file") -> list[Dic
     """Group the images of any number of series, in any order.
 
     Each file of several frames is a stack. Files of one frame belong together if they are of one
-    series, kind, size and orientation. Where several lie at one place (phases of a heart, echoes),
-    each becomes a stack of its own.
+    patient, study, series, kind, size and orientation. Where several lie at one place (phases of
+    a heart, echoes), each becomes a stack of its own.
 
     Args:
         files: What ``read_dicom`` returned.
@@ -82,8 +82,10 @@ def _kind(file: DicomFile) -> Hashable:
         return str(file.header.get("SOPInstanceUID") or file.path)
     plane = plane_of(file.header)
     axes = None if plane is None else tuple(np.round([*plane.across, *plane.down], 3) + 0.0)
-    names = ("SOPClassUID", "FrameOfReferenceUID", "SamplesPerPixel")
-    return file.size, axes, *(str(file.header.get(name)) for name in names)
+    # some devices give two patients one series
+    names = ("PatientID", "StudyInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
+    channels = str(file.header.get("SamplesPerPixel"))
+    return file.size, axes, channels, *(str(file.header.get(name)) for name in names)
 
 
 def _order_of_series(groups: dict[Hashable, list[DicomFile]]) -> tuple[float, str]:

@@ -1,7 +1,7 @@
 """Zipped studies: their DICOM and NIfTI files in a folder of their own for as long as needed.
 
 An archive is untrusted. Nothing is written under a name that it chooses, no more than it announces
-and than the disk has room for, and nothing but DICOM and NIfTI.
+and than the disk has room for, and nothing that is not wanted.
 """
 
 import re
@@ -10,7 +10,7 @@ import stat
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,9 +23,9 @@ from bmis.system.progress import track
 from bmis.system.reading import first_bytes
 from bmis.wording import counted
 
-_MARK = b"PK\3\4"
-_MOST = 200_000  # files of an archive
-_MOST_BYTES = 2**36  # once unpacked
+MARKS = (b"PK\3\4", b"PK\5\6")
+"""The first bytes of an archive with files and of one without."""
+
 _SPARE = 2**30  # bytes of the disk that are left free
 _SMALL, _RATIO = 2**24, 500  # beyond so many bytes no pictures shrink to less than a 500th
 _CHUNK = 2**20
@@ -33,6 +33,51 @@ _HEAD = 352  # bytes by which DICOM and NIfTI are known
 _ENCRYPTED = 1
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 _LONGEST = 80  # characters of a name
+
+
+class TooLargeError(DataError):
+    """An archive has too many files, or would unpack to too many bytes.
+
+    Example:
+        >>> issubclass(TooLargeError, DataError)
+        True
+    """
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large an archive may be.
+
+    Attributes:
+        files: How many files it may hold.
+        size: Bytes that they may have once they are unpacked.
+
+    Example:
+        >>> Limits().files
+        200000
+    """
+
+    files: int = 200_000
+    size: int = 2**36
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive.
+
+    Attributes:
+        name: What the archive calls it.
+        start: Its first bytes.
+        path: Where it was unpacked to; None if it was not wanted.
+
+    Example:
+        >>> Member("a/notes.txt", b"hello", None).path is None
+        True
+    """
+
+    name: str
+    start: bytes
+    path: Path | None
 
 
 @dataclass
@@ -71,7 +116,7 @@ def is_zipped_study(path: Path) -> bool:
         >>> is_zipped_study(Path("photo.png"))
         False
     """
-    return path.suffix.lower() == ".zip" and first_bytes(path, len(_MARK)) == _MARK
+    return path.suffix.lower() == ".zip" and first_bytes(path, len(MARKS[0])) == MARKS[0]
 
 
 @contextmanager
@@ -96,29 +141,73 @@ def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
         for number, source in enumerate(sources):
             if is_zipped_study(source):
                 found.sources[number] = folder = Path(scratch, str(number))
-                with one_line_about(source), zipfile.ZipFile(source) as archive:
-                    _unpack(source, archive, folder, found)
+                for member in unpack(source, folder, wanted=_is_clinical):
+                    _note(source, member, found)
         yield found
 
 
-def _unpack(source: Path, archive: zipfile.ZipFile, folder: Path, found: Unzipped) -> None:
-    members = [one for one in archive.infolist() if _is_file(one)]
-    _check(source, members, shutil.disk_usage(tempfile.gettempdir()).free)
-    folder.mkdir()
-    for number, member in enumerate(track(members, "unpacking", total=len(members))):
-        name = PurePosixPath(member.filename).name
-        with archive.open(member) as stream:
-            start = stream.read(_HEAD)
-            if not _is_clinical(name, start):
-                found.skipped.update([] if is_companion(Path(name)) else [_kind(name, start)])
-                continue
-            safe = _UNSAFE.sub("_", name)[-_LONGEST:].lstrip(".") or "file"
-            target = folder / str(number) / safe
-            target.parent.mkdir()
-            found.origins[target] = source / member.filename
-            with target.open("xb") as copy:
-                copy.write(start)
-                shutil.copyfileobj(stream, copy, _CHUNK)
+def unpack(
+    source: Path,
+    folder: Path,
+    *,
+    wanted: Callable[[str, bytes], bool],
+    limits: Limits | None = None,
+) -> Iterator[Member]:
+    """Unpack an archive, whatever it is called.
+
+    Args:
+        source: The archive.
+        folder: Where its files go, each into a folder of its own; it must not be there.
+        wanted: Whether a file shall be unpacked, by its name without folders and its first bytes.
+        limits: How large it may be; the defaults where left out.
+
+    Yields:
+        Its files, but for hidden ones and links.
+
+    Raises:
+        TooLargeError: It holds too much.
+        DataError: It is damaged or encrypted.
+
+    Example:
+        >>> import shutil
+        >>> study = Path(shutil.make_archive("study", "zip", "ct"))
+        >>> [found.name for found in unpack(study, Path("x"), wanted=lambda name, _: "1" in name)
+        ...  if found.path]
+        ['1.dcm']
+    """
+    with one_line_about(source), zipfile.ZipFile(source) as archive:
+        members = [one for one in archive.infolist() if _is_file(one)]
+        folder.mkdir()
+        _check(source, members, limits or Limits(), shutil.disk_usage(folder).free)
+        for number, member in enumerate(track(members, "unpacking", total=len(members))):
+            yield _unpack(archive, member, folder / str(number), wanted)
+
+
+def _unpack(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    folder: Path,
+    wanted: Callable[[str, bytes], bool],
+) -> Member:
+    name = PurePosixPath(member.filename).name
+    with archive.open(member) as stream:
+        start = stream.read(_HEAD)
+        if not wanted(name, start):
+            return Member(member.filename, start, None)
+        target = folder / (_UNSAFE.sub("_", name)[-_LONGEST:].lstrip(".") or "file")
+        folder.mkdir()
+        with target.open("xb") as copy:
+            copy.write(start)
+            shutil.copyfileobj(stream, copy, _CHUNK)
+    return Member(member.filename, start, target)
+
+
+def _note(source: Path, member: Member, found: Unzipped) -> None:
+    name = PurePosixPath(member.name).name
+    if member.path is not None:
+        found.origins[member.path] = source / member.name
+    elif not is_companion(Path(name)):
+        found.skipped[_kind(name, member.start)] += 1
 
 
 def _is_file(member: zipfile.ZipInfo) -> bool:
@@ -141,18 +230,20 @@ def _kind(name: str, start: bytes) -> str:
     return kind.name if kind else Path(name).suffix[1:].upper() or "file without a suffix"
 
 
-def _check(source: Path, members: Sequence[zipfile.ZipInfo], free: int) -> None:
+def _check(source: Path, members: Sequence[zipfile.ZipInfo], limits: Limits, free: int) -> None:
     """Refuse an archive by its directory, before anything is unpacked."""
-    if len(members) > _MOST:
+    if len(members) > limits.files:
         number = counted(len(members), "file")
-        raise DataError(f"{source}: holds {number}; {_MOST} are unpacked at most")
+        raise TooLargeError(f"{source}: holds {number}; {limits.files} are unpacked at most")
     if any(member.flag_bits & _ENCRYPTED for member in members):
-        raise DataError(f"{source}: is encrypted; unpack it with its password, and name the folder")
+        raise DataError(f"{source}: is encrypted; unpack it with its password first")
     size = sum(member.file_size for member in members)
     if size > _SMALL and size > _RATIO * source.stat().st_size:
-        raise DataError(f"{source}: claims to unpack to {size} bytes, which no pictures do")
-    if size > min(_MOST_BYTES, free - _SPARE):
-        raise DataError(
+        raise TooLargeError(f"{source}: claims to unpack to {size} bytes, which no pictures do")
+    if size > limits.size:
+        raise TooLargeError(f"{source}: unpacks to more than {limits.size} bytes; divide it")
+    if size > free - _SPARE:
+        raise TooLargeError(
             f"{source}: unpacks to {size / 2**30:.1f} GiB, for which there is no room; unpack it "
             "on a larger disk, and name the folder"
         )

@@ -44,19 +44,10 @@ def write_page(found: Fitted, dataset: Dataset) -> Path:
         MissingExtraError: jinja2, pandas, matplotlib or adjustText is not installed.
 
     Example:
-        >>> from bmis import FitConfig, open_dataset
-        >>> from bmis.fit.candidates import Candidate
-        >>> from bmis.fit.device import WayCost
-        >>> from bmis.fit.facts import read_facts
-        >>> from bmis.fit.finish import Finish, TestScores
-        >>> from bmis.fit.trials import TrialResult
-        >>> trial = TrialResult(0, "unet at 96", "default", 1.0, {"20": 0.8})
-        >>> way = WayCost("openvino", "int8", 4.0, 0.5)
-        >>> done = Finish(trial, Candidate("unet", {}, (96, 96)), 60, way, True, "run-0")
-        >>> dataset = open_dataset("polyps")
-        >>> found = Fitted(".", FitConfig("polyps", max_ms=10), read_facts(dataset), "1 trial",
-        ...                done, TestScores(0), (), (8, 3), None, ())
-        >>> write_page(found, dataset).name
+        >>> import json
+        >>> from bmis import open_dataset
+        >>> found = Fitted.from_dict(json.loads(Path("fitted.json").read_text()))
+        >>> write_page(found, open_dataset("polyps")).name
         'report.html'
     """
     groups, notes = _examples(found, dataset)

@@ -12,6 +12,9 @@ from bmis.data.arrays import to_image
 from bmis.data.drawing import overlay
 from bmis.data.palette import palette
 
+DOES_NOT_HOLD = "does not hold here, as the image is unlike the training images"
+"""What is said of the expected Dice of an image that is out of distribution."""
+
 
 @dataclass(frozen=True, eq=False)
 class Mask:
@@ -27,7 +30,8 @@ class Mask:
         ood_score: How far the image is from the training images, where the network knows them;
             above 1 it is out of distribution. See ``bmis.predict.ood``.
         expected_dice: The Dice with the truth that the network's own probabilities let expect,
-            0..1, where that was calibrated. See ``bmis.predict.confidence``.
+            0..1, where that was calibrated. See ``bmis.predict.confidence``, and
+            ``expected_dice_note``.
         unsure: Where the chosen class is less likely than 3 to 1, (H, W) bool, where it was asked
             for; before post-processing.
 
@@ -46,6 +50,20 @@ class Mask:
     ood_score: float | None = None
     expected_dice: float | None = None
     unsure: NDArray[np.bool_] | None = None
+
+    @property
+    def out_of_distribution(self) -> bool:
+        """Whether the image is known to be unlike all training images."""
+        return self.ood_score is not None and self.ood_score > 1
+
+    @property
+    def expected_dice_note(self) -> str | None:
+        """What to say beside the expected Dice: that it does not hold for this image, if so.
+
+        It was calibrated on images like those of the training.
+        """
+        known = self.expected_dice is not None
+        return DOES_NOT_HOLD if known and self.out_of_distribution else None
 
     def overlay(self, image: Any) -> NDArray[np.uint8]:
         """Draw the mask on its image: each class tinted and outlined in its colour.

@@ -63,7 +63,9 @@ class Tables:
                 self._objects.append(_digits((image_id, path, class_name, number, *_columns(one))))
 
         if mask.expected_dice is not None:
-            shown = [*(shown or ["nothing found"]), f"expected Dice {mask.expected_dice:.2f}"]
+            note = f" ({mask.expected_dice_note})" if mask.expected_dice_note else ""
+            shown = shown or ["nothing found"]
+            shown.append(f"expected Dice {mask.expected_dice:.2f}{note}")
         self.findings[path] = ", ".join(shown or ["nothing found"])
 
     def write(self, folder: Path) -> Path:

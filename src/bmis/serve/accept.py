@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from bmis.serve.refusals import Refused
 
 JSON, PNG, DICOM = "application/json", "image/png", "application/dicom"
-KINDS = (JSON, PNG, DICOM)
+NIFTI = "application/gzip"  # which has no name of its own
+KINDS = (JSON, PNG, DICOM, NIFTI)
 """What can be answered with; the first is taken where a client takes anything."""
 
 

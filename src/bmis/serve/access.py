@@ -90,7 +90,7 @@ class _Answer:
         self.request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = self.request_id
         self._receive, self._send, self.start = receive, send, time.perf_counter()
-        self.status, self.bytes, self._more = 0, 0, scope["method"] == "POST"
+        self.status, self.bytes, self._more = 0, 0, scope["method"] in ("POST", "PUT")
 
     async def receive(self) -> Message:
         message = await self._receive()

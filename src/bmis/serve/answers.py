@@ -70,8 +70,9 @@ class Picture(msgspec.Struct):
     """One picture with its mask, or with the error that it gave instead.
 
     ``ood_score`` above 1 means that it is unlike all training images. ``expected_dice`` is the Dice
-    that the network's own probabilities let expect. ``spacing`` is in millimetres per pixel (down,
-    across). ``picture`` is a PNG in base64.
+    that the network's own probabilities let expect, and ``expected_dice_note`` says so where it
+    does not hold. ``spacing`` is in millimetres per pixel (down, across). ``picture`` is a PNG in
+    base64.
 
     Example:
         >>> Picture("0001", error="the body: truncated").regions
@@ -85,6 +86,7 @@ class Picture(msgspec.Struct):
     ood_score: float | None = None
     out_of_distribution: bool | None = None
     expected_dice: float | None = None
+    expected_dice_note: str | None = None
     regions: list[Region] = msgspec.field(default_factory=list)
     picture: str | None = None
     error: str | None = None
@@ -132,8 +134,9 @@ def describe(
         width,
         spacing=mask.spacing,
         ood_score=score,
-        out_of_distribution=None if score is None else score > 1,
+        out_of_distribution=None if score is None else mask.out_of_distribution,
         expected_dice=mask.expected_dice,
+        expected_dice_note=mask.expected_dice_note,
         regions=regions(mask, info),
         picture=None if pixels is None else in_base64(to_rgb(pixels)),
     )

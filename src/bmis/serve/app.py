@@ -1,5 +1,6 @@
 """The application: addresses, the page, and how errors are answered."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,11 +16,13 @@ from starlette.exceptions import HTTPException
 import bmis
 from bmis.serve.accept import JSON
 from bmis.serve.access import Access
+from bmis.serve.monai_label.routes import make_routers
 from bmis.serve.openapi import add_schemas
 from bmis.serve.refusals import Refused, problem, request_id_of
 from bmis.serve.routes import make_router
 from bmis.serve.service import Service
 
+_TIDY = 60  # seconds
 PAGE = Path(__file__).parent / "page"
 _MESSAGES = {
     404: "there is nothing at this address; see /openapi.json",
@@ -42,12 +45,16 @@ def make_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        tidying = asyncio.create_task(_tidy(service))
         yield
+        tidying.cancel()
         service.worker.close()
+        service.sessions.close()
 
     # no page of its own for the interface, as those load scripts from other hosts
     app = FastAPI(title="bmis", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.include_router(make_router(service))
+    for router in (make_router(service), *make_routers(service)):
+        app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE))
 
     @app.get("/", include_in_schema=False)
@@ -58,6 +65,13 @@ def make_app(service: Service) -> FastAPI:
     app.openapi = lambda: _document(app, list(service.networks))  # type: ignore[method-assign]
     app.add_middleware(Access, metrics=service.metrics)
     return app
+
+
+async def _tidy(service: Service) -> None:
+    """End sessions also while nobody asks for anything."""
+    while True:
+        await asyncio.sleep(_TIDY)
+        service.sessions.remove_expired()
 
 
 def _document(app: FastAPI, names: list[str]) -> dict[str, Any]:

@@ -5,7 +5,11 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-_QUIET = ("uvicorn.access", "asyncio")
+_QUIET = {
+    "uvicorn.access": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "python_multipart": logging.CRITICAL,  # it logs what clients wrote
+}
 
 
 class JsonLines(logging.Formatter):
@@ -41,5 +45,5 @@ def set_up_logs() -> None:
     root.handlers, root.level = [handler], logging.INFO
     logging.getLogger("bmis").handlers = []
     logging.getLogger("bmis").setLevel(logging.INFO)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)

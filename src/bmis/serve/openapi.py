@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from bmis.serve.accept import DICOM, JSON, PNG
+from bmis.serve.accept import DICOM, JSON, NIFTI, PNG
 from bmis.serve.answers import Answer
 from bmis.serve.metrics import CONTENT_TYPE
 from bmis.serve.refusals import Problem
@@ -25,6 +25,7 @@ _EXAMPLE = {
             "ood_score": 0.61,
             "out_of_distribution": False,
             "expected_dice": 0.88,
+            "expected_dice_note": None,
             "regions": [
                 {
                     "label": 1,
@@ -57,7 +58,10 @@ _REFUSALS = {
     406: ("There is no answer of that kind.", "a PNG holds one mask, there are 3 pictures; ..."),
     408: ("The body came too slowly.", "the body did not come within 60 seconds; send it again"),
     413: ("Too many bytes, pixels or files.", "the body has more than 67108864 bytes; ..."),
-    415: ("The body is no image, DICOM or zip.", "the body: not an image (its first bytes ..."),
+    415: (
+        "The body is no image, DICOM, NIfTI or zip.",
+        "the body: not an image (its first bytes ...",
+    ),
     422: ("The image is damaged, or not for this network.", "the body: truncated or damaged ..."),
     429: ("All places are taken; see Retry-After.", "all places are taken; try again later"),
     503: ("There was no answer in time; see Retry-After.", "no answer within 60 seconds; ..."),
@@ -82,8 +86,8 @@ def _answers(ok: dict[str, Any], *refusals: int) -> dict[int | str, dict[str, An
 _STATUS = {"schema": {"type": "object", "properties": {"status": {"type": "string"}}}}
 SEGMENT = _answers(
     {
-        "description": "The masks. PNG and DICOM segmentation are those of `bmis predict`.",
-        "content": {**_json(Answer, _EXAMPLE), PNG: _BYTES, DICOM: _BYTES},
+        "description": "The masks. PNG, DICOM segmentation and NIfTI are those of `bmis predict`.",
+        "content": {**_json(Answer, _EXAMPLE), **dict.fromkeys((PNG, DICOM, NIFTI), _BYTES)},
     },
     *_REFUSALS,
 )
@@ -95,12 +99,12 @@ METRICS = _answers(
     401,
     403,
 )
-_BODIES = ("application/octet-stream", "image/*", DICOM, "application/zip")
+_BODIES = ("application/octet-stream", "image/*", DICOM, NIFTI, "application/zip")
 BODY = {
     "requestBody": {
         "required": True,
         "description": "The bytes of an image (PNG, JPEG, BMP, TIFF, GIF, WEBP, NPY), of a DICOM "
-        "file, or of a zip of such files. What it is shows in its bytes.",
+        "or NIfTI file, or of a zip of such files. What it is shows in its bytes.",
         "content": dict.fromkeys(_BODIES, _BYTES),
     }
 }

@@ -1,5 +1,6 @@
 """The pictures of a body, one after the other, each with its mask or with what is wrong with it."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,6 +14,8 @@ from bmis.clinical.segment import segment
 from bmis.clinical.stack import Stack
 from bmis.clinical.study import Study, find_stacks
 from bmis.data.arrays import to_image
+from bmis.data.formats.dicom import is_dicom
+from bmis.data.formats.nifti import read_nifti_grid
 from bmis.data.images import image_size
 from bmis.errors import BmisError, one_line_about
 from bmis.predict.mask import Mask
@@ -73,7 +76,7 @@ class Pictures:
         >>> from bmis.serve.contents import open_contents
         >>> from bmis.serve.networks import load_networks
         >>> (network,) = load_networks(["colonoscopy"])
-        >>> contents = open_contents(Path("photo.png"), limit=10**6)
+        >>> contents = open_contents([Path("photo.png")], limit=10**6)
         >>> pictures = Pictures(network, contents, Wanted())
         >>> pictures.count, [found.mask.labels.shape for found in pictures.segment()]
         (1, [(64, 64)])
@@ -85,10 +88,10 @@ class Pictures:
 
     @cached_property
     def study(self) -> Study:
-        """What the files of DICOM are; ``BmisError`` for the only file of a body."""
-        if not self.contents.dicoms:
+        """What the files of DICOM and NIfTI are; ``BmisError`` for the only file of a body."""
+        if not self.contents.clinical:
             return Study([])
-        study = find_stacks(self.contents.dicoms)
+        study = find_stacks(self.contents.clinical)
         if len(study.failed) == 1 and not study.stacks and not self.contents.images:
             raise Refused(422, self.contents.in_words(study.failed[0][1]))
         return study
@@ -105,12 +108,10 @@ class Pictures:
         Raises:
             Refused: There are more than the limit.
         """
+        volumes = sum(map(_voxels, self.contents.clinical))  # asked before they are decompressed
+        _check_total(volumes, limit)
         stacks = sum(len(stack) * stack.size[0] * stack.size[1] for stack in self.study.stacks)
-        total = stacks + sum(map(self._pixels, self.contents.images))
-        if total > limit:
-            raise Refused(
-                413, f"{total} pixels are more than the limit of {limit}; shrink it, or send fewer"
-            )
+        _check_total(stacks + sum(map(self._pixels, self.contents.images)), limit)
 
     def _pixels(self, path: Path) -> int:
         try:
@@ -157,6 +158,23 @@ class Pictures:
                     yield Failed(name, self.contents.in_words(result.failed[index]))
                 else:
                     yield Segmented(name, _mask(result, index), partial(_pixels, stack, index))
+
+
+def _check_total(pixels: int, limit: int) -> None:
+    if pixels > limit:
+        raise Refused(
+            413, f"{pixels} pixels are more than the limit of {limit}; shrink it, or send fewer"
+        )
+
+
+def _voxels(path: Path) -> int:
+    """How many voxels a volume of NIfTI says it has; what is wrong with it is told later."""
+    if is_dicom(path):
+        return 0
+    try:
+        return math.prod(read_nifti_grid(path).shape)
+    except BmisError:
+        return 0
 
 
 def _pixels(stack: Stack, index: int) -> NDArray[np.uint8]:

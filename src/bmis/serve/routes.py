@@ -1,21 +1,19 @@
 """The addresses of a service."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import HTTPBearer
-from starlette.requests import ClientDisconnect
 
 from bmis.serve import openapi
 from bmis.serve.accept import JSON, choose_kind
 from bmis.serve.metrics import CONTENT_TYPE
 from bmis.serve.refusals import Refused
+from bmis.serve.requests import NetworkName, body_of
 from bmis.serve.service import Asked, Models, Service, describe_model, in_json
 from bmis.serve.wanted import Wanted, read_extras, read_spacing
 
 _Bearer = Annotated[Any, Depends(HTTPBearer(auto_error=False, description="One of the tokens."))]
-_Name = Annotated[str, Path(description="Name of a network, see /v1/models.", max_length=200)]
 _Include = Annotated[
     str,
     Query(
@@ -53,17 +51,17 @@ def make_router(service: Service) -> APIRouter:
     @router.post(
         "/v1/segment/{name}",
         dependencies=known,
-        summary="Segment an image, a DICOM file or a zip of them",
+        summary="Segment an image, a DICOM or NIfTI file, or a zip of them",
         response_class=Response,
         responses=openapi.SEGMENT,
         openapi_extra=openapi.BODY,
     )
     async def segment(
-        name: _Name, request: Request, include: _Include = "", spacing: _Spacing = ""
+        name: NetworkName, request: Request, include: _Include = "", spacing: _Spacing = ""
     ) -> Response:
         kind = choose_kind(request.headers.get("accept", ""))
         wanted = Wanted(kind, read_extras(include), read_spacing(spacing))
-        done = await service.segment(Asked(name, request.headers, wanted), _body(request))
+        done = await service.segment(Asked(name, request.headers, wanted), body_of(request))
         return Response(done.body, media_type=done.kind)
 
     @router.get(
@@ -98,11 +96,3 @@ def make_router(service: Service) -> APIRouter:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
     return router
-
-
-async def _body(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise Refused(400, "the body ended early; send it again") from None

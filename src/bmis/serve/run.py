@@ -36,6 +36,7 @@ def serve(settings: ServeSettings, started: Callable[[str, list[str]], None]) ->
     """
     require("fastapi", extra="serve")
     require("uvicorn", extra="serve")
+    require("python_multipart", extra="serve")
     service = Service(load_networks(settings.models, settings.runtime), settings)
     with closing(_listen(settings.host, settings.port)) as listening:
         name, port, *_ = listening.getsockname()

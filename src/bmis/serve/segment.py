@@ -1,11 +1,13 @@
-"""From the contents of a body to the bytes of an answer, in one of three kinds; no HTTP here."""
+"""From the contents of a body to the bytes of an answer, in one of four kinds; no HTTP here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import msgspec
+from PIL import Image as Pillow
 
-from bmis.clinical.seg import write_seg
+from bmis.clinical.outputs import write_results
 from bmis.clinical.segment import segment
 from bmis.data.file_kinds import NotAnImageError
 from bmis.data.images import write_mask
@@ -16,7 +18,7 @@ from bmis.errors import (
     NoMemoryError,
     is_out_of_memory,
 )
-from bmis.serve.accept import DICOM, JSON, PNG
+from bmis.serve.accept import DICOM, JSON, NIFTI, PNG
 from bmis.serve.answers import Answer, Picture, describe
 from bmis.serve.contents import Contents
 from bmis.serve.networks import Network
@@ -59,10 +61,11 @@ def answer(network: Network, contents: Contents, wanted: Wanted, *, max_pixels: 
         Refused: There are too many pixels, nothing that can be segmented, or no such answer.
 
     Example:
+        >>> from pathlib import Path
         >>> from bmis.serve.contents import open_contents
         >>> from bmis.serve.networks import load_networks
         >>> (network,) = load_networks(["colonoscopy"])
-        >>> contents = open_contents(Path("photo.png"), limit=10**6)
+        >>> contents = open_contents([Path("photo.png")], limit=10**6)
         >>> done = answer(network, contents, Wanted(), max_pixels=10**6)
         >>> done.kind, done.pictures
         ('application/json', 1)
@@ -109,7 +112,7 @@ def _described(pictures: Pictures, one: Segmented | Failed) -> Picture:
 
 
 def _png(pictures: Pictures) -> Done:
-    """The mask as ``bmis predict`` writes it."""
+    """The mask as ``bmis predict`` writes it, or the plain numbers of classes."""
     if pictures.count != 1:
         raise Refused(
             406, f"a PNG holds one mask, there are {pictures.count} pictures; accept {JSON}"
@@ -118,29 +121,37 @@ def _png(pictures: Pictures) -> Done:
     if isinstance(one, Failed):
         raise Refused(422, one.error)
     target = pictures.contents.folder / "mask.png"
-    write_mask(target, one.mask.labels, max(2, len(pictures.network.info.classes)))
-    odd = one.mask.ood_score is not None and one.mask.ood_score > 1
-    return Done(target.read_bytes(), PNG, 1, int(odd))
+    if pictures.wanted.numbers:
+        Pillow.fromarray(one.mask.labels).save(target)
+    else:
+        write_mask(target, one.mask.labels, max(2, len(pictures.network.info.classes)))
+    return Done(target.read_bytes(), PNG, 1, int(one.mask.out_of_distribution))
 
 
-def _dicom(pictures: Pictures) -> Done:
-    """The segmentation of the one series or clip of a body."""
+def _volume(pictures: Pictures, kind: str) -> Done:
+    """The masks of the one series, clip or volume of a body in one file."""
     study, folder = pictures.study, pictures.contents.folder
     if pictures.contents.images or len(study.stacks) != 1:
         raise Refused(
             406,
-            "a DICOM segmentation is of one series, and this is none or several of them or has "
-            f"other images; accept {JSON}",
+            "DICOM and NIfTI hold the masks of one series, and this is none or several of them or "
+            f"has other images; accept {JSON}",
         )
     (stack,) = study.stacks
     predictor, name = pictures.network.predictor(), pictures.network.name
     with segment(predictor, stack, folder, name, spacing=pictures.wanted.spacing) as result:
         if not result.good:
             raise Refused(422, pictures.contents.in_words(result.failed[0]))
-        target = Path(folder, "segmentation.dcm")
-        write_seg(result, target)
+        written, failed = write_results(result, folder / "masks", [_FORMATS[kind]])
+        if failed:
+            raise Refused(406, pictures.contents.in_words(failed[0][1]))
         odd = sum(score is not None and score > 1 for score in result.ood_scores)
-        return Done(target.read_bytes(), DICOM, len(result.good), odd)
+        return Done(written[0].read_bytes(), kind, len(result.good), odd)
 
 
-_WRITERS = {JSON: _json, PNG: _png, DICOM: _dicom}
+_FORMATS = {DICOM: "seg", NIFTI: "nifti"}
+_WRITERS: dict[str, Callable[[Pictures], Done]] = {
+    JSON: _json,
+    PNG: _png,
+    **{kind: partial(_volume, kind=kind) for kind in _FORMATS},
+}

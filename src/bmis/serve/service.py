@@ -1,10 +1,10 @@
 """A running service: its networks, its places and its counters, and what becomes of a request."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,9 +12,10 @@ from bmis.errors import did_you_mean
 from bmis.serve.accept import DICOM
 from bmis.serve.auth import Tokens, check_own_machine, read_tokens
 from bmis.serve.body import check_length, private_folder, receive, remove
-from bmis.serve.contents import open_contents
+from bmis.serve.contents import Contents, open_contents
 from bmis.serve.gate import Gate
 from bmis.serve.metrics import Metrics
+from bmis.serve.monai_label.sessions import Sessions
 from bmis.serve.networks import Network
 from bmis.serve.refusals import Refused
 from bmis.serve.segment import Done, answer
@@ -22,6 +23,7 @@ from bmis.serve.settings import ServeSettings
 from bmis.serve.wanted import Wanted
 from bmis.serve.worker import Worker
 
+_T = TypeVar("_T")
 _ARRIVING = 4  # bodies that may be on their way for each place in the queue
 
 
@@ -111,6 +113,7 @@ class Service:
         networks: The networks by name.
         worker: Computes.
         metrics: Counts.
+        sessions: Images that clients of MONAI Label left here.
 
     Raises:
         ConfigError: See ``read_tokens``.
@@ -128,6 +131,7 @@ class Service:
         self._settings = settings
         self._tokens = None if settings.token_file is None else read_tokens(settings.token_file)
         self.worker = Worker(settings.workers, settings.queue)
+        self.sessions = Sessions(settings.sessions)
         self._arriving = Gate(_ARRIVING * settings.queue)
         self.metrics = Metrics(lambda: self.worker.gate.taken)
 
@@ -168,8 +172,28 @@ class Service:
         Raises:
             Refused: Anything is wrong with it, or there is no place.
         """
-        network, limits = self.find(asked.model), self._settings
-        check_length(asked.headers, limits.max_bytes)
+        network = self.find(asked.model)
+
+        def work(path: Path) -> Done:
+            return self.answer(network, self.open([path]), asked.wanted)
+
+        return await self.work(asked.headers, chunks, work)
+
+    async def work(
+        self, headers: Mapping[str, str], chunks: AsyncIterator[bytes], do: Callable[[Path], _T]
+    ) -> _T:
+        """Receive a body, and let the worker do something with it.
+
+        Args:
+            headers: The head of the request.
+            chunks: Its body.
+            do: What is done with the file that holds it. Its folder is removed then.
+
+        Raises:
+            Refused: The body is too long or too slow, there is no place, or ``do`` raised it.
+        """
+        limits = self._settings
+        check_length(headers, limits.max_bytes)
         self._check_queue()
         folder = private_folder()
         try:
@@ -179,16 +203,22 @@ class Service:
                     folder,
                     limit=limits.max_bytes,
                     seconds=limits.timeout,
-                    dicom=asked.headers.get("content-type", "").startswith(DICOM),
+                    dicom=headers.get("content-type", "").startswith(DICOM),
                 )
         except BaseException:
             remove(folder)
             raise
-        done = await self.worker.do(
-            partial(self._answer, network, path, asked.wanted),
-            seconds=limits.timeout,
-            after=partial(remove, folder),
+        return await self.worker.do(
+            partial(do, path), seconds=limits.timeout, after=partial(remove, folder)
         )
+
+    def open(self, paths: Sequence[Path]) -> Contents:
+        """What files of a request hold; see ``open_contents``."""
+        return open_contents(paths, limit=self._settings.max_bytes)
+
+    def answer(self, network: Network, contents: Contents, wanted: Wanted) -> Done:
+        """Segment and count; see ``bmis.serve.segment.answer``."""
+        done = answer(network, contents, wanted, max_pixels=self._settings.max_pixels)
         self.metrics.pictures(network.name, done.pictures, done.out_of_distribution)
         return done
 
@@ -197,11 +227,6 @@ class Service:
         if self.worker.gate.is_full:
             retry = self.worker.retry_after
             raise Refused(429, "all places are taken; try again later", retry_after=retry)
-
-    def _answer(self, network: Network, path: Path, wanted: Wanted) -> Done:
-        """What the worker does."""
-        contents = open_contents(path, limit=self._settings.max_bytes)
-        return answer(network, contents, wanted, max_pixels=self._settings.max_pixels)
 
 
 def in_json(value: Any) -> bytes:

@@ -54,6 +54,15 @@ class ServeSettings(Settings):
     workers: Annotated[
         int, Meta(ge=1, le=64, description="Requests that are computed at a time.")
     ] = 1
+    sessions: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Sessions of MONAI Label at a time, each with images that are kept until "
+            "half an hour after their last use; 0 is none.",
+        ),
+    ] = 8
     runtime: Annotated[RuntimeOptions, Meta(description="How the networks are run.")] = field(
         default_factory=RuntimeOptions
     )

@@ -19,6 +19,7 @@ class Wanted:
         kind: One of ``accept.KINDS``.
         extras: Some of ``EXTRAS``.
         spacing: Millimetres per pixel (down, across) of pictures that do not know their own.
+        numbers: Whether the greys of a PNG are the numbers of classes, not what one can see.
 
     Example:
         >>> Wanted().kind
@@ -28,6 +29,7 @@ class Wanted:
     kind: str = JSON
     extras: frozenset[str] = frozenset()
     spacing: tuple[float, float] | None = None
+    numbers: bool = False
 
 
 def read_extras(text: str) -> frozenset[str]:

@@ -42,11 +42,12 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
         try:
+            path.touch(mode=0o600)  # it keeps UIDs; what SQLite puts beside it gets the same rights
             self._connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise DataError(
                 f"{path}: cannot be used ({error}); name the spool of a node, or an empty folder"
             ) from error

@@ -66,4 +66,4 @@ def digest(uid: str) -> str:
         >>> digest("1.2.3")[:8]
         'c47f5b18'
     """
-    return hashlib.sha256(uid.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(uid.encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -14,8 +14,10 @@ from threading import Event, Thread
 from bmis.serve.node.answer import Answerer
 from bmis.serve.node.identity import digest
 from bmis.serve.node.logs import log, log_error
+from bmis.serve.node.metrics import NodeMetrics
 from bmis.serve.node.outbox import Outbox
 from bmis.serve.node.receiver import Receiver
+from bmis.serve.node.recovery import recover
 from bmis.serve.node.rules import read_rules
 from bmis.serve.node.settings import NodeSettings
 from bmis.serve.node.spool import open_spool
@@ -36,7 +38,8 @@ class Node:
         networks: Names of the networks that its rules name.
 
     Raises:
-        ConfigError: The rules or a peer are wrong, or the address cannot be listened on.
+        ConfigError: The rules, a peer or a certificate are wrong, or the address cannot be listened
+            on.
         DataError: The spool cannot be written to, or the rules cannot be read.
         BundleError: See ``load_networks``.
         MissingExtraError: The extra "node" is not installed.
@@ -53,17 +56,29 @@ class Node:
     def __init__(self, settings: NodeSettings) -> None:
         rules = read_rules(Path(settings.rules or ""))
         self._quiet, self._stopped = settings.quiet, Event()
+        self._end_metrics: Callable[[], None] = _nothing
         self._spool = open_spool(settings)
         self._answerer = Answerer(rules, settings.runtime)
-        self._outboxes = [Outbox(self._spool, one, settings) for one in rules.destinations]
-        self._receiver = Receiver(settings, self._spool)
+        self._metrics, self._metrics_port = NodeMetrics(self._spool), settings.metrics_port
+        self._outboxes = [
+            Outbox(self._spool, one, settings, self._metrics) for one in rules.destinations
+        ]
+        self._receiver = Receiver(settings, self._spool, self._metrics)
         self.port, self.networks = self._receiver.port, self._answerer.names
         steps = [self._answer_one, *(outbox.send_due for outbox in self._outboxes)]
         self._threads = [Thread(target=self._repeat, args=[step], daemon=True) for step in steps]
 
     def start(self) -> None:
-        """Go on with what is in the spool, and let senders in."""
-        self._spool.recover()
+        """Go on with what is in the spool, and let senders in.
+
+        Raises:
+            ConfigError: The port for Prometheus cannot be listened on, or another node works on
+                the spool.
+        """
+        if self._metrics_port is not None:
+            self._end_metrics = self._metrics.listen(self._metrics_port)
+        self._spool.lock()
+        recover(self._spool, [outbox.name for outbox in self._outboxes])
         for outbox in self._outboxes:
             outbox.retry_all()
         # there is no other way to tell pynetdicom where objects lie while they come
@@ -79,6 +94,8 @@ class Node:
         for thread in self._threads:
             thread.join(_STOP)
         tempfile.tempdir = None
+        self._end_metrics()
+        self._spool.unlock()
 
     def _answer_one(self) -> bool:
         """Answer one series that is complete; whether there was one."""
@@ -87,10 +104,15 @@ class Node:
             return False
         taken = self._spool.take(series)
         if not taken:
+            self._metrics.series("failed")
             log("dead letter", level=logging.WARNING, series=digest(series))
             return True
-        with tempfile.TemporaryDirectory(dir=self._spool.working) as folder:
-            self._answer(series, taken, Path(folder))
+        try:
+            with tempfile.TemporaryDirectory(dir=self._spool.working) as folder:
+                self._answer(series, taken, Path(folder))
+        except Exception:  # such as a full disk, of which no series shall become a dead letter
+            self._spool.give_back(taken)
+            raise
         return True
 
     def _complete_series(self) -> str | None:
@@ -107,6 +129,8 @@ class Node:
             uid: answered.failed[path] for uid, path in taken.items() if path in answered.failed
         }
         self._spool.finish(taken, answered.results, answered.send_to, dead)
+        outcome = "answered" if answered.results else "no rule or picture"
+        self._metrics.series("failed" if dead else outcome)
         log(
             "dead letter" if dead else "series",
             level=logging.WARNING if dead else logging.INFO,
@@ -128,3 +152,7 @@ class Node:
                 self._stopped.wait(_AFTER_ERROR)
             else:
                 self._stopped.wait(0 if busy else _IDLE)
+
+
+def _nothing() -> None:
+    pass

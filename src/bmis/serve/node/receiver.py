@@ -2,20 +2,24 @@
 
 import logging
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from copy import copy
 from functools import cache
 from socketserver import BaseServer
-from threading import Thread
+from ssl import SSLSocket
+from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from bmis.errors import ConfigError, DataError, require
 from bmis.serve.node.identity import digest, read_identity
 from bmis.serve.node.logs import log
+from bmis.serve.node.metrics import NodeMetrics
 from bmis.serve.node.peers import Peers
 from bmis.serve.node.settings import NodeSettings
 from bmis.serve.node.spool import Spool, SpoolFullError
+from bmis.serve.node.tls import server_context
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -50,24 +54,27 @@ class Receiver:
     Args:
         settings: Where it listens, who may send, and how much.
         spool: Where objects go.
+        metrics: Counts.
 
     Attributes:
         port: The port.
 
     Raises:
-        ConfigError: The address cannot be listened on, or a peer is wrong.
+        ConfigError: The address cannot be listened on, a peer is wrong, or see
+            ``server_context``.
 
     Example:
         >>> from pathlib import Path
         >>> settings = NodeSettings(0, spool="spool", rules="rules.yaml", peers=("CT1@127.0.0.1",))
-        >>> receiver = Receiver(settings, Spool(Path("spool"), limit=10**9))
+        >>> spool = Spool(Path("spool"), limit=10**9)
+        >>> receiver = Receiver(settings, spool, NodeMetrics(spool))
         >>> receiver.start(), receiver.series_still_open(), receiver.stop()
         (None, set(), None)
     """
 
-    def __init__(self, settings: NodeSettings, spool: Spool) -> None:
+    def __init__(self, settings: NodeSettings, spool: Spool, metrics: NodeMetrics) -> None:
         load_pynetdicom()
-        self._spool = spool
+        self._spool, self._metrics = spool, metrics
         self._open: dict[Association, set[str]] = {}
         self._server = _make_server(settings, self._store)
         self.port = int(self._server.server_address[1])
@@ -96,19 +103,24 @@ class Receiver:
         peer = event.assoc.requestor.ae_title
         try:
             identity = read_identity(event.dataset_path)
+            if identity.uid != cast(Any, event.request).AffectedSOPInstanceUID:
+                raise DataError("not the object that was announced")
             self._open.setdefault(event.assoc, set()).add(identity.series)
             new = self._spool.add(identity, event.dataset_path)
         except SpoolFullError:
-            log("no room", level=logging.ERROR, peer=peer)
-            return _NO_ROOM
+            return self._refuse(_NO_ROOM, "no room", peer)
         except DataError:
-            log("object without UIDs", level=logging.WARNING, peer=peer)
-            return _NOT_UNDERSTOOD
-        except OSError as error:
-            log("cannot write", level=logging.ERROR, peer=peer, error=error.strerror)
-            return _NO_ROOM
+            return self._refuse(_NOT_UNDERSTOOD, "object without UIDs, or with others", peer)
+        except (OSError, sqlite3.Error) as error:
+            return self._refuse(_NO_ROOM, "cannot write", peer, error=type(error).__name__)
+        self._metrics.received("kept" if new else "known")
         log("object" if new else "object known already", peer=peer, series=digest(identity.series))
         return _SUCCESS
+
+    def _refuse(self, status: int, event: str, peer: str, **fields: object) -> int:
+        self._metrics.received("no room" if status == _NO_ROOM else "refused")
+        log(event, level=logging.ERROR, peer=peer, **fields)
+        return status
 
 
 def _make_server(settings: NodeSettings, store: "Callable[[Event], int]") -> Any:
@@ -118,6 +130,7 @@ def _make_server(settings: NodeSettings, store: "Callable[[Event], int]") -> Any
     try:
         return _entity(settings).make_server(
             (settings.host, settings.dicom or 0),
+            ssl_context=server_context(settings),
             evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_CONN_CLOSE, _remove_half)],
             **_classes(Peers(settings.peers), settings),
         )
@@ -154,12 +167,23 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
     """What lets in peers alone, each under the names that its address may have."""
     from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+    places = Semaphore(settings.associations)  # of connections that are no association yet
+
     class Handler(RequestHandler):
         @property
         def ae(self) -> Any:
             entity = copy(self.server.ae)
             entity.require_calling_aet = peers.titles(self.client_address[0])
             return entity
+
+        def handle(self) -> None:
+            try:
+                if isinstance(self.request, SSLSocket):
+                    self.request.settimeout(settings.idle)
+                    self.request.do_handshake()
+                super().handle()
+            finally:
+                places.release()
 
         def _create_association(self) -> "Association":
             association = super()._create_association()
@@ -169,11 +193,20 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
             return association
 
     class Server(ThreadedAssociationServer):
+        def get_request(self) -> Any:
+            connection, address = cast(socket.socket, self.socket).accept()
+            if self.ssl_context:  # shaking hands here would keep all others waiting
+                connection = self.ssl_context.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+            return connection, address
+
         def verify_request(self, request: Any, client_address: Any) -> bool:
             if not peers.titles(client_address[0]):
                 log("connection refused", level=logging.WARNING, address=client_address[0])
                 return False
-            return len(self.active_associations) < settings.associations
+            there = len(self.active_associations)
+            return there < settings.associations and places.acquire(blocking=False)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             log("connection failed", level=logging.ERROR)

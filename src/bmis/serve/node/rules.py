@@ -23,6 +23,8 @@ _Name = Annotated[str, Meta(min_length=1, max_length=64)]
 class Destination(Settings):
     """Where results go: an AE title with host and port (C-STORE), or an address (STOW-RS).
 
+    With ``tls`` a C-STORE is encrypted.
+
     Example:
         >>> Destination("pacs", aet="ORTHANC", host="10.0.0.5", port=4242).url is None
         True
@@ -37,6 +39,7 @@ class Destination(Settings):
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     url: Annotated[str, Meta(pattern="^https?://[^/@?#]+")] | None = None
     token_file: str | None = None
+    tls: bool = False
 
     def __post_init__(self) -> None:
         """Check every value, and that there is one way to send."""
@@ -44,6 +47,8 @@ class Destination(Settings):
         given = [value is not None for value in (self.aet, self.host, self.port)]
         if any(given) != all(given) or all(given) != (self.url is None):
             raise ConfigError(f"destination {self.name}: give aet, host and port, or url alone")
+        if self.tls and self.url:
+            raise ConfigError(f"destination {self.name}: tls goes with aet; for url write https")
         if self.token_file and not self.url:
             raise ConfigError(f"destination {self.name}: token_file goes with url")
         parts = urlsplit(self.url or "https://")

@@ -7,9 +7,10 @@ from threading import Event
 
 from bmis.errors import ConfigError
 from bmis.serve.logs import set_up_logs
+from bmis.serve.node.letters import DeadLetter, dead_letters
 from bmis.serve.node.node import Node
 from bmis.serve.node.settings import NodeSettings
-from bmis.serve.node.spool import DeadLetter, open_spool
+from bmis.serve.node.spool import open_spool
 
 
 def serve_dicom(settings: NodeSettings, started: Callable[[str, list[str]], None]) -> None:
@@ -51,4 +52,4 @@ def list_dead_letters(settings: NodeSettings) -> list[DeadLetter]:
     """
     if settings.spool is None or not (Path(settings.spool) / "node.sqlite").is_file():
         raise ConfigError(f"{settings.spool}: no spool of a DICOM node; give --spool FOLDER")
-    return open_spool(settings).dead_letters()
+    return dead_letters(open_spool(settings))

@@ -70,6 +70,21 @@ class NodeSettings(Settings):
     give_up: Annotated[
         float, Meta(ge=0, le=8760, description="Hours after which a result is no longer sent.")
     ] = 72.0
+    tls_cert: Annotated[
+        str | None, Meta(description="Certificate of the node (PEM); then senders must use TLS.")
+    ] = None
+    tls_key: Annotated[str | None, Meta(description="Key of the certificate (PEM).")] = None
+    tls_ca: Annotated[
+        str | None,
+        Meta(
+            description="Authorities (PEM) of which senders, and receivers by TLS, need a "
+            "certificate."
+        ),
+    ] = None
+    metrics_port: Annotated[
+        Annotated[int, Meta(ge=0, le=65535)] | None,
+        Meta(description="Port for Prometheus on 127.0.0.1."),
+    ] = None
     runtime: Annotated[RuntimeOptions, Meta(description="How the networks are run.")] = field(
         default_factory=RuntimeOptions
     )
@@ -80,3 +95,7 @@ class NodeSettings(Settings):
         for name, what in (("spool", "FOLDER"), ("rules", "FILE"), ("peers", "AET@HOST,...")):
             if self.dicom is not None and not getattr(self, name):
                 raise ConfigError(f"a DICOM node needs --{name} {what}")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError("TLS needs --tls-cert FILE and --tls-key FILE, both or none")
+        if self.tls_ca is not None and self.tls_cert is None:
+            raise ConfigError("--tls-ca FILE goes with --tls-cert and --tls-key")

@@ -1,25 +1,27 @@
 """The spool: objects that came and are not answered yet, each on the disk before it is confirmed.
 
 A file has its place before the database knows of it, and is removed only when the database knows
-that it is settled. So a process that is killed at any moment leaves nothing that `recover` cannot
+that it is settled. So a process that is killed at any moment leaves nothing that `recovery` cannot
 make whole.
 """
 
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
-from bmis.errors import DataError
+from bmis.errors import ConfigError, DataError
 from bmis.serve.node.database import Database
 from bmis.serve.node.identity import Identity, digest
 from bmis.serve.node.settings import NodeSettings
 from bmis.system.files import output_folder
+from bmis.system.lock import take_lock
 
+_DATABASE = "node.sqlite"
 _TRIES = 5  # times that a series may take the process down with it
-_KILLED = f"the node failed or ended {_TRIES} times while it worked on this; send it again"
+_KILLED = f"the node ended {_TRIES} times while it worked on this; send it again"
 
 
 class SpoolFullError(DataError):
@@ -29,30 +31,6 @@ class SpoolFullError(DataError):
         >>> issubclass(SpoolFullError, DataError)
         True
     """
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """Something that could not be done, and is kept.
-
-    Attributes:
-        path: The object or the result.
-        destination: Where the result should go; None for an object that has no result.
-        error: One line that says why.
-
-    Example:
-        >>> print(DeadLetter(Path("spool/objects/a.dcm"), None, "truncated"))
-        spool/objects/a.dcm: truncated
-    """
-
-    path: Path
-    destination: str | None
-    error: str
-
-    def __str__(self) -> str:
-        to = "" if self.destination is None else f", to {self.destination}"
-        where = "" if self.error.startswith(str(self.path)) else f"{self.path}{to}: "
-        return f"{where}{self.error}"
 
 
 class Spool:
@@ -68,7 +46,7 @@ class Spool:
         database: What is known.
 
     Raises:
-        DataError: The folder cannot be written to.
+        DataError: The folder cannot be written to, or holds something else.
 
     Example:
         >>> import shutil
@@ -82,12 +60,41 @@ class Spool:
     """
 
     def __init__(self, folder: Path, *, limit: int) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._limit = output_folder(folder), limit
         self.arriving, self.working = folder / "arriving", folder / "working"
         self._objects, self._results = folder / "objects", folder / "results"
-        for part in (self.arriving, self.working, self._objects, self._results):
+        parts = self.arriving, self.working, self._objects, self._results
+        known = folder / _DATABASE
+        self._lock: IO[bytes] | None = None
+        if not known.exists() and (found := [part.name for part in parts if part.exists()]):
+            # whatever it is, it would be removed as what nobody knows
+            raise DataError(
+                f"{folder}: holds {', '.join(found)}, but not {known.name}; bring that back, or "
+                "give an empty folder"
+            )
+        self.database = Database(known)  # first, so that folders never are without it
+        for part in parts:
             part.mkdir(mode=0o700, exist_ok=True)
-        self.database = Database(folder / "node.sqlite")
+        _sync(folder)
+
+    def lock(self) -> None:
+        """Keep other nodes out of the spool, until ``unlock`` or the end of the process.
+
+        Raises:
+            ConfigError: Another node is in it.
+        """
+        self._lock = take_lock(self._folder / "lock")
+        if self._lock is None:
+            raise ConfigError(
+                f"{self._folder}: another node works on this spool; stop it, or give another "
+                "--spool FOLDER"
+            )
+
+    def unlock(self) -> None:
+        """Let another node work on the spool."""
+        if self._lock is not None:
+            self._lock.close()
 
     def path_of_object(self, uid: str) -> Path:
         """Where an object lies."""
@@ -96,36 +103,6 @@ class Spool:
     def path_of_result(self, uid: str) -> Path:
         """Where a result lies."""
         return self._results / f"{digest(uid)}.dcm"
-
-    def recover(self) -> None:
-        """Tidy up after a process that ended at any moment: what is half made is removed.
-
-        Nothing that a sender was told to be stored is among it. What somebody removed from the
-        spool by hand is forgotten. The quiet time of all series begins anew.
-        """
-        for folder in (self.arriving, self.working):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
-        with self.database.transaction():
-            for table, place in (
-                ("objects", self.path_of_object),
-                ("results", self.path_of_result),
-            ):
-                self._match(table, place)
-            # a sender that the end has cut off gets time to go on with its series
-            query = "UPDATE objects SET came = ? WHERE state = 'waiting'"
-            self.database.rows(query, [time.time()])
-
-    def _match(self, table: str, place: Callable[[str], Path]) -> None:
-        """Forget what has no file any more, and remove files that nobody knows."""
-        uids = self.database.rows(f"SELECT DISTINCT uid FROM {table} WHERE state != 'done'")  # noqa: S608
-        known = {place(uid): uid for (uid,) in uids}
-        found = set(place("").parent.glob("*.dcm"))
-        for path in known.keys() - found:
-            query = f"DELETE FROM {table} WHERE uid = ? AND state != 'done'"  # noqa: S608
-            self.database.rows(query, [known[path]])
-        for path in found - known.keys():
-            path.unlink()
 
     def add(self, identity: Identity, path: Path) -> bool:
         """Keep an object for good.
@@ -161,14 +138,23 @@ class Spool:
         return bool(self.database.rows(query, [uid, uid]))
 
     def _check_room(self, size: int) -> None:
+        if self.size() + size > self._limit or shutil.disk_usage(self._folder).free < 2 * size:
+            raise SpoolFullError(
+                f"{self._folder}: no room for another object; see --spool-gb and --dead-letters"
+            )
+
+    def size(self) -> int:
+        """Bytes of all objects and results that are not settled."""
         ((held,),) = self.database.rows(
             "SELECT (SELECT coalesce(sum(bytes), 0) FROM objects WHERE state != 'done') "
             "+ (SELECT coalesce(sum(bytes), 0) FROM results WHERE state != 'done')"
         )
-        if held + size > self._limit or shutil.disk_usage(self._folder).free < 2 * size:
-            raise SpoolFullError(
-                f"{self._folder}: no room for another object; see --spool-gb and --dead-letters"
-            )
+        return int(held)
+
+    def count(self, table: str, state: str) -> int:
+        """How many objects or results are in a state: "waiting" or "dead"."""
+        query = f"SELECT count(*) FROM {table} WHERE state = ?"  # noqa: S608
+        return int(self.database.rows(query, [state])[0][0])
 
     def complete(self, *, quiet: float) -> list[str]:
         """The series of which nothing has come for a while, the oldest first.
@@ -200,6 +186,15 @@ class Spool:
                 "SELECT uid FROM objects WHERE series = ? AND state = 'waiting'", [series]
             )
         return {uid: self.path_of_object(uid) for (uid,) in rows}
+
+    def give_back(self, taken: Collection[str]) -> None:
+        """Take the count of ``take`` back: the process lives, the series was not at fault."""
+        with self.database.transaction():
+            for uid in taken:
+                self.database.rows(
+                    "UPDATE objects SET attempts = attempts - 1 WHERE uid = ? AND attempts > 0",
+                    [uid],
+                )
 
     def finish(
         self,
@@ -244,19 +239,6 @@ class Spool:
         if not self.database.rows(query, [uid]):
             self.path_of_result(uid).unlink(missing_ok=True)
 
-    def dead_letters(self) -> list[DeadLetter]:
-        """All that could not be done, the oldest first."""
-        objects = self.database.rows(
-            "SELECT uid, error FROM objects WHERE state = 'dead' ORDER BY came"
-        )
-        results = self.database.rows(
-            "SELECT uid, destination, error FROM results WHERE state = 'dead' ORDER BY came"
-        )
-        return [
-            *(DeadLetter(self.path_of_object(uid), None, why) for uid, why in objects),
-            *(DeadLetter(self.path_of_result(uid), to, why) for uid, to, why in results),
-        ]
-
 
 def open_spool(settings: NodeSettings) -> Spool:
     """The spool that settings name.
@@ -265,8 +247,8 @@ def open_spool(settings: NodeSettings) -> Spool:
         DataError: See ``Spool``.
 
     Example:
-        >>> open_spool(NodeSettings(spool="spool")).dead_letters()
-        []
+        >>> open_spool(NodeSettings(spool="spool")).size()
+        0
     """
     return Spool(Path(settings.spool or ""), limit=int(settings.spool_gb * 2**30))
 
@@ -276,9 +258,14 @@ def _settle(path: Path, target: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
     path.replace(target)
+    _sync(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Come back when the names in a folder are on the disk."""
     if os.name == "posix":
-        folder = os.open(target.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)

@@ -51,7 +51,9 @@ function card(model, result, drawn, withTitle) {
   if (!result) return made;
   made.append(...warnings(result, drawn));
   if (result.expected_dice != null) {
-    made.append(element("p", `${say("expected_dice")}: ${number(result.expected_dice, 2)}`, "dice"));
+    const note = result.expected_dice_note ? ` (${say("dice_does_not_hold")})` : "";
+    const dice = `${say("expected_dice")}: ${number(result.expected_dice, 2)}${note}`;
+    made.append(element("p", dice, "dice"));
   }
   made.append(...(result.regions ?? []).map(regionTable));
   return made;
