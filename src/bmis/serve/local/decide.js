@@ -42,8 +42,8 @@ export class SoftDice {
 
   add(planes) {
     if (planes.length > 2) {
-      const [, ...shown] = probabilitiesOf(planes), labels = classesOf(planes, 0.5);
-      shown.forEach((plane, index) => this.#count(index, plane, (at) => labels[at] === index + 1));
+      const every = probabilitiesOf(planes), most = every[0].map((_, at) => Math.max(...every.map((plane) => plane[at])));
+      every.slice(1).forEach((plane, index) => this.#count(index, plane, (at) => plane[at] === most[at]));
       return;
     }
     const [first, second] = planes, limit = logOdds(this.threshold);

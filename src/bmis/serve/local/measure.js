@@ -1,7 +1,7 @@
 // Area, place and longest diameter of one class of a mask: bmis.predict.measurements.
 
-// Whether b is no corner on the way from a down to c, which keeps to the left of b.
-const bendsIn = ([ay, ax], [by, bx], [cy, cx]) => (by - ay) * (cx - ax) >= (cy - ay) * (bx - ax);
+// Whether b, a place (row, column), lies on the line from a down to c or right of it: no corner.
+const bendsIn = ([ay, ax], [by, bx], [cy, cx]) => (bx - ax) * (cy - ay) >= (cx - ax) * (by - ay);
 
 function chain(points) {
   const kept = [];

@@ -1,4 +1,4 @@
-// Pillow's resize of 8-bit pixels, to the last bit: antialiased, in fixed point, rows first.
+// Pillow's resize of 8-bit pixels, to the last bit: antialiased, in fixed point.
 // A picture is { height, width, channels, pixels }, its pixels a Uint8Array of (H, W, C).
 
 const BITS = 22; // of the fraction in a weight
@@ -38,8 +38,16 @@ function along(pixels, lines, have, want, { step, filter }) {
   return made;
 }
 
-export function resize({ height, width, channels, pixels }, [tall, wide], filter) {
-  if (wide !== width) pixels = along(pixels, height, width, wide, { step: channels, filter });
-  if (tall !== height) pixels = along(pixels, 1, height, tall, { step: wide * channels, filter });
-  return { height: tall, width: wide, channels, pixels };
+const across = (it, wide, filter) => wide === it.width ? it : {
+  ...it, width: wide, pixels: along(it.pixels, it.height, it.width, wide, { step: it.channels, filter }),
+};
+const down = (it, tall, filter) => tall === it.height ? it : {
+  ...it, height: tall, pixels: along(it.pixels, 1, it.height, tall, { step: it.width * it.channels, filter }),
+};
+
+export function resize(picture, [tall, wide], filter) {
+  const fewer = picture.height - tall;
+  // the order decides about the last bit; before version 13 Pillow always went across first
+  if (fewer > 0 && fewer > 2 * (picture.width - wide)) return across(down(picture, tall, filter), wide, filter);
+  return down(across(picture, wide, filter), tall, filter);
 }
