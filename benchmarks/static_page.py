@@ -67,7 +67,9 @@ DECODE = """async (text) => {
   const blob = await (await import(new URL("page/session.js", document.baseURI))).fromBase64(text);
   const { height, width, channels, pixels } = await decode(blob);
   const parts = [];
-  for (let at = 0; at < pixels.length; at += 8192) parts.push(String.fromCharCode(...pixels.subarray(at, at + 8192)));
+  for (let at = 0; at < pixels.length; at += 8192) {
+    parts.push(String.fromCharCode(...pixels.subarray(at, at + 8192)));
+  }
   return [[height, width, channels], btoa(parts.join(""))];
 }"""
 
@@ -98,7 +100,9 @@ def files_of(network: Network, root: Path, count: int) -> list[Path]:
     return [cases[index].image for index in np.linspace(0, len(cases) - 1, count).astype(int)]
 
 
-def segment(page: Page, name: str, path: Path, times: int = 1) -> tuple[dict[str, Any], list[float]]:
+def segment(
+    page: Page, name: str, path: Path, times: int = 1
+) -> tuple[dict[str, Any], list[float]]:
     text = base64.b64encode(path.read_bytes()).decode()
     found, seconds = page.evaluate(SEGMENT, [name, text, times])
     return found, seconds

@@ -111,7 +111,9 @@ def test_frames_inputs_and_restored_scores_are_pythons_to_the_last_bit(js, rule,
 def test_letterboxes_are_rounded_as_in_python(js):
     spec = InputSpec((64, 64), resize="letterbox")
     for size in ((128, 5), (128, 3), (256, 10), (256, 14), (7, 512), (1000, 1)):
-        found = js("preprocess", "part.place(given.size, given.input)", size=size, input=spec.to_dict())
+        found = js(
+            "preprocess", "part.place(given.size, given.input)", size=size, input=spec.to_dict()
+        )
         assert tuple(found.values()) == place(size, spec).box, size
 
 
@@ -133,8 +135,9 @@ def test_windows_are_merged_without_a_difference(js, size):
 
     strips = list(tiled(pixels, (32, 32), infer, stride=8))
     source = """(async () => {
-      const found = [], infer = async ({ pixels }) =>
-        Float32Array.from({ length: 2048 }, (_, at) => at < 1024 ? pixels[at] / 7 : -pixels[at - 1024]);
+      const found = [], score = (pixels, at) => at < 1024 ? pixels[at] / 7 : -pixels[at - 1024];
+      const infer = async ({ pixels }) =>
+        Float32Array.from({ length: 2048 }, (_, at) => score(pixels, at));
       for await (const strip of part.tiled(given.it, [32, 32], 8, infer)) found.push(strip);
       return found;
     })()"""
@@ -150,19 +153,29 @@ def test_classes_probabilities_and_the_expected_dice(js, classes, threshold):
     logits = RNG.normal(scale=3, size=(classes, 20, 30)).astype(np.float32)
     logits[:, :3] = 1  # equal scores
     planes = [array(plane) for plane in logits]
-    found = js("decide", "part.classesOf(given.planes, given.threshold)", planes=planes, threshold=threshold)
+    found = js(
+        "decide",
+        "part.classesOf(given.planes, given.threshold)",
+        planes=planes,
+        threshold=threshold,
+    )
     assert found == arg_max(logits, threshold).ravel().tolist()
     found = js("decide", "part.probabilitiesOf(given.planes)", planes=planes)
-    np.testing.assert_allclose(found, class_probabilities(logits.copy()).reshape(classes, -1), rtol=1e-5)
+    np.testing.assert_allclose(
+        found, class_probabilities(logits.copy()).reshape(classes, -1), rtol=1e-5
+    )
     soft = SoftDice(classes, threshold)
     soft.add(logits)
     source = """(() => {
       const soft = new part.SoftDice(given.planes.length, given.threshold);
       soft.add(given.planes);
-      return [soft.value(), part.expectedDice(soft.value(), given.confidence), part.expectedDice(null, given.confidence)];
+      const expected = [soft.value(), null].map((one) => part.expectedDice(one, given.confidence));
+      return [soft.value(), ...expected];
     })()"""
     confidence = Confidence(-1.1, 0.96, 0.25)
-    found = js("decide", source, planes=planes, threshold=threshold, confidence=confidence.to_dict())
+    found = js(
+        "decide", source, planes=planes, threshold=threshold, confidence=confidence.to_dict()
+    )
     wanted = [soft.value(), expected_dice(soft.value(), confidence), 0.25]
     assert found == pytest.approx(wanted, rel=1e-5)
 
@@ -192,10 +205,17 @@ def test_the_answer_is_that_of_the_service(js, classes, spacing):
     names = ("background", *(f"class {at}" for at in range(1, classes)))[:classes]
     info = ModelInfo(ModelConfig(num_classes=classes), InputSpec(), names)
     masks = [blobs(40, 64, max(2, classes)), np.zeros((5, 7), np.uint8), np.ones((3, 4), np.uint8)]
-    source = """part.describePicture("a", given.it, given.found, { network: given.network, spacing: given.spacing, inPng: null })"""
+    source = """part.describePicture("a", given.it, given.found, {
+      network: given.network, spacing: given.spacing, inPng: null,
+    })"""
     colours = [[0, 0, 0], [60, 190, 255], [255, 165, 0], [0, 200, 140]]
     for labels in masks:
-        found = {"labels": array(labels), "probabilities": None, "ood_score": 1.5, "expected_dice": 0.5}
+        found = {
+            "labels": array(labels),
+            "probabilities": None,
+            "ood_score": 1.5,
+            "expected_dice": 0.5,
+        }
         answered = js(
             "answer", source, it={"height": labels.shape[0], "width": labels.shape[1]}, found=found,
             network={"classes": names, "colours": colours}, spacing=spacing,
@@ -228,9 +248,12 @@ def test_statistics_and_scores_of_pictures(js, channels):
 def test_a_whole_prediction(js, rule):
     """A network whose logits are sums of its input: what is around it must place them right."""
     info = ModelInfo(
-        ModelConfig(num_classes=2), InputSpec((32, 48), resize=rule), ("background", "blob"),
-        postprocessing=PostProcessing(largest_piece=True, threshold=0.4), confidence=Confidence(0.1, 0.9, 0.2),
-    )  # fmt: skip
+        ModelConfig(num_classes=2),
+        InputSpec((32, 48), resize=rule),
+        ("background", "blob"),
+        postprocessing=PostProcessing(largest_piece=True, threshold=0.4),
+        confidence=Confidence(0.1, 0.9, 0.2),
+    )
 
     class Sum:
         stride, size, batch = 8, None, 1
@@ -242,7 +265,8 @@ def test_a_whole_prediction(js, rule):
     source = """(async () => {
       const infer = async (floats, channels, height, width) => {
         const made = new Float32Array(2 * height * width);
-        for (let at = 0; at < floats.length; at++) made[height * width + (at % (height * width))] += floats[at];
+        const count = height * width;
+        floats.forEach((value, at) => (made[count + (at % count)] += value));
         return made;
       };
       return part.predict({ ...given.network, infer }, given.it, { probability: true });
@@ -255,7 +279,9 @@ def test_a_whole_prediction(js, rule):
         found = js("predict", source, it=shown(pixels), network={**plain, "stride": 8})
         assert mask.labels.any()
         assert found["labels"] == mask.labels.ravel().tolist()
-        np.testing.assert_allclose(found["probabilities"][1], mask.probabilities[1].ravel(), atol=1e-5)
+        np.testing.assert_allclose(
+            found["probabilities"][1], mask.probabilities[1].ravel(), atol=1e-5
+        )
         assert found["expected_dice"] == pytest.approx(mask.expected_dice, rel=1e-4)
         assert found["ood_score"] is None
 

@@ -73,7 +73,9 @@ def address(tmp_path):
 @pytest.fixture
 def browser():
     """A browser with a camera that is none."""
-    with chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as started:
+    with chromium(
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    ) as started:
         yield started
 
 

@@ -37,7 +37,9 @@ def add_options(parser: ArgumentParser) -> None:
     )
     add_flags(group, StaticSettings, leave_out=["models", "static"])
     text = describe_field(field_types(StaticSettings)["static"])
-    group.add_argument("--static", metavar="OUT", help=text[:1].lower() + text[1:].removesuffix("."))
+    group.add_argument(
+        "--static", metavar="OUT", help=text[:1].lower() + text[1:].removesuffix(".")
+    )
     group = parser.add_argument_group(
         "DICOM node", "in place of HTTP; see docs/how-to/serve-dicom.md"
     )

@@ -1,4 +1,4 @@
-"""The headers that tell a browser what the page may do: those of the service, and of files alone."""
+"""The headers that tell a browser what the page may do, by a service or as files alone."""
 
 _RULES = (
     "default-src 'none'",

@@ -28,7 +28,7 @@ from bmis.system.reading import read_text
 _HERE = Path(__file__).parent
 _PAGE, _LOCAL = _HERE / "page", _HERE / "local"
 _SERVICE_ONLY = ("api.js", "engine.js")
-_ENGINE = "// What segments for the page: this browser.\n\n" 'export * from "../local/engine.js";\n'
+_ENGINE = '// What segments for the page: this browser.\n\nexport * from "../local/engine.js";\n'
 _LICENCE, _WORKER = "onnxruntime-LICENSE.txt", "sw.js"
 _PACKAGE = "onnxruntime-web"
 _RUNTIME = {  # of the package -> names that every web server knows the types of

@@ -8,9 +8,11 @@ const sigmoid = (odds) => 1 / (1 + Math.exp(Math.min(-odds, 80)));
 
 // The class of each pixel; among equals the first.
 export function classesOf(planes, threshold) {
-  const [first, second, ...others] = planes, shift = logOdds(threshold);
-  if (!second) return Uint8Array.from(first, (score) => score > shift);
-  const labels = Uint8Array.from(second, (score, at) => score > Math.fround(first[at] + shift));
+  const [first, second, ...others] = planes, shift = logOdds(threshold), labels = new Uint8Array(first.length);
+  for (let at = 0; at < labels.length; at++) {
+    labels[at] = second ? second[at] > Math.fround(first[at] + shift) : first[at] > shift;
+  }
+  if (!others.length) return labels;
   const best = first.map((score, at) => Math.max(score, second[at]));
   others.forEach((plane, index) => plane.forEach((score, at) => {
     if (score > best[at]) [labels[at], best[at]] = [index + 2, score];
@@ -23,9 +25,9 @@ export function probabilitiesOf(planes) {
   if (planes.length === 1) return [planes[0].map(sigmoid)];
   const made = planes.map((plane) => new Float32Array(plane.length));
   for (let at = 0; at < planes[0].length; at++) {
-    const most = Math.max(...planes.map((plane) => plane[at]));
-    let sum = 0;
-    for (const [index, plane] of planes.entries()) sum += made[index][at] = Math.exp(plane[at] - most);
+    let most = -Infinity, sum = 0;
+    for (const plane of planes) most = Math.max(most, plane[at]);
+    for (let index = 0; index < planes.length; index++) sum += made[index][at] = Math.exp(planes[index][at] - most);
     for (const plane of made) plane[at] /= sum;
   }
   return made;

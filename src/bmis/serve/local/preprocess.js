@@ -11,8 +11,7 @@ export function toGrey({ height, width, channels, pixels }) {
   if (channels === 1) return { height, width, channels, pixels };
   const grey = new Uint8Array(height * width);
   for (let at = 0; at < grey.length; at++) {
-    const [red, green, blue] = [pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]];
-    grey[at] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+    grey[at] = (pixels[3 * at] * 19595 + pixels[3 * at + 1] * 38470 + pixels[3 * at + 2] * 7471 + 0x8000) >> 16;
   }
   return { height, width, channels: 1, pixels: grey };
 }

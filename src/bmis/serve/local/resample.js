@@ -24,17 +24,15 @@ const clip = (sum) => Math.min(255, Math.max(0, sum >> BITS));
 
 // Lines of `have` positions become lines of `want`; a position is `step` values apart from the next.
 function along(pixels, lines, have, want, { step, filter }) {
-  const made = new Uint8Array(lines * want * step);
-  kernels(have, want, filter).forEach(({ first, weights }, index) => {
-    for (let line = 0; line < lines; line++) {
-      const from = (line * have + first) * step, to = (line * want + index) * step;
-      for (let value = 0; value < step; value++) {
-        let sum = 2 ** (BITS - 1);
-        for (let at = 0; at < weights.length; at++) sum += weights[at] * pixels[from + at * step + value];
-        made[to + value] = clip(sum);
-      }
+  const made = new Uint8Array(lines * want * step), found = kernels(have, want, filter);
+  for (let line = 0, to = 0; line < lines; line++) for (const { first, weights } of found) {
+    const from = (line * have + first) * step;
+    for (let value = from; value < from + step; value++) {
+      let sum = 2 ** (BITS - 1);
+      for (let at = 0; at < weights.length; at++) sum += weights[at] * pixels[value + at * step];
+      made[to++] = clip(sum);
     }
-  });
+  }
   return made;
 }
 

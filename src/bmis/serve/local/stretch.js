@@ -17,5 +17,7 @@ export function stretch(values, height, width) {
   if (high <= low) [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [65535, 0]);
   const scale = high > low ? 255 / (high - low) : 0;
   const table = Uint8Array.from({ length: 65536 }, (_, value) => round(Math.min(255, Math.max(0, (value - low) * scale))));
-  return Uint8Array.from(values, (value) => table[value]);
+  const made = new Uint8Array(values.length);
+  for (let at = 0; at < made.length; at++) made[at] = table[values[at]];
+  return made;
 }

@@ -51,7 +51,10 @@ function readSpacing(text) {
 async function inPng(plane, [height, width]) {
   const area = new OffscreenCanvas(width, height), context = area.getContext("2d");
   const image = context.createImageData(width, height);
-  plane.forEach((value, place) => image.data.fill(Math.round(255 * value), 4 * place, 4 * place + 3).fill(255, 4 * place + 3, 4 * place + 4));
+  for (let place = 0, to = 0; place < plane.length; place++) {
+    for (let channel = 0; channel < 3; channel++) image.data[to++] = Math.round(255 * plane[place]);
+    image.data[to++] = 255;
+  }
   context.putImageData(image, 0, 0);
   const bytes = new Uint8Array(await (await area.convertToBlob()).arrayBuffer());
   let text = "";
