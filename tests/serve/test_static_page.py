@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 from dataclasses import replace
@@ -149,6 +150,21 @@ def test_a_folder_that_holds_something_is_left_alone(build, models, tmp_path, ca
 def test_a_page_is_no_node(capsys):
     assert main(["serve", "--static", "out", "--dead-letters"]) == 2
     assert "choose one of them" in capsys.readouterr().err
+
+
+def test_the_figures_in_the_docs_are_those_of_the_record():
+    record = json.loads((ROOT / "benchmarks" / "results" / "static_page.json").read_text())
+    text = " ".join((ROOT / "docs" / "how-to" / "serve.md").read_text(encoding="utf-8").split())
+    found = record["networks"].values()
+    mean, least = (
+        math.floor(1000 * min(one[f"{name}_dice_of_both_masks"] for one in found)) / 1000
+        for name in ("mean", "least")
+    )
+    images = sum(one["images"] for one in found)
+    assert f"On {images} test images of the six networks" in text
+    assert f"is at least {mean} for each network, and {least} for the worst image" in text
+    assert mean >= MIN_DICE
+    assert sum(one["decoded_pixels_that_differ"] for one in found) == 0
 
 
 @pytest.mark.slow

@@ -21,25 +21,23 @@ def add_options(parser: ArgumentParser) -> None:
         (['nuclei'], 8, '127.0.0.1')
     """
     from bmis.cli.flags import add_flags
-    from bmis.config import RuntimeOptions
+    from bmis.config import RuntimeOptions, Settings
     from bmis.config.settings import describe_field, field_types
     from bmis.serve.node.settings import NodeSettings
     from bmis.serve.settings import ServeSettings
     from bmis.serve.static_page import StaticSettings
 
-    text = describe_field(field_types(ServeSettings)["models"])
-    parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help=text[:1].lower() + text[1:].removesuffix(".")
-    )
+    def help_of(kind: type[Settings], name: str) -> str:
+        text = describe_field(field_types(kind)[name])
+        return text[:1].lower() + text[1:].removesuffix(".")
+
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=help_of(ServeSettings, "models"))
     add_flags(parser, ServeSettings, leave_out=["models", "device"])
     group = parser.add_argument_group(
         "page without a service", "its networks run in the browser; see docs/how-to/serve.md"
     )
     add_flags(group, StaticSettings, leave_out=["models", "static"])
-    text = describe_field(field_types(StaticSettings)["static"])
-    group.add_argument(
-        "--static", metavar="OUT", help=text[:1].lower() + text[1:].removesuffix(".")
-    )
+    group.add_argument("--static", metavar="OUT", help=help_of(StaticSettings, "static"))
     group = parser.add_argument_group(
         "DICOM node", "in place of HTTP; see docs/how-to/serve-dicom.md"
     )

@@ -19,6 +19,7 @@ from bmis.bundle import Bundle, Graph, read_bundle
 from bmis.config import Settings
 from bmis.data.palette import palette
 from bmis.errors import BundleError, ConfigError, DataError
+from bmis.pretrained.lookup import is_shipped, log_licence
 from bmis.serve.headers import policy, security_headers
 from bmis.serve.listing import describe_model
 from bmis.serve.networks import find_bundles
@@ -113,8 +114,12 @@ def write_static_page(settings: StaticSettings) -> StaticPage:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: holds something already; name a new folder")
     version = _check_runtime(runtime)
-    bundles = {name: read_bundle(path) for name, path in find_bundles(settings.models).items()}
+    paths = find_bundles(settings.models)
+    bundles = {name: read_bundle(path) for name, path in paths.items()}
     graphs = {name: find_graph(bundle) for name, bundle in bundles.items()}
+    for name, path in paths.items():
+        if is_shipped(path):
+            log_licence(name, bundles[name].manifest.info.provenance["licence"])
     with whole_folder(out) as folder:
         _write_page(folder)
         _copy_runtime(runtime, folder / "runtime")

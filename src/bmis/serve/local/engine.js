@@ -32,16 +32,15 @@ async function keepFiles() {
 
 // The files come once: through the service worker, if there is one.
 async function startWorker(tell) {
-  try {
-    if (await keepFiles()) tell(say("offline_ready"));
-  } catch { /* without it all works, as long as there is a network */ }
+  const justCame = await keepFiles().catch(() => false); // without it all works while there is a network
+  tell(justCame ? say("offline_ready") : "");
   const started = new Worker("local/worker.js", { type: "module" });
   started.addEventListener("message", ({ data }) => {
     waiting.get(data.id)(data);
     waiting.delete(data.id);
   });
   started.addEventListener("error", (event) => {
-    for (const [id, answer] of waiting) answer({ id, word: "not_loaded", values: { why: event.message ?? "" } });
+    for (const [id, answer] of waiting) answer({ id, word: "not_loaded", values: { why: event.message || "worker.js" } });
     waiting.clear();
     worker = null; // the next picture tries again
   });
@@ -50,7 +49,7 @@ async function startWorker(tell) {
 
 export async function listModels(tell) {
   const { models, megabytes } = await (await fetch("networks/models.json")).json();
-  tell(navigator.serviceWorker?.controller ? "" : say("loading", { size: megabytes }));
+  if (!navigator.serviceWorker?.controller) tell(say("loading", { size: megabytes }));
   worker ??= startWorker(tell);
   return models;
 }
