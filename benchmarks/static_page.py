@@ -8,8 +8,9 @@ system, by playwright) and asks its engine for the masks of test images; DATA as
 ``five_modalities.py``. Compared are the masks, what the browser decodes of each file, and what
 that alone does to the masks of Python. Writes ``results/static_page.json``.
 
-``--times`` measures instead, from a file's bytes to its answer in JSON, one thread each, and writes
-``results/static_page_times_<machine>.json``. Only a quiet machine gives times that mean something.
+``--times`` measures instead, one thread each: from a file's bytes to its answer in JSON, and the
+network alone. Writes ``results/static_page_times_<machine>.json``. Only a quiet machine gives times
+that mean something.
 """
 
 import argparse
@@ -48,7 +49,7 @@ from bmis.system.stopwatch import time_calls
 RESULTS = Path(__file__).parent / "results"
 CHROMIUM = "/usr/bin/chromium"
 IMAGES = 17  # of each network: 102 together
-TIMED = 5
+TIMED = 20
 SIX = [name for name, network in NETWORKS.items() if not network.is_paper]
 OPTIONS = RuntimeOptions(engine="onnxruntime", threads=1)
 SEGMENT = """async ([name, text, times]) => {
@@ -71,6 +72,23 @@ DECODE = """async (text) => {
     parts.push(String.fromCharCode(...pixels.subarray(at, at + 8192)));
   }
   return [[height, width, channels], btoa(parts.join(""))];
+}"""
+
+NETWORK = """async ([name, shape, times]) => {
+  const at = (file) => new URL(file, document.baseURI);
+  const ort = await import(at("runtime/ort.js"));
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmBinary = await (await fetch(at("runtime/ort.wasm"))).arrayBuffer();
+  const graph = await (await fetch(at(`networks/${name}.onnx`))).arrayBuffer();
+  const session = await ort.InferenceSession.create(new Uint8Array(graph));
+  const floats = Float32Array.from({ length: shape[1] * shape[2] * shape[3] }, Math.random);
+  const image = new ort.Tensor("float32", floats, shape), seconds = [];
+  for (let turn = 0; turn < times; turn++) {
+    const begun = performance.now();
+    await session.run({ image });
+    seconds.push((performance.now() - begun) / 1e3);
+  }
+  return seconds.slice(1);
 }"""
 
 
@@ -168,10 +186,12 @@ def time_both(page: Page, name: str, path: Path) -> dict[str, Any]:
     frame, _ = fit(read_image(path, channels=info.input.channels).pixels, info.input)
     floats = normalise(frame[: info.input.size[0], : info.input.size[1]], info.input)[None]
     _, seconds = segment(page, name, path, times=1 + TIMED)
+    alone = page.evaluate(NETWORK, [name, list(floats.shape), 1 + TIMED])
     return {
         "size": list(read_image(path).pixels.shape[:2]),
         "browser_seconds": float(np.median(seconds)),
         "native_seconds": float(np.median(time_calls(answer, seconds=2.0))),
+        "browser_network_seconds": float(np.median(alone)),
         "native_network_seconds": float(
             np.median(time_calls(lambda: runtime(floats), seconds=1.0))
         ),

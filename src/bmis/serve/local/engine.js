@@ -36,7 +36,7 @@ async function startWorker(tell) {
   tell(justCame ? say("offline_ready") : "");
   const started = new Worker("local/worker.js", { type: "module" });
   started.addEventListener("message", ({ data }) => {
-    waiting.get(data.id)(data);
+    waiting.get(data.id)?.(data);
     waiting.delete(data.id);
   });
   started.addEventListener("error", (event) => {
