@@ -316,6 +316,23 @@ def interlaced(pixels):
     return b"\x89PNG\r\n\x1a\n" + data
 
 
+def by_every_filter(pixels, rows=None):
+    """A PNG with transparency whose rows take turns in how they are told from their neighbours."""
+    values = pixels.reshape(len(pixels), -1).astype(int)
+    padded = np.pad(values, ((1, 0), (4, 0)))
+    left, above, corner = padded[1:, :-4], padded[:-1, 4:], padded[:-1, :-4]
+    near = [np.abs(left + above - corner - one) for one in (left, above, corner)]
+    paeth = np.choose(np.argmin(near, 0), [left, above, corner])
+    guesses = [np.zeros_like(left), left, above, (left + above) // 2, paeth]
+    data = b"".join(
+        bytes([row % 5]) + ((values[row] - guesses[row % 5][row]) % 256).astype(np.uint8).tobytes()
+        for row in range(rows or len(values))
+    )
+    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 6, 0, 0, 0)
+    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
 def files():
     colour, grey = picture(1, (37, 53)), picture(1, (37, 53))[..., 0]
     alpha = np.dstack([colour, RNG.integers(0, 256, grey.shape, np.uint8)])
@@ -337,6 +354,7 @@ def files():
         "deep.png": saved(deep, "PNG"),
         "even.png": saved(np.full_like(deep, 700), "PNG"),
         "interlaced.png": interlaced(alpha),
+        "filters.png": by_every_filter(alpha),
         "colour.jpg": saved(colour, "JPEG"),
         "grey.jpg": saved(grey, "JPEG"),
         "turned.jpg": saved(colour, "JPEG", exif=turned),
@@ -377,6 +395,7 @@ def broken():
         "cut.jpg": (saved(colour, "JPEG")[:900], "damaged"),
         "cut.gif": (film("GIF")[:300], "several"),
         "wrong.png": (wrong, "damaged"),
+        "short.png": (by_every_filter(clear, rows=50), "damaged"),
         "clear.webp": (saved(clear, "WEBP", lossless=True), "see_through"),
         "colour.tif": (saved(colour, "TIFF"), "not_here"),
         "study.dcm": (bytes(128) + b"DICM", "not_here"),
@@ -394,3 +413,14 @@ def zlib_of(data):
 @pytest.mark.parametrize(("content", "why"), broken().values(), ids=broken())
 def test_what_cannot_be_read_right_is_refused(js, content, why):
     assert js("decode", REFUSED, text=base64.b64encode(content).decode()) == why
+
+
+def test_files_without_their_end_are_told_whatever_the_browser_makes_of_them(js):
+    for kind, name in (("jpeg", "JPEG"), ("gif", "GIF")):
+        content = saved(picture(1, (60, 80))[..., 0], name)
+        for cut in (0, 2, 40):
+            given = array(np.frombuffer(content[: len(content) - cut], np.uint8))
+            assert js("decode", f"part.isCut('{kind}', given.it)", it=given) == bool(cut), (
+                kind,
+                cut,
+            )

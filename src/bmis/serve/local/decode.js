@@ -43,7 +43,8 @@ function isFilm(kind, bytes, header) {
   return kind === "webp" && letters(bytes, 12, 16) === "VP8X" && Boolean(bytes[20] & 2);
 }
 
-function isCut(kind, bytes, header) {
+// Chromium refuses what is cut off by itself; other browsers may show the part that is there.
+export function isCut(kind, bytes, header) {
   if (kind === "png") return !header.names.has("IEND");
   if (kind === "gif") return bytes.at(-1) !== 0x3b;
   if (kind !== "jpeg") return false;
