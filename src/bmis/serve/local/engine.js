@@ -34,13 +34,13 @@ async function keepFiles() {
 async function startWorker(tell) {
   const justCame = await keepFiles().catch(() => false); // without it all works while there is a network
   tell(justCame ? say("offline_ready") : "");
-  const started = new Worker("local/worker.js", { type: "module" });
+  const started = new Worker("local/background.js", { type: "module" });
   started.addEventListener("message", ({ data }) => {
     waiting.get(data.id)?.(data);
     waiting.delete(data.id);
   });
   started.addEventListener("error", (event) => {
-    for (const [id, answer] of waiting) answer({ id, word: "not_loaded", values: { why: event.message || "worker.js" } });
+    for (const [id, answer] of waiting) answer({ id, word: "not_loaded", values: { why: event.message || "background.js" } });
     waiting.clear();
     worker = null; // the next picture tries again
   });
