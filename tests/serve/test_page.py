@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,10 +18,11 @@ from bmis.predict.mask import DOES_NOT_HOLD
 from bmis.serve.app import PAGE
 from helpers import dicoms
 from helpers.bodies import png
+from helpers.browser import chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
+LOCAL = PAGE.parent / "local"  # what `bmis serve --static` adds
 LANGUAGES = ("en", "de", "zh")
-SCRIPTS = sorted(PAGE.glob("*.js"))
+SCRIPTS = sorted([*PAGE.glob("*.js"), *LOCAL.glob("*.js")])
 HTML = (PAGE / "index.html").read_text(encoding="utf-8")
 
 
@@ -46,7 +46,7 @@ def test_the_page_says_of_the_expected_dice_what_all_say():
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_holds_no_script_or_style_itself():
-    for path in PAGE.rglob("*.*"):
+    for path in (*PAGE.rglob("*.*"), *LOCAL.glob("*.js")):
         text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|\beval\(|innerHTML|insertAdjacentHTML", text), path.name
         assert len(text.splitlines()) < 300, path.name
@@ -77,15 +77,11 @@ def address(tmp_path):
 
 @pytest.fixture
 def browser():
-    """Headless Chromium of the system, with a camera that is none."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with api.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=str(CHROMIUM), args=fake)
+    """A browser with a camera that is none."""
+    with chromium(
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    ) as started:
         yield started
-        started.close()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""``bmis serve``: networks as an HTTP service with a page for the browser, or as a DICOM node."""
+"""``bmis serve``: networks as an HTTP service with a page, as a page alone, or as a DICOM node."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -21,16 +21,23 @@ def add_options(parser: ArgumentParser) -> None:
         (['nuclei'], 8, '127.0.0.1')
     """
     from bmis.cli.flags import add_flags
-    from bmis.config import RuntimeOptions
+    from bmis.config import RuntimeOptions, Settings
     from bmis.config.settings import describe_field, field_types
     from bmis.serve.node.settings import NodeSettings
     from bmis.serve.settings import ServeSettings
+    from bmis.serve.static_page import StaticSettings
 
-    text = describe_field(field_types(ServeSettings)["models"])
-    parser.add_argument(
-        "models", nargs="*", metavar="MODEL", help=text[:1].lower() + text[1:].removesuffix(".")
-    )
+    def help_of(kind: type[Settings], name: str) -> str:
+        text = describe_field(field_types(kind)[name])
+        return text[:1].lower() + text[1:].removesuffix(".")
+
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=help_of(ServeSettings, "models"))
     add_flags(parser, ServeSettings, leave_out=["models", "device"])
+    group = parser.add_argument_group(
+        "page without a service", "its networks run in the browser; see docs/how-to/serve.md"
+    )
+    add_flags(group, StaticSettings, leave_out=["models", "static"])
+    group.add_argument("--static", metavar="OUT", help=help_of(StaticSettings, "static"))
     group = parser.add_argument_group(
         "DICOM node", "in place of HTTP; see docs/how-to/serve-dicom.md"
     )
@@ -50,6 +57,8 @@ def run(args: Namespace) -> int:
     """
     if args.dead_letters or args.dicom is not None:
         return _run_node(args)
+    if args.static is not None:
+        return _write_static(args)
     from bmis.cli.flags import settings_from
     from bmis.serve.run import serve
     from bmis.serve.settings import ServeSettings
@@ -61,11 +70,27 @@ def run(args: Namespace) -> int:
     return 0
 
 
+def _write_static(args: Namespace) -> int:
+    from bmis.cli.flags import settings_from
+    from bmis.serve.static_page import StaticSettings, write_static_page
+
+    page = write_static_page(settings_from(args, StaticSettings))
+    total, one, runtime = (size / 1e6 for size in (page.total, page.with_one, page.runtime))
+    say(
+        f"{page.out}: the page with {', '.join(page.networks)}, {total:.1f} MB; {one:.1f} MB with "
+        f"one network, {runtime:.1f} of them onnxruntime-web {page.version}\n"
+        f"try it with: python -m http.server --bind 127.0.0.1 --directory {page.out}"
+    )
+    return 0
+
+
 def _run_node(args: Namespace) -> int:
     from bmis.cli.flags import settings_from
     from bmis.serve.node.run import list_dead_letters, serve_dicom
     from bmis.serve.node.settings import NodeSettings
 
+    if args.static is not None:
+        raise ConfigError("--static writes a page and --dicom starts a node; choose one of them")
     if args.models:
         raise ConfigError("a DICOM node takes its networks from --rules; name none beside it")
     settings = settings_from(args, NodeSettings)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
+from bmis.serve.headers import security_headers
 from bmis.serve.metrics import Metrics
 from bmis.serve.refusals import problem
 
@@ -25,19 +26,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _log = logging.getLogger(__name__)
 _DROPPED, _LINGER = 16 * 2**20, 2.0  # bytes of a refused body that are let come, and seconds
 _FOREIGN_ID = re.compile(r"[0-9a-f-]{8,64}")  # of a proxy; nothing that could be a name
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-_HEADERS = (
-    (b"content-security-policy", _POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
-    (b"cache-control", b"no-store"),
+_HEADERS = tuple(
+    (name.encode(), value.encode())
+    for name, value in {**security_headers(), "cache-control": "no-store"}.items()
 )
 
 

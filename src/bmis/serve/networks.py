@@ -64,23 +64,39 @@ def load_networks(
         >>> [network.name for network in load_networks(["nuclei", "dermoscopy"])]
         ['nuclei', 'dermoscopy']
     """
-    networks: dict[str, Network] = {}
-    for model in track(models or shipped_names(), "loading networks"):
-        network = _load(model, options)
-        if network.name in networks:
-            raise ConfigError(f"two networks are called {network.name}; rename one of the bundles")
-        networks[network.name] = network
-    return list(networks.values())
+    found = find_bundles(models)
+    return [
+        Network(name, *load_runtime(path, options))
+        for name, path in track(found.items(), "loading networks")
+    ]
 
 
-def _load(model: str, options: RuntimeOptions | None) -> Network:
-    path = find_model_file(model)
-    if path.exists() and path.suffix.lower() != SUFFIX:
-        raise BundleError(
-            f"{model}: a service runs bundles ({SUFFIX}) alone; make one with `bmis export`"
-        )
-    runtime, info = load_runtime(path, options)
-    return Network(_name(path, model), runtime, info)
+def find_bundles(models: Sequence[str] = ()) -> dict[str, Path]:
+    """The bundles that are meant, by the names that they get in addresses.
+
+    Args:
+        models: See ``load_networks``.
+
+    Raises:
+        ConfigError: Two have one name.
+        BundleError: One is there and no bundle.
+
+    Example:
+        >>> {name: path.name for name, path in find_bundles(["nuclei"]).items()}
+        {'nuclei': 'nuclei.bmis'}
+    """
+    found: dict[str, Path] = {}
+    for model in models or shipped_names():
+        path = find_model_file(model)
+        if path.exists() and path.suffix.lower() != SUFFIX:
+            raise BundleError(
+                f"{model}: a service runs bundles ({SUFFIX}) alone; make one with `bmis export`"
+            )
+        name = _name(path, model)
+        if name in found:
+            raise ConfigError(f"two networks are called {name}; rename one of the bundles")
+        found[name] = path
+    return found
 
 
 def _name(path: Path, model: str) -> str:

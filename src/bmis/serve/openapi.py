@@ -7,9 +7,9 @@ import msgspec
 
 from bmis.serve.accept import DICOM, JSON, NIFTI, PNG
 from bmis.serve.answers import Answer
+from bmis.serve.listing import Models
 from bmis.serve.metrics import CONTENT_TYPE
 from bmis.serve.refusals import Problem
-from bmis.serve.service import Models
 
 _PLACE = "#/components/schemas/{name}"
 _BYTES = {"schema": {"type": "string", "format": "binary"}}

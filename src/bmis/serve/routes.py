@@ -7,10 +7,11 @@ from fastapi.security import HTTPBearer
 
 from bmis.serve import openapi
 from bmis.serve.accept import JSON, choose_kind
+from bmis.serve.listing import Models, describe_model
 from bmis.serve.metrics import CONTENT_TYPE
 from bmis.serve.refusals import Refused
 from bmis.serve.requests import NetworkName, body_of
-from bmis.serve.service import Asked, Models, Service, describe_model, in_json
+from bmis.serve.service import Asked, Service, in_json
 from bmis.serve.wanted import Wanted, read_extras, read_spacing
 
 _Bearer = Annotated[Any, Depends(HTTPBearer(auto_error=False, description="One of the tokens."))]
@@ -72,7 +73,8 @@ def make_router(service: Service) -> APIRouter:
         responses=openapi.MODELS,
     )
     async def models() -> Response:
-        found = Models([describe_model(network) for network in service.networks.values()])
+        networks = service.networks.values()
+        found = Models([describe_model(network.name, network.info) for network in networks])
         return Response(in_json(found), media_type=JSON)
 
     @router.get("/health", summary="Whether the service runs", responses=openapi.HEALTH)

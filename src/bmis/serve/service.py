@@ -27,62 +27,6 @@ _T = TypeVar("_T")
 _ARRIVING = 4  # bodies that may be on their way for each place in the queue
 
 
-class Model(msgspec.Struct):
-    """What is known of a network.
-
-    ``size`` is (height, width) that it sees. ``expected_dice`` and ``out_of_distribution`` say
-    whether its answers hold them.
-
-    Example:
-        >>> from bmis.serve.networks import load_networks
-        >>> (network,) = load_networks(["nuclei"])
-        >>> describe_model(network).classes
-        ['background', 'nucleus']
-    """
-
-    name: str
-    classes: list[str]
-    channels: int
-    size: tuple[int, int]
-    resize: str
-    expected_dice: bool
-    out_of_distribution: bool
-    licence: str | None
-
-
-class Models(msgspec.Struct):
-    """The networks of the service.
-
-    Example:
-        >>> Models([]).models
-        []
-    """
-
-    models: list[Model]
-
-
-def describe_model(network: Network) -> Model:
-    """What is answered of a network.
-
-    Example:
-        >>> from bmis.serve.networks import load_networks
-        >>> describe_model(load_networks(["nuclei"])[0]).out_of_distribution
-        True
-    """
-    info = network.info
-    licence = info.provenance.get("licence")
-    return Model(
-        name=network.name,
-        classes=list(info.classes),
-        channels=info.input.channels,
-        size=info.input.size,
-        resize=info.input.resize,
-        expected_dice=info.confidence is not None,
-        out_of_distribution=info.ood is not None,
-        licence=None if licence is None else str(licence),
-    )
-
-
 @dataclass(frozen=True)
 class Asked:
     """A request for masks, as far as it is known from its head.
@@ -233,7 +177,7 @@ def in_json(value: Any) -> bytes:
     """Plain values as JSON.
 
     Example:
-        >>> in_json(Models([]))
-        b'{"models":[]}'
+        >>> in_json({"status": "ok"})
+        b'{"status":"ok"}'
     """
     return msgspec.json.encode(value)

@@ -2,6 +2,9 @@
 
 import { say } from "./texts.js";
 
+export const clinical = true; // DICOM in, and segmentations out
+export const about = () => say("drop_more");
+
 const WAIT = 1; // seconds, where a busy service does not say how long
 
 export class ServiceError extends Error {}

@@ -1,6 +1,6 @@
 // A camera as a live source. An endoscope or an ultrasound box with a frame grabber shows up as one.
 
-import { segment } from "./api.js";
+import { segment } from "./engine.js";
 import { say } from "./texts.js";
 
 const QUALITY = 0.85; // of the JPEG that is sent

@@ -1,9 +1,9 @@
 // Wires the parts of the page together.
 
-import { listModels, segment } from "./api.js";
 import { Brush, saveDataset } from "./brush.js";
 import { Camera, jpeg } from "./camera.js";
 import { rimOf } from "./draw.js";
+import { about, clinical, listModels, segment } from "./engine.js";
 import { save, saveCsv, saveJson, saveMask, saveOverlay, stem } from "./exports.js";
 import { showFacts } from "./facts.js";
 import * as intake from "./intake.js";
@@ -64,7 +64,7 @@ function showItem() {
   });
   showFacts($("#facts"), found, Boolean(item.drawn));
   $("#place").textContent = `${session.current + 1} / ${session.items.length}`;
-  $("#export-seg").hidden = !item.source.dicom;
+  $("#export-seg").hidden = !clinical || !item.source.dicom;
   markCurrent($("#strip"), session.current);
 }
 
@@ -213,6 +213,7 @@ function changeTheme() {
 async function changeLanguage(name) {
   await setLanguage(name);
   $("#language").value = name;
+  $("#about").textContent = about();
   $("#beside").options[0]?.replaceChildren(say("nothing"));
   keys.showKeys($("#keys"));
   showItem();
@@ -222,7 +223,7 @@ async function start() {
   listen();
   await changeLanguage(firstLanguage());
   try {
-    models = await listModels();
+    models = await listModels(status);
   } catch (error) {
     status(error.message);
     return;

@@ -1,6 +1,6 @@
 // The pictures of this session and what the networks answered of them. Nothing outlives the tab.
 
-import { segment } from "./api.js";
+import { segment } from "./engine.js";
 import { say } from "./texts.js";
 
 export class Session extends EventTarget {
