@@ -17,9 +17,10 @@ from bmis.data.formats.dicom import DicomFile, is_dicom, read_dicom
 from bmis.data.formats.dicom_seg import read_segmentation
 from bmis.data.formats.nifti import SUFFIXES, NiftiGrid, is_nifti, read_nifti_grid, stem_of
 from bmis.data.on_error import OnError, read_each
-from bmis.data.pairs import Layout, Pair, group_by_image, without_mask_suffix
+from bmis.data.pairs import Layout, Pair, group_by_image, slice_id, without_mask_suffix
 from bmis.errors import DataError
 from bmis.system.progress import track
+from bmis.system.reading import inside
 from bmis.wording import counted
 
 _DIGITS = 8  # of a digest that stands for a patient
@@ -113,7 +114,7 @@ def slices_of_volume(
     count = grid.picture_shape[0]
     return [
         Pair(
-            _numbered(name, number, count),
+            slice_id(name, number, count),
             _slice(image, grid, number),
             () if mask is None else (_slice(mask, grid, number),),
             split=split,
@@ -125,11 +126,7 @@ def slices_of_volume(
 
 
 def _slice(file: Path, grid: NiftiGrid, number: int) -> Path:
-    return file.with_name(f"{file.name}#{grid.axis}{number}")
-
-
-def _numbered(name: str, number: int, count: int) -> str:
-    return name if count == 1 else f"{name}-{number:0{max(4, len(str(count)))}d}"
+    return inside(file, f"{grid.axis}{number}")
 
 
 def _check_grids(image: Path, grid: NiftiGrid, mask: Path, other: NiftiGrid) -> None:
@@ -189,9 +186,9 @@ class _Masks:
         group = _patient(dicom)
         for index in range(dicom.frames):
             single = dicom.frames == 1
-            path = dicom.path if single else dicom.path.with_name(f"{dicom.path.name}#{index + 1}")
+            path = dicom.path if single else inside(dicom.path, index + 1)
             yield Pair(
-                _numbered(name, index + 1, dicom.frames),
+                slice_id(name, index + 1, dicom.frames),
                 path,
                 tuple(self._covering(dicom, index)),
                 volume=name,
@@ -203,7 +200,7 @@ class _Masks:
             numbers = segmentation.covering(dicom, index)
             if numbers is not None:
                 self._used.add(path)
-                yield path.with_name(f"{path.name}#{'+'.join(map(str, numbers))}")
+                yield inside(path, "+".join(map(str, numbers)))
 
     def classes(self) -> tuple[str, ...]:
         """Background and the names of the segments, if all segmentations have the same."""

@@ -11,6 +11,8 @@ from bmis.errors import DataError
 # name_mask.png, name_mask_1.png (several are merged), name_segmentation.png, name_seg.png
 _MASK_NAME = re.compile(r"(?P<id>.+?)_(?:mask|segmentation|seg)(?:_\d+)?", re.IGNORECASE)
 
+_DIGITS = 4  # of the numbers of slices, at least
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -62,6 +64,21 @@ class Layout:
     unmatched: tuple[Path, ...] = ()
     classes: tuple[str, ...] = ()
     ignore: int | None = None
+
+
+def slice_id(name: str, number: int, count: int) -> str:
+    """The id of a slice, frame or page.
+
+    Args:
+        name: Name of the volume, clip or stack.
+        number: Number of the slice, from 1.
+        count: Number of slices; a single one has the name itself.
+
+    Example:
+        >>> slice_id("ct", 12, 300), slice_id("photo", 1, 1)
+        ('ct-0012', 'photo')
+    """
+    return name if count == 1 else f"{name}-{number:0{max(_DIGITS, len(str(count)))}d}"
 
 
 def is_mask_name(file: Path) -> bool:
