@@ -5,9 +5,9 @@
 Pictures, data sets, bundles with right hashes, checkpoints and records are changed at random and
 given to the real commands in processes of their own. Nothing else may happen than an answer or a
 refusal in one line: no traceback, no crash, no line of a library, no control character, no lost
-result of a good file beside a bad one, never more than 30 seconds or 2 GiB. The counts go to
-``benchmarks/results/fuzz.json``, with ``--clinical``, where the files are DICOM and NIfTI, to
-``fuzz_clinical.json``; mutants that failed stay in ``.work/fuzz/failed``. A run that is
+result of a good file beside a bad one, never more than 30 seconds of a processor or 2 GiB. The
+counts go to ``benchmarks/results/fuzz.json``, with ``--clinical``, where the files are DICOM and
+NIfTI, to ``fuzz_clinical.json``; mutants that failed stay in ``.work/fuzz/failed``. A run that is
 stopped goes on where it was when it is started again; ``--numbers`` runs some mutants once more.
 
 The DICOM files are those that pydicom, pynetdicom and nibabel bring. ``--seeds`` adds a folder of

@@ -125,3 +125,22 @@ def test_an_archive_too_large_for_the_disk_is_refused(scratch, tmp_path, capsys,
     path = archive(tmp_path / "a.zip", **{"a.dcm": content(tmp_path / "p.dcm")})
     assert main(["inspect", str(path)]) == 2
     assert "for which there is no room" in capsys.readouterr().err
+
+
+def test_names_of_an_archive_are_shown_below_it(scratch, tmp_path, capsys):
+    packed = archive(tmp_path / "a.zip", **{"/etc/a.dcm": b"x" * 400, "ok.dcm": b"y" * 400})
+    assert main(["inspect", str(packed)]) == 2
+    err = capsys.readouterr().err
+    assert f"{packed}/etc/a.dcm: " in err
+    assert f"{packed}/ok.dcm: " in err
+    assert str(scratch) not in err
+
+
+def test_a_hundred_thousand_bad_files_are_named_in_linear_time():
+    files = {Path(f"/x/bmis-1/0/{k}/a.dcm"): Path(f"a.zip/{k}.dcm") for k in range(100_000)}
+    found = zipped.Unzipped([], files, folder=Path("/x/bmis-1"))
+    failed = [(path, f"{path}: is cut; see {path}") for path in files]
+    assert found.failures(failed)[7] == (
+        Path("a.zip/7.dcm"),
+        "a.zip/7.dcm: is cut; see a.zip/7.dcm",
+    )

@@ -19,6 +19,7 @@ from bmis.wording import counted
 _SAME = 0.01  # mm: two slices nearer than this lie at one place
 _GAP = 1.5  # times the usual distance, beyond which slices are missing
 _TILT = 0.5  # degrees
+_PERSON = ("PatientID", "StudyInstanceUID")  # careless copies without patient share UIDs
 _PARTS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -26,8 +27,8 @@ def make_stacks(files: Sequence[DicomFile], window: Window = "file") -> list[Dic
     """Group the images of any number of series, in any order.
 
     Each file of several frames is a stack. Files of one frame belong together if they are of one
-    series, kind, size and orientation. Where several lie at one place (phases of a heart, echoes),
-    each becomes a stack of its own.
+    patient, series, kind, size and orientation. Where several lie at one place (phases of a heart,
+    echoes), each becomes a stack of its own.
 
     Args:
         files: What ``read_dicom`` returned.
@@ -82,7 +83,7 @@ def _kind(file: DicomFile) -> Hashable:
         return str(file.header.get("SOPInstanceUID") or file.path)
     plane = plane_of(file.header)
     axes = None if plane is None else tuple(np.round([*plane.across, *plane.down], 3) + 0.0)
-    names = ("SOPClassUID", "FrameOfReferenceUID", "SamplesPerPixel")
+    names = ("SOPClassUID", "FrameOfReferenceUID", "SamplesPerPixel", *_PERSON)
     return file.size, axes, *(str(file.header.get(name)) for name in names)
 
 

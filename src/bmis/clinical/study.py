@@ -69,6 +69,9 @@ def clinical_files(
         out: A folder for results, which is not looked into.
         channels: Channels of the network: a TIFF of as many pages may be one image.
 
+    Raises:
+        DataError: The folder holds too many files to look at.
+
     Example:
         >>> [file.name for file in clinical_files(Path("ct"))]
         ['1.dcm', '2.dcm', '3.dcm', '4.dcm']
@@ -81,11 +84,16 @@ def clinical_files(
         named = _is_read(path) or is_zipped_study(path)
         return [path] if named else tiff_stacks(path, channels)
     results = os.path.realpath(out) if out else None
+    others = (file for file in _walk(path, results) if not is_image_name(file))
+    looked_at = list(islice(others, _MOST + 1))
+    if len(looked_at) > _MOST:
+        raise DataError(
+            f"{path}: holds more than {_MOST} files; name the folders of single studies"
+        )
     found = (
         file
-        for file in islice(_walk(path, results), _MOST)
-        if not is_image_name(file)
-        and (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
+        for file in looked_at
+        if (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
         and file.name != _DIRECTORY
         and _is_read(file)
     )

@@ -43,21 +43,27 @@ class Unzipped:
         sources: What was named, with a folder in place of each archive.
         origins: What to call a file that was unpacked: ``study.zip/a/1.dcm``.
         skipped: Number of files of other kinds in archives, by kind.
+        folder: Where archives are unpacked.
 
     Example:
-        >>> Unzipped([], {Path("x/1.dcm"): Path("a.zip/1.dcm")}).in_words("x/1.dcm: is cut")
+        >>> found = Unzipped([], {Path("x/1.dcm"): Path("a.zip/1.dcm")}, folder=Path("x"))
+        >>> found.in_words("x/1.dcm: is cut")
         'a.zip/1.dcm: is cut'
     """
 
     sources: list[Path]
     origins: dict[Path, Path] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
+    folder: Path = Path("/nowhere")
 
     def in_words(self, text: str) -> str:
         """A text with the files named as their archives name them."""
-        for file, origin in self.origins.items():
-            text = text.replace(str(file), str(origin))
-        return text
+
+        def original(found: re.Match[str]) -> str:
+            file = Path(found[0])
+            return str(self.origins.get(file, file))
+
+        return re.sub(rf"{re.escape(str(self.folder))}[\w./\\-]+", original, text, flags=re.ASCII)
 
     def failures(self, failed: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
         """Files and why they failed, named as their archives name them."""
@@ -91,8 +97,8 @@ def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
         ...     sorted(file.name for file in found.sources[0].rglob("*.dcm"))
         ['1.dcm', '2.dcm', '3.dcm', '4.dcm']
     """
-    found = Unzipped(list(sources))
     with tempfile.TemporaryDirectory(prefix="bmis-") as scratch:
+        found = Unzipped(list(sources), folder=Path(scratch))
         for number, source in enumerate(sources):
             if is_zipped_study(source):
                 found.sources[number] = folder = Path(scratch, str(number))
@@ -115,7 +121,7 @@ def _unpack(source: Path, archive: zipfile.ZipFile, folder: Path, found: Unzippe
             safe = _UNSAFE.sub("_", name)[-_LONGEST:].lstrip(".") or "file"
             target = folder / str(number) / safe
             target.parent.mkdir()
-            found.origins[target] = source / member.filename
+            found.origins[target] = Path(f"{source}/{member.filename}")
             with target.open("xb") as copy:
                 copy.write(start)
                 shutil.copyfileobj(stream, copy, _CHUNK)

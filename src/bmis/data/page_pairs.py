@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bmis.data.formats.tiff_stack import TiffStack, is_tiff_stack, read_tiff_stack
 from bmis.data.on_error import OnError
-from bmis.data.pairs import Layout, Pair, slice_id
+from bmis.data.pairs import Layout, Pair, slice_id, subject_of
 from bmis.errors import DataError
 
 
@@ -51,7 +51,7 @@ def _pages(pair: Pair) -> Iterator[Pair]:
             image=stack.page(index),
             masks=tuple(mask.page(index) for mask in masks),
             volume=pair.id,
-            group=pair.group or pair.id,
+            group=pair.group or subject_of(pair.id) or pair.id,
             field_of_view=views.page(index) if views else view,
         )
 

@@ -109,7 +109,7 @@ def silence() -> None:
     Example:
         >>> silence()
     """
-    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pylibjpeg|openjpeg|libjpeg")
+    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pylibjpeg|libjpeg")
 
 
 def read_dicom(path: Path, *, segmentation: bool = False) -> DicomFile:

@@ -183,14 +183,15 @@ def read_nifti_grid(path: Path, axis: str = "axial") -> NiftiGrid:
 
 
 def stem_of(path: Path) -> str:
-    """The name of a file without its suffix, which may be ``.nii.gz``.
+    """The name of a file without its suffix, which may be ``.nii.gz``; a number is none.
 
     Example:
-        >>> stem_of(Path("a.nii.gz")), stem_of(Path("a.b.dcm"))
-        ('a', 'a.b')
+        >>> stem_of(Path("a.nii.gz")), stem_of(Path("a.b.dcm")), stem_of(Path("1.2.840.7"))
+        ('a', 'a.b', '1.2.840.7')
     """
-    name = path.name
-    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), path.suffix)
+    name, suffix = path.name, path.suffix
+    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), suffix)
+    end = "" if end[1:].isdecimal() else end
     return name[: len(name) - len(end)] or name
 
 
