@@ -128,11 +128,10 @@ def test_an_archive_too_large_for_the_disk_is_refused(scratch, tmp_path, capsys,
 
 
 def test_names_of_an_archive_are_shown_below_it(scratch, tmp_path, capsys):
-    packed = archive(tmp_path / "a.zip", **{"/etc/a.dcm": b"x" * 400, "ok.dcm": b"y" * 400})
+    packed = archive(tmp_path / "a.zip", **{"/etc/a.dcm": b"x" * 400})
     assert main(["inspect", str(packed)]) == 2
     err = capsys.readouterr().err
     assert f"{packed}/etc/a.dcm: " in err
-    assert f"{packed}/ok.dcm: " in err
     assert str(scratch) not in err
 
 
