@@ -1,6 +1,6 @@
 """What other programs make of the objects that ``bmis predict`` writes of studies.
 
-    python benchmarks/viewers.py [DATA] --out FOLDER [--tools FOLDER]
+    python benchmarks/viewers.py [DATA] --out FOLDER [--tools FOLDER] [--first N]
 
 A study of each kind (CT, ultrasound clip, endoscopy clip, photograph of skin, chest X-rays as DX
 and CR, enhanced CT) is made of phantoms, or of images of the data sets in DATA. The networks that
@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
 
+from bmis import draw_phantom
 from bmis.cli.main import main as bmis
 from bmis.data.images import read_mask
 from bmis.system.files import output_folder, write_json
@@ -57,13 +58,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, nargs="?", help="folder of data sets; else phantoms")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--first", type=int, default=0, help="number of the first image")
     parser.add_argument("--tools", type=Path, help="folder of more programs, such as dcmqi's")
     args = parser.parse_args()
     out = output_folder(args.out.resolve())
     if args.tools:
         os.environ["PATH"] += f"{os.pathsep}{args.tools.resolve()}"
-    if args.data:
-        dicoms.phantom = draw_from(args.data)
+    dicoms.phantom = draw_from(args.data, args.first)
     found: dict[str, Any] = {}
     for name, (network, make) in _STUDIES.items():
         found[name] = _study(name, network, make, out)
@@ -73,10 +74,13 @@ def main() -> int:
     return 0
 
 
-def draw_from(data: Path) -> Callable[..., NDArray[np.uint8]]:
-    """What takes the place of phantoms: images of the data sets, resized."""
+def draw_from(data: Path | None, first: int) -> Callable[..., NDArray[np.uint8]]:
+    """What draws the pictures of studies: phantoms, or images of the data sets, resized."""
 
     def draw(modality: str, size: tuple[int, int] = (64, 64), seed: int = 0) -> NDArray[np.uint8]:
+        seed += first
+        if data is None:
+            return draw_phantom(modality, size=size, seed=seed)[0]
         files = sorted((data / _SETS[modality] / "images").iterdir())
         with Image.open(files[(7 + 13 * seed) % len(files)]) as image:
             grey = modality in ("ultrasound", "xray")
