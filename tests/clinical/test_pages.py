@@ -159,3 +159,9 @@ def test_masks_of_dicom_as_a_stack_too(tmp_path, predict):
     for index in range(masks.pages):
         single = path.parent / "masks" / f"{index + 1:04d}.png"
         np.testing.assert_array_equal(read_mask(masks.page(index)), read_mask(single))
+
+
+def test_a_file_of_dicom_that_is_called_tiff_is_dicom(tmp_path, predict):
+    path = dicoms.write_photo(tmp_path / "a.dcm").rename(tmp_path / "a.tif")
+    done, _ = predict(path, outputs=("seg",))
+    assert done.failed == []

@@ -10,6 +10,7 @@ import pytest
 from bmis.cli.main import main
 from bmis.clinical import zipped
 from bmis.clinical.inspection import inspect_study
+from bmis.errors import DataError
 from helpers import dicoms
 from helpers.bundles import write_tiny
 
@@ -143,3 +144,19 @@ def test_a_hundred_thousand_bad_files_are_named_in_linear_time():
         Path("a.zip/7.dcm"),
         "a.zip/7.dcm: is cut; see a.zip/7.dcm",
     )
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("comment", [b"", b"PK of a hospital"])
+def test_a_list_of_too_many_files_is_never_read(scratch, tmp_path, monkeypatch, large, comment):
+    if large:  # from here on zipfile writes the records of large archives
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+    path = archive(tmp_path / "a.zip", **{"a.dcm": content(tmp_path / "p.dcm")})
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = comment
+    assert (b"PK\6\6" in path.read_bytes()) == large
+    assert len(inspect_study([path]).stacks) == 1
+    monkeypatch.setattr(zipped, "_MOST_DIRECTORY", 40)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(DataError, match=r"a.zip: lists more files than are unpacked"):
+        inspect_study([path])

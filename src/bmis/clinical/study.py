@@ -16,7 +16,6 @@ from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
 from bmis.data.formats.dicom_pixels import Window
 from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti, stem_of
-from bmis.data.formats.tiff_pages import is_tiff_name
 from bmis.data.formats.tiff_stack import is_tiff_stack, read_tiff_stack
 from bmis.data.formats.video import is_video, read_video
 from bmis.data.image_files import image_files
@@ -183,10 +182,10 @@ def find_stacks(
     named = set(sources)
     for file in track(files, "reading headers", total=len(files)):
         try:
-            if is_tiff_name(file):
-                others.append(PageStack(stem_of(file), read_tiff_stack(file), window))
-            elif is_dicom(file):
+            if is_dicom(file):
                 dicoms.append(checked(read_dicom(file)))
+            elif is_tiff_stack(file):
+                others.append(PageStack(stem_of(file), read_tiff_stack(file), window))
             elif is_video(file):
                 others.append(VideoStack(stem_of(file), read_video(file)))
             else:

@@ -7,6 +7,7 @@ and than the disk has room for, and nothing but DICOM and NIfTI.
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 from collections import Counter
@@ -20,15 +21,19 @@ from bmis.data.formats.dicom import SUFFIXES as DICOM_SUFFIXES
 from bmis.data.formats.nifti import SUFFIXES
 from bmis.errors import DataError, one_line_about
 from bmis.system.progress import track
-from bmis.system.reading import first_bytes
+from bmis.system.reading import first_bytes, open_file
 from bmis.wording import counted
 
 _MARK = b"PK\3\4"
 _MOST = 200_000  # files of an archive
 _MOST_BYTES = 2**36  # once unpacked
+_MOST_DIRECTORY = 2**25  # bytes of the list of files, which zipfile reads at once
 _SPARE = 2**30  # bytes of the disk that are left free
 _SMALL, _RATIO = 2**24, 500  # beyond so many bytes no pictures shrink to less than a 500th
 _CHUNK = 2**20
+_END, _END_MARK = 22, b"PK\5\6"  # bytes and mark of the last record, which a comment may follow
+_END_64, _END_MARK_64 = 56 + 20, b"PK\6\6"  # those before it of large archives
+_TAIL = _END + _END_64 + 2**16
 _HEAD = 352  # bytes by which DICOM and NIfTI are known
 _ENCRYPTED = 1
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
@@ -102,6 +107,8 @@ def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
         for number, source in enumerate(sources):
             if is_zipped_study(source):
                 found.sources[number] = folder = Path(scratch, str(number))
+                with one_line_about(source):
+                    _check_directory(source)
                 with one_line_about(source), zipfile.ZipFile(source) as archive:
                     _unpack(source, archive, folder, found)
         yield found
@@ -145,6 +152,23 @@ def _is_clinical(name: str, start: bytes) -> bool:
 def _kind(name: str, start: bytes) -> str:
     kind = foreign_kind(Path(name), start)
     return kind.name if kind else Path(name).suffix[1:].upper() or "file without a suffix"
+
+
+def _check_directory(source: Path) -> None:
+    """Refuse an archive whose list of files is too long to be read (APPNOTE 4.3.14 and 4.3.16)."""
+    with open_file(source) as stream:
+        stream.seek(max(0, stream.seek(0, 2) - _TAIL))
+        tail = stream.read()
+    plain = tail[-_END:].startswith(_END_MARK) and tail.endswith(b"\0\0")
+    end = len(tail) - _END if plain else tail.rfind(_END_MARK)
+    if end < 0 or len(tail) < end + _END:
+        return  # no archive, as zipfile will say
+    (size,) = struct.unpack_from("<I", tail, end + 12)
+    large = end - _END_64
+    if large >= 0 and tail[large : large + 4] == _END_MARK_64:
+        (size,) = struct.unpack_from("<Q", tail, large + 40)
+    if size > _MOST_DIRECTORY:
+        raise DataError(f"{source}: lists more files than are unpacked ({_MOST}); unpack it first")
 
 
 def _check(source: Path, members: Sequence[zipfile.ZipInfo], free: int) -> None:
