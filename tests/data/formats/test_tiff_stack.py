@@ -156,6 +156,10 @@ def test_damaged_chains_of_pages_end(tmp_path):
     struct.pack_into("<H", wide, 8, 65535)  # tags beyond the end of the file
     (tmp_path / "wide.tif").write_bytes(wide)
     assert not is_tiff_stack(tmp_path / "wide.tif")
+    odd = bytearray(whole)
+    struct.pack_into("<H", odd, 8 + 2 + 2, 16)  # a width of eight bytes, for which there is no room
+    (tmp_path / "odd.tif").write_bytes(odd)
+    assert read_pages(tmp_path / "odd.tif")[0].size == (48, 0)
     for name in ("none.tif", "empty.tif"):
         (tmp_path / name).write_bytes(b"" if name == "empty.tif" else b"hello")
         assert read_pages(tmp_path / name) == ()

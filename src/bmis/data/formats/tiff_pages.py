@@ -220,10 +220,10 @@ def _missing(path: Path) -> DataError:
 
 def _size(numbers: _Numbers, tags: bytes) -> tuple[int, int]:
     """Height and width by the first tags of a page."""
-    found = {_HEIGHT: 0, _WIDTH: 0}
+    found, room = {_HEIGHT: 0, _WIDTH: 0}, numbers.size(numbers.offset)
     for at in range(0, len(tags), numbers.entry):
         tag, kind = struct.unpack_from(f"{numbers.order}HH", tags, at)
-        if tag in found and kind in _NUMBERS:
-            value = at + numbers.entry - numbers.size(numbers.offset)
-            found[tag] = numbers.read(_NUMBERS[kind], tags[value : at + numbers.entry])
+        if tag in found and kind in _NUMBERS and numbers.size(_NUMBERS[kind]) <= room:
+            end = at + numbers.entry
+            found[tag] = numbers.read(_NUMBERS[kind], tags[end - room : end])
     return found[_HEIGHT], found[_WIDTH]
