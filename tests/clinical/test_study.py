@@ -198,7 +198,9 @@ def test_slices_of_two_patients_are_never_one_stack(tmp_path):
     dicoms.write_ct(tmp_path / "a")
     for path in dicoms.write_ct(tmp_path / "b").iterdir():  # the same UIDs of study and series
         ds = dcmread(path)
-        change(path, PatientID="PAT-2", SOPInstanceUID=ds.SOPInstanceUID + ".2")
+        between = [float(value) + 0.7 for value in ds.ImagePositionPatient]
+        uid = ds.SOPInstanceUID + ".2"
+        change(path, PatientID="PAT-2", SOPInstanceUID=uid, ImagePositionPatient=between)
     stacks = find_stacks([tmp_path]).stacks
     people = [{file.header.PatientID for file in stack.files} for stack in stacks]
     assert sorted(map(len, stacks)) == [4, 4]
