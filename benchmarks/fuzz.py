@@ -1,24 +1,29 @@
 """Damaged and hostile files by the thousand: each is read, or refused in one line.
 
-    python benchmarks/fuzz.py [--count 20000] [--seed 0] [--numbers N ...] [--clinical]
+    python benchmarks/fuzz.py [--count 20000] [--seed 0] [--numbers N ...] [--clinical [--seeds D]]
 
 Pictures, data sets, bundles with right hashes, checkpoints and records are changed at random and
 given to the real commands in processes of their own. Nothing else may happen than an answer or a
 refusal in one line: no traceback, no crash, no line of a library, no control character, no lost
-result of a good file beside a bad one, never more than 30 seconds or 2 GiB. The counts go to
-``benchmarks/results/fuzz.json``, with ``--clinical``, where the files are DICOM and NIfTI, to
-``fuzz_clinical.json``; mutants that failed stay in ``.work/fuzz/failed``. A run that is
+result of a good file beside a bad one, never more than 30 seconds of a processor or 2 GiB. The
+counts go to ``benchmarks/results/fuzz.json``, with ``--clinical``, where the files are DICOM and
+NIfTI, to ``fuzz_clinical.json``; mutants that failed stay in ``.work/fuzz/failed``. A run that is
 stopped goes on where it was when it is started again; ``--numbers`` runs some mutants once more.
+
+The DICOM files are those that pydicom, pynetdicom and nibabel bring. ``--seeds`` adds a folder of
+more: ``pip download --no-deps pydicom-data`` and ``unzip`` give 68 of every transfer syntax.
 """
 
 import argparse
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fuzzing.clinical import SEEDS
 from fuzzing.material import make_material
 from fuzzing.watch import MOST_MB, MOST_SECONDS, run_mutants
 from fuzzing.worker import CLINICAL_FROM, FINE, REFUSED
@@ -38,10 +43,13 @@ def main() -> int:
     parser.add_argument(
         "--clinical", action="store_true", help="DICOM and NIfTI in place of the rest"
     )
+    parser.add_argument("--seeds", type=Path, help="folder of more DICOM files, for --clinical")
     parser.add_argument("--work", type=Path, default=ROOT / ".work" / "fuzz")
     args = parser.parse_args()
     work = output_folder(args.work.resolve())
     make_material(output_folder(work / "material"))
+    if args.seeds:
+        shutil.copytree(args.seeds, work / "material" / SEEDS, dirs_exist_ok=True)
     if args.numbers:
         found = list(run_mutants(args.numbers, args.seed, work))
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

@@ -1,7 +1,7 @@
-"""DICOM and NIfTI files that come with pydicom and nibabel, damaged as bytes and as elements."""
+"""DICOM and NIfTI files that come with packages, damaged as bytes and as elements."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,11 @@ from fuzzing.edits import NUMBERS, TEXTS, edit_bytes
 from fuzzing.material import BUNDLE
 from fuzzing.mutant import Mutant
 
-_LARGEST = 2**20  # bytes of a file that is damaged
+SEEDS = "seeds"
+"""Folder of the material with more DICOM files."""
+
+_LARGEST = 2**23  # bytes of a file that is damaged
+_DICOM = (".dcm", ".ima", "")
 _GOOD = "CT_small.dcm"
 _SIZES = (  # elements that say how much there is
     *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit"),
@@ -35,13 +39,13 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     """A damaged file beside a good series, given to ``predict`` or ``inspect``."""
     study, out = folder / "study", folder / "out"
     study.mkdir()
-    name, data = random.choice(_samples())
+    name, data = random.choice(_samples(material))
     data, how = _damage(random, name, data)
     (study / f"bad{''.join(Path(name).suffixes)[-7:]}").write_bytes(data)
     note = f"{name} {how}"
     if random.random() < 0.2:
         return Mutant([["inspect", str(study)]], (), note)
-    (study / "good.dcm").write_bytes(_good())
+    (study / "good.dcm").write_bytes(_good(material))
     command = ["predict", str(material / BUNDLE), str(study), "--out", str(out)]
     command += ["--as", random.choice(_OUTPUTS), "--engine", "onnxruntime", "--threads", "1"]
     command += random.choice(([], [], ["--overlay"], ["--window", "40,400"], ["--deidentify"]))
@@ -49,24 +53,31 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
 
 
 @cache
-def _samples() -> list[tuple[str, bytes]]:
-    """Names and contents of the files of both packages, in an order that stays."""
+def _samples(material: Path) -> list[tuple[str, bytes]]:
+    """Names and contents of the files of all packages, in an order that stays."""
     found = []
-    for package, folder, ends in (
-        ("pydicom", "data/test_files", (".dcm", ".ima", "")),
-        ("nibabel", "tests/data", (".nii", ".gz", ".hdr", ".img")),
-    ):
-        root = Path(str(files(package))) / folder
+    for root, ends in _sources(material):
         for path in sorted(root.rglob("*")):
             wanted = path.is_file() and path.suffix.lower() in ends
-            if wanted and path.stat().st_size <= _LARGEST:
+            if wanted and 0 < path.stat().st_size <= _LARGEST:
                 found.append((path.name, path.read_bytes()))
     return found
 
 
+def _sources(material: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Folders of sound files, and how the names of those end that are wanted."""
+    for package, folder, ends in (
+        ("pydicom", "data", _DICOM),
+        ("nibabel", "tests/data", (".nii", ".gz", ".hdr", ".img", ".dcm")),
+        ("pynetdicom", "tests/dicom_files", _DICOM),
+    ):
+        yield Path(str(files(package))) / folder, ends
+    yield material / SEEDS, _DICOM
+
+
 @cache
-def _good() -> bytes:
-    return next(data for name, data in _samples() if name == _GOOD)
+def _good(material: Path) -> bytes:
+    return next(data for name, data in _samples(material) if name == _GOOD)
 
 
 def _damage(random: Random, name: str, data: bytes) -> tuple[bytes, str]:

@@ -104,6 +104,8 @@ def _pictures() -> tuple[tuple[str, bytes], ...]:
         ("tiles.tif", _tiff(np.tile(deep, (3, 3)), tile=(16, 16), compression="zlib")),
         ("float.tif", _tiff(grey.astype(np.float64), bigtiff=True)),
         ("pages.tif", _tiff(np.stack([grey] * 3), photometric="minisblack")),
+        ("imagej.tif", _tiff(np.stack([grey] * 3), imagej=True, metadata={"unit": "um"})),
+        ("ome.tif", _tiff(np.stack([deep] * 3), ome=True, bigtiff=True)),
     ]
     return tuple(found)
 

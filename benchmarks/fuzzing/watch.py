@@ -12,7 +12,8 @@ import psutil
 
 from fuzzing.worker import FINE, REFUSED, kind_of, work
 
-MOST_SECONDS, MOST_MB = 30, 2048
+MOST_SECONDS, MOST_MB = 30, 2048  # of a processor: on a busy machine the clock says nothing
+_MOST_WAITING = 20  # times as long by the clock, for what waits for ever
 _LOOK = 0.05  # seconds between two looks at a worker
 _RENEW = 500  # mutants that one process runs
 
@@ -32,10 +33,11 @@ class Watched:
         """Run one mutant. A worker that is killed or dies is of no use afterwards."""
         self.done += 1
         self.pipe.send(number)
-        start = time.perf_counter()
+        start, used = time.perf_counter(), self._seconds()
+        most = MOST_SECONDS + (30 if self.done == 1 else 0)  # it loads torch first
         while not self.pipe.poll(_LOOK):
-            seconds, megabytes = time.perf_counter() - start, self._megabytes()
-            if seconds > MOST_SECONDS + (30 if self.done == 1 else 0):  # it loads torch first
+            seconds, megabytes = self._seconds() - used, self._megabytes()
+            if max(seconds, (time.perf_counter() - start) / _MOST_WAITING) > most:
                 return self._kill(number, "over time", seconds, megabytes)
             if megabytes > MOST_MB:
                 return self._kill(number, "over memory", seconds, megabytes)
@@ -46,6 +48,14 @@ class Watched:
         if found["peak_mb"] > MOST_MB:
             found["outcome"] = "over memory"
         return found
+
+    def _seconds(self) -> float:
+        """Time of a processor that the worker has used."""
+        try:
+            times = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
 
     def _megabytes(self) -> int:
         try:

@@ -5,8 +5,10 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from bmis.cli.main import main
+from bmis.clinical import study as study_module
 from bmis.clinical.inspection import inspect_study
 from bmis.clinical.study import clinical_files, find_stacks
+from bmis.errors import DataError
 from helpers import dicoms
 from helpers.bundles import write_tiny
 from helpers.fakes import hide
@@ -197,3 +199,28 @@ def test_a_damaged_number_is_one_line_of_its_file(tmp_path):
     found = inspect_study([path])
     assert found.stacks == []
     assert found.failed[0][1].startswith(f"{path}: ")
+
+
+def test_slices_of_two_patients_are_never_one_stack(tmp_path):
+    dicoms.write_ct(tmp_path / "a")
+    for path in dicoms.write_ct(tmp_path / "b").iterdir():  # the same UIDs of study and series
+        ds = dcmread(path)
+        between = [float(value) + 0.7 for value in ds.ImagePositionPatient]
+        uid = ds.SOPInstanceUID + ".2"
+        change(path, PatientID="PAT-2", SOPInstanceUID=uid, ImagePositionPatient=between)
+    stacks = find_stacks([tmp_path]).stacks
+    people = [{file.header.PatientID for file in stack.files} for stack in stacks]
+    assert sorted(map(len, stacks)) == [4, 4]
+    assert all(len(one) == 1 for one in people)
+
+
+def test_more_files_than_are_looked_at_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(study_module, "_MOST", 5)
+    for number in range(5):
+        (tmp_path / f"{number}.txt").touch()
+    for number in range(9):  # images are not counted, they are not looked into here
+        (tmp_path / f"{number}.png").touch()
+    assert clinical_files(tmp_path) == []
+    (tmp_path / "z.dcm").touch()
+    with pytest.raises(DataError, match="holds more than 5 files; name the folders"):
+        clinical_files(tmp_path)

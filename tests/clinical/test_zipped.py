@@ -10,6 +10,7 @@ import pytest
 from bmis.cli.main import main
 from bmis.clinical import zipped
 from bmis.clinical.inspection import inspect_study
+from bmis.errors import DataError
 from helpers import dicoms
 from helpers.bundles import write_tiny
 
@@ -128,3 +129,37 @@ def test_an_archive_too_large_for_the_disk_is_refused(scratch, tmp_path, capsys,
     path = archive(tmp_path / "a.zip", **{"a.dcm": content(tmp_path / "p.dcm")})
     assert main(["inspect", str(path)]) == 2
     assert "for which there is no room" in capsys.readouterr().err
+
+
+def test_names_of_an_archive_are_shown_below_it(scratch, tmp_path, capsys):
+    packed = archive(tmp_path / "a.zip", **{"/etc/a.dcm": b"x" * 400})
+    assert main(["inspect", str(packed)]) == 2
+    err = capsys.readouterr().err
+    assert f"{packed}/etc/a.dcm: " in err
+    assert str(scratch) not in err
+
+
+def test_a_hundred_thousand_bad_files_are_named_in_linear_time():
+    files = {Path(f"/x/bmis-1/0/{k}/a.dcm"): Path(f"a.zip/{k}.dcm") for k in range(100_000)}
+    found = zipped.Unzipped([], files, folder=Path("/x/bmis-1"))
+    failed = [(path, f"{path}: is cut; see {path}") for path in files]
+    assert found.failures(failed)[7] == (
+        Path("a.zip/7.dcm"),
+        "a.zip/7.dcm: is cut; see a.zip/7.dcm",
+    )
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("comment", [b"", b"PK of a hospital"])
+def test_a_list_of_too_many_files_is_never_read(scratch, tmp_path, monkeypatch, large, comment):
+    if large:  # from here on zipfile writes the records of large archives
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+    path = archive(tmp_path / "a.zip", **{"a.dcm": content(tmp_path / "p.dcm")})
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = comment
+    assert (b"PK\6\6" in path.read_bytes()) == large
+    assert len(inspect_study([path]).stacks) == 1
+    monkeypatch.setattr(zipped, "_MOST_DIRECTORY", 40)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with pytest.raises(DataError, match=r"a.zip: lists more files than are unpacked"):
+        inspect_study([path])

@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from bmis.clinical.run import write_study
 from bmis.clinical.settings import ClinicalOptions
@@ -21,7 +22,7 @@ from bmis.predict.predictor import Predictor
 from bmis.train.run import train_model
 from helpers import dicoms
 from helpers.fakes import Brightness, info
-from helpers.folders import make_folder
+from helpers.folders import make_folder, save
 from helpers.tiny import config
 
 
@@ -32,7 +33,7 @@ def write_volume(root, name, *, images="images", masks="masks", end="", shift=0.
     values = nibabel.load(file).get_fdata()
     mask = (values > 120).astype(np.uint8) if shape is None else np.zeros(shape, np.uint8)
     affine[2, 3] += shift
-    (root / masks).mkdir(exist_ok=True)
+    (root / masks / name).parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(mask, affine), root / masks / f"{name}.nii.gz")
     return root
 
@@ -185,3 +186,144 @@ def test_a_picture_that_a_file_does_not_hold_is_refused(tmp_path, place):
     file = dicoms.write_nifti(tmp_path / "v.nii.gz")
     with pytest.raises(DataError, match=r"holds 3 pictures; name one, from v.nii.gz#1 to"):
         read_image(Path(f"{file}{place}"))
+
+
+def patients(root, **changes):
+    """Groups of two photographs of one study, of which headers are changed by file."""
+    for name in ("a", "b"):
+        path = dicoms.write_photo(root / "images" / f"{name}.dcm", instance=ord(name))
+        ds = dcmread(path)
+        for keyword, value in changes.get(name, {}).items():
+            setattr(ds, keyword, value)
+        dicoms.save(ds, path)
+        save(root / "masks" / f"{name}.png", np.zeros(dicoms.SIZE, np.uint8))
+    return [pair.group for pair in find_layout(root).pairs]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"PatientID": ""}, True),  # of the same study
+        ({"PatientID": "", "StudyInstanceUID": "1.2"}, True),  # of the same series
+        ({"PatientID": "", "StudyInstanceUID": "", "SeriesInstanceUID": ""}, False),
+        ({"PatientID": "B", "StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3"}, False),
+        ({"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.3"}, True),
+    ],
+)
+def test_files_that_share_one_identifier_are_of_one_patient(tmp_path, changes, same):
+    first, second = patients(tmp_path, b=changes)
+    assert (first == second) == same
+    assert not any(dicoms.PATIENT[1] in group for group in (first, second))
+
+
+def test_frames_of_a_clip_without_any_identifier_are_a_group(tmp_path):
+    path = dicoms.write_clip(tmp_path / "images" / "us.dcm")
+    ds = dcmread(path)
+    ds.PatientID = ds.StudyInstanceUID = ds.SeriesInstanceUID = ""
+    dicoms.save(ds, path)
+    (tmp_path / "masks").mkdir()
+    groups = {pair.group for pair in find_layout(tmp_path).pairs}
+    assert len(groups) == 1
+    assert None not in groups
+
+
+def test_volumes_of_a_subject_are_a_group_and_sub_folders_are_kept_apart(tmp_path):
+    for name in ("sub-01_ses-1_T1w", "sub-01_ses-2_T1w", "sub-02_T1w", "one/x", "two/x"):
+        write_volume(tmp_path, name)
+    found = {pair.volume: pair for pair in find_layout(tmp_path).pairs}
+    assert {name: pair.group for name, pair in found.items()} == {
+        "sub-01_ses-1_T1w": "sub-01",
+        "sub-01_ses-2_T1w": "sub-01",
+        "sub-02_T1w": "sub-02",
+        "one-x": "one-x",
+        "two-x": "two-x",
+    }
+    assert found["two-x"].masks[0].parent.name == "two"
+
+
+def test_two_masks_of_one_volume_are_refused(tmp_path):
+    write_volume(tmp_path, "a")
+    shutil.copy(tmp_path / "masks" / "a.nii.gz", tmp_path / "masks" / "a_seg.nii.gz")
+    with pytest.raises(DataError, match="has the same id 'a' as"):
+        find_layout(tmp_path)
+
+
+def test_files_that_are_called_by_their_uid_are_kept_apart(tmp_path):
+    for number in (7, 8):
+        path = dicoms.write_photo(tmp_path / "images" / "x.dcm", instance=number)
+        path.rename(path.with_name(f"1.2.840.{number}"))
+        save(tmp_path / "masks" / f"1.2.840.{number}.png", np.zeros(dicoms.SIZE, np.uint8))
+    (tmp_path / "images" / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert [pair.id for pair in find_layout(tmp_path).pairs] == ["1.2.840.7", "1.2.840.8"]
+
+
+@pytest.fixture
+def series(tmp_path):
+    """A series of four slices with the segmentation that bmis writes."""
+    dicoms.write_ct(tmp_path / "images" / "ct")
+    predictor = Predictor(Brightness(2), info(2, size=(32, 32), resize="native"))
+    study, out = find_stacks([tmp_path / "images"]), tmp_path / "out"
+    write_study(predictor, study, out, model="b", options=ClinicalOptions(outputs=("seg",)))
+    (tmp_path / "masks").mkdir()
+    (path,) = out.glob("*/segmentation.dcm")
+    path.rename(tmp_path / "masks" / "seg.dcm")
+    shutil.rmtree(out)
+    return tmp_path
+
+
+def change_places(path, change, *, named=True):
+    """Change position and orientation of each frame of a segmentation."""
+    ds = dcmread(path)
+    for group in ds.PerFrameFunctionalGroupsSequence:
+        position = group.PlanePositionSequence[0]
+        position.ImagePositionPatient = change(position.ImagePositionPatient)
+        if not named:
+            del group.DerivationImageSequence
+    dicoms.save(ds, path)
+
+
+def test_a_segmentation_that_lies_elsewhere_than_its_images_is_refused(series):
+    change_places(series / "masks" / "seg.dcm", lambda at: [at[0] + 0.5, *at[1:]])
+    with pytest.raises(DataError, match="frame 1 lies otherwise in space than its image"):
+        find_layout(series)
+
+
+def test_a_segmentation_that_is_flipped_is_refused(series):
+    path = series / "masks" / "seg.dcm"
+    ds = dcmread(path)
+    plane = ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    across = [-value for value in plane.ImageOrientationPatient[:3]]
+    plane.ImageOrientationPatient = [*across, *plane.ImageOrientationPatient[3:]]
+    dicoms.save(ds, path)
+    with pytest.raises(DataError, match="lies otherwise in space"):
+        find_layout(series)
+
+
+def test_positions_that_are_rounded_otherwise_are_the_same(series):
+    change_places(
+        series / "masks" / "seg.dcm",
+        lambda at: [round(float(value) + 0.006, 6) for value in at],
+        named=False,
+    )
+    pairs = find_layout(series).pairs
+    numbers = [pair.masks[0].name.partition("#")[2] for pair in pairs]
+    assert sorted(numbers) == ["1", "2", "3", "4"]
+
+
+def test_frames_that_cover_no_image_are_told(series, caplog):
+    (series / "images" / "ct" / "2.dcm").unlink()
+    assert len(find_layout(series).pairs) == 3
+    assert "seg.dcm: 1 of 4 frames cover no image that is here" in caplog.text
+
+
+def test_labels_of_a_label_map_above_a_byte_are_refused(series):
+    path = series / "masks" / "seg.dcm"
+    ds = dcmread(path)
+    values = np.full((ds.NumberOfFrames, ds.Rows, ds.Columns), 256, np.uint16)
+    ds.SegmentationType, ds.BitsAllocated, ds.BitsStored, ds.HighBit = "LABELMAP", 16, 16, 15
+    ds.PixelData = values.tobytes()
+    dicoms.save(ds, path)
+    pair = find_layout(series).pairs[0]
+    with pytest.raises(DataError, match="has a label above 255"):
+        read_mask(pair.masks[0])

@@ -25,7 +25,7 @@ from pydicom.uid import (
 
 from bmis import draw_phantom
 
-SIZE = (64, 64)
+SIZE, SLICE = (64, 64), (48, 64)
 PATIENT = ("Doe^Jane", "PAT-1")
 ROOT = "1.2.826.0.1.3680043.10.1"
 
@@ -97,7 +97,7 @@ def write_jpeg(path):
     return save(ds, path)
 
 
-def write_xray(path, *, modality="DX", photometric="MONOCHROME1"):
+def write_xray(path, *, modality="DX", photometric="MONOCHROME1", size=SIZE):
     """A chest X-ray of 12 bits, 0.2 mm a pixel at the detector."""
     kind = (
         DigitalXRayImageStorageForPresentation
@@ -105,7 +105,7 @@ def write_xray(path, *, modality="DX", photometric="MONOCHROME1"):
         else ComputedRadiographyImageStorage
     )
     ds = base(kind, modality, series=3 if modality == "DX" else 8)
-    grey = phantom("xray")[..., 0].astype(np.uint16) * 16
+    grey = phantom("xray", size)[..., 0].astype(np.uint16) * 16
     if photometric == "MONOCHROME1":
         grey = 4095 - grey
     ds.ImagerPixelSpacing = [0.2, 0.2]
@@ -113,30 +113,31 @@ def write_xray(path, *, modality="DX", photometric="MONOCHROME1"):
     return save(set_pixels(ds, grey, photometric=photometric, bits=12), path)
 
 
-def write_clip(path, *, frames=3, regions=True):
+def write_clip(path, *, frames=3, regions=True, scale=1):
     """An ultrasound clip without a Frame of Reference; 0.05 mm across and 0.1 mm down."""
     ds = base(UltrasoundMultiFrameImageStorage, "US", series=4)
-    pixels = np.stack([phantom("ultrasound", (48, 48), seed) for seed in range(frames)])
-    whole = np.zeros((frames, 64, 80), np.uint8)
-    whole[:, 8:56, 20:68] = pixels[..., 0]
+    side, top, left = 48 * scale, 8 * scale, 20 * scale
+    pixels = np.stack([phantom("ultrasound", (side, side), seed) for seed in range(frames)])
+    whole = np.zeros((frames, 64 * scale, 80 * scale), np.uint8)
+    whole[:, top : top + side, left : left + side] = pixels[..., 0]
     ds.FrameTime, ds.FrameIncrementPointer = 40, 0x00181063
     if regions:
         region = Dataset()
         region.RegionSpatialFormat, region.RegionDataType, region.RegionFlags = 1, 1, 0
-        region.RegionLocationMinX0, region.RegionLocationMinY0 = 20, 8
-        region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 67, 55
+        region.RegionLocationMinX0, region.RegionLocationMinY0 = left, top
+        region.RegionLocationMaxX1, region.RegionLocationMaxY1 = left + side - 1, top + side - 1
         region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
         region.PhysicalDeltaX, region.PhysicalDeltaY = 0.005, 0.01
         ds.SequenceOfUltrasoundRegions = Sequence([region])
     return save(set_pixels(ds, whole, frames=frames), path)
 
 
-def write_endoscopy(path, *, frames=3):
+def write_endoscopy(path, *, frames=3, size=SIZE):
     """A clip in colour, as a Secondary Capture of several frames."""
     ds = base(MultiFrameTrueColorSecondaryCaptureImageStorage, "ES", series=5)
     ds.ConversionType, ds.BurnedInAnnotation = "DV", "NO"
     ds.FrameTime, ds.FrameIncrementPointer = 40, 0x00181063
-    pixels = np.stack([phantom("endoscopy", seed=seed) for seed in range(frames)])
+    pixels = np.stack([phantom("endoscopy", size, seed) for seed in range(frames)])
     return save(set_pixels(ds, pixels, frames=frames), path)
 
 
@@ -149,8 +150,17 @@ def slice_position(index, *, orientation=ROTATED, gap=3.0, origin=(10.0, 20.0, -
     return np.array(origin) + index * gap * normal
 
 
-def write_ct(folder, *, slices=4, orientation=ROTATED, gap=3.0, spacing=(0.5, 0.8), series=6):
-    """Slices of 48 x 64 pixels in Hounsfield units, named in the reverse of their order."""
+def write_ct(
+    folder,
+    *,
+    slices=4,
+    orientation=ROTATED,
+    gap=3.0,
+    spacing=(0.5, 0.8),
+    series=6,
+    size=SLICE,
+):
+    """Slices in Hounsfield units, named in the reverse of their order."""
     for index in range(slices):
         ds = base(CTImageStorage, "CT", series=series, instance=index + 1)
         ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = f"{ROOT}.{series}.99", ""
@@ -161,12 +171,12 @@ def write_ct(folder, *, slices=4, orientation=ROTATED, gap=3.0, spacing=(0.5, 0.
         ds.PixelSpacing, ds.SliceThickness = list(spacing), gap
         ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, -1024, "HU"
         ds.WindowCenter, ds.WindowWidth = [40, 400], [400, 1800]
-        grey = phantom("ultrasound", (48, 64), index)[..., 0]
+        grey = phantom("ultrasound", size, index)[..., 0]
         save(set_pixels(ds, grey.astype(np.int16) * 4 + 700), folder / f"{slices - index}.dcm")
     return folder
 
 
-def write_enhanced(path, *, frames=3, gap=3.0, spacing=(0.5, 0.8)):
+def write_enhanced(path, *, frames=3, gap=3.0, spacing=(0.5, 0.8), size=SLICE):
     """An enhanced CT: what a series of slices holds, in the functional groups of one file."""
     ds = base(EnhancedCTImageStorage, "CT", series=7)
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = f"{ROOT}.7.99", ""
@@ -187,7 +197,7 @@ def write_enhanced(path, *, frames=3, gap=3.0, spacing=(0.5, 0.8)):
         group.FrameVOILUTSequence = Sequence([window])
         groups.append(group)
     ds.PerFrameFunctionalGroupsSequence = Sequence(groups)
-    pixels = [phantom("ultrasound", (48, 64), seed)[..., 0] for seed in range(frames)]
+    pixels = [phantom("ultrasound", size, seed)[..., 0] for seed in range(frames)]
     array = np.stack(pixels).astype(np.int16) * 4 + 700
     return save(set_pixels(ds, array, frames=frames), path)
 

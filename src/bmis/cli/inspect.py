@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bmis.clinical.inspection import StackSummary
     from bmis.inspect.dataset import Inspection
 
-HELP = "say what a dataset folder, a DICOM study or a NIfTI volume holds and what is wrong"
+HELP = "say what a dataset folder, a DICOM study, a volume or a stack holds and what is wrong"
 EXAMPLE = "DATA"
 _PAIRS, _PROBLEMS = 12, 50  # rows of each on the terminal; the record holds them all
 _ALL = "inspection.json in the folder of --out names every file"
@@ -31,7 +31,7 @@ def add_options(parser: ArgumentParser) -> None:
     """
     add_json(parser)
     parser.add_argument(
-        "data", metavar="DATA", help="dataset folder; or DICOM or NIfTI files or folders"
+        "data", metavar="DATA", help="dataset folder; or DICOM, NIfTI or TIFF files or folders"
     )
     parser.add_argument(
         "--out",

@@ -1,7 +1,7 @@
 """``bmis predict``: write masks for images."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bmis.data.not_read import NotRead
     from bmis.predict.folder import Prediction
 
-HELP = "write masks for images, DICOM studies and NIfTI volumes"
+HELP = "write masks for images, DICOM studies, NIfTI volumes and TIFF stacks"
 _LINES = 20  # files up to which each gets a line
 _DOUBTFUL = 0.5  # expected Dice below which a mask needs a look
 EXAMPLE = "dermoscopy photos --out masks --overlay"
@@ -81,8 +81,11 @@ def run(args: Namespace) -> int:
     from bmis.data.not_read import find_not_read
 
     sources, out = [Path(path) for path in args.images], Path(args.out)
-    clinical = {path: files for path in sources if (files := clinical_files(path, out))}
-    images = [file for path in sources for file in _images(path, clinical=path in clinical)]
+    channels = _channels(args, sources)
+    clinical = {
+        path: files for path in sources if (files := clinical_files(path, out, channels=channels))
+    }
+    images = [file for path in sources for file in _images(path, clinical.get(path, ()))]
     if clinical and args.probabilities:
         raise ConfigError(
             "--probabilities is of photographs; for DICOM add --as seg --seg-type fractional"
@@ -110,13 +113,23 @@ def run(args: Namespace) -> int:
     return say_failures([*(done.failed if done else ()), *(study.failed if study else ())])
 
 
-def _images(path: Path, *, clinical: bool) -> Sequence[Path]:
-    """The images of one source; beside DICOM there need not be any."""
+def _channels(args: Namespace, sources: Sequence[Path]) -> int | None:
+    """Channels of the network, where they decide whether the pages of a TIFF are one image."""
+    from bmis.clinical.study import tiff_stacks
+    from bmis.predict.load import load_predictor
+
+    if not any(map(tiff_stacks, sources)):
+        return None
+    return load_predictor([args.run, *args.others]).info.input.channels
+
+
+def _images(path: Path, clinical: Collection[Path]) -> Sequence[Path]:
+    """The images of one source; beside DICOM and stacks there need not be any."""
     from bmis.data.image_files import find_images, image_files
 
     if not clinical:
         return find_images(path)
-    return image_files(path) if path.is_dir() else []
+    return [file for file in image_files(path) if file not in clinical] if path.is_dir() else []
 
 
 def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOptions") -> "Prediction":

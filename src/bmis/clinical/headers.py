@@ -63,5 +63,5 @@ def check_identifiers(stack: DicomStack) -> None:
             if not file.header.get(name):
                 raise DataError(
                     f"{file.path}: no {name} in its header, so no DICOM object can refer to it; "
-                    "write nifti, png, csv or json"
+                    "write nifti, tiff, png, csv or json"
                 )

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from bmis.clinical.geometry import pixel_spacing
-from bmis.clinical.stack import DicomStack, NiftiStack, Stack
+from bmis.clinical.stack import DicomStack, Stack
 from bmis.clinical.study import open_study
 from bmis.data.formats.dicom_pixels import frame_header
 from bmis.errors import BmisError, one_line_about
 
 _PATIENT = ("PatientName", "PatientID")
+_SHOWN = {  # pixels and window of what is no DICOM
+    "NIfTI": ("one number for each voxel", "percentiles"),
+    "TIFF": ("pages", "as files of one page"),
+    "video": ("frames", "colour"),
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class StackSummary:
 
     Attributes:
         name: What its results will be called.
-        kind: Modality, "NIfTI" or "video".
+        kind: Modality, "NIfTI", "TIFF" or "video".
         pictures: Number of frames or slices.
         size: Height and width in pixels.
         spacing: Millimetres per pixel (down, across), where known.
@@ -108,16 +113,16 @@ def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> Stud
 
 
 def _of(stack: Stack) -> StackSummary:
-    spacing, volume = stack.read(0).spacing, isinstance(stack, NiftiStack)
+    pixels, window = _SHOWN[stack.kind]
     return StackSummary(
         name=stack.name,
-        kind="NIfTI" if volume else "video",
+        kind=stack.kind,
         pictures=len(stack),
         size=stack.size,
-        spacing=spacing,
+        spacing=stack.spacing(0),
         seen=None,
-        pixels="one number for each voxel" if volume else "frames",
-        window="percentiles" if volume else "colour",
+        pixels=pixels,
+        window=window,
         segmentation="not possible: no DICOM",
         burnt_in="not said",
         notes=list(stack.notes),

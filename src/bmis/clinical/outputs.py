@@ -15,6 +15,7 @@ from bmis.clinical.seg import write_seg
 from bmis.clinical.settings import DICOM_FORMATS, ClinicalOptions
 from bmis.clinical.stack import DicomStack, Stack
 from bmis.data.formats.nifti import write_nifti
+from bmis.data.formats.tiff_stack import write_tiff_stack
 from bmis.data.images import write_mask
 from bmis.data.palette import palette
 from bmis.errors import BmisError, DataError, one_line_about
@@ -85,7 +86,8 @@ def write_results(
 def _without_study(source: Path, formats: Sequence[str]) -> list[tuple[Path, str]]:
     """The error of what cannot be written of files that are no DICOM, if it was asked for."""
     lacking = ", ".join(name for name in formats if name in DICOM_FORMATS)
-    why = f"{source}: no DICOM, so there is no study for {lacking}; write nifti, png, csv or json"
+    others = "write nifti, tiff, png, csv or json"
+    why = f"{source}: no DICOM, so there is no study for {lacking}; {others}"
     return [(source, why)] if lacking else []
 
 
@@ -108,6 +110,18 @@ def _nifti(result: StackResult, folder: Path) -> list[Path]:
         affine = np.diag([-across, -down, 1.0, 1.0])
     with atomic(target) as temporary:
         write_nifti(temporary, stack.in_file_order(result.labels), affine)
+    return [target]
+
+
+def _tiff(result: StackResult, folder: Path) -> list[Path]:
+    target, classes = folder / "mask.tif", len(result.info.classes)
+    binary = classes <= 2  # written as masks of single pictures are, see write_mask
+    pages = (plane * np.uint8(255 if binary else 1) for plane in result.labels)
+    spacing = result.spacing_of(result.good[0])
+    with atomic(target) as temporary:
+        write_tiff_stack(
+            temporary, pages, colours=None if binary else palette(classes), spacing=spacing
+        )
     return [target]
 
 
@@ -156,6 +170,7 @@ _WRITERS: dict[str, Callable[[StackResult, Path], list[Path]]] = {
     "sr": write_report,
     "sc": write_captures,
     "nifti": _nifti,
+    "tiff": _tiff,
     "png": _png,
     "csv": _csv,
     "json": _json,

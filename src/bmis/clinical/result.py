@@ -68,9 +68,7 @@ class StackResult:
 
     def spacing_of(self, index: int) -> tuple[float, float] | None:
         """Millimetres per pixel (down, across) of a picture, where known."""
-        stack = self.stack
-        own = stack.spacing(index) if isinstance(stack, DicomStack) else stack.read(index).spacing
-        return own or self.spacing
+        return self.stack.spacing(index) or self.spacing
 
     def uid(self, *names: object) -> str:
         """A UID under the root that was set, which follows from the images, the masks and names.

@@ -72,7 +72,7 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
     spacing: tuple[float, float] | None = None,
     postprocessing: Changes | None = None,
 ) -> StudyPrediction:
-    """Segment all series, clips and volumes of DICOM and NIfTI files and folders.
+    """Segment all series, clips, volumes and stacks of files and folders.
 
     Each gets a folder in ``out`` with what ``clinical.outputs`` asks for. One that cannot be read
     does not stop the others. No name, number or date of a patient gets into names of files, tables
@@ -81,8 +81,8 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
     Args:
         model: Bundle, run folder, ``.safetensors`` file, or name of a network that comes with the
             package. Several in a list answer with the mean of their probabilities.
-        sources: DICOM and NIfTI files, folders that hold some, however deep, or zip archives of
-            such folders.
+        sources: DICOM, NIfTI and video files, TIFF of several pages, folders that hold some, or
+            zip archives of such folders.
         out: Folder for the results; it is not looked into.
         clinical: What is read and written; the defaults where left out.
         overlay: Whether to draw each mask on its picture, as PNG.
@@ -110,16 +110,21 @@ def predict_study(  # noqa: PLR0913  (as predict_masks)
             raise ConfigError(
                 f"{path} lies in the folder that would be written to; choose another output folder"
             )
+    predictor = load_predictor(
+        model,
+        options,
+        tile=tile,
+        keep_probabilities=clinical.seg_type == "fractional",
+        postprocessing=postprocessing,
+    )
     with open_study(
-        paths, window=clinical.shown, axis=clinical.axis, out=out, copies=_copies(clinical, out)
+        paths,
+        window=clinical.shown,
+        axis=clinical.axis,
+        out=out,
+        channels=predictor.info.input.channels,
+        copies=_copies(clinical, out),
     ) as (study, files):
-        predictor = load_predictor(
-            model,
-            options,
-            tile=tile,
-            keep_probabilities=clinical.seg_type == "fractional",
-            postprocessing=postprocessing,
-        )
         name = " and ".join(Path(one).stem for one in as_paths(model))
         done = write_study(
             predictor, study, out, model=name, options=clinical, overlay=overlay, spacing=spacing

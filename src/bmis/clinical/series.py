@@ -19,6 +19,7 @@ from bmis.wording import counted
 _SAME = 0.01  # mm: two slices nearer than this lie at one place
 _GAP = 1.5  # times the usual distance, beyond which slices are missing
 _TILT = 0.5  # degrees
+_PERSON = ("PatientID", "StudyInstanceUID")  # careless copies without patient share UIDs
 _PARTS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -82,10 +83,8 @@ def _kind(file: DicomFile) -> Hashable:
         return str(file.header.get("SOPInstanceUID") or file.path)
     plane = plane_of(file.header)
     axes = None if plane is None else tuple(np.round([*plane.across, *plane.down], 3) + 0.0)
-    # some devices give two patients one series
-    names = ("PatientID", "StudyInstanceUID", "SOPClassUID", "FrameOfReferenceUID")
-    channels = str(file.header.get("SamplesPerPixel"))
-    return file.size, axes, channels, *(str(file.header.get(name)) for name in names)
+    names = ("SOPClassUID", "FrameOfReferenceUID", "SamplesPerPixel", *_PERSON)
+    return file.size, axes, *(str(file.header.get(name)) for name in names)
 
 
 def _order_of_series(groups: dict[Hashable, list[DicomFile]]) -> tuple[float, str]:

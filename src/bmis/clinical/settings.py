@@ -11,7 +11,7 @@ from bmis.config.checks import one_of
 from bmis.errors import ConfigError
 
 DICOM_FORMATS = ("seg", "sr", "sc")
-FORMATS = (*DICOM_FORMATS, "nifti", "png", "csv", "json")
+FORMATS = (*DICOM_FORMATS, "nifti", "tiff", "png", "csv", "json")
 _ROOT = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
 _LONGEST_ROOT = 40  # characters; a UID has 64, and 24 digits are left for what it names
 
@@ -31,9 +31,10 @@ class ClinicalOptions(Settings):
     outputs: Annotated[
         tuple[Annotated[str, one_of("auto", *FORMATS)], ...],
         Meta(
-            description="For DICOM and NIfTI, what to write: seg, sr and sc (DICOM segmentation, "
-            "structured report, overlay as secondary capture), nifti, png, csv, json (outlines); "
-            "auto is seg,csv for DICOM and nifti,csv for NIfTI."
+            description="For DICOM, NIfTI and TIFF of several pages, what to write: seg, sr and sc "
+            "(DICOM segmentation, structured report, overlay as secondary capture), nifti, tiff, "
+            "png, csv, json (outlines); auto is seg,csv for DICOM, nifti,csv for NIfTI and "
+            "tiff,csv for TIFF."
         ),
     ] = ("auto",)
     seg_type: Annotated[

@@ -37,6 +37,7 @@ class Stack(ABC):
         size: Height and width in pixels.
         notes: What one should know of how it is read.
         formats: What is written of it unless something is asked for.
+        kind: What it is called where stacks are listed.
 
     Example:
         >>> from bmis.clinical.study import find_stacks
@@ -49,6 +50,7 @@ class Stack(ABC):
     size: tuple[int, int]
     notes: Sequence[str]
     formats: ClassVar[tuple[str, ...]] = ("png", "csv")
+    kind: ClassVar[str]
 
     @abstractmethod
     def __len__(self) -> int:
@@ -57,6 +59,10 @@ class Stack(ABC):
     @abstractmethod
     def read(self, index: int) -> Image:
         """Read one picture, whole, with its spacing."""
+
+    def spacing(self, index: int) -> tuple[float, float] | None:
+        """Millimetres per pixel (down, across) of a picture, where known."""
+        return None
 
     @abstractmethod
     def box(self, index: int) -> tuple[int, int, int, int] | None:
@@ -99,6 +105,7 @@ class DicomStack(Stack):
     """
 
     formats: ClassVar[tuple[str, ...]] = ("seg", "csv")
+    kind: ClassVar[str] = "DICOM"
     name: str
     frames: Sequence[tuple[DicomFile, int]]
     window: Window = "file"
@@ -135,7 +142,6 @@ class DicomStack(Stack):
         return self.origins.get(path, path)
 
     def spacing(self, index: int) -> tuple[float, float] | None:
-        """Millimetres per pixel (down, across), where known."""
         file, frame = self.frames[index]
         with one_line_about(file.path):
             own = pixel_spacing(frame_header(file.header, frame))
@@ -188,6 +194,7 @@ class NiftiStack(Stack):
     """
 
     formats: ClassVar[tuple[str, ...]] = ("nifti", "csv")
+    kind: ClassVar[str] = "NIfTI"
     name: str
     volume: NiftiVolume
     window: Window = "percentiles"
@@ -205,6 +212,9 @@ class NiftiStack(Stack):
     def read(self, index: int) -> Image:
         grey = self.volume.grey(index, self.window)
         return Image(grey[..., None], self.volume.spacing, self.volume.path)
+
+    def spacing(self, index: int) -> tuple[float, float] | None:
+        return self.volume.spacing
 
     def box(self, index: int) -> tuple[int, int, int, int] | None:
         return None
@@ -235,6 +245,7 @@ class VideoStack(Stack):
         300
     """
 
+    kind: ClassVar[str] = "video"
     name: str
     video: Video
     notes: Sequence[str] = field(default_factory=list)

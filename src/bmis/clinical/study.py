@@ -1,4 +1,4 @@
-"""What of the named files and folders is clinical: DICOM and NIfTI, however called, and video."""
+"""What of the named files and folders is clinical: DICOM, NIfTI, video and stacks of TIFF."""
 
 import os
 from collections import Counter
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from bmis.clinical.pages import PageStack
 from bmis.clinical.series import checked, make_stacks
 from bmis.clinical.stack import NiftiStack, Stack, VideoStack
 from bmis.clinical.zipped import Unzipped, is_zipped_study, unzipped
@@ -15,8 +16,10 @@ from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, NoPictureError, is_dicom, read_dicom
 from bmis.data.formats.dicom_pixels import Window
 from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti, stem_of
+from bmis.data.formats.tiff_stack import is_tiff_stack, read_tiff_stack
 from bmis.data.formats.video import is_video, read_video
 from bmis.data.image_files import image_files
+from bmis.data.pairs import is_mask_name
 from bmis.errors import DataError, MissingExtraError
 from bmis.system.progress import track
 
@@ -50,16 +53,23 @@ class Study:
         return bool(self.stacks or self.failed or self.skipped)
 
 
-def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
+def clinical_files(
+    path: Path, out: Path | None = None, *, channels: int | None = None
+) -> list[Path]:
     """The DICOM, NIfTI and video files of a folder and of all below it, or the one file.
 
-    A zip archive that is named counts as such a file, see ``zipped``.
+    So are the TIFF of several pages of the folder itself, as images are, and a zip archive that is
+    named, see ``zipped``.
 
     Links to folders are not followed, hidden files not looked at. A DICOMDIR stands for its folder.
 
     Args:
         path: File or folder.
         out: A folder for results, which is not looked into.
+        channels: Channels of the network: a TIFF of as many pages may be one image.
+
+    Raises:
+        DataError: The folder holds too many files to look at.
 
     Example:
         >>> [file.name for file in clinical_files(Path("ct"))]
@@ -70,20 +80,45 @@ def clinical_files(path: Path, out: Path | None = None) -> list[Path]:
     if path.name == _DIRECTORY and path.is_file():
         path = path.parent
     if not path.is_dir():
-        return [path] if _is_read(path) or is_zipped_study(path) else []
+        named = _is_read(path) or is_zipped_study(path)
+        return [path] if named else tiff_stacks(path, channels)
     results = os.path.realpath(out) if out else None
-    return sorted(
+    others = (file for file in _walk(path, results) if not is_image_name(file))
+    looked_at = list(islice(others, _MOST + 1))
+    if len(looked_at) > _MOST:
+        raise DataError(
+            f"{path}: holds more than {_MOST} files; name the folders of single studies"
+        )
+    found = (
         file
-        for file in islice(_walk(path, results), _MOST)
-        if not is_image_name(file)
-        and (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
+        for file in looked_at
+        if (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
         and file.name != _DIRECTORY
         and _is_read(file)
     )
+    return sorted([*found, *tiff_stacks(path, channels)])
 
 
 def _is_read(file: Path) -> bool:
     return is_dicom(file) or is_nifti(file) or is_video(file)
+
+
+def tiff_stacks(path: Path, channels: int | None = None) -> list[Path]:
+    """The TIFF of several pages of a folder, without those below it, or the one file.
+
+    Args:
+        path: File or folder.
+        channels: See ``clinical_files``.
+
+    Example:
+        >>> tiff_stacks(Path("polyps"))
+        []
+    """
+    try:
+        files = image_files(path) if path.is_dir() else [path]
+    except OSError:  # said by whoever reads the folder
+        return []
+    return [file for file in files if is_tiff_stack(file, channels)]
 
 
 def is_study(path: Path) -> bool:
@@ -93,8 +128,15 @@ def is_study(path: Path) -> bool:
         >>> is_study(Path("ct")), is_study(Path("clip.dcm")), is_study(Path("polyps"))
         (True, True, False)
     """
-    has_images = path.is_dir() and ((path / "images").is_dir() or bool(image_files(path)))
-    return not has_images and bool(clinical_files(path))
+    return not _is_dataset(path) and bool(clinical_files(path))
+
+
+def _is_dataset(path: Path) -> bool:
+    """Whether a folder holds images, or stacks of TIFF beside their masks."""
+    if not path.is_dir() or (path / "images").is_dir():
+        return path.is_dir()
+    images = image_files(path)
+    return any(is_mask_name(file) or not is_tiff_stack(file) for file in images)
 
 
 def _walk(root: Path, results: str | None) -> Iterator[Path]:
@@ -113,14 +155,16 @@ def find_stacks(
     window: Window = "file",
     axis: str = "axial",
     out: Path | None = None,
+    channels: int | None = None,
 ) -> Study:
     """Find all series, clips and volumes of files and folders.
 
     Args:
-        sources: DICOM, NIfTI and video files, or folders that hold some, however deep.
+        sources: DICOM, NIfTI and video files and stacks of TIFF, or folders that hold some.
         window: See ``dicom_pixels``.
         axis: How volumes of NIfTI are cut, see ``read_nifti``.
         out: A folder for results, which is not looked into.
+        channels: See ``clinical_files``.
 
     Raises:
         MissingExtraError: The extra "clinical" is not installed.
@@ -129,7 +173,8 @@ def find_stacks(
         >>> len(find_stacks([Path("volume.nii.gz")], axis="coronal").stacks[0])
         48
     """
-    files = dict.fromkeys(file for source in sources for file in clinical_files(source, out))
+    found = (clinical_files(source, out, channels=channels) for source in sources)
+    files = dict.fromkeys(file for one in found for file in one)
     dicoms: list[DicomFile] = []
     others: list[Stack] = []
     failed: list[tuple[Path, str]] = []
@@ -139,6 +184,8 @@ def find_stacks(
         try:
             if is_dicom(file):
                 dicoms.append(checked(read_dicom(file)))
+            elif is_tiff_stack(file):
+                others.append(PageStack(stem_of(file), read_tiff_stack(file), window))
             elif is_video(file):
                 others.append(VideoStack(stem_of(file), read_video(file)))
             else:
@@ -165,6 +212,7 @@ def open_study(
     window: Window = "file",
     axis: str = "axial",
     out: Path | None = None,
+    channels: int | None = None,
     copies: Copies | None = None,
 ) -> Iterator[tuple[Study, Unzipped]]:
     """What ``find_stacks`` finds, in zip archives too; they are unpacked for as long as the block.
@@ -174,6 +222,7 @@ def open_study(
         window: See ``find_stacks``.
         axis: See ``find_stacks``.
         out: See ``find_stacks``.
+        channels: See ``find_stacks``.
         copies: Makes copies that are read in place of the files.
 
     Raises:
@@ -191,8 +240,9 @@ def open_study(
         read: Sequence[Path] = files.sources
         failed: list[tuple[Path, str]] = []
         if copies:
-            read, failed = copies([f for one in read for f in clinical_files(one, out)])
-        found = find_stacks(read, window=window, axis=axis, out=out)
+            named = (clinical_files(one, out, channels=channels) for one in read)
+            read, failed = copies([file for files in named for file in files])
+        found = find_stacks(read, window=window, axis=axis, out=out, channels=channels)
         found = replace(
             found,
             stacks=[replace(stack, origins=files.origins) for stack in found.stacks],  # type: ignore[type-var]

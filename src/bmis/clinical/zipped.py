@@ -7,6 +7,7 @@ and than the disk has room for, and nothing that is not wanted.
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 from collections import Counter
@@ -20,12 +21,13 @@ from bmis.data.formats.dicom import SUFFIXES as DICOM_SUFFIXES
 from bmis.data.formats.nifti import SUFFIXES
 from bmis.errors import DataError, one_line_about
 from bmis.system.progress import track
-from bmis.system.reading import first_bytes
+from bmis.system.reading import first_bytes, open_file
 from bmis.wording import counted
 
 MARKS = (b"PK\3\4", b"PK\5\6")
 """The first bytes of an archive with files and of one without."""
 
+_MOST_DIRECTORY = 2**25  # bytes of the list of files, which zipfile reads at once
 _SPARE = 2**30  # bytes of the disk that are left free
 _SMALL, _RATIO = 2**24, 500  # beyond so many bytes no pictures shrink to less than a 500th
 _CHUNK = 2**20
@@ -33,6 +35,9 @@ _HEAD = 352  # bytes by which DICOM and NIfTI are known
 _ENCRYPTED = 1
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 _LONGEST = 80  # characters of a name
+_END, _END_MARK = 22, b"PK\5\6"  # bytes and mark of the last record, which a comment may follow
+_END_64, _END_MARK_64 = 56 + 20, b"PK\6\6"  # those before it of large archives
+_TAIL = _END + _END_64 + 2**16
 
 
 class TooLargeError(DataError):
@@ -88,21 +93,27 @@ class Unzipped:
         sources: What was named, with a folder in place of each archive.
         origins: What to call a file that was unpacked: ``study.zip/a/1.dcm``.
         skipped: Number of files of other kinds in archives, by kind.
+        folder: Where archives are unpacked.
 
     Example:
-        >>> Unzipped([], {Path("x/1.dcm"): Path("a.zip/1.dcm")}).in_words("x/1.dcm: is cut")
+        >>> found = Unzipped([], {Path("x/1.dcm"): Path("a.zip/1.dcm")}, folder=Path("x"))
+        >>> found.in_words("x/1.dcm: is cut")
         'a.zip/1.dcm: is cut'
     """
 
     sources: list[Path]
     origins: dict[Path, Path] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
+    folder: Path = Path("/nowhere")
 
     def in_words(self, text: str) -> str:
         """A text with the files named as their archives name them."""
-        for file, origin in self.origins.items():
-            text = text.replace(str(file), str(origin))
-        return text
+
+        def original(found: re.Match[str]) -> str:
+            file = Path(found[0])
+            return str(self.origins.get(file, file))
+
+        return re.sub(rf"{re.escape(str(self.folder))}[\w./\\-]+", original, text, flags=re.ASCII)
 
     def failures(self, failed: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
         """Files and why they failed, named as their archives name them."""
@@ -136,8 +147,8 @@ def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
         ...     sorted(file.name for file in found.sources[0].rglob("*.dcm"))
         ['1.dcm', '2.dcm', '3.dcm', '4.dcm']
     """
-    found = Unzipped(list(sources))
     with tempfile.TemporaryDirectory(prefix="bmis-") as scratch:
+        found = Unzipped(list(sources), folder=Path(scratch))
         for number, source in enumerate(sources):
             if is_zipped_study(source):
                 found.sources[number] = folder = Path(scratch, str(number))
@@ -175,6 +186,8 @@ def unpack(
         ...  if found.path]
         ['1.dcm']
     """
+    with one_line_about(source):
+        _check_directory(source)
     with one_line_about(source), zipfile.ZipFile(source) as archive:
         members = [one for one in archive.infolist() if _is_file(one)]
         folder.mkdir()
@@ -205,7 +218,7 @@ def _unpack(
 def _note(source: Path, member: Member, found: Unzipped) -> None:
     name = PurePosixPath(member.name).name
     if member.path is not None:
-        found.origins[member.path] = source / member.name
+        found.origins[member.path] = Path(f"{source}/{member.name}")
     elif not is_companion(Path(name)):
         found.skipped[_kind(name, member.start)] += 1
 
@@ -247,3 +260,20 @@ def _check(source: Path, members: Sequence[zipfile.ZipInfo], limits: Limits, fre
             f"{source}: unpacks to {size / 2**30:.1f} GiB, for which there is no room; unpack it "
             "on a larger disk, and name the folder"
         )
+
+
+def _check_directory(source: Path) -> None:
+    """Refuse an archive whose list of files is too long to be read (APPNOTE 4.3.14 and 4.3.16)."""
+    with open_file(source) as stream:
+        stream.seek(max(0, stream.seek(0, 2) - _TAIL))
+        tail = stream.read()
+    plain = tail[-_END:].startswith(_END_MARK) and tail.endswith(b"\0\0")
+    end = len(tail) - _END if plain else tail.rfind(_END_MARK)
+    if end < 0 or len(tail) < end + _END:
+        return  # no archive, as zipfile will say
+    (size,) = struct.unpack_from("<I", tail, end + 12)
+    large = end - _END_64
+    if large >= 0 and tail[large : large + 4] == _END_MARK_64:
+        (size,) = struct.unpack_from("<Q", tail, large + 40)
+    if size > _MOST_DIRECTORY:
+        raise TooLargeError(f"{source}: lists more files than are unpacked; unpack it first")

@@ -1,32 +1,44 @@
 """DICOM and NIfTI images of a data set and their masks: a pair for each slice and frame.
 
-- NIfTI volumes have masks of the same name, on the same voxels. Their slices are a group.
+- NIfTI volumes have masks of the same name, on the same voxels. Their slices are a group, and so
+  are all volumes of a subject whose names begin as BIDS has it: ``sub-01_``.
 - DICOM images have DICOM segmentations anywhere in the folder of the masks, which say themselves
-  what they cover. The images of a patient are a group.
+  what they cover. The images of a patient are a group, see ``patients``.
 - A DICOM or NIfTI file of a single picture may also have an ordinary mask of the same name.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 from bmis.data.file_kinds import is_companion, is_image_name
 from bmis.data.formats.dicom import DicomFile, is_dicom, read_dicom
 from bmis.data.formats.dicom_seg import read_segmentation
 from bmis.data.formats.nifti import SUFFIXES, NiftiGrid, is_nifti, read_nifti_grid, stem_of
-from bmis.data.on_error import OnError, read_each
-from bmis.data.pairs import Layout, Pair, group_by_image, without_mask_suffix
+from bmis.data.on_error import OnError, read_each, warn_once
+from bmis.data.pairs import (
+    Layout,
+    Pair,
+    group_by_image,
+    same_id,
+    slice_id,
+    subject_of,
+    without_mask_suffix,
+)
+from bmis.data.patients import Patients
 from bmis.errors import DataError
 from bmis.system.progress import track
+from bmis.system.reading import inside
 from bmis.wording import counted
 
-_DIGITS = 8  # of a digest that stands for a patient
+_DIRECTORY = "DICOMDIR"
 
 
 def clinical_files(folder: Path) -> list[Path]:
     """The DICOM and NIfTI files of a folder and of those below it, sorted, without hidden ones.
+
+    A DICOMDIR only lists what lies beside it.
 
     Example:
         >>> [file.name for file in clinical_files(Path("ct"))]
@@ -36,6 +48,7 @@ def clinical_files(folder: Path) -> list[Path]:
         file
         for file in folder.rglob("*")
         if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.name != _DIRECTORY
         and not is_image_name(file)
         and (not is_companion(file) or file.name.lower().endswith(SUFFIXES))
         and (is_dicom(file) or is_nifti(file))
@@ -70,12 +83,11 @@ def add_clinical(
     files = clinical_files(images)
     if not files:
         return layout
-    found = _Masks(clinical_files(masks), on_error)
+    found = _Masks(masks, on_error)
     volumes = [file for file in files if is_nifti(file)]
     pairs = [pair for file in volumes for pair in found.of_volume(file, images, axis)]
-    dicoms = read_each(read_dicom, [file for file in files if not is_nifti(file)], on_error)
-    for file, dicom in track(dicoms, "reading headers", total=len(files) - len(volumes)):
-        pairs.extend(found.of_dicom(dicom, _name(file, images)))
+    pairs += _of_dicoms([file for file in files if not is_nifti(file)], images, found)
+    found.warn_of_frames()
     single = {pair.id for pair in pairs if not pair.masks and pair.volume == pair.id}
     ordinary, unmatched = group_by_image(single, layout.unmatched)
     pairs = [replace(p, masks=tuple(ordinary[p.id])) if p.id in ordinary else p for p in pairs]
@@ -85,6 +97,17 @@ def add_clinical(
         unmatched=(*unmatched, *found.unused),
         classes=layout.classes or found.classes(),
     )
+
+
+def _of_dicoms(files: Sequence[Path], images: Path, masks: "_Masks") -> list[Pair]:
+    """The frames of all DICOM files, those of a patient as a group."""
+    patients, pairs = Patients(), list[Pair]()
+    dicoms = read_each(read_dicom, files, masks.on_error)
+    for file, dicom in track(dicoms, "reading headers", total=len(files)):
+        name = _name(file, images)
+        patients.add(name, dicom.header)
+        pairs.extend(masks.of_dicom(dicom, name))
+    return [replace(pair, group=patients.group(pair.volume or pair.id)) for pair in pairs]
 
 
 def slices_of_volume(
@@ -111,25 +134,22 @@ def slices_of_volume(
     if mask is not None:
         _check_grids(image, grid, mask, read_nifti_grid(mask, axis))
     count = grid.picture_shape[0]
+    group = subject_of(name) or (name if count > 1 else None)
     return [
         Pair(
-            _numbered(name, number, count),
+            slice_id(name, number, count),
             _slice(image, grid, number),
             () if mask is None else (_slice(mask, grid, number),),
             split=split,
             volume=name,
-            group=name if count > 1 else None,
+            group=group,
         )
         for number in range(1, count + 1)
     ]
 
 
 def _slice(file: Path, grid: NiftiGrid, number: int) -> Path:
-    return file.with_name(f"{file.name}#{grid.axis}{number}")
-
-
-def _numbered(name: str, number: int, count: int) -> str:
-    return name if count == 1 else f"{name}-{number:0{max(4, len(str(count)))}d}"
+    return inside(file, f"{grid.axis}{number}")
 
 
 def _check_grids(image: Path, grid: NiftiGrid, mask: Path, other: NiftiGrid) -> None:
@@ -148,25 +168,22 @@ def _name(file: Path, folder: Path) -> str:
     return "-".join([*file.relative_to(folder).parts[:-1], stem_of(file)])
 
 
-def _patient(dicom: DicomFile) -> str | None:
-    """A group that tells nothing of the patient."""
-    for name in ("PatientID", "StudyInstanceUID"):
-        if value := str(dicom.header.get(name) or "").strip():
-            return f"patient-{sha256(value.encode()).hexdigest()[:_DIGITS]}"
-    return None
-
-
 class _Masks:
     """The DICOM and NIfTI masks of a data set."""
 
-    def __init__(self, files: Sequence[Path], on_error: OnError) -> None:
+    def __init__(self, folder: Path, on_error: OnError) -> None:
         self.on_error = on_error
-        self.volumes: dict[str, Path] = {
-            without_mask_suffix(stem_of(file))[0]: file for file in files if is_nifti(file)
-        }
+        self.volumes: dict[str, Path] = {}
+        files = clinical_files(folder)
+        for file in filter(is_nifti, files):
+            name = without_mask_suffix(_name(file, folder))[0]
+            if name in self.volumes:
+                on_error(same_id(file, self.volumes[name], name))
+            self.volumes.setdefault(name, file)
         dicoms = [file for file in files if not is_nifti(file)]
         self.segmentations = dict(read_each(read_segmentation, dicoms, on_error))
         self._used: set[Path] = set()
+        self._frames: defaultdict[Path, set[int]] = defaultdict(set)
 
     @property
     def unused(self) -> list[Path]:
@@ -186,24 +203,36 @@ class _Masks:
 
     def of_dicom(self, dicom: DicomFile, name: str) -> Iterator[Pair]:
         """The frames of a DICOM image."""
-        group = _patient(dicom)
         for index in range(dicom.frames):
             single = dicom.frames == 1
-            path = dicom.path if single else dicom.path.with_name(f"{dicom.path.name}#{index + 1}")
+            path = dicom.path if single else inside(dicom.path, index + 1)
             yield Pair(
-                _numbered(name, index + 1, dicom.frames),
+                slice_id(name, index + 1, dicom.frames),
                 path,
                 tuple(self._covering(dicom, index)),
                 volume=name,
-                group=group,
             )
+
+    def warn_of_frames(self) -> None:
+        """Say which segmentations have frames that cover no image: these may be missing."""
+        for path, used in self._frames.items():
+            total = self.segmentations[path].file.frames
+            if lost := total - len(used - {0}):
+                warn_once(
+                    f"{path}: {lost} of {counted(total, 'frame')} cover no image that is here"
+                )
 
     def _covering(self, dicom: DicomFile, index: int) -> Iterator[Path]:
         for path, segmentation in self.segmentations.items():
             numbers = segmentation.covering(dicom, index)
             if numbers is not None:
                 self._used.add(path)
-                yield path.with_name(f"{path.name}#{'+'.join(map(str, numbers))}")
+                self._frames[path].update(numbers)
+                try:
+                    segmentation.check_place(dicom, index, numbers)
+                except DataError as error:
+                    self.on_error(error)
+                yield inside(path, "+".join(map(str, numbers)))
 
     def classes(self) -> tuple[str, ...]:
         """Background and the names of the segments, if all segmentations have the same."""

@@ -136,7 +136,12 @@ def find_cases(
         description = read_description(root)
     except DataError as error:
         on_error(error)
-    layout = find_layout(root, axis=description.axis or "axial", on_error=on_error)
+    layout = find_layout(
+        root,
+        axis=description.axis or "axial",
+        channels=description.channels,
+        on_error=on_error,
+    )
     description = replace(
         description,
         classes=description.classes or layout.classes,

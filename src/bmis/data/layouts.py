@@ -5,7 +5,8 @@
 - Images and masks in one folder or below it, told apart by those suffixes.
 - A raw folder of nnU-Net, see ``bmis.data.nnunet``.
 
-The first and the last may also have ``fov/``: fields of view, named as masks are.
+The first and the last may also have ``fov/``: fields of view, named as masks are. The pages of a
+TIFF are images of their own, see ``bmis.data.page_pairs``.
 """
 
 from dataclasses import replace
@@ -16,6 +17,7 @@ from bmis.data.image_files import image_files
 from bmis.data.nnunet import is_nnunet, nnunet_layout
 from bmis.data.not_read import no_images
 from bmis.data.on_error import OnError, raise_error
+from bmis.data.page_pairs import split_stacks
 from bmis.data.pairs import Layout, Pair, group_by_image, is_mask_name, pair_files, same_id
 from bmis.errors import DataError
 from bmis.wording import counted
@@ -24,12 +26,19 @@ _FIELDS_OF_VIEW = "fov"
 _VESSELS = ("1st_manual", "manual1")  # of DRIVE and HRF, whose *_mask files are fields of view
 
 
-def find_layout(root: Path, *, axis: str = "axial", on_error: OnError = raise_error) -> Layout:
+def find_layout(
+    root: Path,
+    *,
+    axis: str = "axial",
+    channels: int | None = None,
+    on_error: OnError = raise_error,
+) -> Layout:
     """Pair the images and masks below ``root``.
 
     Args:
         root: Folder of the data set.
         axis: How volumes of NIfTI are cut into slices.
+        channels: See ``split_stacks``.
         on_error: Takes errors that leave other images usable: two images with one id, two
             fields of view of one image, further channels or a wrong ``dataset.json`` of nnU-Net.
 
@@ -50,8 +59,9 @@ def find_layout(root: Path, *, axis: str = "axial", on_error: OnError = raise_er
         layout = _two_folders(root / "images", root / "masks", axis, on_error)
     else:
         layout = _by_suffix(root)
-    layout = _unique(root, layout, on_error)
-    return _with_fields_of_view(root / _FIELDS_OF_VIEW, layout, on_error)
+    layout = _with_fields_of_view(root / _FIELDS_OF_VIEW, layout, on_error)
+    layout = split_stacks(layout, channels=channels, on_error=on_error)
+    return _unique(root, layout, on_error)
 
 
 def _two_folders(images: Path, masks: Path, axis: str, on_error: OnError) -> Layout:

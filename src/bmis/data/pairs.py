@@ -11,6 +11,9 @@ from bmis.errors import DataError
 # name_mask.png, name_mask_1.png (several are merged), name_segmentation.png, name_seg.png
 _MASK_NAME = re.compile(r"(?P<id>.+?)_(?:mask|segmentation|seg)(?:_\d+)?", re.IGNORECASE)
 
+_SUBJECT = re.compile(r"sub-[A-Za-z0-9]+(?=[_-]|$)")
+_DIGITS = 4  # of the numbers of slices, at least
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -62,6 +65,32 @@ class Layout:
     unmatched: tuple[Path, ...] = ()
     classes: tuple[str, ...] = ()
     ignore: int | None = None
+
+
+def slice_id(name: str, number: int, count: int) -> str:
+    """The id of a slice, frame or page.
+
+    Args:
+        name: Name of the volume, clip or stack.
+        number: Number of the slice, from 1.
+        count: Number of slices; a single one has the name itself.
+
+    Example:
+        >>> slice_id("ct", 12, 300), slice_id("photo", 1, 1)
+        ('ct-0012', 'photo')
+    """
+    return name if count == 1 else f"{name}-{number:0{max(_DIGITS, len(str(count)))}d}"
+
+
+def subject_of(name: str) -> str | None:
+    """The subject in a name that begins as BIDS has it, if it does.
+
+    Example:
+        >>> subject_of("sub-01_ses-2_T1w"), subject_of("scan-01")
+        ('sub-01', None)
+    """
+    match = _SUBJECT.match(name)
+    return match[0] if match else None
 
 
 def is_mask_name(file: Path) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from bmis.data.formats.limits import MAX_PAGES
 from bmis.data.formats.pixels import DecodedImage
 from bmis.data.formats.raster import count_pages, decode
 from bmis.data.pairs import without_mask_suffix
@@ -29,10 +30,10 @@ from bmis.importing.write_case import ImportedCase
 from bmis.system.files import output_folder
 from bmis.system.pipeline import each
 from bmis.system.progress import track
+from bmis.system.reading import inside
 from bmis.wording import counted
 
 _OF_PAGES = (".tif", ".tiff", ".gif", ".webp")
-_MOST = 10_000  # pages of a file
 _NO_NAME = (ENAMETOOLONG, EINVAL)
 
 
@@ -162,7 +163,7 @@ def _stacks(tree: Tree) -> list[_Stack]:
     for files in alike.values():
         pages, *others = files.values()
         free = not any(tree.at(tree.relative(_page(file, 0, pages))) for file in files)
-        if 1 < pages <= _MOST and others and {*others} == {pages} and free:
+        if 1 < pages <= MAX_PAGES and others and {*others} == {pages} and free:
             found.append(_Stack(tuple(files), pages))
     return found
 
@@ -199,10 +200,11 @@ def _write_pages(view: Unpacked, folder: Path, stacks: Sequence[_Stack]) -> list
         for file in stack.files:
             target = folder / view.tree.relative(_page(file, page, stack.pages))
             origin = f"{view.tree.relative(file)} (page {page + 1})"
+            source = inside(file, page + 1)
             try:
-                path = _write_page(target, decode(file, page=page), inverted=white_is_zero(file))
+                path = _write_page(target, decode(source), inverted=white_is_zero(file))
             except DataError as error:
-                reason = str(error).partition(f"{file}: ")[2] or str(error)
+                reason = str(error).partition(f"{source}: ")[2] or str(error)
                 view.damaged.append(DataError(f"{view.source / origin}: {reason}"))
                 return []
             made.append(path)

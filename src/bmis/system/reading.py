@@ -54,6 +54,16 @@ def split_inside(path: Path) -> tuple[Path, str]:
     return path.with_name(match["file"]), match["place"]
 
 
+def inside(file: Path, place: str | int) -> Path:
+    """The path of a picture inside a file, as ``split_inside`` takes it apart.
+
+    Example:
+        >>> inside(Path("ct.nii.gz"), "axial12").name, inside(Path("a.tif"), 3).name
+        ('ct.nii.gz#axial12', 'a.tif#3')
+    """
+    return file.with_name(f"{file.name}#{place}")
+
+
 def first_bytes(path: Path, count: int) -> bytes:
     r"""The first bytes of an ordinary file, by which its format shows; none of any other.
 

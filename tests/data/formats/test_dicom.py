@@ -2,12 +2,14 @@
 
 import zlib
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.encaps import encapsulate
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -16,11 +18,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from bmis.data.formats import dicom_pixels
 from bmis.data.formats.codestream import jpeg_size
 from bmis.data.formats.dicom import read_dicom
 from bmis.data.formats.dicom_pixels import read_frame
-from bmis.errors import DataError
+from bmis.errors import DataError, MissingExtraError
 from helpers import dicoms
+from helpers.fakes import hide
 
 RAMP = np.arange(64, dtype=np.int16).reshape(8, 8)
 
@@ -121,6 +125,49 @@ def test_compressed_frames_are_the_same(tmp_path, syntax):
     file = read_dicom(path)
     for index in range(3):
         np.testing.assert_array_equal(read_frame(file, index), plain[index])
+
+
+def test_lossless_jpeg_is_what_was_stored():
+    """A file of pydicom with bars of known colours."""
+    bars = read_frame(read_dicom(Path(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))))[5::20, 50]
+    assert bars.tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0] * 3, [192] * 3]
+
+
+@pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEG2000Lossless, JPEGLSLossless])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_frame_that_is_cut_off_is_refused_and_never_filled_up(tmp_path, syntax, share):
+    path = dicoms.write_clip(tmp_path / "a.dcm", frames=1)
+    ds = dcmread(path)
+    stream = BytesIO()
+    if syntax == JPEGBaseline8Bit:
+        Image.fromarray(ds.pixel_array).save(stream, "JPEG", quality=95)
+        frame = stream.getvalue()
+        ds.file_meta.TransferSyntaxUID = syntax
+    else:
+        ds.compress(syntax, generate_instance_uid=False)
+        frame = get_frame(ds.PixelData, 0, number_of_frames=1)
+    for part, good in ((frame, True), (frame[: int(len(frame) * share) // 2 * 2], False)):
+        ds.PixelData = encapsulate([part])
+        ds["PixelData"].VR = "OB"
+        file = read_dicom(dicoms.save(ds, path))
+        if good:
+            assert read_frame(file).shape == (64, 80, 1)
+            continue
+        with pytest.raises(DataError, match="truncated or damaged"):
+            read_frame(file)
+
+
+def test_jpeg_of_twelve_bits_needs_a_decoder_that_is_named(monkeypatch):
+    file = read_dicom(Path(get_testdata_file("JPGExtended.dcm")))
+    monkeypatch.setattr(dicom_pixels, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"JPEG of 12 bits; .*pip install pylibjpeg-libjpeg"):
+        read_frame(file)
+
+
+def test_without_gdcm_the_install_line_is_said(tmp_path, monkeypatch):
+    hide(monkeypatch, "gdcm")
+    with pytest.raises(MissingExtraError, match=r"clinical"):
+        read_frame(read_dicom(dicoms.write_jpeg(tmp_path / "a.dcm")))
 
 
 def test_a_frame_that_claims_another_size_is_refused_before_it_is_decoded(tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 from bmis.data.formats.raster import count_pages, decode
 from bmis.data.images import image_size, read_image, read_mask
 from bmis.errors import DataError
+from bmis.system.reading import inside
 
 READERS = [image_size, read_image, read_mask]
 DEEP = np.random.default_rng(0).integers(0, 65536, (20, 24, 3), np.uint16)
@@ -129,8 +130,7 @@ def test_a_stack_of_imagej_that_lists_one_page_of_many_is_refused(tmp_path):
     """ImageJ writes stacks of more than 4 GiB so; Pillow sees the first picture alone."""
     note = "ImageJ=1.54f\nimages=30\nslices=30\n"
     tifffile.imwrite(tmp_path / "a.tif", DEEP[..., 0], description=note, metadata=None)
-    assert count_pages(tmp_path / "a.tif") == 30
-    with pytest.raises(DataError, match="holds 30 pictures"):
+    with pytest.raises(DataError, match="has 30 pages by what ImageJ notes, and lists 1;"):
         read_image(tmp_path / "a.tif")
 
 
@@ -142,13 +142,13 @@ def test_pages_are_read_one_by_one_and_each_has_the_limits_of_an_image(tmp_path)
         tifffile.imwrite(path, pages, photometric=photometric)
         assert count_pages(path) == 2
         for number in range(2):
-            np.testing.assert_array_equal(decode(path, page=number).array, pages[number])
+            np.testing.assert_array_equal(decode(inside(path, number + 1)).array, pages[number])
     content = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as file:
         for name in ("ImageWidth", "ImageLength"):
             tag = file.pages[1].tags[name]
             struct.pack_into("<I" if tag.dtype == 4 else "<H", content, tag.valueoffset, 60000)
     path.write_bytes(content)
-    assert decode(path, page=0).array.shape == DEEP.shape[:2]
+    assert decode(inside(path, 1)).array.shape == DEEP.shape[:2]
     with pytest.raises(DataError, match="60000 x 60000 pixels are more than the limit of 268"):
-        decode(path, page=1)
+        decode(inside(path, 2))

@@ -10,6 +10,7 @@ from bmis.data.formats.limits import SeveralPagesError, check_size
 from bmis.data.formats.pixels import DecodedImage
 from bmis.data.formats.raster import Header, decode, read_header
 from bmis.errors import DataError
+from bmis.system.reading import inside
 
 _ORDINARY = (1, 3)  # channels that a file of one picture has
 
@@ -30,9 +31,9 @@ def read_header_of_channels(path: Path, channels: int | None) -> Header:
     try:
         return read_header(path)
     except SeveralPagesError as error:
-        if not _are_channels(error.pages, channels):
+        if not are_channels(error.pages, channels):
             raise
-        return replace(read_header(path, page=0), channels=error.pages)
+        return replace(read_header(inside(path, 1)), channels=error.pages)
 
 
 def decode_channels(path: Path, channels: int | None) -> DecodedImage:
@@ -54,12 +55,12 @@ def decode_channels(path: Path, channels: int | None) -> DecodedImage:
     try:
         return decode(path)
     except SeveralPagesError as error:
-        if not _are_channels(error.pages, channels):
+        if not are_channels(error.pages, channels):
             raise
         count = error.pages
-    first = read_header(path, page=0)
+    first = read_header(inside(path, 1))
     check_size(path, *first.size, count * 8)  # the largest numbers have eight bytes
-    pages = [decode(path, page=page) for page in range(count)]
+    pages = [decode(inside(path, page + 1)) for page in range(count)]
     shape = pages[0].array.shape
     if any(page.palette is not None or page.array.shape != shape for page in pages) or shape[2:]:
         raise DataError(
@@ -69,5 +70,15 @@ def decode_channels(path: Path, channels: int | None) -> DecodedImage:
     return DecodedImage(np.stack([page.array for page in pages], axis=2))
 
 
-def _are_channels(pages: int, channels: int | None) -> bool:
+def are_channels(pages: int, channels: int | None) -> bool:
+    """Whether the pages of a file are the channels of one image.
+
+    Args:
+        pages: Number of pages.
+        channels: Number of channels that is wanted or declared, if any.
+
+    Example:
+        >>> are_channels(5, 5), are_channels(3, 3), are_channels(5, None)
+        (True, False, False)
+    """
     return pages == channels and channels not in _ORDINARY

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from bmis.data.formats.limits import MAX_BYTES, check_size
+from bmis.data.formats.limits import MAX_BYTES, check_size, check_stack
 from bmis.errors import DataError, one_line_about, require
 from bmis.system.reading import first_bytes, open_file
 
@@ -27,7 +27,6 @@ _MARK = (128, b"DICM")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _CHUNK = 2**20
 _ELEMENT = 12  # bytes of tag, type and length before compressed frames
-_MOST_PIXELS = 2**35  # of all frames together: masks lie in a file while they are made
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes of segmentations and of label maps."""
 
@@ -110,7 +109,7 @@ def silence() -> None:
     Example:
         >>> silence()
     """
-    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pylibjpeg|openjpeg|libjpeg")
+    warnings.filterwarnings("ignore", module=r"pydicom|highdicom|pylibjpeg|libjpeg")
 
 
 def read_dicom(path: Path, *, segmentation: bool = False) -> DicomFile:
@@ -255,8 +254,4 @@ def _check_bytes(
             f"{path}: truncated or damaged (claims {frames} frames of {size[0]} x {size[1]} "
             f"pixels, which the file does not hold); send it again"
         )
-    if frames * size[0] * size[1] > _MOST_PIXELS:
-        raise DataError(
-            f"{path}: {frames} frames of {size[0]} x {size[1]} pixels are more than "
-            f"{_MOST_PIXELS // 10**9} thousand million pixels; cut the clip"
-        )
+    check_stack(path, frames, size)

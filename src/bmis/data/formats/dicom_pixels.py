@@ -14,6 +14,7 @@ In this order (PS3.3 C.11, C.7.6.3):
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from bmis.data.formats.codestream import codestream_size
 from bmis.data.formats.dicom import DicomFile, is_deflated, silence, whole_dataset
 from bmis.data.formats.stretch import to_bytes
-from bmis.errors import DataError, one_line_about
+from bmis.errors import DataError, one_line_about, require
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -116,7 +117,9 @@ def stored_values(file: DicomFile, index: int) -> NDArray[Any]:
     """The values of a frame as they are stored, (H, W) or (H, W, 3); YBR as RGB.
 
     Raises:
-        DataError: The compressed frame has another size than the header says.
+        DataError: The compressed frame has another size than the header says, or needs a decoder
+            that is not installed.
+        MissingExtraError: GDCM is not installed.
 
     Example:
         >>> from bmis.data.formats.dicom import read_dicom
@@ -124,7 +127,6 @@ def stored_values(file: DicomFile, index: int) -> NDArray[Any]:
         dtype('int16')
     """
     from pydicom.pixels.utils import pixel_array
-    from pydicom.uid import RLELossless
 
     if is_deflated(file.header) or not getattr(file.header, "file_meta", {}).get(
         "TransferSyntaxUID"
@@ -139,10 +141,29 @@ def stored_values(file: DicomFile, index: int) -> NDArray[Any]:
             f"{file.path}: damaged (its header says {file.size[0]} x {file.size[1]} pixels, its "
             f"compressed frame {claimed[0]} x {claimed[1]}); send it again"
         )
-    # the decoders that read all codecs and refuse what is damaged, where others fill with grey
-    plugin = "pydicom" if syntax == RLELossless else "pylibjpeg"
     with _without_stderr():
-        return pixel_array(file.path, index=index, decoding_plugin=plugin)
+        return pixel_array(file.path, index=index, decoding_plugin=_decoder(file))
+
+
+def _decoder(file: DicomFile) -> str:
+    """What pydicom shall decode a compressed frame by.
+
+    GDCM refuses frames that are cut off, where libjpeg fills them with grey.
+    """
+    from pydicom.uid import JPEGExtended12Bit, RLELossless
+
+    syntax = file.header.file_meta.TransferSyntaxUID
+    if syntax == RLELossless:
+        return "pydicom"
+    if syntax == JPEGExtended12Bit and int(file.header.get("BitsStored") or 8) > 8:
+        if find_spec("libjpeg") is None:
+            raise DataError(
+                f"{file.path}: JPEG of 12 bits; install its decoder, which is under the GPL: pip "
+                "install pylibjpeg-libjpeg, or store it without compression"
+            )
+        return "pylibjpeg"
+    require("gdcm", extra="clinical")
+    return "gdcm"
 
 
 @contextmanager

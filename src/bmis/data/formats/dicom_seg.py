@@ -23,6 +23,9 @@ Place = tuple[str | float, ...]
 """UID and frame of a picture, or Frame of Reference and position of its first pixel."""
 
 _DIGITS = 2  # of a position in mm
+_SPACE = 3  # numbers of a position
+_APART = 0.05  # mm of a position, and share of a direction, up to which they are the same
+_MOST_LABELS = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,44 @@ class Segmentation:
         if self.series and str(header.get("SeriesInstanceUID")) not in self.series:
             return None
         for place in picture_places(header, str(header.get("SOPInstanceUID")), frame):
-            if place in self.frames:
-                return self.frames[place]
+            if found := self.frames.get(place) or self._beside(place):
+                return found
         return (0,) if self.series else None
+
+    def _beside(self, place: Place) -> tuple[int, ...] | None:
+        """Frames at a position that was rounded otherwise."""
+        reference, *position = place
+        if len(position) != _SPACE:
+            return None
+        for (other, *there), numbers in self.frames.items():
+            if other == reference and len(there) == _SPACE:
+                apart = np.subtract(np.array(there, float), np.array(position, float))
+                if np.abs(apart).max() <= 2 * 10**-_DIGITS:
+                    return numbers
+        return None
+
+    def check_place(self, picture: DicomFile, frame: int, numbers: Sequence[int]) -> None:
+        """Check that frames lie in space as the picture that they cover.
+
+        A segmentation may name its picture and still have pixels of its own, flipped or elsewhere.
+
+        Args:
+            picture: The file of the picture.
+            frame: Number of its frame, from 0.
+            numbers: What ``covering`` returned.
+
+        Raises:
+            DataError: One lies elsewhere.
+        """
+        own = _plane(picture.header, frame)
+        for number in numbers:
+            other = _plane(self.file.header, number - 1) if number else None
+            if own is None or other is None or np.abs(own - other).max() <= _APART:
+                continue
+            raise DataError(
+                f"{self.file.path}: frame {number} lies otherwise in space than its image "
+                f"({picture.path.name}); resample the segmentation to the pixels of the image"
+            )
 
     def labels(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
         """Labels (H, W) that frames make together, the numbers of their segments.
@@ -74,6 +112,8 @@ class Segmentation:
             with one_line_about(path, "send it again"):
                 values = stored_values(self.file, number - 1)
                 if kind == "LABELMAP":
+                    if values.max(initial=0) > _MOST_LABELS:
+                        raise DataError(f"{path}: has a label above {_MOST_LABELS}; number anew")
                     found = values.astype(np.uint8)
                 else:
                     full = int(header.get("MaximumFractionalValue") or 1)
@@ -156,6 +196,16 @@ def _position(header: "Dataset", index: int) -> Place | None:
     if not found or not reference:
         return None
     return (str(reference), *(round(float(part), _DIGITS) + 0.0 for part in found))
+
+
+def _plane(header: "Dataset", index: int) -> NDArray[np.float64] | None:
+    """Position and directions of a frame as nine numbers, where it says both."""
+    found = frame_header(header, index)
+    parts = [found.get(name) for name in ("ImagePositionPatient", "ImageOrientationPatient")]
+    if not all(parts):
+        return None
+    plane = np.array([float(value) for part in parts for value in part])
+    return plane if plane.shape == (_SPACE + 6,) else None
 
 
 def _covered(header: "Dataset", index: int) -> Iterator[Place]:

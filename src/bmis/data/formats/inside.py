@@ -1,5 +1,7 @@
 """Slices and frames of DICOM and NIfTI as pictures, each named by a path of its own.
 
+Pages of TIFF are named alike, see ``tiff_pages``.
+
 ``ct.nii.gz#axial12`` is the twelfth slice of a volume, ``clip.dcm#3`` the third frame of a clip. A
 file of one picture needs no number. In a DICOM segmentation ``seg.dcm#7+9`` is the mask that frames
 7 and 9 make together, one for each segment; ``seg.dcm#0`` is the mask of a picture that no frame
@@ -40,7 +42,7 @@ def is_clinical(path: Path) -> bool:
         [True, True, False]
     """
     file, place = split_inside(path)
-    return bool(place) or (not is_image_name(file) and (is_dicom(file) or is_nifti(file)))
+    return not is_image_name(file) and (bool(place) or is_dicom(file) or is_nifti(file))
 
 
 def inside_size(path: Path) -> tuple[int, int, int]:

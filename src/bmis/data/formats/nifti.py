@@ -5,6 +5,7 @@ they store, after their size has been checked.
 """
 
 import logging
+import warnings
 from dataclasses import dataclass
 from gzip import GzipFile
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmis.data.formats.limits import check_size
-from bmis.data.formats.stretch import to_bytes
+from bmis.data.formats.stretch import through_window, to_bytes
 from bmis.errors import DataError, one_line_about, require
 from bmis.system.reading import first_bytes, open_file
 
@@ -112,13 +113,9 @@ class NiftiVolume:
             values = self.values(index)
             if values.dtype.kind == "f":
                 values = np.nan_to_num(values, posinf=0.0, neginf=0.0)  # outside of the scan
-            if not isinstance(window, tuple):
-                return to_bytes(values)
-            centre, width = window
-            low, scale = centre - width / 2, 255 / width
-            shown = (values.astype(np.float32) - np.float32(low)) * np.float32(scale)
-            grey: NDArray[np.uint8] = np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
-            return grey
+            return (
+                through_window(values, *window) if isinstance(window, tuple) else to_bytes(values)
+            )
 
     def in_file_order(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Labels (slices, H, W) as a view along the axes of the file."""
@@ -186,14 +183,15 @@ def read_nifti_grid(path: Path, axis: str = "axial") -> NiftiGrid:
 
 
 def stem_of(path: Path) -> str:
-    """The name of a file without its suffix, which may be ``.nii.gz``.
+    """The name of a file without its suffix, which may be ``.nii.gz``; a number is none.
 
     Example:
-        >>> stem_of(Path("a.nii.gz")), stem_of(Path("a.b.dcm"))
-        ('a', 'a.b')
+        >>> stem_of(Path("a.nii.gz")), stem_of(Path("a.b.dcm")), stem_of(Path("1.2.840.7"))
+        ('a', 'a.b', '1.2.840.7')
     """
-    name = path.name
-    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), path.suffix)
+    name, suffix = path.name, path.suffix
+    end = next((end for end in SUFFIXES[::-1] if name.lower().endswith(end)), suffix)
+    end = "" if end[1:].isdecimal() else end
     return name[: len(name) - len(end)] or name
 
 
@@ -222,7 +220,9 @@ def write_nifti(path: Path, labels: NDArray[np.uint8], affine: NDArray[np.float6
 def _open(path: Path, axis: str) -> tuple[Any, NiftiGrid]:
     """The image of nibabel with its values unread, and its checked grid."""
     nibabel: Any = require("nibabel", extra="clinical")
-    logging.getLogger("nibabel").handlers = [logging.NullHandler()]
+    for name in ("nibabel", "nibabel.global"):  # what is wrong is said by our own errors
+        logging.getLogger(name).handlers = [logging.NullHandler()]
+    warnings.filterwarnings("ignore", module="nibabel")
     with open_file(path):
         pass
     try:

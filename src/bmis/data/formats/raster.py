@@ -34,13 +34,13 @@ from bmis.data.formats.pixels import DecodedImage, pixels_of
 from bmis.data.formats.tiff import (
     ORIENTATION,
     QUARTER_TURNS,
-    imagej_pages,
+    check_imagej_pages,
     lost_by_pillow,
     read_tiff,
     valid_orientation,
 )
+from bmis.data.formats.tiff_pages import open_page, page_index, read_pages
 from bmis.errors import DataError, one_line_about
-from bmis.system.reading import open_file
 
 # The plugins are called directly: PIL.Image.open would warn at a third of our limit, and its
 # own limit is a global that other libraries set.
@@ -50,7 +50,7 @@ _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = tuple(
         (rb"\x89PNG\r\n\x1a\n", PngImageFile),
         (rb"\xff\xd8\xff", JpegImageFile),
         (rb"BM", BmpImageFile),
-        (rb"II\*\0|MM\0\*", TiffImageFile),
+        (rb"II[*+]\0|MM\0[*+]", TiffImageFile),
         (rb"GIF8", GifImageFile),
         (rb"RIFF....WEBP", WebPImageFile),  # films and sounds begin with RIFF too
     )
@@ -87,12 +87,11 @@ class Header:
     turned: bool = False
 
 
-def read_header(path: Path, *, page: int | None = None) -> Header:
+def read_header(path: Path) -> Header:
     """Read size and kind of an image without decoding its pixels.
 
     Args:
-        path: The file.
-        page: Number of one of its pictures, from 0; None for the only one.
+        path: The file of one picture, or a page of a file: ``a.tif#3``.
 
     Raises:
         DataError: The file is missing, empty, damaged, too large or of another format.
@@ -101,12 +100,12 @@ def read_header(path: Path, *, page: int | None = None) -> Header:
         >>> read_header(Path("photo.png")).size
         (64, 64)
     """
-    with one_line_about(path), open_file(path) as stream:
+    with one_line_about(path), open_page(path) as stream:
         plugin = _plugin(path, stream)
-        image = _open(path, plugin, stream, page) if plugin else None
+        image = _open(path, plugin, stream) if plugin else None
         if image:
             return _header(path, image)
-        array = read_tiff(path, stream, header=True, page=page) if plugin else map_npy(path)
+        array = read_tiff(path, stream, header=True) if plugin else map_npy(path)
         return Header(array.shape[:2], 1 if array.ndim == 2 else array.shape[2])
 
 
@@ -126,12 +125,11 @@ def count_pages(path: Path) -> int:
     return 1
 
 
-def decode(path: Path, *, page: int | None = None) -> DecodedImage:
+def decode(path: Path) -> DecodedImage:
     """Read a whole image file.
 
     Args:
-        path: The file.
-        page: Number of one of its pictures, from 0; None for the only one.
+        path: See ``read_header``.
 
     Raises:
         DataError: The file is missing, empty, damaged, truncated, too large or of another format.
@@ -140,16 +138,16 @@ def decode(path: Path, *, page: int | None = None) -> DecodedImage:
         >>> decode(Path("photo.png")).array.shape
         (64, 64, 3)
     """
-    with one_line_about(path), open_file(path) as stream:
+    with one_line_about(path), open_page(path) as stream:
         plugin = _plugin(path, stream)
         data = BytesIO(without_end(stream.read())) if plugin is JpegImageFile else stream
-        image = _open(path, plugin, data, page) if plugin else None
+        image = _open(path, plugin, data) if plugin else None
         if isinstance(image, PngImageFile):
             decoded = _decode_png(path, image, stream)
         elif image:
             decoded = pixels_of(_load_upright(image))
         else:
-            array = read_tiff(path, stream, page=page) if plugin else map_npy(path)
+            array = read_tiff(path, stream) if plugin else map_npy(path)
             decoded = DecodedImage(np.array(array))
         check_finite(path, decoded.array)
         return replace(decoded, lossy=_is_lossy(plugin, stream))
@@ -179,9 +177,7 @@ def _plugin(path: Path, stream: BinaryIO) -> type[ImageFile] | None:
     return plugin
 
 
-def _open(
-    path: Path, plugin: type[ImageFile], stream: BinaryIO, page: int | None = None
-) -> ImageFile | None:
+def _open(path: Path, plugin: type[ImageFile], stream: BinaryIO) -> ImageFile | None:
     """An image with a checked header, not decoded; None for TIFF that ``read_tiff`` must read.
 
     Pillow gets a stream, because it maps a named file into memory and then garbles TIFF that it
@@ -200,9 +196,10 @@ def _open(
             raise
         stream.seek(0)
         return None
+    page = page_index(path)
     if page is None:
         check_pages(path, _pages(path, image, stream))
-    elif page:
+    elif page and plugin is not TiffImageFile:
         image.seek(page)
         _header(path, image)
     if isinstance(image, TiffImageFile) and lost_by_pillow(image):
@@ -214,10 +211,11 @@ def _open(
 def _pages(path: Path, image: ImageFile, stream: BinaryIO) -> int:
     if isinstance(image, GifImageFile):  # of a cut film Pillow shows what is left
         return count_frames(path, stream)
-    listed = int(getattr(image, "n_frames", 1))
     if isinstance(image, TiffImageFile):
-        return max(listed, imagej_pages(image.tag_v2.get(_DESCRIPTION)))
-    return listed
+        listed = len(read_pages(path))
+        check_imagej_pages(path, image.tag_v2.get(_DESCRIPTION), listed)
+        return listed
+    return int(getattr(image, "n_frames", 1))
 
 
 @cache

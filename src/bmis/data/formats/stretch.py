@@ -28,6 +28,19 @@ def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     return np.stack([_stretch(array[..., at]) for at in range(array.shape[2])], axis=2)
 
 
+def through_window(values: NDArray[Any], centre: float, width: float) -> NDArray[np.uint8]:
+    """Greys (H, W) of which those up to ``centre - width / 2`` become black, as many above white.
+
+    Example:
+        >>> through_window(np.array([[-200, 40, 300]]), 40, 400)
+        array([[  0, 128, 255]], dtype=uint8)
+    """
+    low, scale = centre - width / 2, 255 / width
+    shown = (values.astype(np.float32) - np.float32(low)) * np.float32(scale)
+    grey: NDArray[np.uint8] = np.rint(np.clip(shown, 0, 255)).astype(np.uint8)
+    return grey
+
+
 def _stretch(array: NDArray[Any]) -> NDArray[np.uint8]:
     step = max(1, int(np.sqrt(array.size / _SAMPLE)))
     low, high = np.percentile(array[::step, ::step].astype(np.float64), _PERCENTILES)

@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from bmis.data.formats.arrays import check_array
 from bmis.data.formats.limits import check_pages
 from bmis.data.formats.pixels import COLOUR_MODES
+from bmis.data.formats.tiff_pages import page_index, read_pages
 from bmis.errors import DataError, install_line
 
 if TYPE_CHECKING:
@@ -90,16 +91,35 @@ def imagej_pages(description: object) -> int:
     return int(found[1]) if found else 1
 
 
-def read_tiff(
-    path: Path, stream: BinaryIO, *, header: bool = False, page: int | None = None
-) -> NDArray[Any]:
+def check_imagej_pages(path: Path, description: object, listed: int) -> None:
+    """Refuse a file of which ImageJ lists fewer pages than it has, as it does beyond 4 GiB.
+
+    Args:
+        path: The file.
+        description: See ``imagej_pages``.
+        listed: Number of pages that are listed.
+
+    Raises:
+        DataError: There are more.
+
+    Example:
+        >>> check_imagej_pages(Path("a.tif"), "notes", 1)
+    """
+    claimed = imagej_pages(description)
+    if claimed > listed:
+        raise DataError(
+            f"{path}: has {claimed} pages by what ImageJ notes, and lists {listed}; save it from "
+            "ImageJ as OME-TIFF (Bio-Formats), or as parts of less than 4 GiB"
+        )
+
+
+def read_tiff(path: Path, stream: BinaryIO, *, header: bool = False) -> NDArray[Any]:
     """Read a TIFF file, upright and without transparency.
 
     Args:
-        path: The file, for messages.
-        stream: Its content.
+        path: The file, or a page of it, see ``tiff_pages``.
+        stream: Its content from that page on.
         header: Whether the shape is enough; the values are then all zero and need no memory.
-        page: Number of a page from 0; None for the only one.
 
     Returns:
         (H, W) or (H, W, C) of the type that is stored.
@@ -118,9 +138,9 @@ def read_tiff(
     import tifffile  # rarely needed, and it takes a tenth of the start of a command
 
     with tifffile.TiffFile(stream) as file:
-        if page is None:
-            check_pages(path, len(file.pages))
-        found = cast("TiffPage", file.pages[page or 0])
+        if page_index(path) is None:
+            check_pages(path, len(read_pages(path)))
+        found = cast("TiffPage", file.pages[0])
         _check_colours(path, found)
         shape = _shape(found)
         check_array(path, shape, found.dtype or object)

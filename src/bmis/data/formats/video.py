@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.formats.limits import check_size
+from bmis.data.formats.limits import check_size, check_stack
 from bmis.errors import DataError, one_line_about, require
 from bmis.system.reading import first_bytes, open_file
 
@@ -25,7 +25,6 @@ _FORMATS = {
     ".mkv": (0, b"\x1a\x45\xdf\xa3", "matroska"),
     ".webm": (0, b"\x1a\x45\xdf\xa3", "matroska"),
 }
-_MOST_PIXELS = 2**35  # of all frames together: masks lie in a file while they are made
 
 
 def is_video(path: Path) -> bool:
@@ -99,11 +98,7 @@ def read_video(path: Path) -> Video:
         size = stream.codec_context.height, stream.codec_context.width
         check_size(path, *size, 3)
         frames = sum(packet.size > 0 for packet in container.demux(stream))
-    if not frames or frames * size[0] * size[1] > _MOST_PIXELS:
-        raise DataError(
-            f"{path}: {frames} frames of {size[0]} x {size[1]} pixels; a video needs at least one, "
-            f"and {_MOST_PIXELS // 10**9} billion pixels at most"
-        )
+    check_stack(path, frames, size)
     return Video(path, frames, size)
 
 
