@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch import nn
 
+from bmis.fit import candidates
 from bmis.fit.candidates import Candidate, Counted, count_one, list_networks
 from bmis.fit.contenders import contenders
 from bmis.fit.costs import Costed, Measured, Prices, cost_all
 from bmis.fit.device import WayCost
-from bmis.fit.facts import choose_sides, mean_width
+from bmis.fit.facts import DataFacts, choose_sides, mean_width
 from bmis.fit.latency import fit_costs, median_error
 from bmis.fit.operations import at_size, count_operations
 from bmis.fit.settings import FitConfig
-from bmis.models import SegmentationModel, build_model
+from bmis.models import SegmentationModel, build_model, build_untrained
 
 NAMES = ("operators", "dense", "depthwise", "moved")
 TRUE = {"one": 0.4, "operators": 0.01, "dense": 0.02, "depthwise": 0.1, "moved": 0.0}
@@ -134,6 +135,22 @@ def test_a_network_that_failed_at_one_size_is_not_tried_at_another():
     ]
     found = cost_all(rows, measured, Prices([(rows[2], ways)]), FitConfig("x", max_ms=10))
     assert [one.candidate.model for one in found] == ["bmis_edge"]
+
+
+def test_a_network_that_raises_what_it_likes_is_refused_alone(monkeypatch):
+    def build(name, **args):
+        if name == "ulite":
+            raise ZeroDivisionError
+        return build_untrained(name, **args)
+
+    monkeypatch.setattr(candidates, "build_untrained", build)
+    facts = DataFacts(
+        "a", {}, 3, ("a", "b"), (64, 64), 0.3, "b", 0.1, "squash", (96,)
+    )  # fmt: skip
+    networks = [("ulite", {}), ("bmis_edge", {"width": 16, "stages": 3})]
+    found = candidates.count_candidates(networks, facts)
+    assert found.refused == {"ulite": "ZeroDivisionError"}
+    assert len(found.candidates) == 1
 
 
 def test_the_list_of_networks_names_each_once_and_the_default_plainly():
