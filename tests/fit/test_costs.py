@@ -1,5 +1,7 @@
 """Predicted costs against known ones; operations against what networks are made of."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,20 @@ def test_of_each_network_and_size_the_largest_that_fits_takes_part():
 def test_what_is_thin_is_not_scaled_down(size, width, resize, sides):
     found, usable = choose_sides(size, width)
     assert (found, usable[0], usable[-1]) == (resize, *sides)
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "said"),
+    [
+        ((280, 352), 0.2, "to 96 pixels it is 19.2 wide, to 384 pixels 76.8, so whole images are"),
+        ((256, 256), 0.01, "That is less than the 4 .* about their own size, 256 pixels"),
+        ((584, 565), 0.0075, "Scaled to 512 pixels it would be 3.8 wide, less than .* in tiles"),
+    ],
+)
+def test_why_images_are_scaled_or_cut_is_said_with_the_numbers(size, width, said):
+    resize, sides = choose_sides(size, width)
+    facts = DataFacts("a", {}, 3, ("a", "b"), size, width, "b", 0.1, resize, sides)
+    assert re.search(said, " ".join(facts.in_words()))
 
 
 def test_the_width_of_what_is_marked():

@@ -83,6 +83,11 @@ def _rule(facts: DataFacts, pixels: float) -> str:
             "(native)."
         )
     first = facts.sides[0]
+    if facts.width * largest < _LEAST_WIDTH:
+        return (
+            f"That is less than the {_LEAST_WIDTH:g} that a network needs, but the images are "
+            f"small: whole ones are scaled to about their own size, {largest} pixels (squash)."
+        )
     more = f", to {largest} pixels {facts.width * largest:.3g}" if largest > first else ""
     return (
         f"Scaled to {first} pixels it is {facts.width * first:.3g} wide{more}, so whole images are "

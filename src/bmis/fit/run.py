@@ -152,7 +152,7 @@ class _Fit:
             self._check_time(counts, facts)
         measurements = self._measure(counts, facts)
         costed = self._cost(counts, measurements)
-        self._say(3, "search")
+        self._say(3, "search", measurements.seconds)
         plan = self._plan(facts, costed, measurements)
         _log.info("  %s", plan.in_words())
         trials = self._search(plan)

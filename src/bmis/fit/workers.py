@@ -5,19 +5,18 @@ cores. It dies with the fit, however that ends: nobody else may be training in i
 fit goes on.
 """
 
-import multiprocessing
+import json
 import os
-import signal
-import threading
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr
-from multiprocessing.connection import Connection, wait
+from contextlib import suppress
 from pathlib import Path
 
 from bmis.config import TrainConfig
-from bmis.errors import BmisError, TrainingError
+from bmis.errors import DataError, TrainingError
 
-_PROCESSES = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+_MODULE = "bmis.fit.worker"  # not imported: it loads torch
 
 Score = Callable[[TrainConfig, Path], float]  # trains in a folder, and gives the validation IoU
 
@@ -36,65 +35,63 @@ class Worker:
     """
 
     def __init__(self, score: Score) -> None:
-        self._score, self._stopped = score, False
-        self._start()
+        self._score = f"{score.__module__}:{score.__qualname__}"
+        self._stopped = False
+        self._process = self._start()
 
-    def _start(self) -> None:
-        self._pipe, theirs = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(target=_serve, args=(theirs, self._score), daemon=True)
-        self._process.start()
-        theirs.close()
+    def _start(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(  # noqa: S603  (this Python, with our own module)
+            (sys.executable, "-m", _MODULE, self._score),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "OMP_NUM_THREADS": "1"},  # of all libraries, from the start
+            start_new_session=True,  # Ctrl-C is for the fit, which ends them all
+        )
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     def __call__(self, config: TrainConfig, run: Path) -> float:
         """Train in the process, and give the validation IoU.
 
         Raises:
-            BmisError: See ``train_model``.
-            TrainingError: The process died; the next call starts another one.
+            DataError: A file cannot be read or written.
+            TrainingError: The training failed, or the process died; the next call starts another
+                one.
         """
-        if not self._process.is_alive() and not self._stopped:
-            self._start()
-        try:
-            self._pipe.send((config, run))
-            answer = self._pipe.recv()
-        except (EOFError, OSError) as error:
-            self._process.join()
-            raise TrainingError("its process died, perhaps because memory ran out") from error
-        if isinstance(answer, BmisError):
-            raise answer
-        return float(answer)
+        if self._process.poll() is not None and not self._stopped:
+            self._process = self._start()
+        job = json.dumps({"config": config.to_dict(), "run": str(run)})
+        line = ""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin and stdout:
+            with suppress(OSError):  # it has ended, which an empty line says too
+                stdin.write(job + "\n")
+                stdin.flush()
+            line = stdout.readline()
+        if not line:
+            code = self._process.wait()
+            self._close()
+            raise TrainingError(f"its process died (code {code}), perhaps because memory ran out")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise (DataError if answer["of_files"] else TrainingError)(answer["error"])
+        return float(answer["iou"])
 
     def stop(self) -> None:
         """End the process at once; a training goes on from its last whole epoch."""
         self._stopped = True
-        self._process.terminate()
+        self._process.kill()
+        self._process.wait()
+        self._close()
 
-
-def _serve(pipe: Connection, score: Score) -> None:
-    """What the process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the fit, which ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):  # bars would mix
-        while True:
-            try:
-                config, run = pipe.recv()
-            except EOFError:
-                return
-            pipe.send(_answer(config, run, score))
-
-
-def _answer(config: TrainConfig, run: Path, score: Score) -> float | BmisError:
-    try:
-        return score(config, run)
-    except BmisError as error:
-        return error
-    except Exception as error:  # which the fit may not be able to read
-        return TrainingError(f"{type(error).__name__}: {error}")
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the fit, which may be killed, and end too."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    def _close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with suppress(OSError):
+                    pipe.close()
