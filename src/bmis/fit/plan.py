@@ -90,9 +90,9 @@ class Plan(Settings):
         """What will be done, in one sentence."""
         first, second = self.steps
         return (
-            f"{counted(len(self.contenders), 'candidate')}, "
-            f"{counted(self.trials, 'trial')} of {first} and, if they are good, "
-            f"{counted(second, 'epoch')} in about {duration(self.seconds)}; then the best for "
+            f"{counted(len(self.contenders), 'candidate')}; "
+            f"{counted(self.trials, 'trial')} of {counted(first, 'epoch')}, the better third goes "
+            f"on with {second}, in about {duration(self.seconds)}; then the best is trained for "
             f"{counted(self.epochs, 'epoch')}"
         )
 

@@ -7,6 +7,7 @@ depends on which of them came first.
 """
 
 import logging
+import math
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -163,13 +164,21 @@ class _Search:
                 done = len(self.study.ended())
                 bar.update()
                 bar.set_description(f"searching  last: {last.in_words()}")
-                left = time_left(self._used(), done, total)
+                left = time_left(self._used(), done, min(total, self._reachable(done)))
                 _log.info("  trial %d of %d: %s (%s)", done, total, last.in_words(), left)
         return Trials(self.study.ended())
 
     def _used(self) -> float:
         """Seconds of the search so far."""
         return Trials(self.study.ended()).seconds / self.config.workers
+
+    def _reachable(self, done: int) -> int:
+        """How many trials there may be in all before the time is over."""
+        used = self._used()
+        if not used:
+            return self.plan.trials
+        room = _OVERTIME * self.plan.seconds - used
+        return done + max(0, math.ceil(room / used * done))
 
     def _next(self) -> "Trial | None":
         """A trial that was killed, else a new one; None at the end."""
