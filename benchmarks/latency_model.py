@@ -88,7 +88,7 @@ def main() -> None:
     every = len(some) / args.learn
     chosen = [some[int(number * every)] for number in range(args.learn)]
     others = [one for one in some if one not in chosen]
-    np.random.default_rng(0).shuffle(others)  # type: ignore[arg-type]
+    np.random.default_rng(0).shuffle(others)
     end = begun + 60 * args.minutes
     learnt = measure(chosen, args.seconds, end)
     checked = measure(others, args.seconds, end)

@@ -114,12 +114,14 @@ def test_a_network_that_other_programs_slowed_is_timed_again(exports, tmp_path):
     assert (done.way.name, done.way.ms) == ("onnxruntime int8", 4.0)
 
 
-def test_a_bundle_that_is_too_large_is_refused(exports, tmp_path):
+@pytest.mark.parametrize("device", [None, "pi5.json"])
+def test_a_bundle_that_is_too_large_is_refused(device, exports, tmp_path):
     one = contender(16)
     promised = replace(one.costed, ways=(replace(WAYS[0], mb=1e-7),))  # it takes four bytes
     plan = replace(PLAN, contenders=(replace(one, costed=promised),))
+    asked = replace(CONFIG, max_mb=1e-6, device=device)
     with pytest.raises(BundleError, match="over the budget"):
-        finish(Trials(TRIALS.trials[:1]), plan, replace(CONFIG, max_mb=1e-6), FACTS, tmp_path)
+        finish(Trials(TRIALS.trials[:1]), plan, asked, FACTS, tmp_path)
 
 
 def test_what_the_engine_cannot_run_is_refused(exports, tmp_path):

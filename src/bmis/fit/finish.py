@@ -161,7 +161,7 @@ class _Finisher:
         """The finished network; None where every way was refused."""
         contender = self.contenders[trial.contender]
         run, epochs = self.out / f"run-{trial.number}", self.plan.epochs
-        _log.info("training %s for %s", contender.name, counted(epochs, "epoch"))
+        _log.info("  training %s for %s", contender.name, counted(epochs, "epoch"))
         asked = train_config(
             contender,
             self.config,
@@ -175,7 +175,7 @@ class _Finisher:
         except TrainingInterrupted:
             raise
         except TrainingError as error:  # a loss that is not finite any more, say
-            self.refused.append(f"{contender.name} by training: {error}")
+            self._refuse(f"{contender.name} by training: {error}")
             return None
         for way in contender.costed.ways:
             if overshoot(way, self.config) > 1:
@@ -189,6 +189,10 @@ class _Finisher:
                 return Finish(trial, one, epochs, found, anew, run.name, rules, refused)
         return None
 
+    def _refuse(self, why: str) -> None:
+        _log.warning("%s", why)
+        self.refused.append(why)
+
     def _export(
         self, run: Path, way: WayCost, contender: Contender
     ) -> tuple[Exported, WayCost] | None:
@@ -197,14 +201,15 @@ class _Finisher:
         formats = ("onnx", "openvino") if int8 and way.engine == "openvino" else ("onnx",)
         options = ExportOptions(int8=int8, formats=formats, tune=self.facts.images["val"] >= LEAST)
         path = run / f"{way.engine}-{way.precision}.bmis"
+        _log.info("  exporting and timing %s for %s", contender.name, way.name)
         try:
             exported = export_run(run, path, options)
             found = self._time(path, way, contender)
         except BmisError as error:  # of the gate, of int8 with too few images, or of an engine
-            self.refused.append(f"{contender.name} by {way.name}: {error}")
+            self._refuse(f"{contender.name} by {way.name}: {error}")
             return None
         if overshoot(found, self.config) > 1:
-            self.refused.append(f"{contender.name} by {way.name}: over the budget ({needs(found)})")
+            self._refuse(f"{contender.name} by {way.name}: over the budget ({needs(found)})")
             return None
         with atomic(self.out / BUNDLE) as temporary:
             shutil.copyfile(path, temporary)
