@@ -88,7 +88,7 @@ def render(done: "Fitted") -> str:
     shown = table(
         rows,
         "wrrrw",
-        headers=("network", "ms", "MB", "val IoU", "what became of it"),
+        headers=("network", "ms", "MB", "search IoU", "what became of it"),
         caption=f"... and {more} more on the page" if more > 0 else "",
     )
     return "\n\n".join([done.in_words(), shown, "\n".join(lines)])

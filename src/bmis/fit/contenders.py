@@ -147,10 +147,12 @@ def _next(
     costed = cost_all(counted, measured, Prices(rows), config)
     share = sum(one.seconds for one in measured) / (3600 * config.hours)
     fits = contenders([one for one in costed if one.measured], config)
-    if len(measured) >= _MOST or share > (_SHARE if fits else 2 * _SHARE):
-        return None
     wanted = contenders(costed, config) or nearest(costed, config)
-    return next((one.counted for one in wanted if not one.measured), None)
+    following = next((one.counted for one in wanted if not one.measured), None)
+    if following and (len(measured) >= _MOST or share > (_SHARE if fits else 2 * _SHARE)):
+        _log.info("  enough time went into measuring: what is not measured takes no part")
+        return None
+    return following
 
 
 def _anchors(counted: Sequence[Counted]) -> Iterator[Counted]:
