@@ -11,7 +11,8 @@ import optuna
 import psutil
 import pytest
 
-from bmis.errors import ConfigError, DataError
+import bmis.fit.search as running
+from bmis.errors import ConfigError, DataError, TrainingInterrupted
 from bmis.fit.candidates import Candidate, Counted
 from bmis.fit.costs import Costed
 from bmis.fit.plan import Contender, Plan, make_plan
@@ -19,7 +20,7 @@ from bmis.fit.result import trend
 from bmis.fit.search import search
 from bmis.fit.settings import FitConfig
 from bmis.fit.study import Study
-from helpers.scores import narrow_dies, narrow_is_good
+from helpers.scores import narrow_dies, narrow_is_good, takes_forever
 
 CONFIG = FitConfig("polyps", max_ms=10, hours=1)
 COSTED = [
@@ -128,6 +129,26 @@ def test_workers_share_the_trials_and_one_that_dies_stops_no_other(tmp_path, imp
     assert ended.pop(PLAN.contenders[0].name).startswith("its process died")
     assert set(ended.values()) <= {"done", "stopped"}
     assert "done" in ended.values()
+
+
+def test_after_ctrl_c_the_workers_are_gone_and_their_trials_go_on(
+    tmp_path, importable, monkeypatch
+):
+    def pressed(futures):
+        while Study(plan, config, tmp_path).begun() < 2:
+            pass
+        raise KeyboardInterrupt
+
+    config, plan = replace(CONFIG, workers=2), replace(PLAN, trials=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "as_completed", pressed)
+        with pytest.raises(TrainingInterrupted, match="give the same command again"):
+            search(plan, config, tmp_path, takes_forever)
+    assert not any("bmis.fit.worker" in one.cmdline() for one in psutil.Process().children())
+    assert len(Study(plan, config, tmp_path).running()) == 2
+    found = search(plan, replace(config, workers=1), tmp_path, narrow_is_good)
+    assert [one.number for one in found.trials] == [0, 1, 2]
+    assert {one.ended for one in found.trials} <= {"done", "stopped"}
 
 
 def test_a_worker_dies_with_the_fit_that_is_killed(importable):
