@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from functools import wraps
 
@@ -135,8 +136,8 @@ def test_after_ctrl_c_the_workers_are_gone_and_their_trials_go_on(
     tmp_path, importable, monkeypatch
 ):
     def pressed(futures):
-        while Study(plan, config, tmp_path).begun() < 2:
-            pass
+        while len(list(tmp_path.glob("trials/*/*"))) < 2:
+            time.sleep(0.05)
         raise KeyboardInterrupt
 
     config, plan = replace(CONFIG, workers=2), replace(PLAN, trials=3)
@@ -151,16 +152,19 @@ def test_after_ctrl_c_the_workers_are_gone_and_their_trials_go_on(
     assert {one.ended for one in found.trials} <= {"done", "stopped"}
 
 
-def test_a_worker_dies_with_the_fit_that_is_killed(importable):
+def test_a_worker_dies_with_the_fit_that_is_killed(tmp_path, importable):
     code = (
         "from bmis.config import TrainConfig; from bmis.fit.workers import Worker\n"
         "from helpers.scores import takes_forever\n"
         "worker = Worker(takes_forever)\n"
         "print(worker.pid, flush=True)\n"
-        "worker(TrainConfig('data'), 'run')"
+        "worker(TrainConfig('data'), sys.argv[1])"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as fit:
+    argv = [sys.executable, "-c", f"import sys; {code}", str(tmp_path / "run")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as fit:
         worker = psutil.Process(int(fit.stdout.readline()))
+        while not (tmp_path / "run").exists():
+            time.sleep(0.05)
         os.kill(fit.pid, signal.SIGKILL)
     worker.wait(60)  # raises if it lives on
 

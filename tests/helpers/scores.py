@@ -18,4 +18,5 @@ def narrow_dies(config, run):
 
 def takes_forever(config, run):
     """Trains until it is killed."""
+    run.mkdir(parents=True)
     time.sleep(600)
