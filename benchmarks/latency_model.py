@@ -1,14 +1,16 @@
 """How well `bmis fit` predicts the time of networks that were never measured.
 
-    python benchmarks/latency_model.py [--learn 12] [--check 24] [--seconds 0.5]
+    python benchmarks/latency_model.py [--learn 12] [--check 24] [--seconds 0.5] [--minutes 9]
 
 Of all candidates for colour images of 2 classes some are drawn evenly over their work, exported
-untrained and measured on one core by every installed engine. The model learns from the first ones
-and predicts the others, none of whose networks (at any size) it has seen. Writes the relative
-errors into ``results/latency_model_<machine>.json``. The machine should do nothing else.
+untrained and measured on one core by every installed engine. The model learns from some of them and
+predicts the others, none of whose networks (at any size) it has seen. Those that it learns from are
+measured first, the others in a random order until the minutes are over. Writes the relative errors
+into ``results/latency_model_<machine>.json``. The machine should do nothing else.
 """
 
 import argparse
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,10 +43,13 @@ def draw(count: int, seed: int) -> list[Counted]:
     return list(evenly(sorted(by_network.values(), key=lambda one: one.work), count))
 
 
-def measure(some: list[Counted], seconds: float) -> Measured:
-    """Those that can be exported, each with what it costs."""
+def measure(some: list[Counted], seconds: float, end: float) -> Measured:
+    """Those that can be exported, each with what it costs; none is begun after the end."""
     rows: Measured = []
     for one in some:
+        if time.monotonic() > end:
+            print(f"the minutes are over after {len(rows)} of {len(some)}", flush=True)
+            break
         try:
             ways = measure_untrained(one.candidate, channels=3, classes=2, seconds=seconds)
         except BmisError as error:
@@ -75,17 +80,31 @@ def main() -> None:
     parser.add_argument("--learn", type=int, default=12)
     parser.add_argument("--check", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
     args = parser.parse_args()
+    begun = time.monotonic()
     some = draw(args.learn + args.check, seed=0)
     every = len(some) / args.learn
-    chosen = {int(number * every) for number in range(args.learn)}
-    rows = measure(some, args.seconds)
-    names = [some[number].candidate.name for number in sorted(chosen)]
-    learnt = [row for row in rows if row[0].candidate.name in names]
-    others = [row for row in rows if row[0].candidate.name not in names]
-    found = check(learnt, others)
-    out = output_folder(RESULTS) / f"latency_model_{short_name()}.json"
-    write_json(out, {"machine": describe(), "learnt": names, "ways": found})
+    chosen = [some[int(number * every)] for number in range(args.learn)]
+    others = [one for one in some if one not in chosen]
+    np.random.default_rng(0).shuffle(others)
+    end = begun + 60 * args.minutes
+    learnt = measure(chosen, args.seconds, end)
+    checked = measure(others, args.seconds, end)
+    found = check(learnt, checked)
+    minutes = (time.monotonic() - begun) / 60
+    values = {
+        "machine": describe(),
+        "minutes": round(minutes, 1),
+        "learnt": [one.candidate.name for one, _ in learnt],
+        "ways": found,
+    }
+    out = output_folder(args.out) / f"latency_model_{short_name()}.json"
+    write_json(out, values)
+    print(
+        f"{len(learnt)} learnt, {len(checked)} checked in {minutes:.1f} minutes: {out}", flush=True
+    )
     for name, one in found.items():
         good = "good" if one["median"] <= _GOOD else "not good enough"
         print(f"{name}: median error {100 * one['median']:.1f} % ({good})", flush=True)

@@ -1,5 +1,6 @@
 """All errors that ``bmis`` raises on purpose, and the one way to ask for an optional package."""
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -117,6 +118,8 @@ _NO_MEMORY = (  # in the messages of Python, torch, CUDA, ONNX Runtime and OpenV
     "resource temporarily unavailable",  # a thread again
 )
 
+_NO_SPACE = ("no space left", "disk is full", "disk quota exceeded")  # of systems and SQLite
+
 
 def printable(text: str) -> str:
     r"""The text in one line that can be shown: control characters become question marks.
@@ -139,6 +142,23 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     return isinstance(error, MemoryError) or any(
         words in str(error).lower() for words in _NO_MEMORY
+    )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what caused it, means that there is no room for a file.
+
+    Example:
+        >>> is_disk_full(OSError(errno.ENOSPC, "No space left on device"))
+        True
+        >>> is_disk_full(DataError("a.png: cannot be written (Permission denied)"))
+        False
+    """
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    return (
+        (isinstance(error, OSError) and error.errno in numbers)
+        or any(words in str(error).lower() for words in _NO_SPACE)
+        or (error.__cause__ is not None and is_disk_full(error.__cause__))
     )
 
 

@@ -1,19 +1,22 @@
 """Predicted costs against known ones; operations against what networks are made of."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from bmis.fit import candidates
 from bmis.fit.candidates import Candidate, Counted, count_one, list_networks
 from bmis.fit.contenders import contenders
 from bmis.fit.costs import Costed, Measured, Prices, cost_all
 from bmis.fit.device import WayCost
-from bmis.fit.facts import choose_sides, mean_width
+from bmis.fit.facts import DataFacts, choose_sides, mean_width
 from bmis.fit.latency import fit_costs, median_error
 from bmis.fit.operations import at_size, count_operations
 from bmis.fit.settings import FitConfig
-from bmis.models import SegmentationModel, build_model
+from bmis.models import SegmentationModel, build_model, build_untrained
 
 NAMES = ("operators", "dense", "depthwise", "moved")
 TRUE = {"one": 0.4, "operators": 0.01, "dense": 0.02, "depthwise": 0.1, "moved": 0.0}
@@ -116,6 +119,20 @@ def test_what_is_thin_is_not_scaled_down(size, width, resize, sides):
     assert (found, usable[0], usable[-1]) == (resize, *sides)
 
 
+@pytest.mark.parametrize(
+    ("size", "width", "said"),
+    [
+        ((280, 352), 0.2, "to 96 pixels it is 19.2 wide, to 384 pixels 76.8, so whole images are"),
+        ((256, 256), 0.01, "That is less than the 4 .* about their own size, 256 pixels"),
+        ((584, 565), 0.0075, "Scaled to 512 pixels it would be 3.8 wide, less than .* in tiles"),
+    ],
+)
+def test_why_images_are_scaled_or_cut_is_said_with_the_numbers(size, width, said):
+    resize, sides = choose_sides(size, width)
+    facts = DataFacts("a", {}, 3, ("a", "b"), size, width, "b", 0.1, resize, sides)
+    assert re.search(said, " ".join(facts.in_words()))
+
+
 def test_the_width_of_what_is_marked():
     disc = np.hypot(*(np.mgrid[:101, :101] - 50)) <= 30
     assert mean_width(disc) == pytest.approx(40, rel=0.1)
@@ -134,6 +151,22 @@ def test_a_network_that_failed_at_one_size_is_not_tried_at_another():
     ]
     found = cost_all(rows, measured, Prices([(rows[2], ways)]), FitConfig("x", max_ms=10))
     assert [one.candidate.model for one in found] == ["bmis_edge"]
+
+
+def test_a_network_that_raises_what_it_likes_is_refused_alone(monkeypatch):
+    def build(name, **args):
+        if name == "ulite":
+            raise ZeroDivisionError
+        return build_untrained(name, **args)
+
+    monkeypatch.setattr(candidates, "build_untrained", build)
+    facts = DataFacts(
+        "a", {}, 3, ("a", "b"), (64, 64), 0.3, "b", 0.1, "squash", (96,)
+    )  # fmt: skip
+    networks = [("ulite", {}), ("bmis_edge", {"width": 16, "stages": 3})]
+    found = candidates.count_candidates(networks, facts)
+    assert found.refused == {"ulite": "ZeroDivisionError"}
+    assert len(found.candidates) == 1
 
 
 def test_the_list_of_networks_names_each_once_and_the_default_plainly():

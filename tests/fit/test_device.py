@@ -29,6 +29,7 @@ def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
     (bundle,) = found.bundles
     assert (bundle.model, bundle.options, bundle.size) == ("bmis", {"attention": False}, (32, 48))
     assert {way.name for way in bundle.ways} >= {"onnxruntime fp32", "onnxruntime int8"}
+    assert all(way.mb > 0 for way in bundle.ways)
     assert json.loads(said.out)["threads"] == found.threads == 1
 
 
@@ -57,6 +58,37 @@ def test_what_is_no_device_file_is_refused_in_one_line(content, said, tmp_path):
     with pytest.raises(DataError, match=said) as caught:
         read_device(path)
     assert "\n" not in str(caught.value)
+
+
+GOOD = {
+    "model": "unet", "options": {}, "size": [96, 96], "channels": 3, "classes": 2,
+    "ways": [{"engine": "onnxruntime", "precision": "fp32", "ms": 1.0}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ways": [{"engine": "../../evil", "precision": "fp32", "ms": 1.0}]},  # names a file
+        {"ways": [{"engine": "onnxruntime", "precision": "../../evil", "ms": 1.0}]},
+        {"ways": [{"engine": "onnxruntime", "precision": "fp32", "ms": float("nan")}]},
+        {"classes": 10**9},
+        {"channels": 10**9},
+        {"size": [10**9, 96]},
+    ],
+)
+def test_a_hostile_device_file_is_refused(changes, tmp_path):
+    path = tmp_path / "pi5.json"
+    for bundle in (GOOD, {**GOOD, **changes}):
+        content = {
+            "format": "bmis-device", "version": 1, "machine": "m", "threads": 1, "engines": {},
+            "bundles": [bundle],
+        }  # fmt: skip
+        path.write_text(json.dumps(content), encoding="utf-8")
+        if bundle is GOOD:
+            read_device(path)
+    with pytest.raises(DataError, match="is damaged"):
+        read_device(path)
 
 
 @pytest.mark.parametrize(

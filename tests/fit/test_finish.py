@@ -1,12 +1,13 @@
 """The last steps: which way is taken, and what is refused."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 import bmis.fit.finish as last
 from bmis.config import PostProcessing
-from bmis.errors import BundleError
+from bmis.errors import BundleError, TrainingError
 from bmis.fit.candidates import Candidate, Counted
 from bmis.fit.costs import Costed
 from bmis.fit.device import WayCost
@@ -45,7 +46,9 @@ TRIALS = Trials(
 @pytest.fixture
 def exports(monkeypatch, tmp_path):
     """Trainings and exports that take no time; ``refused`` and ``slow`` name (run, precision)."""
-    found = SimpleNamespace(refused=set(), slow=set(), trained=[], options=[])
+    found = SimpleNamespace(
+        refused=set(), slow={}, trained=[], options=[], absent=set(), teachers=[], diverges=set()
+    )
 
     def export_run(run, path, options):
         found.options.append(options)
@@ -58,14 +61,22 @@ def exports(monkeypatch, tmp_path):
 
     def train_model(asked, out):
         found.trained.append((out.name, asked.recipe, asked.epochs))
+        found.teachers.append(asked.teacher)
+        if out.name in found.diverges:
+            raise TrainingError("the loss is not finite")
         out.mkdir()
 
     def profile_bundle(path, **values):
         return path
 
     def ways_of(path):
-        slow = (path.parent.name, path.stem.split("-")[1]) in found.slow
-        return [WayCost(w.engine, w.precision, w.ms * (3 if slow else 1.05)) for w in WAYS]
+        times = found.slow.get((path.parent.name, path.stem.split("-")[1]), [1.05])
+        factor = times.pop(0) if len(times) > 1 else times[0]
+        return [
+            WayCost(w.engine, w.precision, w.ms * factor)
+            for w in WAYS
+            if w.precision not in found.absent
+        ]
 
     for name in ("export_run", "train_model", "profile_bundle", "ways_of"):
         monkeypatch.setattr(last, name, locals()[name])
@@ -90,11 +101,41 @@ def test_what_the_gate_refuses_is_exported_in_the_next_precision(exports, tmp_pa
 
 
 def test_what_is_over_the_budget_when_timed_anew_is_refused(exports, tmp_path):
-    exports.refused, exports.slow = {("run-0", "int8")}, {("run-0", "fp32")}
+    exports.refused, exports.slow = {("run-0", "int8")}, {("run-0", "fp32"): [1.26]}
     done = finish(TRIALS, PLAN, CONFIG, FACTS, tmp_path)
     assert (done.run, done.candidate.options) == ("run-1", {"width": 32})
-    assert "fp32: over the budget (24 ms" in done.refused[1]
+    assert "fp32: over the budget (10.1 ms" in done.refused[1]
     assert (tmp_path / BUNDLE).read_bytes() == b"int8"
+
+
+def test_a_network_that_other_programs_slowed_is_timed_again(exports, tmp_path):
+    exports.slow = {("run-0", "int8"): [5.0, 4.0, 1.0]}
+    done = finish(TRIALS, PLAN, CONFIG, FACTS, tmp_path)
+    assert (done.way.name, done.way.ms) == ("onnxruntime int8", 4.0)
+
+
+@pytest.mark.parametrize("device", [None, "pi5.json"])
+def test_a_bundle_that_is_too_large_is_refused(device, exports, tmp_path):
+    one = contender(16)
+    promised = replace(one.costed, ways=(replace(WAYS[0], mb=1e-7),))  # it takes four bytes
+    plan = replace(PLAN, contenders=(replace(one, costed=promised),))
+    asked = replace(CONFIG, max_mb=1e-6, device=device)
+    with pytest.raises(BundleError, match="over the budget"):
+        finish(Trials(TRIALS.trials[:1]), plan, asked, FACTS, tmp_path)
+
+
+def test_what_the_engine_cannot_run_is_refused(exports, tmp_path):
+    exports.absent = {"int8"}
+    done = finish(TRIALS, PLAN, CONFIG, FACTS, tmp_path)
+    assert done.way.name == "onnxruntime fp32"
+    assert done.refused[0].endswith("by onnxruntime int8: cannot be run here")
+
+
+def test_after_a_training_that_diverges_comes_the_next(exports, tmp_path):
+    exports.diverges = {"run-0"}
+    done = finish(TRIALS, PLAN, replace(CONFIG, teacher="a-run"), FACTS, tmp_path)
+    assert (done.run, exports.teachers) == ("run-1", ["a-run", "a-run"])
+    assert done.refused == ("bmis_edge:width=16 at 96 by training: the loss is not finite",)
 
 
 def test_if_all_are_refused_all_reasons_are_told_and_nothing_is_written(exports, tmp_path):

@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import bmis.fit.run as fit_run
 from bmis.cli.main import main
-from bmis.errors import ConfigError, DataError
+from bmis.data.images import write_image
+from bmis.errors import BmisError, ConfigError, DataError
 from bmis.fit.candidates import count_one
 from bmis.fit.device import DeviceBundle, DeviceFile, WayCost, write_device
 from bmis.fit.finish import BUNDLE, Finish
@@ -42,7 +44,7 @@ def score(config, run):
     return 0.5 + 0.001 * config.options.get("width", 8) - abs(rate - 2e-3) + 0.001 * config.epochs
 
 
-TOOLS = Tools(NETWORKS, measure, lambda *_: 3.0, score)
+TOOLS = Tools(NETWORKS, measure, lambda *_: 9.0, score)  # a minute to spare on busy machines
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def config(data):
-    return FitConfig(str(data), max_ms=10, max_mb=1, hours=0.05, epochs=9)
+    return FitConfig(str(data), max_ms=10, max_mb=1, hours=0.1, epochs=9)
 
 
 @pytest.fixture(autouse=True)
@@ -133,8 +135,68 @@ def test_a_budget_that_nothing_meets_names_what_comes_nearest(config, tmp_path):
 
 def test_too_little_time_for_one_training_is_said_before_it(config, tmp_path):
     tools = replace(TOOLS, epoch_seconds=lambda *_: 60.0, score=_killed)
-    with pytest.raises(ConfigError, match=r"--hours 0.05 is too little.*give --hours 0\.\d+ or"):
+    with pytest.raises(ConfigError, match=r"--hours 0.1 is too little.*give --hours 0\.\d+ or"):
         fit_model(config, out=tmp_path / "fit", tools=tools)
+
+
+def test_too_little_time_is_said_before_anything_is_measured(config, tmp_path):
+    tools = replace(TOOLS, measure=_killed)
+    with pytest.raises(ConfigError, match=r"--hours 0.02 is too little: exporting and timing"):
+        fit_model(replace(config, hours=0.02), out=tmp_path / "fit", tools=tools)
+
+
+def test_an_answer_can_be_followed_in_the_same_folder_and_nothing_is_measured_twice(
+    config, tmp_path, no_page
+):
+    seen = []
+
+    def some(candidate, **shape):
+        seen.append(candidate.name)
+        return measure(candidate, **shape)
+
+    tools = replace(TOOLS, measure=some)
+    with pytest.raises(ConfigError, match="no network meets the budget"):
+        fit_model(replace(config, max_ms=0.01), out=tmp_path / "fit", tools=tools)
+    done = fit_model(config, out=tmp_path / "fit", tools=tools)
+    assert done.finish.way.ms <= config.max_ms
+    assert len(seen) == len(set(seen))
+
+
+def test_what_is_measured_to_be_over_the_budget_is_not_trained_however_good(config, tmp_path):
+    def slow_when_wide(candidate, **shape):
+        ways = measure(candidate, **shape)
+        wide = candidate.options.get("width") == 32
+        return tuple(replace(way, ms=1.05 * config.max_ms) if wide else way for way in ways)
+
+    tools = replace(TOOLS, measure=slow_when_wide)
+    done = fit_model(config, out=tmp_path / "fit", tools=tools)
+    (wide,) = (row for row in done.rows if "width=32" in row.name)
+    assert (wide.iou, wide.verdict) == (None, "over the budget: 1.05 times what is allowed")
+    assert "width=32" not in done.finish.candidate.name
+
+
+def test_two_fits_in_one_folder_do_not_mix(config, tmp_path, no_page):
+    def meets_another(*_):
+        with pytest.raises(ConfigError, match="another fit runs in this folder"):
+            fit_model(config, out=tmp_path / "fit", tools=TOOLS)
+        return 9.0
+
+    tools = replace(TOOLS, epoch_seconds=meets_another)
+    assert fit_model(config, out=tmp_path / "fit", tools=tools).bundle.exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(config, data):
+    before = sorted(data.rglob("*"))
+    with pytest.raises(ConfigError, match="holds other files; choose a new folder"):
+        fit_model(config, out=data, tools=TOOLS)
+    assert [path for path in sorted(data.rglob("*")) if path.name != ".lock"] == before
+
+
+def test_masks_that_mark_nothing_are_refused(config, data, tmp_path):
+    for path in (data / "masks").iterdir():
+        write_image(path, np.zeros((96, 96), np.uint8))
+    with pytest.raises(DataError, match="none of 6 masks marks anything"):
+        fit_model(config, out=tmp_path / "fit", tools=TOOLS)
 
 
 def test_a_folder_of_another_fit_is_refused(config, tmp_path, data, no_page):
@@ -142,7 +204,7 @@ def test_a_folder_of_another_fit_is_refused(config, tmp_path, data, no_page):
     with pytest.raises(ConfigError, match=r"max_ms 10.0, now 9.0"):
         fit_model(replace(config, max_ms=9), out=tmp_path / "fit", tools=TOOLS)
     (data / "masks" / "case0.png").write_bytes((data / "masks" / "case1.png").read_bytes())
-    with pytest.raises(ConfigError, match="the data have changed"):
+    with pytest.raises(ConfigError, match="the data changed"):
         fit_model(config, out=tmp_path / "fit", tools=TOOLS)
 
 
@@ -176,6 +238,27 @@ def test_a_budget_for_another_machine_is_met_by_prediction(config, tmp_path):
     assert "predicted" in done.page.read_text(encoding="utf-8")
 
 
+def test_a_device_file_that_changed_is_refused_and_foreign_networks_are_not_built(
+    config, tmp_path, no_page
+):
+    asked = replace(config, device=str(device(tmp_path / "pi5.json")), max_mb=None)
+    fit_model(asked, out=tmp_path / "fit", tools=TOOLS)
+    huge = DeviceBundle(
+        "unet", {"widths": [2**40] * 4}, (96, 96), 3, 2, (WayCost("onnxruntime", "int8", 2.0),)
+    )
+    write_device(tmp_path / "pi5.json", DeviceFile("a board", 1, {}, (huge,)))
+    with pytest.raises(ConfigError, match="the device file changed"):
+        fit_model(asked, out=tmp_path / "fit", tools=TOOLS)
+    with pytest.raises(ConfigError, match="names no network that this bmis knows"):
+        fit_model(asked, out=tmp_path / "other", tools=TOOLS)
+
+
+def test_a_teacher_is_looked_at_before_anything_is_measured(config, tmp_path):
+    asked = replace(config, teacher=str(tmp_path / "nowhere"))
+    with pytest.raises(BmisError, match="nowhere"):
+        fit_model(asked, out=tmp_path / "fit", tools=replace(TOOLS, measure=_killed))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -203,6 +286,9 @@ def test_data_without_validation_images_are_refused(tmp_path):
         ["--max-ms", "-1"],
         ["--max-ms", "10", "--hours", "0"],
         ["--max-ms", "10", "--engine", "tvm"],
+        ["--max-ms", "10", "--recipes", "fast,slow"],
+        ["--max-ms", "10", "--recipes", "fast,fast"],
+        ["--max-ms", "10", "--workers", "0"],
         ["--max-ms", "10", "--device", "nowhere.json"],
         ["--max-ms", "10", "--device", "data/splits.csv"],
         [],

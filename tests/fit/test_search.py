@@ -1,14 +1,27 @@
 """The search: the same end however often it is killed, and what stops a trial."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import wraps
+
+import optuna
+import psutil
 import pytest
 
-from bmis.errors import ConfigError
+import bmis.fit.search as running
+from bmis.errors import ConfigError, DataError, TrainingInterrupted
 from bmis.fit.candidates import Candidate, Counted
 from bmis.fit.costs import Costed
 from bmis.fit.plan import Contender, Plan, make_plan
 from bmis.fit.result import trend
 from bmis.fit.search import search
 from bmis.fit.settings import FitConfig
+from bmis.fit.study import Study
+from helpers.scores import narrow_dies, narrow_is_good, takes_forever
 
 CONFIG = FitConfig("polyps", max_ms=10, hours=1)
 COSTED = [
@@ -22,23 +35,22 @@ class Killed(BaseException):
     """Stands for kill -9: nothing catches it."""
 
 
-def score(config, run):
-    """Narrow networks are better here, so that those that come later are stopped."""
-    return 1 / config.options["width"] + config.epochs / 100 - config.learning_rate
-
-
 def killed_every_second_time(calls):
     def kill(config, run):
         calls.append(config)
         if len(calls) % 2:
             raise Killed
-        return score(config, run)
+        return narrow_is_good(config, run)
 
     return kill
 
 
+def told(trials):
+    return [(t.contender, t.recipe, t.rate, t.scores, t.ended) for t in trials.trials]
+
+
 def test_a_search_that_is_killed_in_every_training_ends_as_if_it_never_was(tmp_path):
-    whole = search(PLAN, CONFIG, tmp_path / "whole", score)
+    whole = search(PLAN, CONFIG, tmp_path / "whole", narrow_is_good)
     kill = killed_every_second_time([])
     for _ in range(20):
         try:
@@ -47,20 +59,121 @@ def test_a_search_that_is_killed_in_every_training_ends_as_if_it_never_was(tmp_p
         except Killed:
             continue
 
-    def told(trials):
-        return [(t.contender, t.recipe, t.rate, t.scores, t.ended) for t in trials.trials]
-
     assert told(parts) == told(whole)
     assert whole.best[0].contender == PLAN.contenders[0].name
     assert [t.contender for t in whole.trials[:4]] == [one.name for one in PLAN.contenders]
     assert "stopped" in {t.ended for t in whole.trials}
 
 
+def killed_after_every(number, method):
+    calls = []
+
+    @wraps(method)
+    def kill(*args):
+        found = method(*args)
+        calls.append(args)
+        if len(calls) % number == 0:
+            raise Killed
+        return found
+
+    return kill
+
+
+def test_a_search_that_is_killed_between_any_two_notes_ends_as_if_it_never_was(
+    tmp_path, monkeypatch
+):
+    config = replace(CONFIG, seed=2**32 - 1)
+    plan = replace(PLAN, contenders=PLAN.contenders[:2], trials=5)  # three are proposed
+    whole = search(plan, config, tmp_path / "whole", narrow_is_good)
+    places = [(Study, name, 2) for name in ("begin", "report", "is_good", "end")]
+    for cls, name, number in (*places, (optuna.Trial, "suggest_categorical", 3)):
+        monkeypatch.setattr(cls, name, killed_after_every(number, getattr(cls, name)))
+    killed = 0
+    for _ in range(60):
+        try:
+            parts = search(plan, config, tmp_path / "parts", narrow_is_good)
+            break
+        except Killed:
+            killed += 1
+    assert killed > 8
+    assert told(parts) == told(whole)
+
+
+def test_only_the_recipes_that_are_named_are_tried(tmp_path):
+    found = search(
+        replace(PLAN, trials=5), replace(CONFIG, recipes=("robust",)), tmp_path, narrow_is_good
+    )
+    assert {one.recipe for one in found.trials} == {"robust"}
+
+
+def test_a_file_that_cannot_be_written_stops_the_search_and_no_trial_is_lost(tmp_path):
+    def full(config, run):
+        raise DataError("last.ckpt: cannot be written (No space left on device)")
+
+    plan = replace(PLAN, trials=1)
+    with pytest.raises(DataError, match="No space left"):
+        search(plan, CONFIG, tmp_path, full)
+    (trial,) = search(plan, CONFIG, tmp_path, narrow_is_good).trials
+    assert trial.ended == "done"
+
+
+@pytest.fixture
+def importable(monkeypatch):
+    """Other processes find what this one does."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+def test_workers_share_the_trials_and_one_that_dies_stops_no_other(tmp_path, importable):
+    found = search(PLAN, replace(CONFIG, workers=2), tmp_path, narrow_dies)
+    assert [one.number for one in found.trials] == list(range(PLAN.trials))
+    ended = {one.contender: one.ended for one in found.trials[:4]}
+    assert ended.pop(PLAN.contenders[0].name).startswith("its process died")
+    assert set(ended.values()) <= {"done", "stopped"}
+    assert "done" in ended.values()
+
+
+def test_after_ctrl_c_the_workers_are_gone_and_their_trials_go_on(
+    tmp_path, importable, monkeypatch
+):
+    def pressed(futures):
+        while len(list(tmp_path.glob("trials/*/*"))) < 2:
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    config, plan = replace(CONFIG, workers=2), replace(PLAN, trials=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "as_completed", pressed)
+        with pytest.raises(TrainingInterrupted, match="give the same command again"):
+            search(plan, config, tmp_path, takes_forever)
+    assert not any("bmis.fit.worker" in one.cmdline() for one in psutil.Process().children())
+    assert len(Study(plan, config, tmp_path).running()) == 2
+    found = search(plan, replace(config, workers=1), tmp_path, narrow_is_good)
+    assert [one.number for one in found.trials] == [0, 1, 2]
+    assert {one.ended for one in found.trials} <= {"done", "stopped"}
+
+
+def test_a_worker_dies_with_the_fit_that_is_killed(tmp_path, importable):
+    code = (
+        "from bmis.config import TrainConfig; from bmis.fit.workers import Worker\n"
+        "from helpers.scores import takes_forever\n"
+        "worker = Worker(takes_forever)\n"
+        "print(worker.pid, flush=True)\n"
+        "worker(TrainConfig('data'), sys.argv[1])"
+    )
+    argv = [sys.executable, "-c", f"import sys; {code}", str(tmp_path / "run")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as fit:
+        worker = psutil.Process(int(fit.stdout.readline()))
+        while not (tmp_path / "run").exists():
+            time.sleep(0.05)
+        os.kill(fit.pid, signal.SIGKILL)
+    worker.wait(60)  # raises if it lives on
+
+
 def test_a_trial_that_fails_stops_nothing(tmp_path):
     def fails(config, run):
         if config.options["width"] == 16:
             raise ConfigError("not enough memory")
-        return score(config, run)
+        return narrow_is_good(config, run)
 
     found = search(PLAN, CONFIG, tmp_path, fails)
     assert len(found.trials) == PLAN.trials
@@ -70,7 +183,7 @@ def test_a_trial_that_fails_stops_nothing(tmp_path):
 
 def test_no_trial_begins_when_the_time_is_over(tmp_path):
     plan = Plan(PLAN.contenders, (), epochs=9, trials=6, seconds=0.0)
-    assert len(search(plan, CONFIG, tmp_path, score).trials) == 1
+    assert len(search(plan, CONFIG, tmp_path, narrow_is_good).trials) == 1
 
 
 @pytest.mark.parametrize(
@@ -85,6 +198,15 @@ def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, l
     first, second = plan.steps
     training = plan.trials * (first + second / 3) * epoch + plan.epochs * epoch
     assert training <= 3600 * hours
+
+
+def test_workers_train_with_one_thread_each_and_try_more():
+    def plan(workers, seconds):
+        return make_plan(COSTED, replace(CONFIG, workers=workers), 0.0, seconds)
+
+    assert plan(2, lambda _, threads: 10.0 / threads).threads == 1
+    one, two = (plan(workers, lambda *_: 10.0).trials for workers in (1, 2))
+    assert two == pytest.approx(2 * one, abs=1)
 
 
 def test_what_would_train_too_long_does_not_take_part():

@@ -1,5 +1,6 @@
 """``bmis fit``: find, train and export the best network within a time and a size."""
 
+import logging
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def run(args: Namespace) -> int:
     config = settings_from(args, FitConfig)  # before torch is loaded, which takes seconds
     from bmis.fit.run import fit_model
 
+    logging.getLogger("bmis.fit").setLevel(logging.INFO)  # the steps are said on a terminal too
     done = fit_model(config, out=args.out)
     answer(args, done.to_dict(), render(done))
     return 0
@@ -86,7 +88,7 @@ def render(done: "Fitted") -> str:
     shown = table(
         rows,
         "wrrrw",
-        headers=("network", "ms", "MB", "val IoU", "what became of it"),
+        headers=("network", "ms", "MB", "search IoU", "what became of it"),
         caption=f"... and {more} more on the page" if more > 0 else "",
     )
     return "\n\n".join([done.in_words(), shown, "\n".join(lines)])

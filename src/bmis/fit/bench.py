@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bmis.bundle import SUFFIX, read_bundle
 from bmis.errors import BmisError, DataError
-from bmis.fit.device import DeviceBundle, DeviceFile, ways_of
+from bmis.fit.device import DeviceBundle, DeviceFile, way_sizes, ways_of
 from bmis.profile.bundle import profile_bundle
 from bmis.runtime.engines import installed_engines
 from bmis.system.processor import processor_name
@@ -79,7 +79,8 @@ def _measure(
 
 
 def _measure_one(path: Path, threads: int, seconds: float) -> DeviceBundle:
-    info = read_bundle(path).manifest.info
+    bundle = read_bundle(path)
+    info = bundle.manifest.info
     profile = profile_bundle(path, batches=(1,), threads=threads, seconds=seconds)
     model = info.model
     return DeviceBundle(
@@ -88,5 +89,5 @@ def _measure_one(path: Path, threads: int, seconds: float) -> DeviceBundle:
         info.input.size,
         model.in_channels,
         model.num_classes,
-        ways_of(profile),
+        ways_of(profile, way_sizes(bundle.manifest.graphs, bundle.read)),
     )

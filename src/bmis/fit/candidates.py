@@ -7,7 +7,6 @@ from typing import Any
 
 from bmis.compare.methods import make_variant
 from bmis.config import InputSize, Resize, Settings
-from bmis.errors import BmisError
 from bmis.fit.facts import DataFacts
 from bmis.fit.operations import at_size, count_operations
 from bmis.models import build_untrained, find_method
@@ -164,8 +163,9 @@ def count_candidates(networks: Iterable[Network], facts: DataFacts) -> Counts:
     for name, options in track(listed, "following networks", total=len(listed)):
         try:
             found += _count(name, options, facts)
-        except BmisError as error:
-            refused[make_variant(name, options).text] = str(error)
+        except Exception as error:  # a plugin's network raises what it likes
+            reason = " ".join(str(error).split()) or type(error).__name__
+            refused[make_variant(name, options).text] = reason
     return Counts(tuple(found), refused)
 
 

@@ -19,10 +19,11 @@ from bmis.fit.costs import (
     overshoot,
     try_to_measure,
 )
+from bmis.fit.device import needs
 from bmis.fit.settings import FitConfig
 from bmis.system.progress import progress_bar
 
-_log = logging.getLogger("bmis")
+_log = logging.getLogger(__name__)
 _ANCHORS = 3  # candidates that are measured before anything is predicted
 _EACH = {"bmis_edge": 4, "bmis": 2}  # sizes of a group that take part; of others one
 _OTHERS = 6  # other networks that take part
@@ -38,15 +39,13 @@ class Measurements(Settings):
 
     Attributes:
         measured: In the order of measuring.
-        finished: Whether all that matters is measured.
 
     Example:
-        >>> Measurements(()).finished
-        False
+        >>> Measurements(()).seconds
+        0
     """
 
     measured: tuple[Measured, ...] = ()
-    finished: bool = False
 
     @property
     def seconds(self) -> float:
@@ -78,21 +77,18 @@ def measure_contenders(
         >>> config = FitConfig("polyps", max_ms=10)
         >>> done = measure_contenders([unet], config, lambda c: (WayCost("openvino", "int8", 2.0),),
         ...                           known=Measurements(), save=lambda now: None)
-        >>> len(done.measured), done.finished
-        (1, True)
+        >>> len(done.measured)
+        1
     """
     measured = list(known.measured)
     with progress_bar("measuring candidates", _MOST, initial=len(measured)) as bar:
-        while not known.finished:
-            following = _next(counted, measured, config)
-            if following is not None:
-                bar.set_description(f"measuring {following.candidate.name}")
-                measured.append(_measure(following, measured, counted, measure))
-                bar.update()
-                _log.info("%s", describe(measured[-1]))
-            known = Measurements(tuple(measured), finished=following is None)
-            save(known)
-    return known
+        while (following := _next(counted, measured, config)) is not None:
+            bar.set_description(f"measuring {following.candidate.name}")
+            measured.append(_measure(following, measured, counted, measure))
+            save(Measurements(tuple(measured)))
+            bar.update()
+            _log.info("  %s", describe(measured[-1]))
+    return Measurements(tuple(measured))
 
 
 def describe(one: Measured) -> str:
@@ -130,7 +126,11 @@ def rows_of(measured: Sequence[Measured], counted: Sequence[Counted]) -> list[tu
         []
     """
     known = {one.candidate.name: one for one in counted}
-    return [(known[one.candidate.name], one.ways) for one in measured if one.ways]
+    return [
+        (known[one.candidate.name], one.ways)
+        for one in measured
+        if one.ways and one.candidate.name in known
+    ]
 
 
 def _next(
@@ -147,10 +147,12 @@ def _next(
     costed = cost_all(counted, measured, Prices(rows), config)
     share = sum(one.seconds for one in measured) / (3600 * config.hours)
     fits = contenders([one for one in costed if one.measured], config)
-    if len(measured) >= _MOST or share > (_SHARE if fits else 2 * _SHARE):
-        return None
     wanted = contenders(costed, config) or nearest(costed, config)
-    return next((one.counted for one in wanted if not one.measured), None)
+    following = next((one.counted for one in wanted if not one.measured), None)
+    if following and (len(measured) >= _MOST or share > (_SHARE if fits else 2 * _SHARE)):
+        _log.info("  enough time went into measuring: what is not measured takes no part")
+        return None
+    return following
 
 
 def _anchors(counted: Sequence[Counted]) -> Iterator[Counted]:
@@ -223,16 +225,10 @@ def check_budget(costed: Sequence[Costed], config: FitConfig, found: Sequence[Co
     """
     if found:
         return
-    close = "; ".join(f"{one.candidate.name} ({_needs(one)})" for one in nearest(costed, config))
+    close = "; ".join(
+        f"{one.candidate.name} ({needs(one.ways[0])})" for one in nearest(costed, config)
+    )
     raise ConfigError(
         f"no network meets the budget; the nearest: {close}; allow as much with --max-ms"
         f"{', --max-mb' if config.max_mb else ''}{', --max-memory' if config.max_memory else ''}"
     )
-
-
-def _needs(one: Costed) -> str:
-    way = one.ways[0]
-    parts = [f"{way.ms:.3g} ms"]
-    parts += [f"{way.mb:.3g} MB"] if way.mb else []
-    parts += [f"{way.resident_mb:.0f} MB of memory"] if way.resident_mb else []
-    return ", ".join(parts)

@@ -1,12 +1,11 @@
 """What the candidates cost: predicted for all, measured for those that matter."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bmis.config import Settings
-from bmis.errors import BmisError, ConfigError
-from bmis.fit.candidates import Candidate, Counted, count_one
+from bmis.errors import ConfigError, is_disk_full
+from bmis.fit.candidates import Candidate, Counted, Network, count_one
 from bmis.fit.device import DeviceFile, WayCost
 from bmis.fit.latency import CostModel, fit_costs, median_error
 from bmis.fit.settings import FitConfig
@@ -195,30 +194,39 @@ def _of_image(ways: Ways, counted: Counted, config: FitConfig) -> Ways:
     return tuple(sorted(mine, key=lambda way: (max(1.0, overshoot(way, config)), way.ms)))
 
 
-def rows_of_device(found: DeviceFile) -> list[tuple[Counted, Ways]]:
+def rows_of_device(found: DeviceFile, networks: Collection[Network]) -> list[tuple[Counted, Ways]]:
     """The measurements of a device file, each with what the network computes.
 
-    Networks that this version does not know are left out.
+    The file may come from anywhere. So only networks that are known here are built, and all others
+    are left out.
+
+    Args:
+        found: The file.
+        networks: Names and options that may be built.
 
     Raises:
-        ConfigError: None of them is known here.
+        ConfigError: None of the file's networks is among them.
 
     Example:
         >>> way = WayCost("onnxruntime", "fp32", ms=5.0)
         >>> from bmis.fit.device import DeviceBundle
         >>> bundle = DeviceBundle("bmis_edge", {"width": 16}, (96, 96), 3, 2, (way,))
-        >>> ((counted, ways),) = rows_of_device(DeviceFile("a board", 1, {}, (bundle,)))
+        >>> board, edge = DeviceFile("a board", 1, {}, (bundle,)), ("bmis_edge", {"width": 16})
+        >>> ((counted, ways),) = rows_of_device(board, [edge])
         >>> counted.candidate.name, ways[0].ms
         ('bmis_edge:width=16 at 96', 5.0)
     """
     rows = []
     for bundle in track(found.bundles, "following the device's networks"):
         candidate = Candidate(bundle.model, bundle.options, bundle.size)
-        with suppress(BmisError):
+        if bundle.ways and (bundle.model, bundle.options) in networks:
             counted = count_one(candidate, channels=bundle.channels, classes=bundle.classes)
             rows.append((counted, bundle.ways))
     if not rows:
-        raise ConfigError("the device file names no network that this bmis knows; measure it again")
+        raise ConfigError(
+            "the device file names no network that this bmis knows; measure the bundles of "
+            "`bmis bench --make` on the device"
+        )
     return rows
 
 
@@ -250,5 +258,7 @@ def try_to_measure(candidate: Candidate, measure: Measure) -> tuple[Ways, str | 
     """
     try:
         return measure(candidate), None
-    except BmisError as error:
-        return (), str(error)
+    except Exception as error:  # libraries and plugins raise what they like
+        if is_disk_full(error):
+            raise
+        return (), " ".join(str(error).split()) or type(error).__name__

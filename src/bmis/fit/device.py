@@ -1,21 +1,35 @@
 """What bundles cost on a machine: the file that ``bmis bench`` writes and ``bmis fit`` reads."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from bmis.config import InputSize, Settings
+from bmis.bundle import Graph
+from bmis.bundle.archive import pack
+from bmis.config import MAX_CHANNELS, InputSize, Settings
+from bmis.config.checks import one_of
+from bmis.data.coding import IGNORE
 from bmis.errors import ConfigError, DataError
 from bmis.profile.bundle import BundleProfile
+from bmis.runtime.engines import ENGINES
 from bmis.system.files import write_json
 from bmis.system.reading import read_text
 
 FORMAT, VERSION = "bmis-device", 1
 _AGAIN = "measure it again with `bmis bench`"
 _Cost = Annotated[float, Meta(gt=0, le=1e9)]
+_MOST = 256  # bundles of a device file
+_BESIDE = 0.03  # MB of what a bundle holds beside its graphs: manifest, statistics, card
+_NEEDS = {  # formats and precisions of the graphs that a way needs in its bundle
+    "onnxruntime fp32": (("onnx", "float32"),),
+    "onnxruntime int8": (("onnx", "int8"),),
+    "openvino fp32": (("onnx", "float32"),),
+    "openvino int8": (("onnx", "int8"), ("openvino", "int8")),
+}
 
 
 @dataclass(frozen=True)
@@ -34,8 +48,8 @@ class WayCost(Settings):
         'onnxruntime int8'
     """
 
-    engine: str
-    precision: str
+    engine: Annotated[str, one_of(*ENGINES)]
+    precision: Annotated[str, one_of("fp32", "int8")]
     ms: _Cost
     mb: _Cost | None = None
     resident_mb: _Cost | None = None
@@ -67,8 +81,8 @@ class DeviceBundle(Settings):
     model: str
     options: dict[str, Any]
     size: InputSize
-    channels: int
-    classes: int
+    channels: Annotated[int, Meta(ge=1, le=MAX_CHANNELS)]
+    classes: Annotated[int, Meta(ge=2, le=IGNORE)]
     ways: tuple[WayCost, ...]
 
 
@@ -90,7 +104,9 @@ class DeviceFile(Settings):
     machine: str
     threads: int
     engines: dict[str, str]
-    bundles: tuple[DeviceBundle, ...] = field(default_factory=tuple)
+    bundles: Annotated[tuple[DeviceBundle, ...], Meta(max_length=_MOST)] = field(
+        default_factory=tuple
+    )
 
 
 def ways_of(profile: BundleProfile, sizes: dict[str, float] | None = None) -> tuple[WayCost, ...]:
@@ -118,6 +134,43 @@ def ways_of(profile: BundleProfile, sizes: dict[str, float] | None = None) -> tu
         for cost in profile.engines
         if cost.batches and cost.precision != "bf16"  # which no bundle is run in by itself
     )
+
+
+def way_sizes(graphs: Iterable[Graph], read: Callable[[str], bytes]) -> dict[str, float]:
+    """Megabytes of a bundle that holds only what one engine in one precision needs.
+
+    Args:
+        graphs: The graphs of a bundle.
+        read: Gives the content of a file of the bundle.
+
+    Returns:
+        One entry for each way that has all its graphs.
+
+    Example:
+        >>> graph = Graph("model.int8.onnx", "onnx", "int8")
+        >>> way_sizes([graph], lambda file: bytes(1000))
+        {'onnxruntime int8': 0.03...}
+    """
+    files = {(one.format, one.precision): one.files for one in graphs}
+    return {
+        name: len(pack({file: read(file) for kind in kinds for file in files[kind]})) / 1e6
+        + _BESIDE
+        for name, kinds in _NEEDS.items()
+        if all(kind in files for kind in kinds)
+    }
+
+
+def needs(way: WayCost) -> str:
+    """The costs of a way in words.
+
+    Example:
+        >>> needs(WayCost("onnxruntime", "int8", ms=3.1, mb=0.9))
+        '3.1 ms, 0.9 MB'
+    """
+    parts = [f"{way.ms:.3g} ms"]
+    parts += [f"{way.mb:.3g} MB"] if way.mb else []
+    parts += [f"{way.resident_mb:.0f} MB of memory"] if way.resident_mb else []
+    return ", ".join(parts)
 
 
 def write_device(path: Path, found: DeviceFile) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bmis.config import InputSize, Resize, Settings
 from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.coding import IGNORE
-from bmis.errors import require
+from bmis.errors import DataError, require
 from bmis.system.progress import track
 from bmis.wording import counted, image_kind
 
@@ -83,6 +83,11 @@ def _rule(facts: DataFacts, pixels: float) -> str:
             "(native)."
         )
     first = facts.sides[0]
+    if facts.width * largest < _LEAST_WIDTH:
+        return (
+            f"That is less than the {_LEAST_WIDTH:g} that a network needs, but the images are "
+            f"small: whole ones are scaled to about their own size, {largest} pixels (squash)."
+        )
     more = f", to {largest} pixels {facts.width * largest:.3g}" if largest > first else ""
     return (
         f"Scaled to {first} pixels it is {facts.width * first:.3g} wide{more}, so whole images are "
@@ -94,7 +99,8 @@ def read_facts(dataset: Dataset) -> DataFacts:
     """Look at the training and validation images of a data set, at most two hundred.
 
     Raises:
-        DataError: There are no training or no validation images, or an image cannot be read.
+        DataError: There are no training or no validation images, an image cannot be read, or no
+            class is marked in any of them.
         MissingExtraError: scipy is not installed.
 
     Example:
@@ -108,6 +114,11 @@ def read_facts(dataset: Dataset) -> DataFacts:
     looked = [_look(case, dataset) for case in track(chosen, "reading images and masks")]
     sizes = sorted((size for size, _, _ in looked), key=lambda size: size[0] * size[1])
     size = sizes[len(sizes) // 2]
+    if not any(widths for _, widths, _ in looked):
+        raise DataError(
+            f"{dataset.root}: none of {counted(count, 'mask')} marks anything, so there is nothing "
+            "to learn; see `bmis inspect`"
+        )
     thinnest, width = _thinnest([widths for _, widths, _ in looked], dataset.classes)
     resize, sides = choose_sides(size, width)
     counts = {
@@ -189,8 +200,6 @@ def _thinnest(widths: Sequence[dict[int, float]], classes: Sequence[str]) -> tup
         for number in range(1, len(classes))
         if (found := _of_class(widths, number))
     }
-    if not medians:
-        return classes[-1], 1.0
     number = min(medians, key=lambda one: medians[one])
     return classes[number], medians[number]
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bmis.config import RuntimeOptions, Settings
-from bmis.errors import BmisError, BundleError
+from bmis.errors import BmisError, BundleError, TrainingError, TrainingInterrupted
 from bmis.evaluate.run import evaluate_model
 from bmis.export.run import Exported, export_run
 from bmis.export.settings import ExportOptions
 from bmis.export.tune import LEAST
 from bmis.fit.candidates import Candidate
 from bmis.fit.costs import overshoot
-from bmis.fit.device import WayCost, ways_of
+from bmis.fit.device import WayCost, needs, ways_of
 from bmis.fit.facts import DataFacts
 from bmis.fit.plan import Contender, Plan
 from bmis.fit.search import train_config
@@ -27,9 +27,9 @@ from bmis.wording import counted
 
 BUNDLE, TEST = "best.bmis", "test"  # a folder with the scores of the test images
 _FINALISTS = 3
-_ALLOWED = 1.1  # times the budget, when timed anew
+_TIMES = 3  # how often a network that is too slow is timed: other programs make it no faster
 _SECONDS = 2.0  # least time of that measurement
-_log = logging.getLogger("bmis")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def finish(trials: Trials, plan: Plan, config: FitConfig, facts: DataFacts, out:
     """Train, export and time the best; where it is refused, the next one.
 
     An engine in a precision is refused if its graph does not pass the gate, or if it is not within
-    the budget plus a tenth when it is timed anew.
+    the budget when it is timed anew, however well it scores.
 
     Args:
         trials: What the search found.
@@ -96,7 +96,8 @@ def finish(trials: Trials, plan: Plan, config: FitConfig, facts: DataFacts, out:
         out: Folder of the fit; ``best.bmis`` and the run folders are written into it.
 
     Raises:
-        BundleError: All finalists were refused, or no trial came to an end.
+        BundleError: All finalists were refused, or no trial came to an end. The same call goes on
+            with exporting and timing.
         BmisError: See ``train_model`` and ``export_run``.
 
     Example:
@@ -112,7 +113,10 @@ def finish(trials: Trials, plan: Plan, config: FitConfig, facts: DataFacts, out:
         if done is not None:
             return done
     if finisher.refused:
-        raise BundleError(f"every finalist was refused: {'; '.join(finisher.refused)}")
+        raise BundleError(
+            f"every finalist was refused: {'; '.join(finisher.refused)}; if this machine was busy, "
+            "give the same command again, else allow more in another --out"
+        )
     raise BundleError("no trial of the search came to an end; see the errors above")
 
 
@@ -157,7 +161,7 @@ class _Finisher:
         """The finished network; None where every way was refused."""
         contender = self.contenders[trial.contender]
         run, epochs = self.out / f"run-{trial.number}", self.plan.epochs
-        _log.info("training %s for %s", contender.name, counted(epochs, "epoch"))
+        _log.info("  training %s for %s", contender.name, counted(epochs, "epoch"))
         asked = train_config(
             contender,
             self.config,
@@ -166,7 +170,13 @@ class _Finisher:
             epochs=epochs,
             threads=self.plan.threads,
         )
-        train_model(asked, out=run)
+        try:
+            train_model(replace(asked, teacher=self.config.teacher), out=run)
+        except TrainingInterrupted:
+            raise
+        except TrainingError as error:  # a loss that is not finite any more, say
+            self._refuse(f"{contender.name} by training: {error}")
+            return None
         for way in contender.costed.ways:
             if overshoot(way, self.config) > 1:
                 continue
@@ -179,6 +189,10 @@ class _Finisher:
                 return Finish(trial, one, epochs, found, anew, run.name, rules, refused)
         return None
 
+    def _refuse(self, why: str) -> None:
+        _log.warning("%s", why)
+        self.refused.append(why)
+
     def _export(
         self, run: Path, way: WayCost, contender: Contender
     ) -> tuple[Exported, WayCost] | None:
@@ -187,15 +201,15 @@ class _Finisher:
         formats = ("onnx", "openvino") if int8 and way.engine == "openvino" else ("onnx",)
         options = ExportOptions(int8=int8, formats=formats, tune=self.facts.images["val"] >= LEAST)
         path = run / f"{way.engine}-{way.precision}.bmis"
+        _log.info("  exporting and timing %s for %s", contender.name, way.name)
         try:
             exported = export_run(run, path, options)
-        except BmisError as error:  # of the gate, or of int8 with too few images
-            self.refused.append(f"{contender.name} by {way.name}: {error}")
+            found = self._time(path, way, contender)
+        except BmisError as error:  # of the gate, of int8 with too few images, or of an engine
+            self._refuse(f"{contender.name} by {way.name}: {error}")
             return None
-        found = self._time(path, way, contender)
-        if overshoot(found, self.config) > _ALLOWED:
-            costs = f"{found.ms:.3g} ms, {found.mb:.3g} MB"
-            self.refused.append(f"{contender.name} by {way.name}: over the budget ({costs})")
+        if overshoot(found, self.config) > 1:
+            self._refuse(f"{contender.name} by {way.name}: over the budget ({needs(found)})")
             return None
         with atomic(self.out / BUNDLE) as temporary:
             shutil.copyfile(path, temporary)
@@ -206,7 +220,17 @@ class _Finisher:
         size = path.stat().st_size / 1e6
         if self.config.device is not None:
             return replace(way, mb=size)
+        found = self._profile(path, way)
+        for _ in range(_TIMES - 1):
+            if found.ms * contender.costed.counted.tiles <= self.config.max_ms:
+                break
+            found = min(found, self._profile(path, way), key=lambda one: one.ms)
+        return replace(found, ms=found.ms * contender.costed.counted.tiles, mb=size)
+
+    def _profile(self, path: Path, way: WayCost) -> WayCost:
         threads = self.config.threads
         profile = profile_bundle(path, batches=(1,), threads=threads, seconds=_SECONDS)
-        found = next(one for one in ways_of(profile) if one.name == way.name)
-        return replace(found, ms=found.ms * contender.costed.counted.tiles, mb=size)
+        found = [one for one in ways_of(profile) if one.name == way.name]
+        if not found:
+            raise BundleError("cannot be run here")
+        return found[0]

@@ -78,7 +78,7 @@ def _key_figures(found: Fitted) -> list[tuple[str, str, str]]:
         (
             "Validation IoU",
             f"{found.finish.trial.iou:.3f}",
-            f"of {counted(found.finish.trial.epochs, 'epoch')}",
+            f"in the search, after {counted(found.finish.trial.epochs, 'epoch')}",
         ),
     ]
     for metric, name in (("iou", "Test IoU"), ("dice", "Test Dice")):

@@ -90,9 +90,9 @@ class Plan(Settings):
         """What will be done, in one sentence."""
         first, second = self.steps
         return (
-            f"{counted(len(self.contenders), 'candidate')}, "
-            f"{counted(self.trials, 'trial')} of {first} and, if they are good, "
-            f"{counted(second, 'epoch')} in about {duration(self.seconds)}; then the best for "
+            f"{counted(len(self.contenders), 'candidate')}; "
+            f"{counted(self.trials, 'trial')} of {counted(first, 'epoch')}, the better third goes "
+            f"on with {second}, in about {duration(self.seconds)}; then the best is trained for "
             f"{counted(self.epochs, 'epoch')}"
         )
 
@@ -119,18 +119,14 @@ def make_plan(
         >>> plan.epochs, plan.trials
         (60, 17)
     """
-    threads = _choose_threads(found[0].candidate, epoch_seconds)
+    threads = 1
+    if config.workers == 1:
+        threads = _choose_threads(found[0].candidate, epoch_seconds)
     timed = _time(found, threads, epoch_seconds)
     left = 3600 * config.hours - spent - _FINISH
     shortest = min(timed, key=lambda one: one.epoch_seconds)
-    needed = FEWEST * shortest.epoch_seconds
-    if left < 2 * needed:  # a search of nothing is no search
-        hours = (spent + _FINISH + 2.5 * needed) / 3600
-        raise ConfigError(
-            f"--hours {config.hours:g} is too little: measuring took {duration(spent)}, and even "
-            f"{FEWEST} epochs of {shortest.name} take about {duration(needed)} here; give --hours "
-            f"{math.ceil(100 * hours) / 100:g} or more"
-        )
+    if left < 2 * FEWEST * shortest.epoch_seconds:  # a search of nothing is no search
+        raise _too_little(config, f"measuring took {duration(spent)}", spent, shortest)
     usual = min(median(one.epoch_seconds for one in timed), _LAST * left / FEWEST)
     epochs = max(FEWEST, min(config.epochs, int(_LAST * left / usual)))
     trained = [one for one in timed if epochs * one.epoch_seconds <= left / 2] or [shortest]
@@ -138,9 +134,44 @@ def make_plan(
     seconds = left - epochs * dearest
     mean = sum(one.epoch_seconds for one in trained) / len(trained)
     first, second = Plan((), (), epochs, 0, 0).steps
-    trials = int(seconds / (mean * (first + second / FACTOR)))
+    trials = int(config.workers * seconds / (mean * (first + second / FACTOR)))
     slow = tuple(one.name for one in timed if one not in trained)
     return Plan(tuple(trained), slow, epochs, max(1, trials), seconds, threads)
+
+
+def check_time(one: Costed, config: FitConfig, spent: float, epoch_seconds: SecondsOfEpoch) -> None:
+    """Raise ``ConfigError`` if the time does not suffice for one network, before all are measured.
+
+    Args:
+        one: The network that trains fastest.
+        config: The time.
+        spent: Seconds that are gone.
+        epoch_seconds: How long one epoch takes with some threads.
+
+    Example:
+        >>> from bmis.fit.candidates import Counted
+        >>> unet = Costed(Counted(Candidate("unet"), {}, 100, 1), (), False)
+        >>> check_time(unet, FitConfig("polyps", max_ms=10, hours=0.1), 10.0, lambda *_: 60.0)
+        Traceback (most recent call last):
+        bmis.errors.ConfigError: --hours 0.1 is too little: ... give --hours 0.42 or more
+    """
+    try:
+        found = Contender(one, epoch_seconds(one.candidate, 1))
+    except BmisError:
+        return  # why it cannot be trained is said when all are timed
+    if 3600 * config.hours - spent - _FINISH < 2 * FEWEST * found.epoch_seconds:
+        finish = f"exporting and timing take about {duration(_FINISH)}"
+        raise _too_little(config, finish, spent, found)
+
+
+def _too_little(config: FitConfig, why: str, spent: float, shortest: Contender) -> ConfigError:
+    needed = FEWEST * shortest.epoch_seconds
+    hours = (spent + _FINISH + 2.5 * needed) / 3600
+    return ConfigError(
+        f"--hours {config.hours:g} is too little: {why}, and even {FEWEST} epochs of "
+        f"{shortest.name} take about {duration(needed)} here; give --hours "
+        f"{math.ceil(100 * hours) / 100:g} or more"
+    )
 
 
 def _choose_threads(candidate: Candidate, epoch_seconds: SecondsOfEpoch) -> int:

@@ -1,7 +1,7 @@
 """What a fit comes to: the winner, every candidate with the reason, and what more would bring."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,20 @@ def make_rows(
     return rows
 
 
+def refused_rows(refused: Mapping[str, str]) -> Iterator[Row]:
+    """A row for each network that cannot be a candidate.
+
+    Args:
+        refused: Why, by its name.
+
+    Example:
+        >>> [row.verdict for row in refused_rows({"mine": "takes 30x30 pixels only"})]
+        ['left out: takes 30x30 pixels only']
+    """
+    for name, reason in refused.items():
+        yield Row(name, None, None, "", False, None, 0, f"left out: {reason}")
+
+
 def _best_of_each(trials: Trials) -> dict[str, TrialResult]:
     """The trial of each contender that was trained longest, the best of these."""
     found: dict[str, TrialResult] = {}
@@ -167,6 +181,8 @@ def _best_of_each(trials: Trials) -> dict[str, TrialResult]:
 
 def _row(costed: Costed, trial: TrialResult | None, finish: Finish, trials: Trials) -> Row:
     way, name = costed.ways[0], costed.candidate.name
+    if name == finish.candidate.name:  # as it was exported and timed anew
+        way = finish.way
     if trial is None or not trial.scores:
         why = "not tried: the time was over" if trial is None else f"failed: {trial.ended}"
         return Row(name, way.ms, way.mb, way.name, costed.measured, None, 0, why)

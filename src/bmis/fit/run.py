@@ -5,18 +5,24 @@ repeated.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bmis.data.cases import Dataset
-from bmis.data.fingerprint import content_fingerprints
 from bmis.data.folder import open_dataset
-from bmis.errors import ConfigError, require
+from bmis.errors import ConfigError
 from bmis.fit.candidates import Candidate, Counts, Network, count_candidates, list_networks
+from bmis.fit.checks import (
+    check_packages,
+    check_teacher,
+    find_device,
+    inputs_of,
+    warn_if_busy,
+    with_absolute_paths,
+)
 from bmis.fit.contenders import (
     SURE,
     Measurements,
@@ -34,26 +40,24 @@ from bmis.fit.costs import (
     prediction_error,
     rows_of_device,
 )
-from bmis.fit.device import DeviceFile, read_device
+from bmis.fit.device import DeviceFile
 from bmis.fit.facts import DataFacts, read_facts
 from bmis.fit.finish import Finish, TestScores, finish, score_test
 from bmis.fit.page import write_page
-from bmis.fit.plan import Plan, make_plan, time_epoch
-from bmis.fit.result import RECORD, Fitted, make_rows, outlook
-from bmis.fit.search import Score, search, train_and_score
+from bmis.fit.plan import Plan, check_time, make_plan, time_epoch
+from bmis.fit.result import RECORD, Fitted, make_rows, outlook, refused_rows
+from bmis.fit.search import search, train_and_score
 from bmis.fit.settings import FitConfig
-from bmis.fit.state import claim_folder, recalled, remembered
+from bmis.fit.state import PLAN, claim_folder, only_here, recalled, remembered
 from bmis.fit.trials import Trials
-from bmis.fit.untrained import measure_untrained
+from bmis.fit.untrained import BENCH, measure_untrained
+from bmis.fit.workers import Score
 from bmis.importing.suggest import point_to_import
-from bmis.runtime.engines import require_engine
 from bmis.system.files import output_folder, write_json
-from bmis.system.processor import usable_cores
-from bmis.wording import counted, duration
+from bmis.wording import duration
 
-_log = logging.getLogger("bmis")
+_log = logging.getLogger(__name__)
 _STEPS = 5
-_BUSY = 0.75  # share of the cores that other programs may keep busy
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None
 
     Raises:
         ConfigError: Nothing meets the budget, the time does not suffice for one training, or the
-            folder holds a fit with other settings.
+            folder holds a fit with other settings, or one that runs now.
         DataError: The data set or the device file cannot be used.
         BundleError: No finalist passes the gate of the export within the budget.
         MissingExtraError: Optuna, an engine or what the export needs is not installed.
@@ -103,64 +107,18 @@ def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None
         Traceback (most recent call last):
         bmis.errors.DataError: ...nowhere: there is no such folder; ...
     """
-    config = _complete(config)
-    _check_packages(config)
-    device = _read_device(config)
+    config = with_absolute_paths(config)
+    check_packages(config)
+    device = find_device(config)
     point_to_import(Path(config.data))
     dataset = open_dataset(config.data, seed=config.seed)
     for split in ("train", "val"):
         dataset.split(split)
+    inputs = inputs_of(config, dataset)
     folder = output_folder(Path(out))
-    claim_folder(folder, config, content_fingerprints(dataset))
-    return _Fit(config, folder, dataset, device, tools or Tools()).run()
-
-
-def _complete(config: FitConfig) -> FitConfig:
-    """The settings with absolute paths."""
-    device = config.device and str(Path(config.device).resolve())
-    return replace(config, data=str(Path(config.data).resolve()), device=device)
-
-
-def _check_packages(config: FitConfig) -> None:
-    """Raise ``MissingExtraError`` for what is needed at the end, before anything is begun."""
-    require("optuna", extra="fit")
-    require("onnx", extra="export")
-    require("onnxscript", extra="export")
-    if config.engine != "auto" and config.device is None:
-        require_engine(config.engine)
-
-
-def _read_device(config: FitConfig) -> DeviceFile | None:
-    """The device file, which must be for as many threads and the same engine."""
-    if config.device is None:
-        return None
-    found = read_device(Path(config.device))
-    if found.threads != config.threads:
-        raise ConfigError(
-            f"{config.device}: was measured with {counted(found.threads, 'thread')}, now "
-            f"{config.threads}; give --threads {found.threads}, or measure it again"
-        )
-    if config.engine not in ("auto", *found.engines):
-        raise ConfigError(
-            f"{config.device}: knows no {config.engine}, only {', '.join(found.engines)}; choose "
-            "another --engine"
-        )
-    return found
-
-
-def _warn_if_busy() -> None:
-    """Say that other programs run, beside which networks look slower than they are."""
-    try:
-        load = os.getloadavg()[0]
-    except (AttributeError, OSError):  # not a Unix
-        return
-    if load > _BUSY * usable_cores():
-        _log.warning(
-            "this machine is busy (load %.1f on %s): networks will look slower than they are; "
-            "end other programs, or measure with `bmis bench` when it is idle",
-            load,
-            counted(usable_cores(), "core"),
-        )
+    with only_here(folder):
+        claim_folder(folder, config, inputs)
+        return _Fit(config, folder, dataset, device, tools or Tools()).run()
 
 
 class _Fit:
@@ -184,19 +142,24 @@ class _Fit:
         facts = remembered(self.folder / "data.json", DataFacts, lambda: read_facts(self.dataset))
         for sentence in facts.in_words():
             _log.info("  %s", sentence)
+        check_teacher(self.config, facts, self.dataset)
         self._say(2, "measuring before training")
-        if self.device is None:
-            _warn_if_busy()
+        planned = (self.folder / PLAN).exists()
+        if self.device is None and not planned:
+            warn_if_busy()
         counts = self._count(facts)
+        if not planned:
+            self._check_time(counts, facts)
         measurements = self._measure(counts, facts)
         costed = self._cost(counts, measurements)
-        self._say(3, "search")
+        self._say(3, "search", measurements.seconds)
         plan = self._plan(facts, costed, measurements)
         _log.info("  %s", plan.in_words())
         trials = self._search(plan)
-        self._say(4, "training, exporting and timing the best")
+        gone = measurements.seconds + trials.seconds / self.config.workers
+        self._say(4, "training, exporting and timing the best", gone)
         ends = self._finish(trials, plan, facts)
-        self._say(5, "writing the report")
+        self._say(5, "writing the report", gone)
         out, config = self.folder, self.config
         found = Fitted(
             out=str(out),
@@ -205,7 +168,10 @@ class _Fit:
             plan=plan.in_words(),
             finish=ends[0],
             test=ends[1],
-            rows=tuple(make_rows(config, costed, measurements, plan, trials, ends[0])),
+            rows=(
+                *make_rows(config, costed, measurements, plan, trials, ends[0]),
+                *refused_rows(counts.refused),
+            ),
             candidates=(len(costed), sum(overshoot(one.ways[0], config) <= 1 for one in costed)),
             latency_error=prediction_error(measurements.measured),
             outlook=tuple(outlook(config, costed, plan, trials)),
@@ -214,23 +180,36 @@ class _Fit:
         write_page(found, self.dataset)
         return found
 
-    def _say(self, number: int, what: str) -> None:
-        gone = time.monotonic() - self._begun
+    def _say(self, number: int, what: str, gone: float = 0.0) -> None:
+        """Name a step and the time that is left, of which earlier calls have spent some."""
+        gone = max(gone, time.monotonic() - self._begun)
         left = duration(max(0.0, 3600 * self.config.hours - gone))
-        _log.info("step %d of %d: %s (%s left of this call)", number, _STEPS, what, left)
+        _log.info("step %d of %d: %s (%s left)", number, _STEPS, what, left)
+
+    def _networks(self) -> Sequence[Network]:
+        return list_networks() if self.tools.networks is None else self.tools.networks
 
     def _count(self, facts: DataFacts) -> Counts:
-        networks = list_networks() if self.tools.networks is None else self.tools.networks
-        make = partial(count_candidates, networks, facts)
+        make = partial(count_candidates, self._networks(), facts)
         found = remembered(self.folder / "candidates.json", Counts, make)
+        for name, reason in found.refused.items():
+            _log.info("  %s cannot be a candidate: %s", name, reason)
         if not found.candidates:
             raise ConfigError(f"no network can be a candidate; {'; '.join(found.refused.values())}")
         return found
 
+    def _epoch_seconds(self, facts: DataFacts, one: Candidate, threads: int) -> float:
+        return self.tools.epoch_seconds(one, facts, threads)
+
+    def _check_time(self, counts: Counts, facts: DataFacts) -> None:
+        least = min(counts.candidates, key=lambda one: one.work)
+        spent, seconds = time.monotonic() - self._begun, partial(self._epoch_seconds, facts)
+        check_time(Costed(least, (), False), self.config, spent, seconds)
+
     def _measure(self, counts: Counts, facts: DataFacts) -> Measurements:
         """What candidates cost here; nothing is measured for another machine."""
         if self.device is not None:
-            return Measurements(finished=True)
+            return Measurements()
         path = self.folder / "measured.json"
         measure = partial(
             self.tools.measure,
@@ -247,10 +226,11 @@ class _Fit:
         )
 
     def _cost(self, counts: Counts, measurements: Measurements) -> list[Costed]:
+        bench = [(one.model, one.options) for one in BENCH]
         rows = (
             rows_of(measurements.measured, counts.candidates)
             if self.device is None
-            else rows_of_device(self.device)
+            else rows_of_device(self.device, [*self._networks(), *bench])
         )
         if not rows:
             raise ConfigError(f"no candidate can be measured; {measurements.measured[0].error}")
@@ -267,9 +247,9 @@ class _Fit:
             taking_part,
             self.config,
             spent,
-            lambda one, threads: self.tools.epoch_seconds(one, facts, threads),
+            partial(self._epoch_seconds, facts),
         )
-        return remembered(self.folder / "plan.json", Plan, make)
+        return remembered(self.folder / PLAN, Plan, make)
 
     def _search(self, plan: Plan) -> Trials:
         make = partial(search, plan, self.config, self.folder, self.tools.score)

@@ -1,47 +1,45 @@
 """The search: short trainings of the contenders, the better ones longer, on validation images.
 
-Optuna keeps every trial in ``search.db`` and proposes what to try: first every contender with the
-default recipe, then what goes well with what was good so far. Which trials go on is decided by
-successive halving. A trial's proposal depends on the seed, its number and the trials before it
-alone, and trainings are deterministic. So a search that was killed ends as one that was not.
+``study`` says what is tried and which trials go on. A trial's proposal depends on the seed, its
+number and the trials before it alone, and trainings are deterministic. So a search of one worker
+that was killed ends as one that was not. With several workers, what was there before a trial
+depends on which of them came first.
 """
 
 import logging
+import math
 import shutil
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from bmis.config import TrainConfig
 from bmis.data.folder import open_dataset
 from bmis.errors import (
     BmisError,
-    ConfigError,
     DataError,
     TrainingInterrupted,
+    is_disk_full,
     is_out_of_memory,
-    require,
 )
 from bmis.evaluate.validation import score_validation
-from bmis.fit.plan import FACTOR, Contender, Plan
+from bmis.fit.plan import Contender, Plan
 from bmis.fit.settings import FitConfig
+from bmis.fit.study import Study
 from bmis.fit.trials import TrialResult, Trials
-from bmis.system.files import output_folder
+from bmis.fit.workers import Score, Worker
 from bmis.system.progress import progress_bar
 from bmis.train.recipes import find_recipe
 from bmis.train.run import train_model
 from bmis.wording import counted, time_left
 
 if TYPE_CHECKING:
-    from optuna import Study, Trial
+    from optuna import Trial
 
-_log = logging.getLogger("bmis")
-RECIPES = ("default", "fast")
-_RATES = (0.4, 2.5)  # times the recipe's own learning rate
+_log = logging.getLogger(__name__)
 _OVERTIME = 1.25  # times the planned seconds after which no further trial begins
-
-Score = Callable[[TrainConfig, Path], float]  # trains in a folder, and gives the validation IoU
 
 
 def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
@@ -49,11 +47,13 @@ def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
 
     Args:
         plan: The contenders, and how long they may be trained.
-        config: Data and seed.
+        config: Data, recipes, workers and seed.
         folder: Folder of the fit: ``search.db`` and ``trials/`` are in it.
-        score: Trains with some settings in a folder, and gives the validation IoU.
+        score: Trains with some settings in a folder, and gives the validation IoU. Several workers
+            import it.
 
     Raises:
+        DataError: A file cannot be read or written; the same call goes on when that is mended.
         MissingExtraError: Optuna is not installed.
         TrainingInterrupted: Ctrl-C; the same call goes on from there.
 
@@ -67,7 +67,15 @@ def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
         >>> [(one.contender, one.iou) for one in found.trials]
         [('unet at 224', 0.5), ('unet at 224', 0.5)]
     """
-    return _Search(plan, config, folder, score).run()
+    found = _Search(plan, config, folder)
+    try:
+        return found.run(score) if config.workers == 1 else found.run_side_by_side(score)
+    except BmisError:
+        raise
+    except Exception as error:  # of the database
+        if not is_disk_full(error):
+            raise
+        raise DataError(f"{folder}: the disk is full; make room, and go on") from error
 
 
 def train_config(
@@ -123,120 +131,108 @@ def train_and_score(config: TrainConfig, run: Path) -> float:
 
 
 class _Search:
-    """A study of Optuna, and how its trials are trained."""
+    """Runs the trials of a study, in one thread or in several."""
 
-    def __init__(self, plan: Plan, config: FitConfig, folder: Path, score: Score) -> None:
-        self.plan, self.config, self.folder, self.score = plan, config, folder, score
-        self.optuna: Any = require("optuna", extra="fit")
-        self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
-        self.states = self.optuna.trial.TrialState
-        self.study = self._open()
+    def __init__(self, plan: Plan, config: FitConfig, folder: Path) -> None:
+        self.plan, self.config, self.folder = plan, config, folder
+        self.study = Study(plan, config, folder)
+        self._killed = self.study.running()  # by what ended the call before; taken up first
+        self._lock, self._stopped = Lock(), False  # no two threads begin a trial at once
 
-    def _open(self) -> "Study":
-        """The study in the folder, which knows which contenders are to be tried first."""
-        database = (output_folder(self.folder) / "search.db").resolve()
-        if "?" in str(database):  # it is part of an address
-            raise ConfigError(f"{self.folder}: the folder's name must not hold a question mark")
-        try:
-            return self._load(database)
-        except Exception as error:  # SQLAlchemy has a dozen kinds
-            what = " ".join(str(error).split())[:100]
-            raise DataError(
-                f"{database}: cannot be resumed ({what}); delete it to search again"
-            ) from error
+    def run_side_by_side(self, score: Score) -> Trials:
+        """Run as many trials at once as there are workers."""
+        workers = [Worker(score) for _ in range(self.config.workers)]
+        with ThreadPoolExecutor(len(workers)) as pool:
+            futures = [pool.submit(self.run, worker) for worker in workers]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except KeyboardInterrupt:
+                raise TrainingInterrupted("stopped; give the same command again to go on") from None
+            finally:
+                self._stopped = True
+                for worker in workers:
+                    worker.stop()
+        return Trials(self.study.ended())
 
-    def _load(self, database: Path) -> "Study":
-        halving = self.optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=self.plan.steps[0], reduction_factor=FACTOR
-        )
-        study: Study = self.optuna.create_study(
-            study_name="fit",
-            storage=f"sqlite:///{database}",
-            direction="maximize",
-            load_if_exists=True,
-            pruner=halving,
-        )
-        for one in self.plan.contenders:
-            first = {"contender": one.name, "recipe": RECIPES[0], "rate": 1.0}
-            study.enqueue_trial(first, skip_if_exists=True)
-        return study
-
-    def run(self) -> Trials:
-        """Run trial after trial until all are done or the time is over."""
+    def run(self, score: Score) -> Trials:
+        """Run trial after trial until all are begun or the time is over."""
         total = self.plan.trials
-        with progress_bar("searching", total, initial=len(self._ended())) as bar:
-            while len(self._ended()) < total and not self._is_late():
-                trial = self._current()
-                self._try(trial)
-                ended = self._ended()
-                left = time_left(self._used(), len(ended), total)
+        with progress_bar("searching", total, initial=len(self.study.ended())) as bar:
+            while (trial := self._next()) is not None:
+                last = self._try(trial, score)
+                done = len(self.study.ended())
                 bar.update()
-                bar.set_description(f"searching  last: {ended[-1].in_words()}")
-                _log.info("trial %d of %d: %s (%s)", len(ended), total, ended[-1].in_words(), left)
-        return Trials(tuple(self._ended()))
-
-    def _ended(self) -> list[TrialResult]:
-        trials = self.study.get_trials(deepcopy=False)
-        return [_result(one) for one in trials if one.state.is_finished()]
+                bar.set_description(f"searching  last: {last.in_words()}")
+                left = time_left(self._used(), done, min(total, self._reachable(done)))
+                _log.info("  trial %d of %d: %s (%s)", done, total, last.in_words(), left)
+        return Trials(self.study.ended())
 
     def _used(self) -> float:
-        return sum(one.seconds for one in self._ended())
+        """Seconds of the search so far."""
+        return Trials(self.study.ended()).seconds / self.config.workers
+
+    def _reachable(self, done: int) -> int:
+        """How many trials there may be in all before the time is over."""
+        used = self._used()
+        if not used:
+            return self.plan.trials
+        room = _OVERTIME * self.plan.seconds - used
+        return done + max(0, math.ceil(room / used * done))
+
+    def _next(self) -> "Trial | None":
+        """A trial that was killed, else a new one; None at the end."""
+        with self._lock:
+            if self._stopped:
+                return None
+            if self._killed:
+                return self.study.resume(self._killed.pop(0))
+            if self.study.begun() >= self.plan.trials or self._is_late():
+                return None
+            trial = self.study.begin()
+            shutil.rmtree(self._work(trial), ignore_errors=True)  # of a search before this one
+        return trial
 
     def _is_late(self) -> bool:
         late = self._used() > _OVERTIME * self.plan.seconds
         if late:
-            done = len(self._ended())
+            done = len(self.study.ended())
             _log.warning("the time for the search is over after %s", counted(done, "trial"))
         return late
 
-    def _current(self) -> "Trial":
-        """The trial that was being trained when the search was killed, or the next one."""
-        running = self.study.get_trials(deepcopy=False, states=(self.states.RUNNING,))
-        number = running[0].number if running else len(self._ended())
-        self.study.sampler = self.optuna.samplers.TPESampler(seed=self.config.seed + 1000 * number)
-        if running:
-            return self.optuna.trial.Trial(self.study, running[0]._trial_id)  # type: ignore[no-any-return]
-        return self.study.ask()
+    def _work(self, trial: "Trial") -> Path:
+        return self.folder / "trials" / str(trial.number)
 
-    def _try(self, trial: "Trial") -> None:
+    def _try(self, trial: "Trial", score: Score) -> TrialResult:
         """Train a trial and note how it ended."""
-        work, begun = self.folder / "trials" / str(trial.number), time.monotonic()
+        begun = time.monotonic()
         try:
-            ended = self._train(trial, work)
-        except TrainingInterrupted:
+            ended = self._train(trial, score)
+        except (TrainingInterrupted, DataError, OSError):  # no fault of this network
             raise
         except Exception as error:  # one network must not stop the others
+            if self._stopped:
+                raise
             ended = _reason(trial, error)
-        trial.set_user_attr("ended", ended)
-        trial.set_user_attr("seconds", time.monotonic() - begun)
-        values = self.study.trials[trial.number].intermediate_values
-        if ended == "done":
-            self.study.tell(trial, values[self.plan.steps[-1]])
-        else:
-            state = self.states.PRUNED if ended == "stopped" else self.states.FAIL
-            self.study.tell(trial, state=state)
-        shutil.rmtree(work, ignore_errors=True)
+        found = self.study.end(trial, ended, time.monotonic() - begun)
+        shutil.rmtree(self._work(trial), ignore_errors=True)
+        return found
 
-    def _train(self, trial: "Trial", work: Path) -> str:
+    def _train(self, trial: "Trial", score: Score) -> str:
         """Train step after step as long as the trial is among the better ones."""
         by_name = {one.name: one for one in self.plan.contenders}
-        contender = by_name[trial.suggest_categorical("contender", list(by_name))]
-        recipe = trial.suggest_categorical("recipe", RECIPES)
-        rate = trial.suggest_float("rate", *_RATES, log=True)
-        known = self.study.trials[trial.number].intermediate_values  # before it was killed
         for epochs in self.plan.steps:
-            if epochs in known:
-                continue
-            asked = train_config(
-                contender,
-                self.config,
-                recipe=recipe,
-                rate=rate,
-                epochs=epochs,
-                threads=self.plan.threads,
-            )
-            trial.report(self.score(asked, work / str(epochs)), epochs)
-            if epochs != self.plan.steps[-1] and trial.should_prune():
+            if not self.study.knows(trial, epochs):
+                asked = train_config(
+                    by_name[trial.params["contender"]],
+                    self.config,
+                    recipe=trial.params["recipe"],
+                    rate=trial.params["rate"],
+                    epochs=epochs,
+                    threads=self.plan.threads,
+                )
+                self.study.report(trial, score(asked, self._work(trial) / str(epochs)), epochs)
+            if epochs != self.plan.steps[-1] and not self.study.is_good(trial, epochs):
                 return "stopped"
         return "done"
 
@@ -248,15 +244,3 @@ def _reason(trial: "Trial", error: Exception) -> str:
     if is_out_of_memory(error):
         return "not enough memory"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _result(trial: Any) -> TrialResult:
-    return TrialResult(
-        trial.number,
-        trial.params["contender"],
-        trial.params["recipe"],
-        trial.params["rate"],
-        {str(epochs): value for epochs, value in trial.intermediate_values.items()},
-        trial.user_attrs["ended"],
-        trial.user_attrs["seconds"],
-    )

@@ -7,6 +7,8 @@ from msgspec import Meta
 
 from bmis.config import Epochs, Settings
 from bmis.config.checks import one_of
+from bmis.errors import ConfigError
+from bmis.train.recipes import find_recipe
 
 _Amount = Annotated[float, Meta(gt=0, le=1e6)]
 
@@ -69,7 +71,32 @@ class FitConfig(Settings):
             "time does not suffice."
         ),
     ] = 60
+    recipes: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Recipes of the search, names or .yaml files; every candidate begins with "
+            "the first."
+        ),
+    ] = ("default", "fast", "robust")
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)],
+        Meta(description="Trainings of the search side by side, with one thread each if several."),
+    ] = 1
+    teacher: Annotated[
+        str | None,
+        Meta(description="Trained network that the last training learns from too, a run folder."),
+    ] = None
     seed: Annotated[
         Annotated[int, Meta(ge=0, le=2**32 - 1)],
         Meta(description="Seed of the search, of all trainings and of any split made."),
     ] = 0
+
+    def __post_init__(self) -> None:
+        """Check every value, and that the recipes are there."""
+        super().__post_init__()
+        if not self.recipes or len(set(self.recipes)) < len(self.recipes):
+            raise ConfigError(
+                f"recipes must name one or more, each once, got {','.join(self.recipes)!r}"
+            )
+        for recipe in self.recipes:
+            find_recipe(recipe)

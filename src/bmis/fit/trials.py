@@ -68,6 +68,11 @@ class Trials(Settings):
     trials: tuple[TrialResult, ...]
 
     @property
+    def seconds(self) -> float:
+        """Time that they took, one after the other."""
+        return sum(one.seconds for one in self.trials)
+
+    @property
     def best(self) -> tuple[TrialResult, ...]:
         """The best trial of each contender that was trained longest, the best first."""
         longest = max((one.epochs for one in self.trials), default=0)

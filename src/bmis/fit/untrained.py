@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
-from bmis.bundle.archive import pack
 from bmis.config import InputSpec, ModelConfig, ModelInfo
 from bmis.data.labels import class_names
 from bmis.data.palette import palette
@@ -18,7 +17,7 @@ from bmis.export.openvino import to_openvino
 from bmis.export.quantise import quantise
 from bmis.export.validation import ExportedGraph
 from bmis.fit.candidates import Candidate
-from bmis.fit.device import WayCost, ways_of
+from bmis.fit.device import WayCost, way_sizes, ways_of
 from bmis.models import SegmentationModel, build_untrained
 from bmis.models.complexity import count_macs
 from bmis.profile.bundle import profile_bundle
@@ -39,7 +38,6 @@ BENCH = (  # what `bmis bench --make` writes: small and large, wide and narrow, 
     Candidate("mk_unet_t", {}, (192, 192)),
     Candidate("lv_unet", {}, (256, 256)),
 )
-_BESIDE = 0.03  # MB of what a bundle holds beside its graphs: manifest, statistics, card
 _NOTE = "# Untrained\n\nTo measure time and memory. Its masks mean nothing.\n"
 
 
@@ -48,12 +46,12 @@ class _Untrained:
     manifest: Manifest
     graphs: tuple[ExportedGraph, ...]
 
-    def members(self, *formats: tuple[str, str]) -> Mapping[str, bytes]:
-        """The files of the graphs of these formats and precisions, of all if none are named."""
+    @property
+    def members(self) -> Mapping[str, bytes]:
+        """All files of the graphs."""
         return {
             name: content
             for one in self.graphs
-            if not formats or (one.graph.format, one.graph.precision) in formats
             for name, content in zip(one.graph.files, one.contents, strict=True)
         }
 
@@ -90,9 +88,9 @@ def measure_untrained(
     made = _export(candidate, channels, classes)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"untrained{SUFFIX}"
-        write_bundle(path, made.manifest, made.members(), _NOTE)
+        write_bundle(path, made.manifest, made.members, _NOTE)
         profile = profile_bundle(path, batches=(1,), threads=threads, seconds=seconds)
-    return ways_of(profile, _megabytes(made))
+    return ways_of(profile, way_sizes(made.manifest.graphs, made.members.__getitem__))
 
 
 def make_bench(folder: Path | str) -> list[Path]:
@@ -113,7 +111,7 @@ def make_bench(folder: Path | str) -> list[Path]:
         paths.append(path)
         if not path.exists():
             made = _export(candidate, 3, 2)
-            write_bundle(path, made.manifest, made.members(), _NOTE)
+            write_bundle(path, made.manifest, made.members, _NOTE)
     return paths
 
 
@@ -149,16 +147,3 @@ def _manifest(candidate: Candidate, model: SegmentationModel, graphs: list[Graph
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         macs=count_macs(model, candidate.size),
     )
-
-
-def _megabytes(made: _Untrained) -> dict[str, float]:
-    """Size of a bundle with what each way needs."""
-    needs = {
-        "onnxruntime fp32": (("onnx", "float32"),),
-        "onnxruntime int8": (("onnx", "int8"),),
-        "openvino fp32": (("onnx", "float32"),),
-        "openvino int8": (("onnx", "int8"), ("openvino", "int8")),
-    }
-    return {
-        name: len(pack(made.members(*formats))) / 1e6 + _BESIDE for name, formats in needs.items()
-    }
