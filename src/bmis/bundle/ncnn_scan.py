@@ -34,7 +34,7 @@ _DIGITS = 15
 
 
 def scan_ncnn(data: bytes, weights: bytes) -> Computation:
-    """Find out what is in a ``.param`` of ncnn, which does not say for what size of image it is.
+    r"""Find out what is in a ``.param`` of ncnn, which does not say for what size of image it is.
 
     Args:
         data: The content of the ``.param``.
@@ -45,10 +45,10 @@ def scan_ncnn(data: bytes, weights: bytes) -> Computation:
             reason alone, to stand behind the name of the file.
 
     Example:
-        >>> text = b"7767517\\n2 2\\nInput 0 0 1 in0\\nReLU 1 1 1 in0 out0\\n"
+        >>> text = b"7767517\n2 2\nInput 0 0 1 in0\nReLU 1 1 1 in0 out0\n"
         >>> [node.operator for node in scan_ncnn(text, b"").nodes]
         ['Input', 'ReLU', 'Output']
-        >>> scan_ncnn(b"7767517\\n", b"")
+        >>> scan_ncnn(b"7767517\n", b"")
         Traceback (most recent call last):
         bmis.errors.BundleError: is not a graph as bmis writes it for ncnn
     """
@@ -137,7 +137,7 @@ class _Scan:
 def _fields(line: str) -> tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Any]]:
     """Type, inputs, outputs and parameters of a layer; a list of values is a tuple."""
     if not _LAYER.fullmatch(line):
-        raise BundleError(f"has a layer as bmis does not write it ({ascii(line[:60])})")
+        raise BundleError(f"has a layer as bmis does not write it ({line[:60]!a})")
     kind, _, ins, outs, *rest = line.split(" ")
     first, last = int(ins), int(ins) + int(outs)
     names = rest[:last]
@@ -154,13 +154,13 @@ def _fields(line: str) -> tuple[str, tuple[str, ...], tuple[str, ...], dict[str,
 def _parameter(text: str) -> tuple[str, Any]:
     found = _PARAM.fullmatch(text)
     if found is None:
-        raise BundleError(f"has a parameter as bmis does not write it ({ascii(text[:40])})")
+        raise BundleError(f"has a parameter as bmis does not write it ({text[:40]!a})")
     name, value, long_name, count, values = found.groups()
     if name is not None:
         return name, _number(value)
     parts = values.split(",")
     if len(parts) != int(count):
-        raise BundleError(f"has a list that is not as long as it says ({ascii(text[:40])})")
+        raise BundleError(f"has a list that is not as long as it says ({text[:40]!a})")
     return str(int(long_name)), tuple(_numbers(parts))
 
 
@@ -176,4 +176,4 @@ def _number(text: str) -> int | float:
         return int(text)
     if len(text) <= _DIGITS and _REAL.fullmatch(text):
         return float(text)
-    raise BundleError(f"has a number as bmis does not write it ({ascii(text[:40])})")
+    raise BundleError(f"has a number as bmis does not write it ({text[:40]!a})")

@@ -34,8 +34,8 @@ class RuntimeOptions(Settings):
         str,
         one_of("auto", "fp32", "bf16", "int8"),
         Meta(
-            description="Precision for bundles; auto is the faster of int8 and fp32 where the bundle "
-            "has both. Run folders are run in fp32."
+            description="Precision for bundles; auto is the faster of int8 and fp32 where the "
+            "bundle has both. Run folders are run in fp32."
         ),
     ] = "auto"
     threads: Annotated[

@@ -48,7 +48,9 @@ def to_ncnn(model: SegmentationModel, size: tuple[int, int]) -> Files:
         target = Path(folder) / "model.onnx"
         target.write_bytes(serialised(graph))
         command = [pnnx.EXEC_PATH, target.name, shape, "fp16=0", "device=cpu"]
-        subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=_SECONDS)
+        subprocess.run(  # noqa: S603  (pnnx's own program, a file of ours)
+            command, cwd=folder, capture_output=True, check=True, timeout=_SECONDS
+        )
         text = target.with_suffix(".ncnn.param").read_text(encoding="utf-8")
         weights = target.with_suffix(".ncnn.bin").read_bytes()
     param = plain_param(text)
@@ -63,13 +65,13 @@ def to_ncnn(model: SegmentationModel, size: tuple[int, int]) -> Files:
 
 
 def plain_param(text: str) -> bytes:
-    """A ``.param`` of pnnx in the one way that ``bundle.ncnn_scan`` reads.
+    r"""A ``.param`` of pnnx in the one way that ``bundle.ncnn_scan`` reads.
 
     Single spaces, layers numbered in place of names, and numbers no longer than ncnn reads.
 
     Example:
-        >>> plain_param("7767517\\n2 2\\nInput   in0  0 1 in0\\nReLU  relu_1  1 1 in0 out0\\n")
-        b'7767517\\n2 2\\nInput 0 0 1 in0\\nReLU 1 1 1 in0 out0\\n'
+        >>> plain_param("7767517\n2 2\nInput   in0  0 1 in0\nReLU  relu_1  1 1 in0 out0\n")
+        b'7767517\n2 2\nInput 0 0 1 in0\nReLU 1 1 1 in0 out0\n'
     """
     first, counts, *layers = text.splitlines()
     lines = (_line(number, line) for number, line in enumerate(layers))

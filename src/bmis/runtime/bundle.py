@@ -32,11 +32,6 @@ _FORMATS = {  # engine, precision -> formats of graphs that it runs, best first
     ("ncnn", "float32"): ("ncnn",),
     ("ncnn", "int8"): (),
 }
-_STARTS: dict[str, Callable[..., Engine]] = {
-    "onnxruntime": OnnxRuntimeEngine,
-    "openvino": OpenVinoEngine,
-    "ncnn": NcnnEngine,
-}
 _PRECISIONS = {  # choice of --precision -> precisions of graphs, best first
     "auto": ("int8", "float32"),
     "fp32": ("float32",),
@@ -186,5 +181,7 @@ def _graph(bundle: Bundle, engine: str, precision: str) -> Graph | None:
 
 
 def _start(bundle: Bundle, graph: Graph, engine: str, *, threads: int, bf16: bool) -> BundleRuntime:
+    kinds = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine, "ncnn": NcnnEngine}
+    start: Callable[..., Engine] = kinds[engine]
     files = [bundle.read(file) for file in graph.files]
-    return BundleRuntime(_STARTS[engine](*files, threads=threads, bf16=bf16), bundle, graph)
+    return BundleRuntime(start(*files, threads=threads, bf16=bf16), bundle, graph)

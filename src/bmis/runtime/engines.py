@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import BmisError, require
+from bmis.errors import require
 from bmis.runtime.engine_errors import cannot_run, engine_error
 from bmis.runtime.ncnn_engine import load_ncnn
 from bmis.system.processor import computes_bf16, processor_flags

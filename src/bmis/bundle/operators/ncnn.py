@@ -70,9 +70,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "HardSwish": _pointwise(dict.fromkeys("01", _ANY)),
     "ReLU": _pointwise({"0": _ANY}),
     "UnaryOp": _pointwise({"0": whole(0, 17)}),
-    "BinaryOp": Operator(
-        RULES["BinaryOp"], (1, 2), {"0": whole(0, 9), "1": _TRUTH, "2": _ANY}
-    ),
+    "BinaryOp": Operator(RULES["BinaryOp"], (1, 2), {"0": whole(0, 9), "1": _TRUTH, "2": _ANY}),
     "Concat": Operator(RULES["Concat"], (1, 4096), {"0": whole(0, 2)}),
     "Convolution": Operator(RULES["Convolution"], (1, 1), _CONV, work=convolution_work),
     "ConvolutionDepthWise": Operator(
@@ -139,7 +137,9 @@ OPERATORS: Final[Mapping[str, Operator]] = {
         },
     ),
     "Reshape": Operator(RULES["Reshape"], (1, 1), dict.fromkeys("012", whole(1, _LENGTH))),
-    "Slice": Operator(RULES["Slice"], (1, 1), {"0": wholes(-233, _LENGTH, count=64), "1": whole(0, 2)}),
+    "Slice": Operator(
+        RULES["Slice"], (1, 1), {"0": wholes(-233, _LENGTH, count=64), "1": whole(0, 2)}
+    ),
     "Softmax": Operator(RULES["Softmax"], (1, 1), {"0": whole(0, 2), "1": one_of(1)}),
     "Split": Operator(RULES["Split"], (1, 1), {}),
 }

@@ -147,9 +147,10 @@ def _pool(node: Node, inputs: Inputs) -> list[Value]:
     # by default windows at the end that reach beyond it count too, unlike in torch all of them
     more = (0, 0) if given.get("5", 0) else (strides[0] - 1, strides[1] - 1)
     pads = [(before, after + one) for (before, after), one in zip(pads, more, strict=True)]
-    if any(side + sum(pair) - one < size for side, pair, one, size in zip(
-        sides, pads, more, kernel, strict=True
-    )):
+    if any(
+        side + sum(pair) - one < size
+        for side, pair, one, size in zip(sides, pads, more, kernel, strict=True)
+    ):
         raise ValueError(f"a window of {kernel} on {sides}")
     return [made(value.kind, (channels, *layers.windows(sides, kernel, strides, pads, (1, 1))))]
 
@@ -303,9 +304,7 @@ def _crop(node: Node, inputs: Inputs) -> list[Value]:
     value = _map(inputs[0], 1, 2, 3)
     starts, ends, given = (node.attributes[name] for name in ("9", "10", "11"))
     shape = list(value.shape)
-    for axis, start, end in zip(
-        shapes.axes_of(given, len(shape)), starts, ends, strict=True
-    ):
+    for axis, start, end in zip(shapes.axes_of(given, len(shape)), starts, ends, strict=True):
         if start >= min(end, shape[axis]):
             raise ValueError(f"{start} to {end} of {shape[axis]}")
         shape[axis] = min(end, shape[axis]) - start
