@@ -37,7 +37,7 @@ class WayCost(Settings):
     """What one image costs by one engine in one precision.
 
     Attributes:
-        engine: "onnxruntime" or "openvino".
+        engine: "onnxruntime", "openvino" or "ncnn".
         precision: "fp32" or "int8".
         ms: Median milliseconds of one call.
         mb: Megabytes of a bundle with what this way needs; None where it is not known.

@@ -184,4 +184,5 @@ def _start(bundle: Bundle, graph: Graph, engine: str, *, threads: int, bf16: boo
     kinds = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine, "ncnn": NcnnEngine}
     start: Callable[..., Engine] = kinds[engine]
     files = [bundle.read(file) for file in graph.files]
-    return BundleRuntime(start(*files, threads=threads, bf16=bf16), bundle, graph)
+    options = {"bf16": True} if bf16 else {}  # which ncnn does not know
+    return BundleRuntime(start(*files, threads=threads, **options), bundle, graph)

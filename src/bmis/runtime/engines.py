@@ -193,8 +193,7 @@ def engine_has_bf16(name: str) -> bool:
     """
     if name == "openvino":
         return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    # ncnn keeps values in bf16 and computes in float32 where the processor has no more
-    return name == "ncnn" or computes_bf16(name)
+    return name == "onnxruntime" and computes_bf16(name)
 
 
 def load_onnxruntime() -> ModuleType:

@@ -17,13 +17,12 @@ _address.restype, _address.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes
 
 
 class NcnnEngine:
-    """ncnn on the processor, in float32 unless bf16 is asked for.
+    """ncnn on the processor, in float32.
 
     Args:
         graph: The ``.param`` of a bundle, for one size of image.
         weights: The ``.bin`` that belongs to it.
         threads: Threads that share one call, at least 1.
-        bf16: Keep weights and maps in bf16.
 
     Raises:
         BundleError: The graph cannot be loaded.
@@ -41,14 +40,15 @@ class NcnnEngine:
 
     name = "ncnn"
 
-    def __init__(self, graph: bytes, weights: bytes, *, threads: int, bf16: bool = False) -> None:
+    def __init__(self, graph: bytes, weights: bytes, *, threads: int) -> None:
         ncnn: Any = load_ncnn()
         self._mat, self._net = ncnn.Mat, ncnn.Net()
         options = self._net.opt
         options.num_threads, options.use_vulkan_compute = threads, False
-        # its defaults round to fp16 on processors that compute in it
+        # its default is fp16 on processors that compute in it. Its bf16 gave one of 11 networks
+        # logits of 1e19 (CMUNeXt-S, version 20261020), so it is not offered
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
-        options.use_bf16_packed = options.use_bf16_storage = bf16
+        options.use_bf16_packed = options.use_bf16_storage = False
         try:
             _check(self._net.load_param_mem(graph.decode("ascii")))
             _check(self._net.load_model(_reader(ncnn, weights)))
@@ -62,9 +62,10 @@ class NcnnEngine:
             raise engine_error(self.name, cannot_run(batch), error) from error
 
     def _run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        pixels = np.ascontiguousarray(image)  # a name, for what has none is gone before the copy
         extractor = self._net.create_extractor()
         # a copy, as ncnn wants each channel to begin at a multiple of 16 bytes
-        _check(extractor.input(_IMAGE, self._mat(np.ascontiguousarray(image)).clone()))
+        _check(extractor.input(_IMAGE, self._mat(pixels).clone()))
         code, logits = extractor.extract(_LOGITS)
         _check(code)
         return np.array(logits)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bmis.bundle.operators import layers
-from bmis.bundle.operators.ncnn_rules import RULES, convolution_work, pool_work
+from bmis.bundle.operators.ncnn_rules import RULES, convolution_work, dense_work, pool_work
 from bmis.bundle.operators.values import Check, Operator, one_of, real, whole, wholes
 
 _SIDE = 1024  # of a kernel, its steps and the empty pixels around a map
@@ -62,7 +62,7 @@ ENDS: Final[Mapping[str, Operator]] = {
     "Output": Operator(RULES["Output"], (1, 1)),  # no layer of a file; gives the batch its axis
 }
 OPERATORS: Final[Mapping[str, Operator]] = {
-    **dict.fromkeys(("Dropout", "Erf", "Mish", "Noop", "Sigmoid", "Swish", "TanH"), _pointwise({})),
+    **dict.fromkeys(("Dropout", "Erf", "Mish", "Sigmoid", "Swish", "TanH"), _pointwise({})),
     "Clip": _pointwise(dict.fromkeys("01", _ANY)),
     "ELU": _pointwise({"0": _ANY}),
     "GELU": _pointwise({"0": _TRUTH}),
@@ -95,7 +95,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
         RULES["InnerProduct"],
         (1, 1),
         {**_ACTIVATION, "0": whole(1, _CHANNELS), "1": _TRUTH, "2": whole(1, _WEIGHTS)},
-        work=convolution_work,
+        work=dense_work,
     ),
     "Interp": Operator(
         RULES["Interp"],

@@ -5,7 +5,7 @@ by number, as in its ``.param``; where one is left out, the layer's own default 
 stricter than the layer: what ncnn would do with other shapes or parameters need not be known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -109,7 +109,7 @@ def _conv(node: Node, inputs: Inputs) -> list[Value]:
     return [found._replace(shape=found.shape[1:])]
 
 
-def convolution_work(node: Node, _: Inputs, outputs: list[Value]) -> int:
+def convolution_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
     """Multiplications of a convolution: a window of all channels of its group for each output.
 
     Example:
@@ -127,6 +127,17 @@ def _dense(node: Node, inputs: Inputs) -> list[Value]:
     if node.attributes["2"] != outputs * value.shape[-1]:
         raise ValueError(f"{node.attributes['2']} weights for {value.shape}")
     return [made(value.kind, (*value.shape[:-1], outputs))]
+
+
+def dense_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
+    """Multiplications of a dense layer: all its inputs for each output.
+
+    Example:
+        >>> node = Node("InnerProduct", (), (), {"0": 5, "2": 40})
+        >>> dense_work(node, [], [made(np.float32, (24, 5))])
+        960
+    """
+    return outputs[0].size * (node.attributes["2"] // node.attributes["0"])
 
 
 def _pool(node: Node, inputs: Inputs) -> list[Value]:
@@ -155,7 +166,7 @@ def _pool(node: Node, inputs: Inputs) -> list[Value]:
     return [made(value.kind, (channels, *layers.windows(sides, kernel, strides, pads, (1, 1))))]
 
 
-def pool_work(node: Node, inputs: Inputs, outputs: list[Value]) -> int:
+def pool_work(node: Node, inputs: Inputs, outputs: Sequence[Value]) -> int:
     """Work of a pool: a window for each output, or every element once.
 
     Example:
