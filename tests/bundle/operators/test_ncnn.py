@@ -12,6 +12,7 @@ from bmis.bundle.work import count_work
 from bmis.errors import BundleError
 from helpers.ncnn_layers import IMAGE, LAYERS, param, weights_for
 
+
 def shape_of(text):
     return count_work(scan_ncnn(text, weights_for(text)), IMAGE).logits
 

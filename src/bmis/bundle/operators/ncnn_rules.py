@@ -117,7 +117,8 @@ def convolution_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
         >>> convolution_work(node, [], [made(np.float32, (4, 8, 8))])
         768
     """
-    return outputs[0].size * (node.attributes["6"] // node.attributes["0"])
+    weights: int = node.attributes["6"] // node.attributes["0"]
+    return outputs[0].size * weights
 
 
 def _dense(node: Node, inputs: Inputs) -> list[Value]:
@@ -137,7 +138,8 @@ def dense_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
         >>> dense_work(node, [], [made(np.float32, (24, 5))])
         960
     """
-    return outputs[0].size * (node.attributes["2"] // node.attributes["0"])
+    weights: int = node.attributes["2"] // node.attributes["0"]
+    return outputs[0].size * weights
 
 
 def _pool(node: Node, inputs: Inputs) -> list[Value]:
