@@ -62,6 +62,8 @@ CHANGES = {
     "another input": ("1 in0", "1 in1", "has an Input as bmis does not write it"),
     "a shape of the input": ("1 in0\n", "1 in0 0=9\n", "has an Input as bmis does not write it"),
     "a value before it is made": ("1 in0 out0", "1 x out0", "uses 'x' twice, or before it is made"),
+    "no output": (CONV, "Convolution 1 1 0 in0", "a Convolution of 0 outputs, which bmis does"),
+    "two outputs": (CONV, "Convolution 1 1 2 in0 out0 x", "a Convolution of 2 outputs, which bmis"),
     "a value twice": ("in0 out0", "in0 in0", "makes 'in0' twice"),
     "another output": ("in0 out0", "in0 out1", "must have one output, 'out0'"),
     "fewer layers": ("\n2 2", "\n1 2", "counts its layers or values wrongly"),

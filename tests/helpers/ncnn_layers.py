@@ -7,7 +7,7 @@ import numpy as np
 
 from bmis.bundle.ncnn_scan import _fields
 from bmis.bundle.operators.ncnn import OPERATORS
-from bmis.bundle.operators.ncnn_rules import weights_of
+from bmis.bundle.operators.ncnn_weights import weights_of
 from bmis.bundle.work import allowed
 
 IMAGE = (4, 6, 8)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bmis.bundle.operators.ncnn import ENDS, OPERATORS
-from bmis.bundle.operators.ncnn_rules import Weight, weights_of
+from bmis.bundle.operators.ncnn_weights import Weight, weights_of
 from bmis.bundle.operators.values import Computation, Node, Value
 from bmis.bundle.work import allowed
 from bmis.errors import BundleError
@@ -21,6 +21,7 @@ from bmis.errors import BundleError
 MAGIC = "7767517"
 PARAM_LIMIT = 4 << 20  # bytes; the largest network of bmis has a hundredth
 IMAGE, LOGITS = "in0", "out0"
+_MANY = ("Slice", "Split")  # layers of several outputs
 _FLAG = bytes(4)  # before weights that may be packed in other ways: these are plain float32
 _FLOAT = np.dtype("float32")
 _LAYER = re.compile(r"\w{1,32} \w{1,64} [0-9]{1,4} [0-9]{1,4}(?: \S+)*", re.ASCII)
@@ -75,6 +76,8 @@ class _Scan:
     def layer(self, line: str) -> None:
         kind, ins, outs, attributes = _fields(line)
         self._layers += 1
+        if not outs or (len(outs) > 1 and kind not in _MANY):
+            raise BundleError(f"has a {kind} of {len(outs)} outputs, which bmis does not write")
         self._connect(ins, outs)
         if kind == "Input":
             if self._layers > 1 or attributes or outs != (IMAGE,) or ins:

@@ -85,6 +85,23 @@ def test_what_does_not_fit_is_refused(text):
         shape_of(param(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # little comes out, but the map with its empty pixels would take 17 MB or 4.2 MB
+        "Convolution in0 out0 0=1 1=1 3=1024 4=512 6=4",
+        "Pooling in0 out0 0=0 1=256 2=256 3=255 5=1",
+        # 441 times the image, if all windows lie side by side
+        "Convolution in0 out0 0=1 1=21 4=10 6=1764",
+    ],
+)
+def test_memory_that_only_ncnn_takes_counts(text, monkeypatch):
+    monkeypatch.setattr("bmis.bundle.work._LEAST_BYTES", 300_000)
+    monkeypatch.setattr("bmis.bundle.work._BYTES_A_PIXEL", 0)
+    with pytest.raises(BundleError, match=r"takes \d+ bytes of memory for 6x8"):
+        shape_of(param(text))
+
+
 CHILD = """
 import sys
 from pathlib import Path

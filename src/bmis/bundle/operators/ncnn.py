@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bmis.bundle.operators import layers
-from bmis.bundle.operators.ncnn_rules import RULES, convolution_work, dense_work, pool_work
+from bmis.bundle.operators.ncnn_rules import RULES
+from bmis.bundle.operators.ncnn_windows import (
+    convolution_scratch,
+    convolution_work,
+    dense_work,
+    pool_scratch,
+    pool_work,
+)
 from bmis.bundle.operators.values import Check, Operator, one_of, real, whole, wholes
 
 _SIDE = 1024  # of a kernel, its steps and the empty pixels around a map
@@ -52,6 +59,13 @@ def _pointwise(attributes: Mapping[str, Check]) -> Operator:
     return Operator(layers.like_first, (1, 1), attributes)
 
 
+def _convolution(more: Mapping[str, Check]) -> Operator:
+    checks = {**_CONV, **more}
+    return Operator(
+        RULES["Convolution"], (1, 1), checks, work=convolution_work, scratch=convolution_scratch
+    )
+
+
 def _norm(kind: str, *sizes: str, eps: str, affine: str) -> Operator:
     checks = dict.fromkeys(sizes, whole(1, _CHANNELS))
     return Operator(RULES[kind], (1, 1), {**checks, eps: real(0, 1), affine: _TRUTH})
@@ -72,13 +86,8 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "UnaryOp": _pointwise({"0": whole(0, 17)}),
     "BinaryOp": Operator(RULES["BinaryOp"], (1, 2), {"0": whole(0, 9), "1": _TRUTH, "2": _ANY}),
     "Concat": Operator(RULES["Concat"], (1, 4096), {"0": whole(0, 2)}),
-    "Convolution": Operator(RULES["Convolution"], (1, 1), _CONV, work=convolution_work),
-    "ConvolutionDepthWise": Operator(
-        RULES["ConvolutionDepthWise"],
-        (1, 1),
-        {**_CONV, "7": whole(1, _CHANNELS)},
-        work=convolution_work,
-    ),
+    "Convolution": _convolution({}),
+    "ConvolutionDepthWise": _convolution({"7": whole(1, _CHANNELS)}),  # groups
     "Crop": Operator(
         RULES["Crop"],
         (1, 1),
@@ -124,7 +133,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     ),
     "Permute": Operator(RULES["Permute"], (1, 1), {"0": whole(0, 5)}),
     "PixelShuffle": Operator(RULES["PixelShuffle"], (1, 1), {"0": whole(1, 64), "1": one_of(0)}),
-    "Pooling": Operator(RULES["Pooling"], (1, 1), _POOL, work=pool_work),
+    "Pooling": Operator(RULES["Pooling"], (1, 1), _POOL, work=pool_work, scratch=pool_scratch),
     "Reduction": Operator(
         RULES["Reduction"],
         (1, 1),

@@ -1,182 +1,26 @@
-"""Rules of ncnn's layers: the shapes that come out, and the weights that each takes.
+"""Rules of ncnn's layers: the shapes that come out.
 
 A value has no axis for the batch: (C, H, W), (H, W) or (W,). The parameters of a layer are numbers
 by number, as in its ``.param``; where one is left out, the layer's own default counts. A rule is
 stricter than the layer: what ncnn would do with other shapes or parameters need not be known.
 """
 
-from collections.abc import Mapping, Sequence
-from math import prod
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
 from bmis.bundle.operators import layers, shapes
+from bmis.bundle.operators import ncnn_windows as windows
+from bmis.bundle.operators.ncnn_windows import plain
 from bmis.bundle.operators.values import Inputs, Node, Rule, Value, made
 
-_ACTIVATIONS: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 0, 5: 0, 6: 2}  # kind -> number of its parameters
 _END = -233  # stands for whatever is left
 _ORDERS = {  # of Permute, by the number of axes; in the order of its own numbers
     2: ((0, 1), (1, 0)),
     3: ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)),
 }
 _FEWEST = {1: 1, 2: 2, 3: 4}  # kind of Interp -> pixels that it reads along an axis, at least
-
-
-class Weight(NamedTuple):
-    """A weight in a ``.bin``.
-
-    Attributes:
-        shape: Its sides.
-        flagged: Whether four bytes before it say how it is packed.
-
-    Example:
-        >>> Weight((32,)).flagged
-        False
-    """
-
-    shape: tuple[int, ...]
-    flagged: bool = False
-
-
-def weights_of(kind: str, attributes: Mapping[str, Any]) -> list[Weight]:
-    """The weights of a layer in the order of the ``.bin``.
-
-    Raises:
-        KeyError: A parameter that decides on them is missing.
-
-    Example:
-        >>> weights_of("Convolution", {"0": 2, "5": 1, "6": 54})
-        [Weight(shape=(54,), flagged=True), Weight(shape=(2,), flagged=False)]
-    """
-    if kind in ("Convolution", "ConvolutionDepthWise"):
-        bias = [Weight((attributes["0"],))] * attributes.get("5", 0)
-        return [Weight((attributes["6"],), flagged=True), *bias]
-    if kind in ("LayerNorm", "GroupNorm", "InstanceNorm"):
-        size, affine = ("1", "3") if kind == "GroupNorm" else ("0", "2")
-        return [Weight((attributes[size],))] * (2 * attributes.get(affine, 1))
-    if kind == "PReLU":
-        return [Weight((attributes["0"],))]
-    if kind == "InnerProduct":
-        bias = [Weight((attributes["0"],))] * attributes.get("1", 0)
-        return [Weight((attributes["2"],), flagged=True), *bias]
-    if kind == "MemoryData":
-        names = ("2", "1", "0") if "2" in attributes else ("1", "0") if "1" in attributes else "0"
-        return [Weight(tuple(attributes[name] for name in names))]
-    return []
-
-
-def _map(value: Value | None, *ranks: int) -> Value:
-    (found,) = shapes.need(value)
-    if len(found.shape) not in (ranks or (3,)):
-        raise ValueError(f"{found.shape}")
-    return found
-
-
-def _pair(node: Node, across: str, down: str, default: int) -> tuple[int, int]:
-    """Height and width of a parameter that is given for both unless it differs."""
-    width = node.attributes.get(across, default)
-    return node.attributes.get(down, width), width
-
-
-def _pads(node: Node) -> list[tuple[int, int]]:
-    left = node.attributes.get("4", 0)
-    top = node.attributes.get("14", left)
-    return [(top, node.attributes.get("16", top)), (left, node.attributes.get("15", left))]
-
-
-def _check_activation(node: Node) -> None:
-    kind, given = node.attributes.get("9", 0), node.attributes.get("10", ())
-    if len(given) != _ACTIVATIONS[kind]:
-        raise ValueError(f"activation {kind} with {len(given)} parameters")
-
-
-def _conv(node: Node, inputs: Inputs) -> list[Value]:
-    image = _map(inputs[0])
-    _check_activation(node)
-    groups = node.attributes.get("7", 1)
-    kernel = _pair(node, "1", "11", 0)
-    channels = image.shape[0]
-    if channels % groups:
-        raise ValueError(f"{image.shape} in {groups} groups")
-    shape = (node.attributes["0"], channels // groups, *kernel)
-    if prod(shape) != node.attributes["6"]:
-        raise ValueError(f"{node.attributes['6']} weights where {prod(shape)} are wanted")
-    strides, dilations = _pair(node, "3", "13", 1), _pair(node, "2", "12", 1)
-    batched = image._replace(shape=(1, *image.shape))
-    weight = made(image.kind, shape)
-    (found,) = layers.convolved(batched, weight, groups, strides, _pads(node), dilations)
-    return [found._replace(shape=found.shape[1:])]
-
-
-def convolution_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
-    """Multiplications of a convolution: a window of all channels of its group for each output.
-
-    Example:
-        >>> node = Node("Convolution", (), (), {"0": 4, "6": 12})
-        >>> convolution_work(node, [], [made(np.float32, (4, 8, 8))])
-        768
-    """
-    weights: int = node.attributes["6"] // node.attributes["0"]
-    return outputs[0].size * weights
-
-
-def _dense(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0], 1, 2)
-    _check_activation(node)
-    outputs = node.attributes["0"]
-    if node.attributes["2"] != outputs * value.shape[-1]:
-        raise ValueError(f"{node.attributes['2']} weights for {value.shape}")
-    return [made(value.kind, (*value.shape[:-1], outputs))]
-
-
-def dense_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
-    """Multiplications of a dense layer: all its inputs for each output.
-
-    Example:
-        >>> node = Node("InnerProduct", (), (), {"0": 5, "2": 40})
-        >>> dense_work(node, [], [made(np.float32, (24, 5))])
-        960
-    """
-    weights: int = node.attributes["2"] // node.attributes["0"]
-    return outputs[0].size * weights
-
-
-def _pool(node: Node, inputs: Inputs) -> list[Value]:
-    value, given = _map(inputs[0]), node.attributes
-    channels, *sides = value.shape
-    if given.get("4"):
-        return [made(value.kind, (channels,))]
-    if given.get("7"):
-        wanted = _pair(node, "8", "18", 0)
-        if any(not 1 <= side <= most for side, most in zip(wanted, sides, strict=True)):
-            raise ValueError(f"{sides} pooled to {wanted}")
-        return [made(value.kind, (channels, *wanted))]
-    kernel, strides = _pair(node, "1", "11", 0), _pair(node, "2", "12", 1)
-    left, top = given.get("3", 0), given.get("13", given.get("3", 0))
-    pads = [(top, given.get("15", top)), (left, given.get("14", left))]
-    if any(max(pair) >= size for pair, size in zip(pads, kernel, strict=True)):
-        raise ValueError(f"a window of {kernel} with {pads} empty pixels")
-    # by default windows at the end that reach beyond it count too, unlike in torch all of them
-    more = (0, 0) if given.get("5", 0) else (strides[0] - 1, strides[1] - 1)
-    pads = [(before, after + one) for (before, after), one in zip(pads, more, strict=True)]
-    if any(
-        side + sum(pair) - one < size
-        for side, pair, one, size in zip(sides, pads, more, kernel, strict=True)
-    ):
-        raise ValueError(f"a window of {kernel} on {sides}")
-    return [made(value.kind, (channels, *layers.windows(sides, kernel, strides, pads, (1, 1))))]
-
-
-def pool_work(node: Node, inputs: Inputs, outputs: Sequence[Value]) -> int:
-    """Work of a pool: a window for each output, or every element once.
-
-    Example:
-        >>> value = made(np.float32, (1, 4, 4))
-        >>> pool_work(Node("Pooling", (), (), {"1": 2}), [value], [value])
-        80
-    """
-    return outputs[0].size * prod(_pair(node, "1", "11", 0)) + shapes.need(inputs[0])[0].size
 
 
 def _binary(node: Node, inputs: Inputs) -> list[Value]:
@@ -193,7 +37,7 @@ def _binary(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _interp(node: Node, inputs: Inputs) -> list[Value]:
-    value, given = _map(inputs[0]), node.attributes
+    value, given = plain(inputs[0]), node.attributes
     channels, *sides = value.shape
     if "3" in given or "4" in given:
         wanted = [given["3"], given["4"]]
@@ -208,7 +52,7 @@ def _interp(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _softmax(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0], 1, 2, 3)
+    value = plain(inputs[0], 1, 2, 3)
     shapes.axes_of([node.attributes.get("0", 0)], len(value.shape))
     if "1" not in node.attributes:
         raise ValueError("older axes")
@@ -216,7 +60,7 @@ def _softmax(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _reduction(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0], 1, 2, 3)
+    value = plain(inputs[0], 1, 2, 3)
     if not {"1", "5"} <= node.attributes.keys():  # older meanings of the axes are the defaults
         raise ValueError("older axes")
     keep = bool(node.attributes.get("4", 0))
@@ -225,14 +69,14 @@ def _reduction(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _layer_norm(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0], 1, 2, 3)
+    value = plain(inputs[0], 1, 2, 3)
     if node.attributes["0"] != value.shape[-1]:
         raise ValueError(f"a norm of {node.attributes['0']} for {value.shape}")
     return [made(value.kind, value.shape)]
 
 
 def _group_norm(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0])
+    value = plain(inputs[0])
     groups, channels = node.attributes["0"], node.attributes["1"]
     if value.shape[0] != channels or channels % groups:
         raise ValueError(f"a norm of {channels} in {groups} groups for {value.shape}")
@@ -240,14 +84,14 @@ def _group_norm(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _instance_norm(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0])
+    value = plain(inputs[0])
     if value.shape[0] != node.attributes["0"]:
         raise ValueError(f"a norm of {node.attributes['0']} for {value.shape}")
     return [made(value.kind, value.shape)]
 
 
 def _prelu(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0])
+    value = plain(inputs[0])
     if node.attributes["0"] not in (1, value.shape[0]):
         raise ValueError(f"{node.attributes['0']} slopes for {value.shape}")
     return [made(value.kind, value.shape)]
@@ -263,7 +107,7 @@ def _matmul(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _padding(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0])
+    value = plain(inputs[0])
     top, bottom, left, right = (node.attributes.get(name, 0) for name in "0123")
     if node.attributes.get("4", 0) == 2 and any(
         max(pair) >= side
@@ -274,7 +118,7 @@ def _padding(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _shuffle(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0])
+    value = plain(inputs[0])
     batched = value._replace(shape=(1, *value.shape))
     (found,) = layers.depth_to_space(batched, node.attributes["0"])
     return [found._replace(shape=found.shape[1:])]
@@ -291,7 +135,7 @@ def _reshape(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _permute(node: Node, inputs: Inputs) -> list[Value]:
-    value, kind = _map(inputs[0], 2, 3), node.attributes.get("0", 0)
+    value, kind = plain(inputs[0], 2, 3), node.attributes.get("0", 0)
     orders = _ORDERS[len(value.shape)]
     if kind >= len(orders):
         raise ValueError(f"order {kind} of {value.shape}")
@@ -299,7 +143,7 @@ def _permute(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _slice(node: Node, inputs: Inputs) -> list[Value]:
-    value, lengths = _map(inputs[0], 1, 2, 3), node.attributes["0"]
+    value, lengths = plain(inputs[0], 1, 2, 3), node.attributes["0"]
     (axis,) = shapes.axes_of([node.attributes.get("1", 0)], len(value.shape))
     if len(lengths) != len(node.outputs):
         raise ValueError(f"{len(lengths)} parts where {len(node.outputs)} are wanted")
@@ -314,7 +158,7 @@ def _slice(node: Node, inputs: Inputs) -> list[Value]:
 
 
 def _crop(node: Node, inputs: Inputs) -> list[Value]:
-    value = _map(inputs[0], 1, 2, 3)
+    value = plain(inputs[0], 1, 2, 3)
     starts, ends, given = (node.attributes[name] for name in ("9", "10", "11"))
     shape = list(value.shape)
     for axis, start, end in zip(shapes.axes_of(given, len(shape)), starts, ends, strict=True):
@@ -346,11 +190,10 @@ def _leave(_: Node, inputs: Inputs) -> list[Value]:
 RULES: Final[Mapping[str, Rule]] = {
     "BinaryOp": _binary,
     "Concat": _concat,
-    "Convolution": _conv,
-    "ConvolutionDepthWise": _conv,
+    "Convolution": windows.convolved,
     "Crop": _crop,
     "GroupNorm": _group_norm,
-    "InnerProduct": _dense,
+    "InnerProduct": windows.dense,
     "Input": _enter,
     "InstanceNorm": _instance_norm,
     "Interp": _interp,
@@ -362,7 +205,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "Padding": _padding,
     "Permute": _permute,
     "PixelShuffle": _shuffle,
-    "Pooling": _pool,
+    "Pooling": windows.pooled,
     "Reduction": _reduction,
     "Reshape": _reshape,
     "Slice": _slice,
