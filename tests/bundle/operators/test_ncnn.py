@@ -51,7 +51,7 @@ REFUSED = {
     "BinaryOp b c out0 0=0",
     "both repeated": "Split in0 a b\nReduction a c 0=3 1=0 -23303=1,1 4=1 5=1\n"
     "Reduction b d 0=3 1=0 -23303=1,2 4=1 5=1\nBinaryOp c d out0 0=0",
-    "one axis beside three": "Split in0 a b\nPooling a c 0=1 4=1\nBinaryOp b c out0 0=0",
+    "one axis beside three": "MemoryData a 0=8\nBinaryOp in0 a out0 0=0",
     "one where two are wanted": "BinaryOp in0 out0 0=0",
     "two where one is wanted": "Split in0 a b\nBinaryOp a b out0 0=0 1=1 2=0.5",
     "other sides joined": "Split in0 a b\nPermute a c 0=3\nConcat b c out0 0=0",
