@@ -13,12 +13,13 @@ The machine should do nothing else.
 import argparse
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import describe, short_name
-from runtimes import turns
+from runtimes import Batch, turns
 
 from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
@@ -36,7 +37,7 @@ def measure(path: Path, rounds: int) -> dict[str, Any]:
     bundle = read_bundle(path)
     spec = bundle.manifest.info.input
     image = np.random.default_rng(0).standard_normal((1, spec.channels, *spec.size), np.float32)
-    ways = {
+    ways: dict[str, Callable[[Batch], Batch]] = {
         f"{engine} {precision}": load_bundle(path, RuntimeOptions("cpu", engine, precision, 1))[0]
         for engine, precision in runnable(bundle)
     }

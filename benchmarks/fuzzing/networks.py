@@ -39,7 +39,11 @@ def bundle(random: Random, material: Path, folder: Path) -> Mutant:
         _promise(members)
     file = folder / "changed.bmis"
     file.write_bytes(_zip(members) if change is not _whole else _edited_zip(random, members))
-    names = {_layers: "openvino", _constants: "openvino", _ncnn: "ncnn"}
+    names: dict[Callable[[Random, dict[str, bytes]], None], str] = {
+        _layers: "openvino",
+        _constants: "openvino",
+        _ncnn: "ncnn",
+    }
     engine = random.choice((names.get(change, "onnxruntime"), "auto"))
     image = str(next((material / DATA / "images").iterdir()))
     command = ["predict", str(file), image, "--out", str(folder / "out"), "--threads", "1"]

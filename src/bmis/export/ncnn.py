@@ -101,5 +101,5 @@ def _prepare(graph: "onnx.ModelProto") -> None:
         node.op_type = "Mul"
         node.input.append("minus_one")
     if negations:
-        minus_one = numpy_helper.from_array(np.float32(-1), "minus_one")
+        minus_one = numpy_helper.from_array(np.array(-1, np.float32), "minus_one")
         graph.graph.initializer.append(minus_one)

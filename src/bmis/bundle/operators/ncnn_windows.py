@@ -91,8 +91,8 @@ def convolution_scratch(node: Node, inputs: Inputs, outputs: Sequence[Value]) ->
         2400
     """
     image = shapes.need(inputs[0])[0]
-    windows = prod(outputs[0].shape[1:]) * (node.attributes["6"] // node.attributes["0"])
-    return (_bordered(image, _pads(node)) + windows) * image.kind.itemsize
+    windows: int = prod(outputs[0].shape[1:]) * (node.attributes["6"] // node.attributes["0"])
+    return image.kind.itemsize * (_bordered(image, _pads(node)) + windows)
 
 
 def pool_scratch(node: Node, inputs: Inputs, _: Sequence[Value]) -> int:
