@@ -39,12 +39,9 @@ def bundle(random: Random, material: Path, folder: Path) -> Mutant:
         _promise(members)
     file = folder / "changed.bmis"
     file.write_bytes(_zip(members) if change is not _whole else _edited_zip(random, members))
-    names: dict[Callable[[Random, dict[str, bytes]], None], str] = {
-        _layers: "openvino",
-        _constants: "openvino",
-        _ncnn: "ncnn",
-    }
-    engine = random.choice((names.get(change, "onnxruntime"), "auto"))
+    openvino = change in (_layers, _constants)
+    own = "openvino" if openvino else "ncnn" if change is _ncnn else "onnxruntime"
+    engine = random.choice((own, "auto"))
     image = str(next((material / DATA / "images").iterdir()))
     command = ["predict", str(file), image, "--out", str(folder / "out"), "--threads", "1"]
     return Mutant([[*command, "--engine", engine]], (), f"{change.__name__.strip('_')} {engine}")
