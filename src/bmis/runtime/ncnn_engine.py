@@ -45,8 +45,8 @@ class NcnnEngine:
         self._mat, self._net = ncnn.Mat, ncnn.Net()
         options = self._net.opt
         options.num_threads, options.use_vulkan_compute = threads, False
-        # its default is fp16 on processors that compute in it. Its bf16 gave one of 11 networks
-        # logits of 1e19 (CMUNeXt-S, version 20261020), so it is not offered
+        # its default is fp16 on processors that compute in it. Its bf16 gave two of 11 networks
+        # wrong logits (CMUNeXt-S 1e19, EGE-UNet none; 20261020 on x86), so it is not offered
         options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
         options.use_bf16_packed = options.use_bf16_storage = False
         try:
