@@ -29,6 +29,7 @@ _NEEDS = {  # formats and precisions of the graphs that a way needs in its bundl
     "onnxruntime int8": (("onnx", "int8"),),
     "openvino fp32": (("onnx", "float32"),),
     "openvino int8": (("onnx", "int8"), ("openvino", "int8")),
+    "ncnn fp32": (("onnx", "float32"), ("ncnn", "float32")),
 }
 
 
