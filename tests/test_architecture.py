@@ -110,6 +110,8 @@ def test_networks_that_need_another_library_say_so():
         ("jinja2", {"cli", "report"}),
         ("onnxruntime", {"runtime", "export"}),
         ("openvino", {"runtime", "export"}),
+        ("ncnn", {"runtime"}),
+        ("pnnx", {"export"}),
         ("lightning", {"cli", "train"}),
         ("pycocotools", {"importing"}),
         ("pydicom", {"clinical", "data", "serve"}),

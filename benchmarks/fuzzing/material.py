@@ -21,7 +21,7 @@ def make_material(folder: Path) -> None:
     write_phantoms(data, modality="endoscopy", count=12, size=(48, 40))
     config = TrainConfig(str(data), options=_NETWORK, epochs=1, size=_SIZE, device="cpu")
     train_model(config, out=run)
-    export_run(run, folder / BUNDLE, ExportOptions(formats=("onnx", "openvino")))
+    export_run(run, folder / BUNDLE, ExportOptions(formats=("onnx", "openvino", "ncnn")))
     for method in ("bmis", "unet"):
         write_record(folder / RESULTS, _record(method))
 

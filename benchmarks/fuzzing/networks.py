@@ -1,4 +1,4 @@
-"""Bundles of both formats with right hashes, checkpoints and run folders, all damaged inside."""
+"""Bundles of all formats with right hashes, checkpoints and run folders, all damaged inside."""
 
 import hashlib
 import io
@@ -22,6 +22,7 @@ from fuzzing.material import BUNDLE, DATA, RUN
 from fuzzing.mutant import Mutant
 
 _XML, _BIN = "openvino/model.xml", "openvino/model.bin"
+_PARAM = "ncnn/model.param"
 _OPERATORS = (
     *("Gather", "GatherND", "ScatterElements", "ScatterND", "Loop", "If", "Scan", "Tile", "Expand"),
     *("Resize", "Pad", "Range", "ConstantOfShape", "Reshape", "Conv", "Add", "Div", "Mod", "TopK"),
@@ -39,7 +40,8 @@ def bundle(random: Random, material: Path, folder: Path) -> Mutant:
     file = folder / "changed.bmis"
     file.write_bytes(_zip(members) if change is not _whole else _edited_zip(random, members))
     openvino = change in (_layers, _constants)
-    engine = random.choice(("openvino", "auto") if openvino else ("onnxruntime", "auto"))
+    own = "openvino" if openvino else "ncnn" if change is _ncnn else "onnxruntime"
+    engine = random.choice((own, "auto"))
     image = str(next((material / DATA / "images").iterdir()))
     command = ["predict", str(file), image, "--out", str(folder / "out"), "--threads", "1"]
     return Mutant([[*command, "--engine", engine]], (), f"{change.__name__.strip('_')} {engine}")
@@ -187,9 +189,25 @@ def _constants(random: Random, members: dict[str, bytes]) -> None:
     members[_BIN] = bytes(data) if places else edit_bytes(random, bytes(data))
 
 
+def _ncnn(random: Random, members: dict[str, bytes]) -> None:
+    """Numbers, types and values of a graph of ncnn changed, or its weights."""
+    name = random.choice((*[_PARAM] * 5, _PARAM.replace("param", "bin")))
+    if name != _PARAM or random.random() < 0.2:
+        members[name] = edit_bytes(random, members[name])
+        return
+    lines = [line.split(" ") for line in members[name].decode().split("\n")]
+    for _ in range(random.randint(1, 2)):
+        words = random.choice([line for line in lines if len(line) > 1])
+        place = random.randrange(len(words))
+        key, equals, _ = words[place].partition("=")
+        other = random.choice(random.choice(lines))
+        words[place] = f"{key}={random.choice(NUMBERS[:19])}" if equals else other
+    members[name] = "\n".join(map(" ".join, lines)).encode()
+
+
 _CHANGES: tuple[Callable[[Random, dict[str, bytes]], None], ...] = (
     *(_whole, _manifest, _manifest, _manifest_text, _graph_bytes, _nodes, _nodes, _nodes),
-    *(_layers, _layers, _constants),
+    *(_layers, _layers, _constants, _ncnn, _ncnn),
 )
 
 

@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from bmis.bundle import Graph, read_bundle, write_bundle
 from bmis.errors import BundleError
-from helpers.bundles import CARD, IR, manifest, onnx_bytes, rezip, unzip
+from helpers.bundles import CARD, IR, manifest, ncnn_members, onnx_bytes, rezip, unzip
 
 pytestmark = pytest.mark.slow
 GRAPHS = (
     Graph("model.onnx", "onnx", "float32"),
     Graph("model.int8.onnx", "onnx", "int8"),
     Graph("openvino/model.xml", "openvino", "float32"),
+    ncnn_members()[0][-1],
 )
 MEMBERS = {
-    "model.onnx": onnx_bytes(),
+    **ncnn_members()[1],
     "model.int8.onnx": onnx_bytes(int8=True),
     "openvino/model.xml": IR.encode(),
     "openvino/model.bin": bytes(range(32)),
@@ -237,6 +238,12 @@ def test_edited_onnx_graphs(place, edits, name):
 @given(edits=EDITS)
 def test_edited_openvino_graphs(place, edits):
     graph_edited(place, "openvino/model.xml", edits)
+
+
+@thousand(1.5)
+@given(edits=EDITS, name=st.sampled_from(["ncnn/model.param", "ncnn/model.bin"]))
+def test_edited_ncnn_graphs(place, edits, name):
+    graph_edited(place, name, edits)
 
 
 def graph_edited(place, name, edits):

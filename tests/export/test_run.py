@@ -69,6 +69,18 @@ def test_the_bundle_gives_the_masks_of_the_run(both, run, data):
         assert 0 < (int8 != exact).mean() < 0.02
 
 
+def test_ncnn_beside_onnx_gives_the_masks_of_the_run(run, data, tmp_path):
+    pytest.importorskip("ncnn")
+    pytest.importorskip("pnnx")
+    options = ExportOptions(formats=("onnx", "ncnn"), size="any")
+    done = export_run(run, tmp_path / "a.bmis", options)
+    onnx_graph, graph = done.manifest.graphs
+    assert (onnx_graph.size, graph.size) == (None, (64, 64))
+    assert graph.check["logits_error"] < 1e-4
+    found = masks(done.path, data, engine="ncnn")
+    assert (found != masks(run, data)).mean() < 1e-4
+
+
 def test_the_manifest_describes_the_bundle(both, run, data):
     manifest = read_bundle(both.path).manifest
     assert manifest == both.manifest

@@ -1,7 +1,7 @@
 """Bundles of a few kilobytes: one 1 x 1 convolution in ONNX, with any number of classes.
 
 ``IR`` is the same without its bias as OpenVINO writes it; the kernel is behind 8 bytes of its
-``.bin``.
+``.bin``. ``NCNN`` is the same as ncnn reads it, with ``ncnn_weights``.
 """
 
 import hashlib
@@ -59,6 +59,11 @@ IR = """<?xml version="1.0"?>
 	</edges>
 	<rt_info><info value="&lt;!ENTITY&gt;" /></rt_info>
 </net>
+"""
+NCNN = """7767517
+2 2
+Input 0 0 1 in0
+Convolution 1 1 1 in0 out0 0=2 1=1 5=1 6=6
 """
 CARD = "# Model card\n\nFor tests, not a medical device.\n"
 
@@ -119,6 +124,26 @@ def onnx_model(*, channels=3, classes=2, size=None, int8=False, seed=0):
 
 def onnx_bytes(**values):
     return onnx_model(**values).SerializeToString()
+
+
+def ncnn_weights(*, seed=0):
+    """The ``.bin`` of ``NCNN``: the kernel and bias of ``onnx_model``."""
+    found = {w.name: numpy_helper.to_array(w) for w in onnx_model(seed=seed).graph.initializer}
+    return bytes(4) + found["kernel"].tobytes() + found["bias"].tobytes()
+
+
+def ncnn_members(text=NCNN, weights=None):
+    """Graphs and files of a bundle with ONNX and ncnn, for ``manifest`` and ``write_bundle``."""
+    graphs = (
+        Graph("model.onnx", "onnx", "float32"),
+        Graph("ncnn/model.param", "ncnn", "float32", (32, 48)),
+    )
+    files = {
+        "model.onnx": onnx_bytes(),
+        "ncnn/model.param": text if isinstance(text, bytes) else text.encode(),
+        "ncnn/model.bin": ncnn_weights() if weights is None else weights,
+    }
+    return graphs, files
 
 
 def write_tiny(path, *, seed=0, **values):

@@ -48,11 +48,24 @@ def test_the_engine_that_is_asked_for_runs(path, engine):
     assert (runtime.stride, runtime.size, runtime.batch) == (8, None, 1)
 
 
-@pytest.mark.parametrize(
-    ("precision", "graph"), [("auto", "int8"), ("int8", "int8"), ("fp32", "float32")]
-)
+@pytest.mark.parametrize(("precision", "graph"), [("int8", "int8"), ("fp32", "float32")])
 def test_the_precision_that_is_asked_for_runs(with_int8, precision, graph):
     assert load(with_int8, engine="onnxruntime", precision=precision).graph.precision == graph
+
+
+def test_every_engine_and_precision_of_a_bundle_is_compared(with_int8, monkeypatch):
+    asked = []
+
+    def last(question, starts, _):
+        asked.append((question, [name.split(" ")[::2] for name in starts]))
+        return list(starts.values())[-1]()
+
+    monkeypatch.setattr(bmis.runtime.bundle, "fastest", last)
+    pretend(monkeypatch, "onnxruntime", "openvino", "ncnn")
+    assert load(with_int8).engine.name == "openvino"
+    ((question, names),) = asked  # ncnn has no graph in it, and OpenVINO none in int8
+    assert names == [["onnxruntime", "int8"], ["onnxruntime", "float32"], ["openvino", "float32"]]
+    assert "onnxruntime 1.0 int8" in question
 
 
 def test_without_int8_the_bundle_runs_in_float32(path):
@@ -64,7 +77,6 @@ def test_without_int8_the_bundle_runs_in_float32(path):
 def test_openvino_runs_int8_in_its_own_format_alone(with_int8):
     """On some ONNX graphs in int8 it brings the process down."""
     assert load(with_int8, engine="openvino").graph.precision == "float32"
-    assert load(with_int8).engine.name == "onnxruntime"
     with pytest.raises(
         ConfigError, match="has no int8 graph for openvino, only onnx float32, onnx"
     ):
@@ -97,7 +109,7 @@ def test_one_engine_is_taken_without_a_measurement(path, tmp_path, monkeypatch):
 def test_of_two_engines_the_faster_is_found_and_remembered(path, tmp_path, monkeypatch):
     first = load(path).engine.name
     assert (tmp_path / "cache" / "bmis" / "engines.json").is_file()
-    monkeypatch.setattr("bmis.runtime.autotune.seconds_of", None)  # cannot be called
+    monkeypatch.setattr("bmis.runtime.autotune._in_turns", None)  # cannot be called
     assert load(path).engine.name == first
     with pytest.raises(TypeError):  # another question
         load(path, threads=7)

@@ -18,7 +18,7 @@ from bmis.runtime.engines import (
 from helpers.bundles import onnx_bytes, onnx_model
 
 
-@pytest.fixture(params=[OnnxRuntimeEngine, OpenVinoEngine], ids=ENGINES)
+@pytest.fixture(params=[OnnxRuntimeEngine, OpenVinoEngine], ids=ENGINES[:2])
 def engine(request):
     return request.param
 

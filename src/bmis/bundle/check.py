@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bmis.bundle.manifest import Graph, Manifest
+from bmis.bundle.ncnn_scan import scan_ncnn
 from bmis.bundle.onnx_scan import scan_onnx
 from bmis.bundle.openvino_scan import scan_ir
 from bmis.bundle.operators import onnx, openvino
@@ -42,6 +43,8 @@ def check_graph(
             found = _check_onnx(data, graph, manifest)
         elif graph.format == "openvino":
             found = _check_openvino(data, read(graph.files[1]), graph, manifest)
+        elif graph.format == "ncnn":
+            found = _check_ncnn(data, read(graph.files[1]), graph)
         elif data[4:8] != _MAGIC[graph.format]:
             raise BundleError(f"is not a file of {graph.format}")
         if found:
@@ -80,6 +83,12 @@ def _check_openvino(data: bytes, weights: bytes, graph: Graph, manifest: Manifes
     _check_shapes(graph, manifest, found.inputs[0][1], found.outputs[0][1])
     ends = found.ends["Parameter"], found.ends["Result"]
     return Computation(tuple(found.nodes), found.constants, *ends, openvino.OPERATORS)
+
+
+def _check_ncnn(data: bytes, weights: bytes, graph: Graph) -> Computation:
+    if graph.size is None:
+        raise BundleError("takes one size only, which its manifest does not name")
+    return scan_ncnn(data, weights)
 
 
 def _check_work(found: Computation, manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from bmis.config.checks import check_value
 from bmis.errors import BundleError, ConfigError
 
 FORMAT, FORMAT_VERSION = "bmis-bundle", 2
-FORMATS = ("onnx", "openvino", "executorch", "litert")
+FORMATS = ("onnx", "openvino", "ncnn", "executorch", "litert")
 PRECISIONS = ("float32", "int8")
 CARD, MANIFEST = "MODEL_CARD.md", "manifest.json"
 TEXT_LIMIT = 1 << 20  # bytes of the manifest, and of the card
@@ -23,6 +23,7 @@ FILES = {
     ("onnx", "int8"): ("model.int8.onnx",),
     ("openvino", "float32"): ("openvino/model.xml", "openvino/model.bin"),
     ("openvino", "int8"): ("openvino/model.int8.xml", "openvino/model.int8.bin"),
+    ("ncnn", "float32"): ("ncnn/model.param", "ncnn/model.bin"),
     ("executorch", "float32"): ("model.pte",),
     ("litert", "float32"): ("model.tflite",),
 }
@@ -59,7 +60,7 @@ class Graph(Settings):
 
     Attributes:
         file: Its name in the bundle.
-        format: "onnx", "openvino", "executorch" or "litert".
+        format: "onnx", "openvino", "ncnn", "executorch" or "litert".
         precision: "float32" or "int8".
         size: Height and width in pixels that it takes; None for all multiples of the stride.
         check: How near it came to the torch network when it was exported, for people to read.

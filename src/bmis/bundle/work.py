@@ -92,6 +92,7 @@ class _Count:
         try:
             outputs = operator.rule(node, inputs)
             self._work += operator.work(node, inputs, outputs)
+            scratch = operator.scratch(node, inputs, outputs)
         except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise BundleError(_misfit(node, error)) from None
         if len(outputs) < len(node.outputs):
@@ -100,16 +101,16 @@ class _Count:
         if not fixed:
             self._loaded |= {*node.inputs}
         named = zip(node.outputs, outputs, strict=False)
-        self._add([(name, value._replace(fixed=fixed)) for name, value in named])
+        self._add([(name, value._replace(fixed=fixed)) for name, value in named], scratch)
         self._free(node)
 
-    def _add(self, values: Sequence[tuple[str, Value]]) -> None:
+    def _add(self, values: Sequence[tuple[str, Value]], scratch: int = 0) -> None:
         for name, value in values:
             if name in self._values:
                 raise BundleError(f"makes {name[:40]!r} twice")
             self._values[name] = value
             self._live += value.bytes
-        self._peak = max(self._peak, self._live)
+        self._peak = max(self._peak, self._live + scratch)
         for what, found, most in (
             ("bytes of memory", self._peak, self._most_bytes),
             ("multiplications", self._work, self._most_work),

@@ -27,15 +27,15 @@ class RuntimeOptions(Settings):
     ] = "auto"
     engine: Annotated[
         str,
-        one_of("auto", "onnxruntime", "openvino"),
-        Meta(description="Engine for bundles; auto is the faster of those that are installed."),
+        one_of("auto", "onnxruntime", "openvino", "ncnn"),
+        Meta(description="Engine for bundles; auto is the fastest of those that are installed."),
     ] = "auto"
     precision: Annotated[
         str,
         one_of("auto", "fp32", "bf16", "int8"),
         Meta(
-            description="Precision for bundles; auto is int8 where the bundle has it, else fp32. "
-            "Run folders are run in fp32."
+            description="Precision for bundles; auto is the faster of int8 and fp32 where the "
+            "bundle has both. Run folders are run in fp32."
         ),
     ] = "auto"
     threads: Annotated[

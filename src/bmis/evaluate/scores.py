@@ -15,7 +15,8 @@ from bmis.metrics import METRICS, RULES_VERSION, CaseScore, summarise_cases
 from bmis.system.environment import software_versions
 from bmis.system.files import to_csv, write_json, write_text
 
-_PACKAGES = ("bmis", "numpy", "pillow", "torch", "onnxruntime", "openvino")  # that scores rest on
+# that scores rest on
+_PACKAGES = ("bmis", "numpy", "pillow", "torch", "onnxruntime", "openvino", "ncnn")
 COLUMNS = ("id", "class", "state", *METRICS)
 
 

@@ -17,6 +17,7 @@ from bmis.export.after_network import AfterNetwork
 from bmis.export.calibration import read_calibration
 from bmis.export.gate import check_float, check_int8
 from bmis.export.model_card import write_card
+from bmis.export.ncnn import to_ncnn
 from bmis.export.onnx import serialised, to_onnx
 from bmis.export.ood import learn_ood_reference
 from bmis.export.openvino import quantise_by_nncf, to_openvino
@@ -181,11 +182,14 @@ def _export_fixed(
     model: SegmentationModel, formats: Sequence[str], size: tuple[int, int]
 ) -> list[ExportedGraph]:
     """The formats that take one size only, written straight from the network."""
-    return [
+    exported = [
         ExportedGraph.of(name, "float32", size, (kind.write(model, size),))
         for name, kind in FIXED.items()
         if name in formats
     ]
+    if "ncnn" in formats:
+        exported.append(ExportedGraph.of("ncnn", "float32", size, to_ncnn(model, size)))
+    return exported
 
 
 def _onnx_int8(graph: "onnx.ModelProto", size: tuple[int, int] | None) -> ExportedGraph:

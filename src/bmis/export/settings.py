@@ -28,8 +28,8 @@ class ExportOptions(Settings):
     formats: Annotated[
         tuple[Annotated[str, one_of(*FORMATS)], ...],
         Meta(
-            description="onnx, and any of openvino, executorch and litert beside it; the last two "
-            "hold float32 at the size of the training only."
+            description="onnx, and any of openvino, ncnn, executorch and litert beside it; the "
+            "last three hold float32 at the size of the training only."
         ),
     ] = ("onnx",)
     size: Annotated[

@@ -25,7 +25,7 @@ from bmis.runtime.load import Runtime, load_runtime
 from bmis.runtime.torch_network import TorchRuntime
 from bmis.system.stopwatch import time_calls
 
-_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
+_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "ncnn": "ncnn"}
 _PRECISIONS = {"float32": "fp32", "int8": "int8"}
 _CHOICE = 64  # validation images on which int8 graphs are chosen
 _SECONDS = 0.5  # least time of a measurement
@@ -51,7 +51,6 @@ FIXED = {
     "executorch": Fixed(to_executorch, ExecutorchRuntime),
     "litert": Fixed(to_litert, LitertRuntime),
 }
-FORMATS = ("onnx", "openvino", *FIXED)
 
 
 @dataclass(frozen=True)

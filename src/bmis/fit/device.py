@@ -29,6 +29,7 @@ _NEEDS = {  # formats and precisions of the graphs that a way needs in its bundl
     "onnxruntime int8": (("onnx", "int8"),),
     "openvino fp32": (("onnx", "float32"),),
     "openvino int8": (("onnx", "int8"), ("openvino", "int8")),
+    "ncnn fp32": (("onnx", "float32"), ("ncnn", "float32")),
 }
 
 
@@ -37,7 +38,7 @@ class WayCost(Settings):
     """What one image costs by one engine in one precision.
 
     Attributes:
-        engine: "onnxruntime" or "openvino".
+        engine: "onnxruntime", "openvino" or "ncnn".
         precision: "fp32" or "int8".
         ms: Median milliseconds of one call.
         mb: Megabytes of a bundle with what this way needs; None where it is not known.

@@ -198,7 +198,8 @@ class _Finisher:
     ) -> tuple[Exported, WayCost] | None:
         """The bundle for one engine in one precision, and what it costs; None if refused."""
         int8 = way.precision == "int8"
-        formats = ("onnx", "openvino") if int8 and way.engine == "openvino" else ("onnx",)
+        own = (way.engine, int8) in (("openvino", True), ("ncnn", False))  # beside ONNX
+        formats = ("onnx", way.engine) if own else ("onnx",)
         options = ExportOptions(int8=int8, formats=formats, tune=self.facts.images["val"] >= LEAST)
         path = run / f"{way.engine}-{way.precision}.bmis"
         _log.info("  exporting and timing %s for %s", contender.name, way.name)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SHOWN = 3  # images of each group: worst, middle, best
 _FEW = 20  # validation images below which their mean chooses by luck
 _AXES = {"ms": "Milliseconds for one image", "mb": "Megabytes of the bundle"}
-_PACKAGES = ("bmis", "torch", "onnxruntime", "openvino", "optuna")
+_PACKAGES = ("bmis", "torch", "onnxruntime", "openvino", "ncnn", "optuna")
 
 
 def write_page(found: Fitted, dataset: Dataset) -> Path:

@@ -54,7 +54,7 @@ class FitConfig(Settings):
     ] = 1
     engine: Annotated[
         str,
-        one_of("auto", "onnxruntime", "openvino"),
+        one_of("auto", "onnxruntime", "openvino", "ncnn"),
         Meta(description="Engine of the device; auto is the fastest of those that are measured."),
     ] = "auto"
     device: Annotated[

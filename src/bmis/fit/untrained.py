@@ -1,5 +1,6 @@
 """Bundles of untrained networks: as fast and as large as trained ones will be."""
 
+import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from bmis.bundle import SUFFIX, Graph, Manifest, write_bundle
 from bmis.config import InputSpec, ModelConfig, ModelInfo
 from bmis.data.labels import class_names
 from bmis.data.palette import palette
+from bmis.errors import ConfigError
+from bmis.export.ncnn import to_ncnn
 from bmis.export.onnx import serialised, to_onnx
 from bmis.export.openvino import to_openvino
 from bmis.export.quantise import quantise
@@ -38,6 +41,7 @@ BENCH = (  # what `bmis bench --make` writes: small and large, wide and narrow, 
     Candidate("mk_unet_t", {}, (192, 192)),
     Candidate("lv_unet", {}, (256, 256)),
 )
+_log = logging.getLogger("bmis")
 _NOTE = "# Untrained\n\nTo measure time and memory. Its masks mean nothing.\n"
 
 
@@ -130,6 +134,11 @@ def _export(candidate: Candidate, channels: int, classes: int) -> _Untrained:
     ]
     if find_spec("openvino") and find_spec("nncf"):  # both are needed to export a trained one
         graphs.append(ExportedGraph.of("openvino", "int8", size, to_openvino(int8)))
+    if find_spec("ncnn") and find_spec("pnnx"):
+        try:
+            graphs.append(ExportedGraph.of("ncnn", "float32", size, to_ncnn(model, size)))
+        except ConfigError as error:
+            _log.info("%s without ncnn: %s", candidate.model, error)
     return _Untrained(_manifest(candidate, model, [one.graph for one in graphs]), tuple(graphs))
 
 

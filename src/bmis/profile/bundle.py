@@ -56,7 +56,7 @@ class EngineCost:
     """The costs of one engine in one precision.
 
     Attributes:
-        engine: "onnxruntime" or "openvino".
+        engine: "onnxruntime", "openvino" or "ncnn".
         precision: "fp32", "bf16" or "int8".
         start_seconds: Time from the start of Python to the first answer; None where there was
             none.

@@ -1,6 +1,6 @@
 """Runs a bundle on the processor: which of its graphs, by which engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bmis.runtime.engines import (
     installed_engines,
     require_engine,
 )
+from bmis.runtime.ncnn_engine import NcnnEngine
 from bmis.system.processor import processor_name, usable_cores
 
 _FORMATS = {  # engine, precision -> formats of graphs that it runs, best first
@@ -28,6 +29,8 @@ _FORMATS = {  # engine, precision -> formats of graphs that it runs, best first
     # int8 in its own format alone: OpenVINO 2026.4 brings the process down on ONNX graphs that
     # concatenate in int8
     ("openvino", "int8"): ("openvino",),
+    ("ncnn", "float32"): ("ncnn",),
+    ("ncnn", "int8"): (),
 }
 _PRECISIONS = {  # choice of --precision -> precisions of graphs, best first
     "auto": ("int8", "float32"),
@@ -89,8 +92,9 @@ def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bun
     The parts of an int8 graph that are in float are computed in float32, as when the graph was
     checked.
 
-    With ``engine="auto"`` and several engines installed they are timed against each other, well
-    below a second each, and the result is remembered; see ``fastest``.
+    Where several engines will do with ``engine="auto"``, or two precisions with
+    ``precision="auto"``, they are timed against each other, well below a second each, and the
+    result is remembered; see ``fastest``.
 
     Raises:
         BundleError: See ``bundle.read_bundle``; or no engine can run the graph.
@@ -110,18 +114,18 @@ def load_bundle(path: Path, options: RuntimeOptions) -> tuple[BundleRuntime, Bun
         )
     bundle = read_bundle(path)
     installed = installed_engines()
-    graphs = _graphs(bundle, options, tuple(installed))
+    ways = _ways(bundle, options, tuple(installed))
     threads = options.threads or usable_cores()
     bf16 = options.precision == "bf16"
     starts = {
-        name: partial(_start, bundle, graph, name, threads=threads, bf16=bf16)
-        for name, graph in graphs.items()
+        f"{engine} {installed[engine]} {'bf16' if bf16 else graph.precision}": partial(
+            _start, bundle, graph, engine, threads=threads, bf16=bf16
+        )
+        for engine, graph in ways
     }
     if len(starts) == 1:
         return next(iter(starts.values()))(), bundle
-    machine = (processor_name(), threads, *(f"{name} {installed[name]}" for name in starts))
-    precision = "bf16" if bf16 else next(iter(graphs.values())).precision
-    question = " | ".join(map(str, (bundle.digest, precision, *machine)))
+    question = " | ".join(map(str, (bundle.digest, processor_name(), threads, *starts)))
     spec = bundle.manifest.info.input
     image = np.zeros((1, spec.channels, *spec.size), np.float32)
     return fastest(question, starts, image), bundle
@@ -145,33 +149,30 @@ def runnable(bundle: Bundle) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _graphs(
+def _ways(
     bundle: Bundle, options: RuntimeOptions, installed: tuple[str, ...]
-) -> Mapping[str, Graph]:
-    """For each engine that will do, the graph that it would run; at least one."""
+) -> list[tuple[str, Graph]]:
+    """The engines that will do, each with a graph that it would run; at least one, best first."""
     if options.engine != "auto":
         require_engine(options.engine)
     names = installed if options.engine == "auto" else (options.engine,)
-    for precision in _PRECISIONS[options.precision]:
-        found = {name: _graph(bundle, name, precision) for name in names}
-        graphs = {name: graph for name, graph in found.items() if graph is not None}
-        if graphs:
-            break
-    else:
+    precisions = _PRECISIONS[options.precision]
+    found = ((name, _graph(bundle, name, kind)) for kind in precisions for name in names)
+    ways = [(name, graph) for name, graph in found if graph is not None]
+    if not ways:
         held = ", ".join(f"{graph.format} {graph.precision}" for graph in bundle.manifest.graphs)
         raise ConfigError(
-            f"{bundle.path}: has no {_PRECISIONS[options.precision][-1]} graph for "
-            f"{' or '.join(names)}, only {held}; choose another engine or precision, or "
-            "export it again"
+            f"{bundle.path}: has no {precisions[-1]} graph for {' or '.join(names)}, only {held}; "
+            "choose another engine or precision, or export it again"
         )
     if options.precision == "bf16":
-        graphs = {name: graph for name, graph in graphs.items() if engine_has_bf16(name)}
-        if not graphs:
+        ways = [(name, graph) for name, graph in ways if engine_has_bf16(name)]
+        if not ways:
             raise ConfigError(
                 f"no bf16 by {' or '.join(names)} on this processor ({processor_name()}); use fp32 "
                 "or int8, or OpenVINO on a processor with AVX-512 bf16"
             )
-    return graphs
+    return ways
 
 
 def _graph(bundle: Bundle, engine: str, precision: str) -> Graph | None:
@@ -180,6 +181,8 @@ def _graph(bundle: Bundle, engine: str, precision: str) -> Graph | None:
 
 
 def _start(bundle: Bundle, graph: Graph, engine: str, *, threads: int, bf16: bool) -> BundleRuntime:
-    start = OnnxRuntimeEngine if engine == "onnxruntime" else OpenVinoEngine
+    kinds = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine, "ncnn": NcnnEngine}
+    start: Callable[..., Engine] = kinds[engine]
     files = [bundle.read(file) for file in graph.files]
-    return BundleRuntime(start(*files, threads=threads, bf16=bf16), bundle, graph)
+    options = {"bf16": True} if bf16 else {}  # which ncnn does not know
+    return BundleRuntime(start(*files, threads=threads, **options), bundle, graph)

@@ -1,6 +1,6 @@
-"""What runs an exported graph without torch: ONNX Runtime, and OpenVINO where it is installed.
+"""What runs an exported graph without torch: ONNX Runtime; OpenVINO and ncnn where installed.
 
-Both take the graph as bytes that ``bundle.read_bundle`` has checked, and turn every error of theirs
+All take the graph as bytes that ``bundle.read_bundle`` has checked, and turn every error of theirs
 into one line of ours.
 """
 
@@ -13,10 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.errors import BmisError, BundleError, NoMemoryError, is_out_of_memory, require
+from bmis.errors import require
+from bmis.runtime.engine_errors import cannot_run, engine_error
+from bmis.runtime.ncnn_engine import load_ncnn
 from bmis.system.processor import computes_bf16, processor_flags
 
-ENGINES = ("onnxruntime", "openvino")
+ENGINES = ("onnxruntime", "openvino", "ncnn")
 _SILENT = 4  # ONNX Runtime's highest level: only what ends the process goes to stderr
 _SHAPES = 2  # that OpenVINO keeps a compiled network for
 _EXACT_INT8 = {"avx_vnni", "avx512_vnni"}  # sum products of int8 in 32 bits
@@ -84,13 +86,13 @@ class OnnxRuntimeEngine:
                 graph, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors have no base of their own
-            raise _error(self.name, "cannot load the graph", error) from error
+            raise engine_error(self.name, "cannot load the graph", error) from error
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
             return self._session.run(["logits"], {"image": batch})[0]  # type: ignore[no-any-return]
         except Exception as error:
-            raise _error(self.name, _cannot_run(batch), error) from error
+            raise engine_error(self.name, cannot_run(batch), error) from error
 
 
 class OpenVinoEngine:
@@ -134,7 +136,7 @@ class OpenVinoEngine:
         try:
             self._model = self._core.read_model(graph, weights or b"")
         except Exception as error:  # RuntimeError, or whatever its own classes are
-            raise _error(self.name, "cannot load the graph", error) from error
+            raise engine_error(self.name, "cannot load the graph", error) from error
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         try:
@@ -143,7 +145,7 @@ class OpenVinoEngine:
                 # image by image: batches gain nothing here, and each size costs a compilation
                 answers = [request.infer({0: image[None]}, share_inputs=True)[0] for image in batch]
         except Exception as error:
-            raise _error(self.name, _cannot_run(batch), error) from error
+            raise engine_error(self.name, cannot_run(batch), error) from error
         return np.concatenate(answers) if len(answers) > 1 else answers[0]
 
     def _request(self, shape: tuple[int, ...]) -> Any:
@@ -179,7 +181,7 @@ def require_engine(name: str) -> None:
     Example:
         >>> require_engine("onnxruntime")
     """
-    _openvino() if name == "openvino" else load_onnxruntime()
+    {"onnxruntime": load_onnxruntime, "openvino": _openvino, "ncnn": load_ncnn}[name]()
 
 
 def engine_has_bf16(name: str) -> bool:
@@ -191,7 +193,7 @@ def engine_has_bf16(name: str) -> bool:
     """
     if name == "openvino":
         return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return computes_bf16(name)
+    return name == "onnxruntime" and computes_bf16(name)
 
 
 def load_onnxruntime() -> ModuleType:
@@ -213,21 +215,3 @@ def load_onnxruntime() -> ModuleType:
 
 def _openvino() -> ModuleType:
     return require("openvino", extra="openvino")
-
-
-def _cannot_run(batch: NDArray[np.float32]) -> str:
-    count, _, height, width = batch.shape
-    return f"cannot run the graph on {count} x {height}x{width} pixels"
-
-
-def _error(engine: str, what: str, error: Exception) -> BmisError:
-    """One line of ours for whatever error an engine raises."""
-    if isinstance(error, BmisError):
-        return error
-    if is_out_of_memory(error):
-        return NoMemoryError(
-            f"not enough memory: {engine} {what}; use smaller tiles, a smaller image or a larger "
-            "limit"
-        )
-    reason = " ".join(str(error).split())
-    return BundleError(f"{engine} {what} ({reason[:200]}); export the bundle again")

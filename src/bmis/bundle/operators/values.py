@@ -87,6 +87,7 @@ class Operator:
         attributes: A check for each attribute that it may have.
         version: Version of the operator, where the format has one for each.
         work: About how many multiplications it takes.
+        scratch: Bytes that an engine takes besides, while it computes.
 
     Example:
         >>> Operator(lambda node, inputs: list(inputs), (1, 1)).inputs
@@ -98,6 +99,7 @@ class Operator:
     attributes: Mapping[str, Check] = field(default_factory=dict)
     version: str = ""
     work: Callable[[Node, Inputs, Sequence[Value]], int] = _elements
+    scratch: Callable[[Node, Inputs, Sequence[Value]], int] = lambda *_: 0
 
 
 @dataclass(frozen=True, eq=False)
