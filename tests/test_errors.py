@@ -63,6 +63,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 ALIASES = {
     "onnxruntime": "onnx",  # its part for int8 works on graphs of onnx
     "dicomanonymizer": "dicom_anonymizer",
+    "gdcm": "python_gdcm",
 }
 
 

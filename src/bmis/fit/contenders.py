@@ -19,7 +19,7 @@ from bmis.fit.costs import (
     overshoot,
     try_to_measure,
 )
-from bmis.fit.device import needs
+from bmis.fit.device import costs_in_words
 from bmis.fit.settings import FitConfig
 from bmis.system.progress import progress_bar
 
@@ -226,7 +226,7 @@ def check_budget(costed: Sequence[Costed], config: FitConfig, found: Sequence[Co
     if found:
         return
     close = "; ".join(
-        f"{one.candidate.name} ({needs(one.ways[0])})" for one in nearest(costed, config)
+        f"{one.candidate.name} ({costs_in_words(one.ways[0])})" for one in nearest(costed, config)
     )
     raise ConfigError(
         f"no network meets the budget; the nearest: {close}; allow as much with --max-ms"

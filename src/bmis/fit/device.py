@@ -161,11 +161,11 @@ def way_sizes(graphs: Iterable[Graph], read: Callable[[str], bytes]) -> dict[str
     }
 
 
-def needs(way: WayCost) -> str:
+def costs_in_words(way: WayCost) -> str:
     """The costs of a way in words.
 
     Example:
-        >>> needs(WayCost("onnxruntime", "int8", ms=3.1, mb=0.9))
+        >>> costs_in_words(WayCost("onnxruntime", "int8", ms=3.1, mb=0.9))
         '3.1 ms, 0.9 MB'
     """
     parts = [f"{way.ms:.3g} ms"]

@@ -13,7 +13,7 @@ from bmis.export.settings import ExportOptions
 from bmis.export.tune import LEAST
 from bmis.fit.candidates import Candidate
 from bmis.fit.costs import overshoot
-from bmis.fit.device import WayCost, needs, ways_of
+from bmis.fit.device import WayCost, costs_in_words, ways_of
 from bmis.fit.facts import DataFacts
 from bmis.fit.plan import Contender, Plan
 from bmis.fit.search import train_config
@@ -210,7 +210,9 @@ class _Finisher:
             self._refuse(f"{contender.name} by {way.name}: {error}")
             return None
         if overshoot(found, self.config) > 1:
-            self._refuse(f"{contender.name} by {way.name}: over the budget ({needs(found)})")
+            self._refuse(
+                f"{contender.name} by {way.name}: over the budget ({costs_in_words(found)})"
+            )
             return None
         with atomic(self.out / BUNDLE) as temporary:
             shutil.copyfile(path, temporary)
