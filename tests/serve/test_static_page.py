@@ -147,9 +147,18 @@ def test_a_folder_that_holds_something_is_left_alone(build, models, tmp_path, ca
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_page_is_no_node(capsys):
-    assert main(["serve", "--static", "out", "--dead-letters"]) == 2
-    assert "choose one of them" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--static", "out", "--dead-letters"], "a DICOM node takes no --static"),
+        (["--static", "out", "--port", "9"], "--static takes no --port"),
+        (["--dicom", "11112", "--max-mb", "3"], "a DICOM node takes no --max-mb"),
+        (["nuclei", "--spool", "x"], "the HTTP service takes no --spool"),
+    ],
+)
+def test_options_of_another_way_of_serving_are_refused(capsys, options, line):
+    assert main(["serve", *options]) == 2
+    assert f"{line}; leave it out" in capsys.readouterr().err
 
 
 def test_the_figures_in_the_docs_are_those_of_the_record():

@@ -128,6 +128,24 @@ def changes_from(args: Namespace, kind: type[Settings]) -> dict[str, Any]:
     return {one.name: getattr(args, one.name) for one in fields(kind) if one.name in args}
 
 
+def flags_given(args: Namespace, kind: type[Settings]) -> dict[str, str]:
+    """The options of some settings whose values are not their defaults, by the names of the fields.
+
+    Example:
+        >>> from bmis.config import RuntimeOptions
+        >>> flags_given(Namespace(threads=2, engine="auto", json=False), RuntimeOptions)
+        {'threads': '--threads'}
+    """
+    found: dict[str, str] = {}
+    for one in fields(kind):
+        nested = settings_in(field_types(kind)[one.name])
+        if nested is not None:
+            found |= flags_given(args, nested)
+        elif getattr(args, one.name, None) not in (None, _default(one)):
+            found[one.name] = f"--{one.name.replace('_', '-')}"
+    return found
+
+
 def _without_default(how: dict[str, Any]) -> dict[str, Any]:
     """The same option for settings that are there already."""
     how = {**how, "default": SUPPRESS, "help": how["help"].partition(" (default: ")[0]}

@@ -2,9 +2,13 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from bmis.cli.console import say
 from bmis.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bmis.config import Settings
 
 HELP = "serve networks over HTTP, with a page for the browser"
 EXAMPLE = "colonoscopy lesion.bmis --port 8000"
@@ -55,19 +59,40 @@ def run(args: Namespace) -> int:
         >>> main(["serve", "nuclei", "--host", "0.0.0.0"])
         2
     """
+    from bmis.cli.flags import settings_from
+    from bmis.serve.node.settings import NodeSettings
+    from bmis.serve.settings import ServeSettings
+    from bmis.serve.static_page import StaticSettings
+
     if args.dead_letters or args.dicom is not None:
+        _check_flags(args, NodeSettings, "a DICOM node")
         return _run_node(args)
     if args.static is not None:
+        _check_flags(args, StaticSettings, "--static")
         return _write_static(args)
-    from bmis.cli.flags import settings_from
-    from bmis.serve.run import serve
-    from bmis.serve.settings import ServeSettings
+    _check_flags(args, ServeSettings, "the HTTP service")
+    from bmis.serve.run import serve  # needs what the others do without
 
     try:
         serve(settings_from(args, ServeSettings), _started)
     except KeyboardInterrupt:
         say("stopped; all that was begun is done")
     return 0
+
+
+def _check_flags(args: Namespace, kind: "type[Settings]", mode: str) -> None:
+    """Refuse options that are for another way of serving, as they would do nothing."""
+    from bmis.cli.flags import flags_given
+    from bmis.serve.node.settings import NodeSettings
+    from bmis.serve.settings import ServeSettings
+    from bmis.serve.static_page import StaticSettings
+
+    own = flags_given(args, kind)
+    for other in (ServeSettings, StaticSettings, NodeSettings):
+        foreign = [flag for name, flag in flags_given(args, other).items() if name not in own]
+        foreign = [flag for flag in foreign if flag != "--models"]
+        if foreign:
+            raise ConfigError(f"{mode} takes no {foreign[0]}; leave it out")
 
 
 def _write_static(args: Namespace) -> int:
@@ -89,8 +114,6 @@ def _run_node(args: Namespace) -> int:
     from bmis.serve.node.run import list_dead_letters, serve_dicom
     from bmis.serve.node.settings import NodeSettings
 
-    if args.static is not None:
-        raise ConfigError("--static writes a page and --dicom starts a node; choose one of them")
     if args.models:
         raise ConfigError("a DICOM node takes its networks from --rules; name none beside it")
     settings = settings_from(args, NodeSettings)
