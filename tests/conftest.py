@@ -1,5 +1,7 @@
 """Fixtures for all; stands here also so that pytest finds ``fakes``, ``folders``, ``tiny``."""
 
+import logging
+
 import pytest
 import torch
 
@@ -17,6 +19,16 @@ def dataset(tmp_path):
 def _networks(monkeypatch):
     """What a test registers, the next test must not find."""
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+
+
+@pytest.fixture(autouse=True)
+def _logs():
+    """Where a service of a test logs to, the next test must not log to."""
+    before, level = logging.root.handlers[:], logging.root.level
+    yield
+    for handler in set(logging.root.handlers) - set(before):
+        logging.root.removeHandler(handler)
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

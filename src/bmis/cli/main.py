@@ -57,7 +57,7 @@ class Command(Protocol):
 
     Example:
         >>> COMMANDS["predict"].HELP
-        'write masks for images, DICOM studies and NIfTI volumes'
+        'write masks for images, DICOM studies, NIfTI volumes and TIFF stacks'
     """
 
     HELP: str

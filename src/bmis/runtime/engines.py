@@ -113,6 +113,7 @@ class OpenVinoEngine:
         MissingExtraError: OpenVINO is not installed.
 
     Example:
+        >>> from bmis.errors import BmisError
         >>> try:
         ...     OpenVinoEngine(b"no graph", threads=1)
         ... except BmisError as error:

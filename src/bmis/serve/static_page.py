@@ -26,6 +26,7 @@ from bmis.serve.listing import describe_model
 from bmis.serve.networks import find_bundles
 from bmis.system.files import whole_folder, write_json, write_text
 from bmis.system.reading import read_text
+from bmis.wording import counted
 
 _HERE = Path(__file__).parent
 _PAGE, _LOCAL = _HERE / "page", _HERE / "local"
@@ -158,8 +159,8 @@ def find_graph(bundle: Bundle) -> Graph:
     info, serve = bundle.manifest.info, "serve it over HTTP instead"
     if info.input.channels not in (1, 3):
         raise BundleError(
-            f"{bundle.path}: takes {info.input.channels} channels, and pictures in a browser have "
-            f"1 or 3; {serve}"
+            f"{bundle.path}: takes {counted(info.input.channels, 'channel')}, and pictures in a "
+            f"browser have 1 or 3; {serve}"
         )
     if info.postprocessing.flips != "none":
         raise BundleError(

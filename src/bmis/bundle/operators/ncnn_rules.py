@@ -79,7 +79,7 @@ def _group_norm(node: Node, inputs: Inputs) -> list[Value]:
     value = plain(inputs[0])
     groups, channels = node.attributes["0"], node.attributes["1"]
     if value.shape[0] != channels or channels % groups:
-        raise ValueError(f"a norm of {channels} in {groups} groups for {value.shape}")
+        raise ValueError(f"a norm of {channels}, groups {groups}, for {value.shape}")
     return [made(value.kind, value.shape)]
 
 

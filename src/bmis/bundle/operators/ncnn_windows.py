@@ -17,6 +17,7 @@ def plain(value: Value | None, *ranks: int) -> Value:
     """An input that has some number of axes, three where none is said.
 
     Example:
+        >>> import numpy as np
         >>> plain(made(np.float32, (4, 6, 8))).shape
         (4, 6, 8)
     """
@@ -48,6 +49,7 @@ def convolved(node: Node, inputs: Inputs) -> list[Value]:
     """The rule of convolutions, whose weights come as one list.
 
     Example:
+        >>> import numpy as np
         >>> node = Node("Convolution", (), (), {"0": 2, "1": 3, "3": 2, "6": 72})
         >>> convolved(node, [made(np.float32, (4, 7, 9))])[0].shape
         (2, 3, 4)
@@ -58,7 +60,7 @@ def convolved(node: Node, inputs: Inputs) -> list[Value]:
     kernel = _pair(node, "1", "11", 0)
     channels = image.shape[0]
     if channels % groups:
-        raise ValueError(f"{image.shape} in {groups} groups")
+        raise ValueError(f"{image.shape}, groups: {groups}")
     shape = (node.attributes["0"], channels // groups, *kernel)
     if prod(shape) != node.attributes["6"]:
         raise ValueError(f"{node.attributes['6']} weights where {prod(shape)} are wanted")
@@ -73,6 +75,7 @@ def convolution_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
     """Multiplications of a convolution: a window of all channels of its group for each output.
 
     Example:
+        >>> import numpy as np
         >>> node = Node("Convolution", (), (), {"0": 4, "6": 12})
         >>> convolution_work(node, [], [made(np.float32, (4, 8, 8))])
         768
@@ -85,6 +88,7 @@ def convolution_scratch(node: Node, inputs: Inputs, outputs: Sequence[Value]) ->
     """Bytes of the map with its empty pixels, and of all windows side by side.
 
     Example:
+        >>> import numpy as np
         >>> node = Node("Convolution", (), (), {"0": 4, "1": 1, "6": 12, "4": 1})
         >>> image, found = made(np.float32, (3, 8, 8)), made(np.float32, (4, 10, 10))
         >>> convolution_scratch(node, [image], [found])
@@ -99,6 +103,7 @@ def pool_scratch(node: Node, inputs: Inputs, _: Sequence[Value]) -> int:
     """Bytes of the map with its empty pixels.
 
     Example:
+        >>> import numpy as np
         >>> image = made(np.float32, (1, 4, 4))
         >>> pool_scratch(Node("Pooling", (), (), {"1": 3, "3": 1}), [image], [])
         144
@@ -116,6 +121,7 @@ def dense(node: Node, inputs: Inputs) -> list[Value]:
     """The rule of a dense layer.
 
     Example:
+        >>> import numpy as np
         >>> node = Node("InnerProduct", (), (), {"0": 5, "2": 40})
         >>> dense(node, [made(np.float32, (24, 8))])[0].shape
         (24, 5)
@@ -132,6 +138,7 @@ def dense_work(node: Node, _: Inputs, outputs: Sequence[Value]) -> int:
     """Multiplications of a dense layer: all its inputs for each output.
 
     Example:
+        >>> import numpy as np
         >>> node = Node("InnerProduct", (), (), {"0": 5, "2": 40})
         >>> dense_work(node, [], [made(np.float32, (24, 5))])
         960
@@ -144,6 +151,7 @@ def pooled(node: Node, inputs: Inputs) -> list[Value]:
     """The rule of pools: by windows, over all pixels, or to a number of windows.
 
     Example:
+        >>> import numpy as np
         >>> node = Node("Pooling", (), (), {"1": 2, "2": 2})
         >>> pooled(node, [made(np.float32, (4, 7, 8))])[0].shape
         (4, 4, 4)
@@ -192,6 +200,7 @@ def pool_work(node: Node, inputs: Inputs, outputs: Sequence[Value]) -> int:
     """Work of a pool: a window for each output, or every element once.
 
     Example:
+        >>> import numpy as np
         >>> value = made(np.float32, (1, 4, 4))
         >>> pool_work(Node("Pooling", (), (), {"1": 2}), [value], [value])
         80

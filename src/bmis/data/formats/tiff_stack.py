@@ -21,6 +21,7 @@ from bmis.data.formats.tiff import check_imagej_pages
 from bmis.data.formats.tiff_pages import has_several_pages, is_tiff_name, read_pages
 from bmis.errors import DataError, one_line_about
 from bmis.system.reading import inside, open_file
+from bmis.wording import counted
 
 _DESCRIPTION, _ACROSS, _DOWN = 270, 282, 283  # tags
 _IMAGEJ = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
@@ -109,7 +110,7 @@ def read_tiff_stack(path: Path) -> TiffStack:
         description, across, down = _tags(path)
         check_imagej_pages(path, description, len(sizes))
         spacing, step, channels = _scale(description, across, down)
-        notes = (f"each page is a picture, also those of {channels} channels",)
+        notes = (f"each page is a picture, also those of {counted(channels, 'channel')}",)
         return TiffStack(path, len(sizes), size, spacing, step, notes if channels > 1 else ())
 
 
