@@ -16,7 +16,7 @@ from bmis import Record, paired_difference, read_records
 from bmis.metrics import PairedDifference
 from bmis.report.statistics import holm
 from bmis.wording import counted
-from pages.layout import Section, difference, machine, p_value, page, trial_machines
+from pages.layout import Section, difference, machine, p_value, page, table, trial_machines
 from pages.records import DATASETS, PAPER_TABLE, RESULTS, known
 
 FOLDER = PAPER_TABLE / "128x9000"
@@ -150,8 +150,9 @@ def verdict() -> str:
     ahead = [method for method, rows in scratch.items() if mean_iou(rows) > own]
     best = next(iter(whole))
     parts = [
-        f"BMIS has a higher mean IoU than {len(scratch) - len(ahead)} of the {len(scratch)} other "
-        f"networks that start from nothing; of {len(pairs)} comparisons on single modalities it "
+        f"BMIS has a higher mean IoU than {len(scratch) - len(ahead)} of "
+        f"{counted(len(scratch), 'other network')} that started from nothing; of {len(pairs)} "
+        f"comparisons on single modalities it "
         f"wins {pairs.count('better')} and loses {pairs.count('worse')}, the rest show no "
         "difference.",
         *([f"Ahead of it {'is' if len(ahead) == 1 else 'are'} {listed(ahead)}."] if ahead else []),
@@ -197,6 +198,30 @@ def listed(names: Sequence[str]) -> str:
     """Names as code, with commas and an "and"."""
     marked = [f"`{name}`" for name in names]
     return " and ".join([*([", ".join(marked[:-1])] if marked[:-1] else []), marked[-1]])
+
+
+def readme() -> str:
+    """The methods that have been trained on all modalities so far, in the README."""
+    whole = complete()
+    record = next(iter(whole[BASE].values())).record
+    rows = [
+        [
+            f"**{name}**" if method == BASE else name,
+            START[starts(trained)],
+            f"{mean_iou(trained):.3f}",
+            f"{ms:.1f}",
+        ]
+        for method, trained in whole.items()
+        if (ms := milliseconds(method)) is not None
+        for name in [f"`{method}`"]
+    ]
+    heads = ["network", "starts from", ">mean IoU", ">one image on one core, ms"]
+    size = record.conditions.size
+    return (
+        f"{table(heads, rows)}\n\n{size[0]} x {size[1]} pixels, 9,000 images or crops each, every "
+        f"network at its own learning rate; means over {modalities()}.\n"
+        "[The whole field](docs/results/field.md) grows."
+    )
 
 
 def overview() -> Section:

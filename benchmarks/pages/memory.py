@@ -1,5 +1,6 @@
 """The page on memory and size: what is installed, what a process takes, how it grows."""
 
+from pages import predicting
 from pages.layout import Section, machine, page
 from pages.records import AMD, read
 
@@ -10,7 +11,7 @@ def render() -> str:
         "Memory and size",
         "What the device side takes on disk and in memory, and how memory grows with the image. "
         "MB are 10^6 bytes.",
-        [device(), packages(), by_size(), large_image()],
+        [device(), packages(), by_size(), large_image(), predicting.clinical()],
     )
 
 

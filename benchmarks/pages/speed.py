@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pages import predicting
 from pages.layout import Section, machine, page
 from pages.records import AMD, AMD_AVX2, DATASETS, INTEL, read
 
@@ -30,12 +31,15 @@ def render() -> str:
         [
             bundles(),
             folders(),
+            predicting.photographs(),
+            predicting.shipped(),
             networks(),
             light_networks(),
             engines(),
             lung_engines(),
             phone_formats(),
             browser(),
+            predicting.in_the_browser(),
             postprocessing(),
         ],
     )
@@ -84,7 +88,7 @@ def folders() -> Section:
     ]
     return Section(
         "bmis predict spends its time inside the network",
-        "Reading, scaling and writing masks cost a few percent of the wall time.",
+        "Reading, scaling and writing small masks cost a few percent of BMIS's wall time.",
         ["`bmis predict`", ">images/s", ">wall time inside the network"],
         rows,
         "python benchmarks/inference.py RUN lesion.bmis --folder kvasir/images",

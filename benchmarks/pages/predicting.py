@@ -1,0 +1,126 @@
+"""What masks take from end to end: photographs, the networks in the package, clips, the browser."""
+
+from typing import Any
+
+from pages.layout import Section, machine
+from pages.records import AMD, NAMES, read
+
+NETWORKS = {"colonoscopy": "`colonoscopy`", "colonoscopy-bmis": "`colonoscopy-bmis`"}
+
+
+def photographs() -> Section:
+    """``bmis predict`` on large photographs against the network alone."""
+    found = read(f"predict_photos_{AMD}")
+    rows = []
+    for name, shown in NETWORKS.items():
+        for cores, times in found[name].items():
+            ratio = times["whole"] / times["network"]
+            values = (times[key] for key in ("whole", "network", "reading"))
+            rows.append([shown, cores, *(f"{value:.1f}" for value in values), f"{ratio:.1f}x"])
+    side = found["side"]
+    return Section(
+        f"A photograph of {side} x {side} takes several times what the network takes",
+        "The aim was 1.3 times. Reading the JPEG alone takes about as long as the network, or "
+        "twice as long; the rest is shrinking it, bringing the mask back to its size, writing and "
+        "measuring it.",
+        ["network", ">cores", ">whole way, ms", ">network, ms", ">reading, ms", ">whole / network"],
+        rows,
+        "python benchmarks/predict_photos.py",
+        machine(found["machine"]),
+        f"predict_photos_{AMD}.json",
+        [
+            f"{found['images']} drawn images, JPEG. Whole way: wall time of `bmis predict` an "
+            "image, where reading, network and writing overlap on several cores."
+        ],
+    )
+
+
+def shipped() -> Section:
+    """The networks in the package on one core."""
+    found = read(f"shipped_speed_{AMD}")
+    rows = []
+    for name in NAMES:
+        pair = [min(found["ms"][one].values()) for one in (name, f"{name}-bmis")]
+        rows.append([f"`{name}`", *(f"{ms:.1f}" for ms in pair), f"{pair[0] / pair[1]:.2f}"])
+    return Section(
+        "On one core a network of the package takes 0.3 to 0.5 of the time of BMIS",
+        "The networks of fundus vessels and nuclei have a step at 1/2, which costs time.",
+        ["name", ">`NAME`, `bmis_edge`, ms", ">`NAME-bmis`, ms", ">share"],
+        rows,
+        "python benchmarks/shipped_speed.py",
+        machine(found["machine"]),
+        f"shipped_speed_{AMD}.json",
+        [
+            f"One image of the network's own size, medians of {found['rounds']} rounds in turns. "
+            "Networks of vessels and nuclei take that for each tile. ONNX Runtime in int8, as the "
+            "bundles hold it."
+        ],
+    )
+
+
+def clinical() -> Section:
+    """A clip and volumes, each in a process of its own."""
+    found = read(f"clinical_{AMD}")
+    rows = [clinical_row(name, one) for name, one in found["measured"].items()]
+    height, width, slices = found["volume"]
+    most = max(one["peak_mb"] for one in found["measured"].values())
+    clip = found["measured"]["clip.dcm"]
+    return Section(
+        f"A volume of {height} x {width} x {slices} takes at most {most / 1000:.1f} GB",
+        f"The aim was 1 GB. The clip of {found['frames']} frames was to run at the network's "
+        f"speed, and takes {clip['ratio']:.1f} times that: reading, shrinking and writing one "
+        "frame cost more than the network.",
+        ["file", ">seconds", ">of the network alone", ">peak memory, MB"],
+        rows,
+        "python benchmarks/clinical.py",
+        machine(found["machine"]),
+        f"clinical_{AMD}.json",
+        [f"By `{found['model']}`, masks and table written. All is drawn by the package."],
+    )
+
+
+def clinical_row(name: str, one: dict[str, Any]) -> list[str]:
+    network = one.get("network_seconds")
+    return [
+        f"`{name}`",
+        f"{one['seconds']:.1f}",
+        f"{one['seconds'] / network:.2f}x" if network else "",
+        f"{one['peak_mb']:.0f}",
+    ]
+
+
+def in_the_browser() -> Section:
+    """The page without a service against the same bundle in Python."""
+    found, masks = read(f"static_page_times_{AMD}"), read("static_page")
+    rows = []
+    for name, one in found["networks"].items():
+        milliseconds = [
+            1000 * one[key]
+            for key in (
+                *("browser_network_seconds", "native_network_seconds"),
+                *("browser_seconds", "native_seconds"),
+            )
+        ]
+        ratio = milliseconds[0] / milliseconds[1]
+        same = masks["networks"][name]["mean_dice_of_both_masks"]
+        rows.append(
+            [f"`{name}`", f"{same:.4f}", *(f"{ms:.0f}" for ms in milliseconds), f"{ratio:.1f}x"]
+        )
+    size = found["bytes"]["with_one"] / 1e6
+    return Section(
+        "In the browser alone the masks are the same, and take several times as long",
+        f"The page with one network has {size:.1f} MB (aim: 25). WebAssembly was to take at most 3 "
+        "times ONNX Runtime's time: int8 is slow there, and float32 is not shipped.",
+        [
+            *("network", ">Dice of both masks", ">network, browser, ms", ">native, ms"),
+            *(">one picture, browser, ms", ">native, ms", ">network, browser / native"),
+        ],
+        rows,
+        "python benchmarks/static_page.py DATA --onnxruntime-web FOLDER [--times]",
+        f"{machine(found['machine'])}, Chromium {found['chromium']}",
+        f"static_page_times_{AMD}.json`, `static_page.json",
+        [
+            "One thread each. One picture: from the bytes of a file to masks, measurements and "
+            "outlines. Dice of both masks: mean over 17 test images."
+        ],
+    )
