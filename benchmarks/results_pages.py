@@ -51,7 +51,7 @@ def pages() -> dict[Path, str]:
     written = {folder / f"{name}.md": module.render() for name, module in modules.items()}
     return written | {
         ROOT / "docs" / "pretrained.md": pretrained.render(),
-        README: between_marks(README, f"{comparison.readme()}\n\n{field.readme()}"),
+        README: between_marks(README, f"{field.readme()}\n{comparison.readme()}"),
         TRAIN: between_marks(TRAIN, steps.steps()),
     }
 

@@ -220,7 +220,7 @@ def readme() -> str:
     return (
         f"{table(heads, rows)}\n\n{size[0]} x {size[1]} pixels, 9,000 images or crops each, every "
         f"network at its own learning rate; means over {modalities()}.\n"
-        "[The whole field](docs/results/field.md) grows."
+        "[The whole field](docs/results/field.md) is not trained yet."
     )
 
 
