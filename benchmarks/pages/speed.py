@@ -40,6 +40,7 @@ def render() -> str:
             phone_formats(),
             browser(),
             predicting.in_the_browser(),
+            predicting.latency(),
             postprocessing(),
         ],
     )
