@@ -14,7 +14,10 @@ def few_images() -> Section:
         for count, starts in by_count.items():
             if len(starts) < 2:
                 continue
-            one, (init, other) = starts["imagenet"], list(starts.items())[1]
+            one, (init, other) = (
+                starts["imagenet"],
+                next(pair for pair in starts.items() if pair[0] != "imagenet"),
+            )
             gain = paired_difference(other["iou"], one["iou"])
             means = [sum(side["iou"].values()) / len(side["iou"]) for side in (one, other)]
             machines += [machine(side["machine"]) for side in (one, other)]

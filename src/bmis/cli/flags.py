@@ -83,8 +83,9 @@ def add_flags(
                 how["metavar"] = one.name.upper()
                 parser.add_argument(one.name, **how)
             else:
-                spelling = _SPELLINGS.get(one.name, (f"--{one.name.replace('_', '-')}",))
-                parser.add_argument(*spelling, dest=one.name, required=one.name in required, **how)
+                parser.add_argument(
+                    *_spelling(one.name), dest=one.name, required=one.name in required, **how
+                )
 
 
 def settings_from(args: Namespace, kind: type[_S]) -> _S:
@@ -142,8 +143,13 @@ def flags_given(args: Namespace, kind: type[Settings]) -> dict[str, str]:
         if nested is not None:
             found |= flags_given(args, nested)
         elif getattr(args, one.name, None) not in (None, _default(one)):
-            found[one.name] = f"--{one.name.replace('_', '-')}"
+            found[one.name] = _spelling(one.name)[-1]
     return found
+
+
+def _spelling(name: str) -> tuple[str, ...]:
+    """How the option of a field is written."""
+    return _SPELLINGS.get(name, (f"--{name.replace('_', '-')}",))
 
 
 def _without_default(how: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK = 256  # corners compared with all others at a time
-_PASSES = 12  # over all points; each may halve them
+_PASSES = 6  # over all points, after which few are left
+_NEIGHBOURS = slice(None, -2), slice(1, -1), slice(2, None)
 _Ints = NDArray[np.intp]
 
 
@@ -105,14 +106,12 @@ def _hull(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
 def _thinned(rows: _Ints, columns: _Ints) -> tuple[_Ints, _Ints]:
     """The points without most of those that are no corners, because ``_chain`` is slow.
 
-    A point that its two neighbours rule out stays ruled out by what is left of the hull. Of two
-    neighbours only one is looked at in a pass, so that equal points do not rule out each other.
+    A point that its two neighbours rule out is no corner of the hull of all points, so that all of
+    them may go at once. Equal points are no exception: they lie within an upright edge.
     """
-    for number in range(_PASSES):
-        keep = np.ones(len(rows), np.bool_)
-        places = np.arange(1 + number % 2, len(rows) - 1, 2)
-        a, b, c = ((rows[places + step], columns[places + step]) for step in (-1, 0, 1))
-        keep[places] = ~_bends_in(a, b, c)
+    for _ in range(_PASSES):
+        a, b, c = ((rows[part], columns[part]) for part in _NEIGHBOURS)
+        keep = np.concatenate([[True], ~_bends_in(a, b, c), [True]])
         rows, columns = rows[keep], columns[keep]
     return rows, columns
 
