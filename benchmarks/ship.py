@@ -16,13 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from five_modalities import MODALITIES, described
+from five_modalities import described
 from machine import describe as describe_machine
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from robustness import measure
 from shipped import NETWORKS, RESULTS, SOURCES, Network
 from subgroups import Group, scores_by_group
+from unlike import WEIGHTS, share, test_statistics, warned
 
 from bmis import (
     ExportOptions,
@@ -31,37 +32,22 @@ from bmis import (
     load,
     load_model,
     open_dataset,
-    read_image,
     save_model,
 )
 from bmis.bundle import read_bundle, write_bundle
-from bmis.config import OodReference
 from bmis.data.cases import load_case
 from bmis.errors import BundleError
 from bmis.evaluate.robustness import PerturbedScores, Robustness
-from bmis.export.ood import learn_ood_reference
 from bmis.export.run import Exported
 from bmis.export.tune import LEAST
-from bmis.predict.ood import OodDetector, describe
 from bmis.pretrained.lookup import FOLDER
 from bmis.system.files import output_folder, write_json
 
 ROOT = Path(__file__).parent.parent
-WEIGHTS = ROOT / "weights" / "bmis_weights"
 PICTURES = ROOT / "docs" / "images" / "pretrained"
 WORST = 5  # cases drawn
 SIDE = 200  # pixels of each
 COLOURS = {"both": (205, 205, 205), "extra": (214, 96, 77), "missed": (67, 147, 195)}
-
-
-def ood_rates(reference: OodReference, root: Path) -> dict[str, float]:
-    """Share of the test images of each data set that are out of distribution."""
-    found, detector = {}, OodDetector(reference)
-    for name, modality in MODALITIES.items():
-        cases = open_dataset(root / modality.data).split("test")
-        values = [detector(describe(read_image(case.image).pixels)) for case in cases]
-        found[name] = float(np.mean(np.array(values) > 1))
-    return found
 
 
 def draw_worst(
@@ -107,7 +93,6 @@ def facts(
         for what, count in record.summary["outcomes"].items()
         if count
     )
-    others = ", ".join(f"{100 * rate:.0f} % of {one}" for one, rate in rates.items() if one != kind)
     conditions = record.conditions
     return "\n".join(
         [
@@ -142,8 +127,7 @@ def facts(
             "|---|--:|--:|",
             *map(_changed, perturbed.worst_of_each_kind()),
             "",
-            f"`bmis predict` warns of {100 * rates[kind]:.1f} % of these test images as they are "
-            f"(false alarms), and of test images of other kinds: {others}.",
+            warned(kind, rates),
             "",
             "## Known failures",
             "",
@@ -188,11 +172,11 @@ def ship(network: Network, root: Path, runs: Path) -> None:
     run, name = runs / network.place, network.name
     data = described(network.kind, root, runs)
     target = output_folder(FOLDER) / f"{name}.bmis"
-    reference, _ = learn_ood_reference(open_dataset(data), ())
-    assert reference is not None
-    rates = ood_rates(reference, root)
     done = _export(run, data, target)
     model, info = load_model(run)
+    reference = done.manifest.info.ood
+    assert reference is not None
+    rates = {kind: share(reference, one) for kind, one in test_statistics(root).items()}
     save_model(WEIGHTS / f"{name}.safetensors", model.half(), info)
     found = measure(network, root)
     skin = network.kind == "dermoscopy"

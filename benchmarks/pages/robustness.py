@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from borders import FILE
 from shipped import NETWORKS
+from unlike import CHANGED
+from unlike import FILE as UNLIKE
 
 from pages.layout import Section, difference, machine, page
-from pages.records import ROBUSTNESS, read_if_there
+from pages.records import ROBUSTNESS, read, read_if_there
 
+KINDS = tuple(dict.fromkeys(network.kind for network in NETWORKS.values()))
 Changed = dict[str, Any]  # one perturbation, as in ``robustness.json``
 
 
@@ -54,6 +58,57 @@ def section(kind: str) -> Section | None:
     )
 
 
+def borders() -> Section:
+    """The masks of the installed command, with and without a black border."""
+    found = read(FILE.stem)
+    rows = []
+    for kind in KINDS:
+        ours, paper = found[kind], found[f"{kind}-bmis"]
+        row = [kind.replace("-", " "), str(len(ours["dice"]))]
+        for one in (ours, paper):
+            row += [f"{one['mean']:.3f}", f"{min(one['dice'].values()):.3f}"]
+        rows.append(row)
+    return Section(
+        "A black border hardly changes the masks of the installed command",
+        f"A fresh environment with `pip install .` alone; {found['border_percent']} % of the side "
+        "is added on all sides. Dice is between the mask of the image and that of the image with "
+        "its border, whatever the truth.",
+        ["data", ">images", ">`NAME`, Dice", ">worst", ">`NAME-bmis`, Dice", ">worst"],
+        rows,
+        "python benchmarks/borders.py DATA",
+        machine(found["machine"]),
+        FILE.name,
+    )
+
+
+def warnings() -> Section:
+    """Which changed images are called unlike the training images."""
+    found = read(UNLIKE.stem)
+    rows = []
+    for kind in found[KINDS[0]]["shown"]:
+        shares = [[found[name][key][kind] for name in KINDS] for key in ("as they are", "shown")]
+        rows.append(
+            [kind, *(f"{100 * a:.0f} / {100 * b:.0f} %" for a, b in zip(*shares, strict=True))]
+        )
+    return Section(
+        "What `predict` warns of",
+        "The share of changed test images that are called unlike the training images. First: if "
+        "only the training images as they are were known. Second: as it is, where what the "
+        "training showed is known too (borders, quarter turns, sizes).",
+        ["what was done", *(f">{name.replace('-', ' ')}" for name in KINDS)],
+        rows,
+        "python benchmarks/unlike.py DATA",
+        machine(found[KINDS[0]]["machine"]),
+        UNLIKE.name,
+        [
+            f"At most {CHANGED} test images of each data set. Grey and dark corners were shown too "
+            "but are warned of all the same: with them in the reference, images of another "
+            "modality would pass. How many of those are warned of is in the "
+            "[list of the networks](../pretrained.md)."
+        ],
+    )
+
+
 def _columns(one: Changed) -> list[str]:
     name, kind = one["name"], one["kind"]
     how = name[len(kind) :].strip(", ") if name.startswith((f"{kind},", f"{kind} ")) else name
@@ -64,12 +119,11 @@ def _columns(one: Changed) -> list[str]:
 
 def render() -> str:
     """The text of docs/results/robustness.md."""
-    kinds = dict.fromkeys(network.kind for network in NETWORKS.values())
     return page(
         "Robustness",
         "What the trained networks that come with the package lose on images from elsewhere: 46 "
         "changes of each test image, each compared with the same image as it is. "
         "[How each is made](../reference/metrics.md). "
         "`bmis evaluate NAME DATA --robustness` measures the same on your images.",
-        [found for kind in kinds if (found := section(kind))],
+        [*(found for kind in KINDS if (found := section(kind))), warnings()],
     )

@@ -7,7 +7,7 @@ from typing import Any
 from training_ablations import EDGE, VARIANTS
 
 from bmis import paired_difference
-from pages import beside, few
+from pages import beside, few, imitation
 from pages.augmentations import augmentations
 from pages.layout import Section, difference, machine, p_value, page
 from pages.records import (
@@ -69,6 +69,7 @@ def render() -> str:
             ablations(),
             edge_ablations(),
             few.few_images(),
+            imitation.imitation(),
             augmentations(),
         ],
     )

@@ -103,3 +103,14 @@ def test_a_reference_goes_through_plain_values(reference):
 def test_impossible_references_are_refused(reference, change):
     with pytest.raises(ConfigError, match="must be"):
         OodReference.from_dict({**reference.to_dict(), **change})
+
+
+def test_what_is_done_to_images_is_no_scatter_of_theirs():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(80, STATISTICS))
+    images[40:, 0] += 50  # a border, say
+    between = np.zeros(STATISTICS)
+    between[0] = 25
+    apart = fit_ood_reference(list(images), [""] * 40 + ["border"] * 40)
+    together = fit_ood_reference(list(images))
+    assert ood_score(between, apart) > 1 > ood_score(between, together)

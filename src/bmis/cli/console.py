@@ -176,7 +176,7 @@ def warn_out_of_distribution(out_of_distribution: Sequence[tuple[Path, float]]) 
     """
     for path, value in out_of_distribution[:_NAMED]:
         warn(
-            f"{path}: looks unlike the training images ({value:.1f} times the limit); "
+            f"{path}: looks unlike the training images ({value:.2f} times the limit); "
             "its mask may mean nothing"
         )
     if len(out_of_distribution) > _NAMED:

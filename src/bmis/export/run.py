@@ -224,7 +224,7 @@ def _write(
     notes: str,
 ) -> Exported:
     dataset = validator.dataset
-    ood, false_alarms = learn_ood_reference(dataset, validator.cases)
+    ood, false_alarms = learn_ood_reference(dataset, validator.cases, after.info)
     manifest = validator.manifest(
         [one.graph for one in validated],
         data=dataset.name,

@@ -19,7 +19,7 @@ from bmis.config import OodReference
 from bmis.data.channels import to_rgb
 
 LEAST = 10  # training images; fewer do not show what is usual
-_EXAMPLES = 512  # most training images kept; with fewer, more images out of distribution pass
+_EXAMPLES = 1024  # most training images kept; with fewer, more images out of distribution pass
 _QUANTILE = 0.99  # share of the training images that lie below the limit
 _MARGIN = 2.0  # over the root of their number, as few images show little of what occurs
 _SHRINKAGE = 0.1  # of the correlations towards none
@@ -59,11 +59,16 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     )
 
 
-def fit_ood_reference(statistics: Sequence[NDArray[np.float64]]) -> OodReference | None:
+def fit_ood_reference(
+    statistics: Sequence[NDArray[np.float64]], kinds: Sequence[str] = ()
+) -> OodReference | None:
     """Learn from the statistics of training images what is in distribution.
 
     Args:
         statistics: What ``describe`` gives for each training image.
+        kinds: What was done to each. Distances are in units of the scatter within a kind:
+            how far a border moves an image says nothing about how alike images are. One kind if
+            not given.
 
     Returns:
         None where there are fewer than ``LEAST`` images.
@@ -81,9 +86,9 @@ def fit_ood_reference(statistics: Sequence[NDArray[np.float64]]) -> OodReference
         return None
     values = np.stack(statistics)
     number, width = values.shape
-    mean, scatter = values.mean(0), np.maximum(values.std(0), _FLOOR)
-    whitened = (values - mean) / scatter
-    covariance = (1 - _SHRINKAGE) * np.cov(whitened.T) + _SHRINKAGE * np.eye(width)
+    mean, within = values.mean(0), _within(values, kinds)
+    scatter = np.maximum(within.std(0), _FLOOR)
+    covariance = (1 - _SHRINKAGE) * np.cov((within / scatter).T) + _SHRINKAGE * np.eye(width)
     variances, directions = np.linalg.eigh(covariance)
     transform = directions / np.sqrt(variances) / scatter[:, None]
     places = (values - mean) @ transform
@@ -124,6 +129,16 @@ class OodDetector:
         """The score of an image; above 1 it is out of distribution."""
         place = (statistics - self._mean) @ self._transform
         return float(_distances(place[None], self._examples).min() / self._limit)
+
+
+def _within(values: NDArray[np.float64], kinds: Sequence[str]) -> NDArray[np.float64]:
+    """Rows less the mean of their kind."""
+    labels = np.array(kinds or [""] * len(values))
+    found = np.empty_like(values)
+    for kind in set(labels):
+        rows = labels == kind
+        found[rows] = values[rows] - values[rows].mean(0)
+    return found
 
 
 def _shrunk(image: Pillow.Image, side: int) -> NDArray[np.float32]:
