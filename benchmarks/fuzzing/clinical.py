@@ -16,6 +16,8 @@ from pydicom.uid import UID
 from bmis.clinical.deidentify import write_copies
 from bmis.clinical.study import find_stacks
 from bmis.data.formats.dicom import load_pydicom, silence
+from bmis.predict import load
+from bmis.runtime.average import load_ensemble
 from fuzzing.edits import NUMBERS, TEXTS, edit_bytes
 from fuzzing.material import BUNDLE
 from fuzzing.mutant import Mutant
@@ -47,6 +49,7 @@ _OUTPUTS = {  # and one file that each must leave of a good series
 
 def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     """A damaged file beside a good series, given to ``predict`` or ``inspect``; some zipped."""
+    _keep_network()
     study, out = folder / "study", folder / "out"
     study.mkdir()
     name, data = random.choice(_samples(material))
@@ -64,6 +67,13 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     options = random.choice(([], [], ["--overlay"], ["--window", "40,400"], ["--deidentify"]))
     results = _good_name(material, "--deidentify" in options)
     return Mutant([command + options], (out / results / _OUTPUTS[outputs],), note)
+
+
+@cache
+def _keep_network() -> None:
+    """Load the sound network once in a process; it is not tried here, and is half of the work."""
+    once = cache(lambda paths, options: load_ensemble(list(paths), options))
+    load.load_ensemble = lambda models, options=None: once(tuple(models), options)
 
 
 @cache

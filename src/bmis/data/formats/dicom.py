@@ -145,14 +145,22 @@ def read_dicom(path: Path, *, segmentation: bool = False) -> DicomFile:
 def whole_dataset(file: DicomFile) -> "Dataset":
     """The file with its pixels, for the few transfer syntaxes of which no frame is read alone.
 
+    Old files without a header of their own name no transfer syntax; it is how they were read.
+
     Example:
         >>> "PixelData" in whole_dataset(read_dicom(Path("skin.dcm")))
         True
     """
     from pydicom import dcmread
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     with open_file(file.path) as stream:
-        return dcmread(stream, force=True)
+        dataset = dcmread(stream, force=True)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
 
 
 def is_deflated(header: "Dataset") -> bool:
