@@ -73,7 +73,8 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
 def _keep_network() -> None:
     """Load the sound network once in a process; it is not tried here, and is half of the work."""
     once = cache(lambda paths, options: load_ensemble(list(paths), options))
-    load.load_ensemble = lambda models, options=None: once(tuple(models), options)
+    kept = {"load_ensemble": lambda models, options=None: once(tuple(models), options)}
+    vars(load).update(kept)
 
 
 @cache

@@ -184,7 +184,8 @@ def _say(out: str, done: "Prediction | None", study: "StudyPrediction | None") -
         say("\n".join(f"{path.name}: {found}" for path, found in done.findings))
     if done:
         say(f"{counted(len(done.written), 'mask')} in {out}; measurements in {done.measurements}")
-    _say_doubtful([one for part in (done, study) if part for one in part.expected_dice])
+    photographs = [(Path(path.name), value) for path, value in done.expected_dice] if done else []
+    _say_doubtful([*photographs, *(study.expected_dice if study else ())])
     if study is None:
         return
     for folder, files in study.by_folder(Path(out)).items():
@@ -202,7 +203,7 @@ def _say_doubtful(expected_dice: Sequence[tuple[Path, float]]) -> None:
         value, path = doubtful[0]
         say(
             f"expected Dice below {_DOUBTFUL}: {counted(len(doubtful), 'mask')}, the lowest "
-            f"{path.name} with {value:.2f}"
+            f"{path} with {value:.2f}"
         )
 
 

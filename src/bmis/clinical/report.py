@@ -63,7 +63,8 @@ def write_report(result: StackResult, folder: Path) -> list[Path]:
         raise DataError(f"{stack.path(0)}: there is no segmentation that sr could refer to")
     segmentation = dcmread(folder / "segmentation.dcm", stop_before_pixels=True)
     report = sr.ComprehensiveSR(
-        evidence=[*(complete_header(file.header) for file in stack.files), segmentation],
+        # the first gives patient and study; highdicom does not know each retired kind of image
+        evidence=[segmentation, *(complete_header(file.header) for file in stack.files)],
         content=_content(result, stack, segmentation),
         series_instance_uid=result.uid("series", "sr"),
         series_number=SERIES_NUMBER + 1,

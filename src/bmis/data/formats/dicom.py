@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from bmis.data.formats.limits import MAX_BYTES, check_size, check_stack
 from bmis.errors import DataError, one_line_about, require
 from bmis.system.reading import first_bytes, open_file
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -259,7 +260,7 @@ def _check_bytes(
         least = least * 2 // 3
     if frames < 1 or least > held:
         raise DataError(
-            f"{path}: truncated or damaged (claims {frames} frames of {size[0]} x {size[1]} "
-            f"pixels, which the file does not hold); send it again"
+            f"{path}: truncated or damaged (claims {counted(frames, 'frame')} of {size[0]} x "
+            f"{size[1]} pixels, which the file does not hold); send it again"
         )
     check_stack(path, frames, size)
