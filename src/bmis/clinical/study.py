@@ -174,6 +174,7 @@ def find_stacks(
     axis: str = "axial",
     out: Path | None = None,
     channels: int | None = None,
+    named: Collection[Path] | None = None,
 ) -> Study:
     """Find all series, clips and volumes of files and folders.
 
@@ -183,6 +184,8 @@ def find_stacks(
         axis: How volumes of NIfTI are cut, see ``read_nifti``.
         out: A folder for results, which is not looked into.
         channels: See ``clinical_files``.
+        named: Files that must be pictures, others may be reports and the like; all files among the
+            sources where left out.
 
     Raises:
         MissingExtraError: The extra "clinical" is not installed.
@@ -197,7 +200,7 @@ def find_stacks(
     others: list[Stack] = []
     failed: list[tuple[Path, str]] = []
     skipped: Counter[str] = Counter()
-    named = set(sources)
+    named = sources if named is None else named
     for file in track(files, "reading headers", total=len(files)):
         try:
             if is_dicom(file):
@@ -258,9 +261,11 @@ def open_study(
         read: Sequence[Path] = files.sources
         failed: list[tuple[Path, str]] = []
         if copies:
-            named = (clinical_files(one, out, channels=channels) for one in read)
-            read, failed = copies([file for files in named for file in files])
-        found = find_stacks(read, window=window, axis=axis, out=out, channels=channels)
+            groups = (clinical_files(one, out, channels=channels) for one in read)
+            read, failed = copies([file for group in groups for file in group])
+        found = find_stacks(
+            read, window=window, axis=axis, out=out, channels=channels, named=files.sources
+        )
         found = replace(
             found,
             stacks=[replace(stack, origins=files.origins) for stack in found.stacks],  # type: ignore[type-var]
