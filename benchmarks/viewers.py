@@ -6,14 +6,19 @@ A study of each kind (CT, ultrasound clip, endoscopy clip, photograph of skin, c
 and CR, enhanced CT) is made of phantoms, or of images of the data sets in DATA. The networks that
 come with the package segment it. Then other programs read the segmentations: SimpleITK, dcmqi,
 DCMTK (dcmj2pnm) and Orthanc, each where it is installed; ``--tools`` names a folder of more of
-them. Each must give the very masks that were written as PNG, dciodvfy must find no error, and
-Orthanc must give back every object unchanged. dcmqi reads only what lies in space.
+them, such as that of ``pip install dcmqi``. Each must give the very masks that were written as
+PNG, dciodvfy must find no error, and Orthanc must give back every object unchanged. dcmqi reads
+only what lies in space.
 
 For people there is a picture of each study: the source as Orthanc shows it, the segmentation as
 DCMTK reads it drawn over that, and the capture as DCMTK shows it. Orthanc shows no enhanced file
 with the rescale of its functional groups, so there the source is white.
 
-The counts go to ``viewers.json`` in the folder. The pictures are of DATA, so they stay there.
+For people there is also a picture of each segmentation that dcmqi reads: its mask drawn over the
+source, both placed by their own millimetres (SimpleITK). And dcmqi reads each report, whose
+volumes, areas and diameters must be those of the tables.
+
+The counts go to ``results/viewers.json``. The pictures are of DATA, so they stay in the folder.
 """
 
 import argparse
@@ -31,6 +36,8 @@ from typing import Any
 
 import numpy as np
 import SimpleITK
+from dcmqi_tools import compare_in_space, compare_report, read_masks
+from machine import describe
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
@@ -41,6 +48,7 @@ from bmis.data.images import read_mask
 from bmis.system.files import output_folder, write_json
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 sys.path.append(str(ROOT / "tests"))
 
 from helpers import dicoms  # type: ignore[import-not-found]  # noqa: E402  (of the tests)
@@ -68,9 +76,11 @@ def main() -> int:
     found: dict[str, Any] = {}
     for name, (network, make) in _STUDIES.items():
         found[name] = _study(name, network, make, out)
-    found["Orthanc"] = _orthanc(out) if ORTHANC else "not installed"
-    write_json(out / "viewers.json", found)
-    print((out / "viewers.json").read_text(encoding="utf-8"))
+    orthanc = _orthanc(out) if ORTHANC else "not installed"
+    pictures = "phantoms" if args.data is None else "images of the data sets"
+    record = {"pictures": pictures, "studies": found, "Orthanc": orthanc, "machine": describe()}
+    write_json(RESULTS / "viewers.json", record)
+    print((RESULTS / "viewers.json").read_text(encoding="utf-8"))
     return 0
 
 
@@ -132,6 +142,8 @@ def _study(name: str, network: str, make: Callable[[Path], Path], out: Path) -> 
         "pixels": int(ours.sum()),
         "dciodvfy": _errors(objects),
         **{reader: _same(read, segmentation, ours) for reader, read in _READERS.items()},
+        "dcmqi in space": compare_in_space(segmentation, source, ours, out / f"{name}-dcmqi.png"),
+        "dcmqi of the report": compare_report(segmentation),
     }
 
 
@@ -156,7 +168,8 @@ def _same(read: Callable[[Path, Path], Arrays], segmentation: Path, ours: Arrays
     except FileNotFoundError as error:
         return f"not installed: {error.filename}"
     except (subprocess.CalledProcessError, RuntimeError) as error:
-        return f"not read: {getattr(error, 'stderr', None) or error}"[-300:]
+        said = str(getattr(error, "stderr", None) or error).strip().splitlines()
+        return f"not read: {'; '.join(said[-3:])}"
     shown = ours[ours.any(axis=(1, 2))]
     if theirs.shape != shown.shape:
         return f"differs: {theirs.shape} in place of {shown.shape}"
@@ -173,11 +186,7 @@ def simple_itk(segmentation: Path, work: Path) -> Arrays:
 
 def dcmqi(segmentation: Path, work: Path) -> Arrays:
     """The masks of all segments by dcmqi, as it writes them for 3D Slicer."""
-    _call("segimage2itkimage", "--inputDICOM", segmentation, "--outputDirectory", work, "-t", "nii")
-    arrays = [
-        SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(one)) for one in sorted(work.glob("*.nii*"))
-    ]
-    return _frames(np.max(arrays, axis=0))
+    return _frames(read_masks(segmentation, work))
 
 
 def dcmtk(segmentation: Path, work: Path) -> Arrays:

@@ -1,17 +1,23 @@
 """DICOM and NIfTI files that come with packages, damaged as bytes and as elements."""
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydicom import DataElement, Dataset, dcmread
 from pydicom.uid import UID
 
+from bmis.clinical.deidentify import write_copies
+from bmis.clinical.study import find_stacks
 from bmis.data.formats.dicom import load_pydicom, silence
+from bmis.predict import load
+from bmis.runtime.average import load_ensemble
 from fuzzing.edits import NUMBERS, TEXTS, edit_bytes
 from fuzzing.material import BUNDLE
 from fuzzing.mutant import Mutant
@@ -21,7 +27,7 @@ SEEDS = "seeds"
 
 _LARGEST = 2**23  # bytes of a file that is damaged
 _DICOM = (".dcm", ".ima", "")
-_GOOD = "CT_small.dcm"
+_GOOD, _OWN_UID = "CT_small.dcm", "2.25.1"
 _SIZES = (  # elements that say how much there is
     *("Rows", "Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit"),
     *("SamplesPerPixel", "PlanarConfiguration", "PixelRepresentation", "PixelPaddingValue"),
@@ -32,11 +38,18 @@ _WORDS = (
     *("PhotometricInterpretation", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"),
     *("FrameOfReferenceUID", "Modality", "PatientName", "StudyDate", "SpecificCharacterSet"),
 )
-_OUTPUTS = ("seg,csv", "csv,json", "seg,sr", "sc,png", "nifti")
+_OUTPUTS = {  # and one file that each must leave of a good series
+    "seg,csv": "segmentation.dcm",
+    "csv,json": "outlines.geojson",
+    "seg,sr": "report.dcm",
+    "sc,png": "captures/0001.dcm",
+    "nifti": "mask.nii.gz",
+}
 
 
 def clinical(random: Random, material: Path, folder: Path) -> Mutant:
-    """A damaged file beside a good series, given to ``predict`` or ``inspect``."""
+    """A damaged file beside a good series, given to ``predict`` or ``inspect``; some zipped."""
+    _keep_network()
     study, out = folder / "study", folder / "out"
     study.mkdir()
     name, data = random.choice(_samples(material))
@@ -46,10 +59,22 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     if random.random() < 0.2:
         return Mutant([["inspect", str(study)]], (), note)
     (study / "good.dcm").write_bytes(_good(material))
+    if random.random() < 0.1:
+        study, note = Path(shutil.make_archive(str(study), "zip", study)), f"{note} zipped"
+    outputs = random.choice(list(_OUTPUTS))
     command = ["predict", str(material / BUNDLE), str(study), "--out", str(out)]
-    command += ["--as", random.choice(_OUTPUTS), "--engine", "onnxruntime", "--threads", "1"]
-    command += random.choice(([], [], ["--overlay"], ["--window", "40,400"], ["--deidentify"]))
-    return Mutant([command], (), note)
+    command += ["--as", outputs, "--engine", "onnxruntime", "--threads", "1"]
+    options = random.choice(([], [], ["--overlay"], ["--window", "40,400"], ["--deidentify"]))
+    results = _good_name(material, "--deidentify" in options)
+    return Mutant([command + options], (out / results / _OUTPUTS[outputs],), note)
+
+
+@cache
+def _keep_network() -> None:
+    """Load the sound network once in a process; it is not tried here, and is half of the work."""
+    once = cache(lambda paths, options: load_ensemble(list(paths), options))
+    kept = {"load_ensemble": lambda models, options=None: once(tuple(models), options)}
+    vars(load).update(kept)
 
 
 @cache
@@ -77,7 +102,24 @@ def _sources(material: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 @cache
 def _good(material: Path) -> bytes:
-    return next(data for name, data in _samples(material) if name == _GOOD)
+    """A sound file that no damaged one is a copy of."""
+    load_pydicom()
+    dataset = dcmread(io.BytesIO(next(d for name, d in _samples(material) if name == _GOOD)))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(_OWN_UID)
+    dataset.SeriesInstanceUID = f"{_OWN_UID}.1"
+    stream = io.BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue()
+
+
+@cache
+def _good_name(material: Path, deidentified: bool) -> str:
+    """What the folder with the results of the sound file is called."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "good.dcm")
+        path.write_bytes(_good(material))
+        (read,) = write_copies([path], Path(folder), "2.25")[0] if deidentified else [path]
+        return find_stacks([read]).stacks[0].name
 
 
 def _damage(random: Random, name: str, data: bytes) -> tuple[bytes, str]:

@@ -107,3 +107,16 @@ def test_burnt_in_text_is_refused_and_the_rest_is_done(tmp_path):
     (_, why), (cut, _) = failed
     assert why.startswith(f"{bad}: says that text is burnt into its pixels")
     assert cut == tmp_path / "cut.dcm"
+
+
+def test_what_is_no_picture_is_counted_and_not_copied(tmp_path, capsys):
+    dicoms.write_photo(tmp_path / "in" / "skin.dcm")
+    ds = dicoms.base("1.2.840.10008.5.1.4.1.1.104.1", "DOC", series=30)
+    dicoms.save(ds, tmp_path / "in" / "letter.dcm")
+    bundle, out = write_tiny(tmp_path / "tiny.bmis"), tmp_path / "out"
+    argv = ["predict", str(bundle), str(tmp_path / "in"), "--out", str(out), "--deidentify"]
+    assert main(argv) == 0
+    assert "no pictures, left alone: 1 Encapsulated PDF Storage" in capsys.readouterr().err
+    assert len(list((out / "deidentified").rglob("*.dcm"))) == 1
+    assert main([*argv[:2], str(tmp_path / "in" / "letter.dcm"), *argv[3:]]) == 2
+    assert "no picture (Encapsulated PDF Storage); name the images" in capsys.readouterr().err

@@ -191,3 +191,15 @@ def test_names_of_every_character_set_are_kept(tmp_path, predict, charset):
     _, out = predict(path, outputs=("seg", "sc"))
     for written in out.rglob("*.dcm"):
         assert str(dcmread(written).PatientName) == name
+
+
+def test_a_retired_kind_of_image_gets_a_report(tmp_path, predict):
+    path = dicoms.write_photo(tmp_path / "a.dcm")
+    ds = dcmread(path)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.6"
+    ds.save_as(path)
+    done, out = predict(path, outputs=("seg", "sr"))
+    assert done.failed == []
+    (report,) = out.glob("*/report.dcm")
+    assert errors(report) == []
+    assert dcmread(report).PatientName == "Doe^Jane"

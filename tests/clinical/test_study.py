@@ -8,6 +8,7 @@ from bmis.cli.main import main
 from bmis.clinical import study as study_module
 from bmis.clinical.inspection import inspect_study
 from bmis.clinical.study import clinical_files, find_stacks
+from bmis.data.images import write_image
 from bmis.errors import DataError
 from helpers import dicoms
 from helpers.bundles import write_tiny
@@ -116,6 +117,7 @@ def test_a_bad_frame_leaves_the_others(tmp_path, predict):
         ({"Rows": 60000, "Columns": 60000, "NumberOfFrames": 10000}, "more than the limit"),
         ({"NumberOfFrames": 10000}, "claims 10000 frames of 64 x 64 pixels, which"),
         ({"NumberOfFrames": -1}, "claims -1 frames"),
+        ({"Rows": 90}, "claims 1 frame of 90 x 64 pixels, which"),
         ({"Rows": 0}, "has no pixels"),
         ({"PhotometricInterpretation": ""}, "no PhotometricInterpretation in its header"),
     ],
@@ -153,8 +155,6 @@ def test_inspection_tells_the_patient_only_if_asked(study, capsys):
 def test_the_command_predicts_studies_and_photographs_at_once(study, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_tiny(tmp_path / "a.bmis")
-    from bmis.data.images import write_image
-
     (tmp_path / "mixed").mkdir()
     write_image(tmp_path / "mixed" / "photo.png", np.zeros((40, 48, 3), np.uint8))
     (tmp_path / "mixed" / "us.dcm").write_bytes((study / "us.dcm").read_bytes())
@@ -224,3 +224,25 @@ def test_more_files_than_are_looked_at_are_refused(tmp_path, monkeypatch):
     (tmp_path / "z.dcm").touch()
     with pytest.raises(DataError, match="holds more than 5 files; name the folders"):
         clinical_files(tmp_path)
+
+
+def test_a_study_with_photographs_is_inspected_as_one(study, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "us.dcm").write_bytes((study / "us.dcm").read_bytes())
+    (folder / "odd.xyz").write_bytes(b"odd")
+    write_image(folder / "photo.png", np.zeros((40, 48, 3), np.uint8))
+    assert main(["inspect", str(folder)]) == 0
+    shown = capsys.readouterr()
+    assert "US-4-" in shown.out
+    assert "beside them: 1 image, which bmis predict takes too" in shown.out
+    assert shown.err == f"bmis: {folder}: not read: 1 XYZ\n"
+    write_image(folder / "photo_mask.png", np.zeros((40, 48), np.uint8))
+    assert not study_module.is_study(folder)
+
+
+def test_a_raw_folder_of_nnunet_is_a_data_set(tmp_path):
+    dicoms.write_nifti(tmp_path / "imagesTr" / "a_0000.nii.gz")
+    assert study_module.is_study(tmp_path)
+    dicoms.write_nifti(tmp_path / "labelsTr" / "a.nii.gz")
+    assert not study_module.is_study(tmp_path)

@@ -10,9 +10,13 @@ import pytest
 from bmis.cli.main import main
 from bmis.clinical import zipped
 from bmis.clinical.inspection import inspect_study
+from bmis.clinical.study import open_study
+from bmis.data.not_read import NotRead
 from bmis.errors import DataError
 from helpers import dicoms
 from helpers.bundles import write_tiny
+from helpers.tiffs import grey_pages, write_stack
+from helpers.videos import write_video
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def test_names_choose_no_place(scratch, tmp_path, name):
     before = set(tmp_path.rglob("*"))
     packed = archive(tmp_path / "a.zip", **{name: content(tmp_path / "p.dcm"), "b/p.png": b"x"})
     found = inspect_study([packed])
-    assert (len(found.stacks), found.skipped) == (1, {"PNG": 1})
+    assert (len(found.stacks), found.not_read) == (1, {packed: NotRead({"PNG": 1})})
     made = set(tmp_path.rglob("*")) - before
     assert made == {packed, tmp_path / "p.dcm"}
     assert not Path("/tmp/evil.dcm").exists()
@@ -163,3 +167,46 @@ def test_a_list_of_too_many_files_is_never_read(scratch, tmp_path, monkeypatch, 
     monkeypatch.setattr(zipfile, "ZipFile", None)
     with pytest.raises(DataError, match=r"a.zip: lists more files than are unpacked"):
         inspect_study([path])
+
+
+def test_stacks_and_videos_are_read_wherever_they_lie_and_the_rest_is_named(
+    scratch, tmp_path, capsys
+):
+    bundle = write_tiny(tmp_path / "tiny.bmis")
+    stack = write_stack(tmp_path / "a.tif", grey_pages(3)).read_bytes()
+    one_page = write_stack(tmp_path / "b.tif", grey_pages(1)).read_bytes()
+    video = write_video(tmp_path / "c.avi", codec="mjpeg").read_bytes()
+    packed = archive(
+        tmp_path / "in.zip",
+        **{"x/deep/scan.tif": stack, "scan.tiff": stack, "y/page.tif": one_page},
+        **{"film.avi": video, "DICOMDIR": b"\0" * 128 + b"DICM", "__MACOSX/._film.avi": video},
+        **{"more.zip": b"PK\3\4", "readme.txt": b"hello"},
+    )
+    assert main(["predict", str(bundle), str(packed), "--out", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film", "scan", "scan-2"]
+    assert len(list((tmp_path / "out" / "film" / "masks").iterdir())) == 6
+    not_read = f"{packed}: not read: 1 TIF, 1 archive; unpack it and name what is inside"
+    assert not_read in shown.err
+    assert str(scratch) not in shown.out + shown.err
+    assert main(["inspect", str(packed)]) == 0
+    assert not_read in capsys.readouterr().err
+
+
+def test_pages_of_a_zip_are_channels_of_a_network_that_takes_as_many(scratch, tmp_path):
+    stack = write_stack(tmp_path / "a.tif", grey_pages(4)).read_bytes()
+    packed = archive(tmp_path / "in.zip", **{"a.tif": stack, "p.dcm": content(tmp_path / "p")})
+    for channels, stacks in ((3, 2), (4, 1)):
+        with open_study([packed], channels=channels) as (study, _):
+            assert len(study.stacks) == stacks
+            assert bool(study.not_read) == (channels == 4)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("more.zip", "archive"), ("photo.png", "PNG")])
+def test_an_archive_of_nothing_that_is_read_is_one_line(scratch, tmp_path, capsys, name, kind):
+    packed = archive(tmp_path / "a.zip", **{name: b"PK\3\4" if kind == "archive" else b"\x89PNG"})
+    bundle = write_tiny(tmp_path / "tiny.bmis")
+    for command in (["predict", str(bundle), "--out", str(tmp_path / "out")], ["inspect"]):
+        assert main([*command[:2], str(packed), *command[2:]]) == 2
+        line = f"bmis: {packed}: holds only 1 {kind}; unpack it and name what is inside\n"
+        assert capsys.readouterr() == ("", line)

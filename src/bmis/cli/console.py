@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from bmis.wording import counted, first_of_alike
 
 if TYPE_CHECKING:
     import logging
+
+    from bmis.data.not_read import NotRead
 
 _NAMED = 10  # images that a warning names
 _WIDE = 140  # columns, where nobody says how many there are
@@ -163,6 +165,20 @@ def say_failures(failed: Sequence[tuple[Path, str]]) -> int:
     if failed:
         warn(f"left out: {counted(len(failed), 'file')}; the others are done")
     return 2 if failed else 0
+
+
+def warn_packed(not_read: "Mapping[Path, NotRead]") -> None:
+    """Say on stderr what is not read of archives.
+
+    Example:
+        >>> warn_packed({})
+    """
+    warn(
+        *(
+            f"{path}: not read: {found}; unpack it and name what is inside"
+            for path, found in not_read.items()
+        )
+    )
 
 
 def warn_out_of_distribution(out_of_distribution: Sequence[tuple[Path, float]]) -> None:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bmis.cli.console import answer, say, say_failures, say_json, table
+from bmis.cli.console import answer, say, say_failures, say_json, table, warn, warn_packed
 from bmis.cli.options import add_json, read_fold
 from bmis.wording import counted, group_alike
 
@@ -86,6 +86,11 @@ def _run_study(args: Namespace) -> int:
         if found.skipped:
             kinds = (f"{count} {kind}" for kind, count in found.skipped.items())
             say(f"no pictures: {', '.join(kinds)}")
+        if found.images:
+            say(f"beside them: {counted(found.images, 'image')}, which bmis predict takes too")
+        folders = {path: rest for path, rest in found.not_read.items() if path.is_dir()}
+        warn(*(f"{path}: not read: {rest}" for path, rest in folders.items()))
+        warn_packed({path: rest for path, rest in found.not_read.items() if path not in folders})
     return say_failures(found.failed)
 
 

@@ -5,7 +5,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bmis.cli.console import say, say_failures, say_json, warn, warn_out_of_distribution
+from bmis.cli.console import (
+    say,
+    say_failures,
+    say_json,
+    warn,
+    warn_out_of_distribution,
+    warn_packed,
+)
 from bmis.cli.options import (
     MODEL,
     add_json,
@@ -104,6 +111,7 @@ def run(args: Namespace) -> int:
     else:
         _say(args.out, done, study)
     warn(*(f"{path}: not read: {found}; {_fix(found)}" for path, found in not_read.items()))
+    warn_packed(study.not_read if study else {})
     warn_out_of_distribution(
         [
             *(done.out_of_distribution if done else ()),
@@ -125,11 +133,10 @@ def _channels(args: Namespace, sources: Sequence[Path]) -> int | None:
 
 def _images(path: Path, clinical: Collection[Path]) -> Sequence[Path]:
     """The images of one source; beside DICOM and stacks there need not be any."""
-    from bmis.data.image_files import find_images, image_files
+    from bmis.clinical.study import images_beside
+    from bmis.data.image_files import find_images
 
-    if not clinical:
-        return find_images(path)
-    return [file for file in image_files(path) if file not in clinical] if path.is_dir() else []
+    return images_beside(path, clinical) if clinical else find_images(path)
 
 
 def _predict_images(args: Namespace, images: list[Path], options: "RuntimeOptions") -> "Prediction":
@@ -177,7 +184,8 @@ def _say(out: str, done: "Prediction | None", study: "StudyPrediction | None") -
         say("\n".join(f"{path.name}: {found}" for path, found in done.findings))
     if done:
         say(f"{counted(len(done.written), 'mask')} in {out}; measurements in {done.measurements}")
-    _say_doubtful([one for part in (done, study) if part for one in part.expected_dice])
+    photographs = [(Path(path.name), value) for path, value in done.expected_dice] if done else []
+    _say_doubtful([*photographs, *(study.expected_dice if study else ())])
     if study is None:
         return
     for folder, files in study.by_folder(Path(out)).items():
@@ -195,7 +203,7 @@ def _say_doubtful(expected_dice: Sequence[tuple[Path, float]]) -> None:
         value, path = doubtful[0]
         say(
             f"expected Dice below {_DOUBTFUL}: {counted(len(doubtful), 'mask')}, the lowest "
-            f"{path.name} with {value:.2f}"
+            f"{path} with {value:.2f}"
         )
 
 
@@ -213,13 +221,14 @@ def _plain(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
+    packed = {str(path): found for path, found in study.not_read.items()} if study else {}
     parts = [part for part in (done, study) if part is not None]
     failed = [one for part in parts for one in part.failed]
     ood = [one for part in parts for one in part.out_of_distribution]
     return {
         "written": [str(path) for part in parts for path in part.written],
         "failed": [{"file": str(path), "why": why} for path, why in failed],
-        "not_read": {path: asdict(found) for path, found in not_read.items()},
+        "not_read": {path: asdict(found) for path, found in (not_read | packed).items()},
         "measurements": str(done.measurements) if done else None,
         "out_of_distribution": [{"file": str(path), "ood_score": score} for path, score in ood],
         "expected_dice": {str(path): value for part in parts for path, value in part.expected_dice},

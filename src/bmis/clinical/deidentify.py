@@ -37,7 +37,7 @@ _STANDARD = "1.2.840.10008."  # UIDs below it name kinds of things, not things
 def write_copies(
     files: Sequence[Path], folder: Path, root: str
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """Write a copy without patient of each DICOM image; other DICOM objects are left out.
+    """Write a copy without patient of each DICOM image, and of no other DICOM object.
 
     Args:
         files: Files of any kind.
@@ -45,8 +45,8 @@ def write_copies(
         root: Root of the new UIDs.
 
     Returns:
-        The copies and the files that are no DICOM; and files that cannot be copied, each with one
-        line that says why.
+        The copies and the files that are no DICOM image; and files that cannot be copied, each with
+        one line that says why.
 
     Raises:
         DataError: The folder cannot be written to.
@@ -65,7 +65,7 @@ def write_copies(
         try:
             kept.append(_copy(path, folder, root) if is_dicom(path) else path)
         except NoPictureError:
-            continue
+            kept.append(path)  # to be counted, and read no further
         except DataError as error:
             failed.append((path, str(error)))
     return kept, failed

@@ -7,8 +7,9 @@ from typing import Any
 
 from bmis.clinical.geometry import pixel_spacing
 from bmis.clinical.stack import DicomStack, Stack
-from bmis.clinical.study import open_study
+from bmis.clinical.study import clinical_files, images_beside, open_study
 from bmis.data.formats.dicom_pixels import frame_header
+from bmis.data.not_read import NotRead, find_not_read
 from bmis.errors import BmisError, one_line_about
 
 _PATIENT = ("PatientName", "PatientID")
@@ -66,6 +67,8 @@ class StudyInspection:
         stacks: Series, clips and volumes.
         failed: Files that cannot be read, each with one line that says why.
         skipped: Number of DICOM objects that are no pictures, by kind.
+        not_read: What is not read of a folder or an archive.
+        images: Image files beside them, which ``bmis predict`` takes too.
 
     Example:
         >>> len(inspect_study(["ct", "volume.nii.gz"]).stacks)
@@ -75,12 +78,20 @@ class StudyInspection:
     stacks: list[StackSummary]
     failed: list[tuple[Path, str]]
     skipped: dict[str, int]
+    not_read: dict[Path, NotRead] = field(default_factory=dict)
+    images: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """All attributes as plain values for JSON."""
         failed = [{"file": str(path), "why": why} for path, why in self.failed]
         stacks = [asdict(stack) for stack in self.stacks]
-        return {"stacks": stacks, "failed": failed, "not_images": self.skipped}
+        return {
+            "stacks": stacks,
+            "failed": failed,
+            "not_images": self.skipped,
+            "images": self.images,
+            "not_read": {str(path): asdict(found) for path, found in self.not_read.items()},
+        }
 
 
 def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> StudyInspection:
@@ -99,7 +110,11 @@ def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> Stud
         >>> bmis.inspect_study(["ct"]).stacks[0].spacing
         (0.5, 0.8)
     """
-    with open_study([Path(source) for source in sources]) as (study, files):
+    paths = [Path(source) for source in sources]
+    clinical = {path: clinical_files(path) for path in paths if path.is_dir()}
+    images = {path: images_beside(path, files) for path, files in clinical.items()}
+    beside = {path: find_not_read(path, [*clinical[path], *images[path]]) for path in clinical}
+    with open_study(paths) as (study, files):
         summaries, failed = [], list(study.failed)
         for stack in study.stacks:
             try:
@@ -109,7 +124,10 @@ def inspect_study(sources: Sequence[Path | str], *, names: bool = False) -> Stud
                     )
             except BmisError as error:
                 failed.append((stack.path(0), files.in_words(str(error))))
-        return StudyInspection(summaries, failed, study.skipped)
+        not_read = {path: found for path, found in beside.items() if found} | study.not_read
+        return StudyInspection(
+            summaries, failed, study.skipped, not_read, sum(map(len, images.values()))
+        )
 
 
 def _of(stack: Stack) -> StackSummary:

@@ -22,6 +22,7 @@ from bmis.errors import BmisError, DataError, one_line_about
 from bmis.predict.mask import Mask
 from bmis.predict.tables import Tables
 from bmis.system.files import atomic, output_folder, write_json
+from bmis.system.pipeline import each
 
 
 def formats_for(stack: Stack, options: ClinicalOptions) -> tuple[str, ...]:
@@ -126,13 +127,14 @@ def _tiff(result: StackResult, folder: Path) -> list[Path]:
 
 
 def _png(result: StackResult, folder: Path) -> list[Path]:
-    masks = output_folder(folder / "masks")
-    targets = []
-    for index in result.good:
+    masks, classes = output_folder(folder / "masks"), max(2, len(result.info.classes))
+
+    def write(index: int) -> Path:
         target = masks / f"{result.stack.slice_name(index)}.png"
-        write_mask(target, result.labels[index], max(2, len(result.info.classes)))
-        targets.append(target)
-    return targets
+        write_mask(target, result.labels[index], classes)
+        return target
+
+    return list(each(write, result.good))
 
 
 def _csv(result: StackResult, folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ a longest diameter for each picture and class. All refer to the segmentation tha
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +63,9 @@ def write_report(result: StackResult, folder: Path) -> list[Path]:
     if not isinstance(stack, DicomStack) or not (folder / "segmentation.dcm").is_file():
         raise DataError(f"{stack.path(0)}: there is no segmentation that sr could refer to")
     segmentation = dcmread(folder / "segmentation.dcm", stop_before_pixels=True)
-    report = sr.ComprehensiveSR(
-        evidence=[*(complete_header(file.header) for file in stack.files), segmentation],
+    sources = [complete_header(file.header) for file in stack.files]
+    make = partial(
+        sr.ComprehensiveSR,
         content=_content(result, stack, segmentation),
         series_instance_uid=result.uid("series", "sr"),
         series_number=SERIES_NUMBER + 1,
@@ -76,6 +78,10 @@ def write_report(result: StackResult, folder: Path) -> list[Path]:
         series_description=f"Measurements by {result.model}"[:64],
         specific_character_set="ISO_IR 192",
     )
+    try:
+        report = make([*sources, segmentation])
+    except KeyError:  # highdicom takes patient and study from the first, if it knows its kind
+        report = make([segmentation, *sources])
     with atomic(folder / "report.dcm") as temporary:
         report.save_as(temporary, enforce_file_format=True)
     return [folder / "report.dcm"]

@@ -13,6 +13,7 @@ from bmis.clinical.segment import segment
 from bmis.clinical.settings import ClinicalOptions
 from bmis.clinical.study import Copies, Study, open_study
 from bmis.config import RuntimeOptions
+from bmis.data.not_read import NotRead
 from bmis.errors import ConfigError
 from bmis.predict.load import Changes, Models, as_paths, load_predictor
 from bmis.predict.predictor import Predictor
@@ -28,6 +29,7 @@ class StudyPrediction:
         written: Files, in order.
         failed: Files and pictures that gave no mask, each with one line that says why.
         skipped: Number of DICOM objects that are no pictures, by kind.
+        not_read: What is not read of an archive.
         notes: What one should know of how a stack was read, by its name.
         out_of_distribution: Pictures that are out of distribution, with their ``ood_score``.
         expected_dice: Pictures with their ``expected_dice``, where it is known.
@@ -41,6 +43,7 @@ class StudyPrediction:
     written: list[Path] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
+    not_read: dict[Path, NotRead] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     out_of_distribution: list[tuple[Path, float]] = field(default_factory=list)
     expected_dice: list[tuple[Path, float]] = field(default_factory=list)
@@ -171,7 +174,9 @@ def write_study(
         >>> len(written)
         3
     """
-    done = StudyPrediction(failed=list(study.failed), skipped=study.skipped)
+    done = StudyPrediction(
+        failed=list(study.failed), skipped=study.skipped, not_read=study.not_read
+    )
     output_folder(out)
     for stack in study.stacks:
         done.notes.update({stack.name: list(stack.notes)} if stack.notes else {})

@@ -7,7 +7,7 @@ the first frame, and the others are added here.
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,18 +128,36 @@ def _frames(result: StackResult) -> Iterator[tuple[int, int, NDArray[np.uint8]]]
 def _group(item: "Dataset", stack: DicomStack, index: int, segment: int) -> "Dataset":
     """The functional groups of a frame, by those of the template's only frame."""
     file, frame = stack.frames[index]
-    group = deepcopy(item)
-    content = group.FrameContentSequence[0]
-    content.TemporalPositionIndex = index + 1
-    content.DimensionIndexValues = [segment, index + 1] if segment else [index + 1]
+    derivation = item.DerivationImageSequence[0]
+    reference = {
+        "ReferencedSOPClassUID": file.header.SOPClassUID,
+        "ReferencedSOPInstanceUID": file.header.SOPInstanceUID,
+        **({"ReferencedFrameNumber": frame + 1} if file.frames > 1 else {}),
+    }
+    source = _with(derivation.SourceImageSequence[0], **reference)
+    content = {
+        "TemporalPositionIndex": index + 1,
+        "DimensionIndexValues": [segment, index + 1] if segment else [index + 1],
+    }
+    groups = {
+        "FrameContentSequence": [_with(item.FrameContentSequence[0], **content)],
+        "DerivationImageSequence": [_with(derivation, SourceImageSequence=[source])],
+    }
     if segment:
-        group.SegmentIdentificationSequence[0].ReferencedSegmentNumber = segment
-    source = group.DerivationImageSequence[0].SourceImageSequence[0]
-    source.ReferencedSOPClassUID = file.header.SOPClassUID
-    source.ReferencedSOPInstanceUID = file.header.SOPInstanceUID
-    if file.frames > 1:
-        source.ReferencedFrameNumber = frame + 1
-    return group
+        numbered = _with(item.SegmentIdentificationSequence[0], ReferencedSegmentNumber=segment)
+        groups["SegmentIdentificationSequence"] = [numbered]
+    return _with(item, **groups)
+
+
+def _with(item: "Dataset", **values: Any) -> "Dataset":
+    """A copy with other values, which shares all other elements; deep copies take long."""
+    from pydicom import Dataset
+
+    changed = Dataset()
+    changed.update({element.tag: element for element in item if element.keyword not in values})
+    for name, value in values.items():
+        setattr(changed, name, value)
+    return changed
 
 
 def _index_by_time(template: "Dataset") -> None:

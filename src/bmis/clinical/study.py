@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -19,6 +19,8 @@ from bmis.data.formats.nifti import SUFFIXES, is_nifti, read_nifti, stem_of
 from bmis.data.formats.tiff_stack import is_tiff_stack, read_tiff_stack
 from bmis.data.formats.video import is_video, read_video
 from bmis.data.image_files import image_files
+from bmis.data.nnunet import is_nnunet
+from bmis.data.not_read import NotRead
 from bmis.data.pairs import is_mask_name
 from bmis.errors import DataError, MissingExtraError
 from bmis.system.progress import track
@@ -38,6 +40,7 @@ class Study:
         stacks: Series, clips and volumes.
         failed: Files that cannot be read, each with one line that says why.
         skipped: Number of DICOM objects that are no pictures, by kind.
+        not_read: What is not read of an archive.
 
     Example:
         >>> found = find_stacks([Path("ct"), Path("clip.dcm")])
@@ -48,6 +51,7 @@ class Study:
     stacks: list[Stack]
     failed: list[tuple[Path, str]] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
+    not_read: dict[Path, NotRead] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.stacks or self.failed or self.skipped)
@@ -132,11 +136,25 @@ def is_study(path: Path) -> bool:
 
 
 def _is_dataset(path: Path) -> bool:
-    """Whether a folder holds images, or stacks of TIFF beside their masks."""
-    if not path.is_dir() or (path / "images").is_dir():
-        return path.is_dir()
-    images = image_files(path)
-    return any(is_mask_name(file) or not is_tiff_stack(file) for file in images)
+    """Whether a folder holds images beside masks of theirs."""
+    if not path.is_dir():
+        return False
+    named = (path / "images").is_dir() or is_nnunet(path)
+    return named or any(map(is_mask_name, image_files(path, recursive=True)))
+
+
+def images_beside(path: Path, clinical: Collection[Path]) -> list[Path]:
+    """The image files of a folder that are predicted beside its clinical files.
+
+    Args:
+        path: File or folder.
+        clinical: What ``clinical_files`` returned.
+
+    Example:
+        >>> len(images_beside(Path("polyps/images"), ()))
+        12
+    """
+    return [file for file in image_files(path) if file not in clinical] if path.is_dir() else []
 
 
 def _walk(root: Path, results: str | None) -> Iterator[Path]:
@@ -156,6 +174,7 @@ def find_stacks(
     axis: str = "axial",
     out: Path | None = None,
     channels: int | None = None,
+    named: Collection[Path] | None = None,
 ) -> Study:
     """Find all series, clips and volumes of files and folders.
 
@@ -165,6 +184,8 @@ def find_stacks(
         axis: How volumes of NIfTI are cut, see ``read_nifti``.
         out: A folder for results, which is not looked into.
         channels: See ``clinical_files``.
+        named: Files that must be pictures, others may be reports and the like; all files among the
+            sources where left out.
 
     Raises:
         MissingExtraError: The extra "clinical" is not installed.
@@ -179,7 +200,7 @@ def find_stacks(
     others: list[Stack] = []
     failed: list[tuple[Path, str]] = []
     skipped: Counter[str] = Counter()
-    named = set(sources)
+    named = sources if named is None else named
     for file in track(files, "reading headers", total=len(files)):
         try:
             if is_dicom(file):
@@ -236,23 +257,33 @@ def open_study(
         ...     study.stacks[0].path(0).parts[-2:]
         ('study.zip', '4.dcm')
     """
-    with unzipped(sources) as files:
+    with unzipped(sources, channels=channels) as files:
         read: Sequence[Path] = files.sources
         failed: list[tuple[Path, str]] = []
         if copies:
-            named = (clinical_files(one, out, channels=channels) for one in read)
-            read, failed = copies([file for files in named for file in files])
-        found = find_stacks(read, window=window, axis=axis, out=out, channels=channels)
+            groups = (clinical_files(one, out, channels=channels) for one in read)
+            read, failed = copies([file for group in groups for file in group])
+        found = find_stacks(
+            read, window=window, axis=axis, out=out, channels=channels, named=files.sources
+        )
         found = replace(
             found,
             stacks=[replace(stack, origins=files.origins) for stack in found.stacks],  # type: ignore[type-var]
             failed=files.failures([*failed, *found.failed]),
-            skipped=dict(Counter(found.skipped) + files.skipped),
+            not_read=files.not_read,
         )
         if not found:
-            shown = ", ".join(map(str, sources))
-            raise DataError(f"{shown}: no DICOM or NIfTI file; check the path")
+            raise _nothing_in(sources, files.not_read)
         yield found, files
+
+
+def _nothing_in(sources: Sequence[Path], not_read: Mapping[Path, NotRead]) -> DataError:
+    """The error of sources that hold nothing to read."""
+    if not not_read:
+        shown = ", ".join(map(str, sources))
+        return DataError(f"{shown}: no DICOM or NIfTI file; check the path")
+    held = "; ".join(f"{path}: holds only {found}" for path, found in not_read.items())
+    return DataError(f"{held}; unpack it and name what is inside")
 
 
 def _without_doubles(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[tuple[Path, str]]]:

@@ -1,4 +1,4 @@
-"""Zipped studies: their DICOM and NIfTI files in a folder of their own for as long as needed.
+"""Zipped studies: their clinical files in a folder of their own for as long as needed.
 
 An archive is untrusted. Nothing is written under a name that it chooses, no more than it announces
 and than the disk has room for, and nothing that is not wanted.
@@ -19,6 +19,10 @@ from pathlib import Path, PurePosixPath
 from bmis.data.file_kinds import foreign_kind, is_companion, is_image_name
 from bmis.data.formats.dicom import SUFFIXES as DICOM_SUFFIXES
 from bmis.data.formats.nifti import SUFFIXES
+from bmis.data.formats.tiff_pages import is_tiff_name
+from bmis.data.formats.tiff_stack import is_tiff_stack
+from bmis.data.formats.video import starts_as_video
+from bmis.data.not_read import NotRead
 from bmis.errors import DataError, one_line_about
 from bmis.system.progress import track
 from bmis.system.reading import first_bytes, open_file
@@ -33,6 +37,7 @@ _SMALL, _RATIO = 2**24, 500  # beyond so many bytes no pictures shrink to less t
 _CHUNK = 2**20
 _HEAD = 352  # bytes by which DICOM and NIfTI are known
 _ENCRYPTED = 1
+_DIRECTORY = "dicomdir"  # in small letters
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 _LONGEST = 80  # characters of a name
 _END, _END_MARK = 22, b"PK\5\6"  # bytes and mark of the last record, which a comment may follow
@@ -90,9 +95,10 @@ class Unzipped:
     """Files and folders in which archives are unpacked.
 
     Attributes:
-        sources: What was named, with a folder in place of each archive.
+        sources: What was named, with a folder in place of each archive, and the stacks of TIFF of
+            archives.
         origins: What to call a file that was unpacked: ``study.zip/a/1.dcm``.
-        skipped: Number of files of other kinds in archives, by kind.
+        not_read: What is not read of an archive.
         folder: Where archives are unpacked.
 
     Example:
@@ -103,7 +109,7 @@ class Unzipped:
 
     sources: list[Path]
     origins: dict[Path, Path] = field(default_factory=dict)
-    skipped: Counter[str] = field(default_factory=Counter)
+    not_read: dict[Path, NotRead] = field(default_factory=dict)
     folder: Path = Path("/nowhere")
 
     def in_words(self, text: str) -> str:
@@ -131,11 +137,12 @@ def is_zipped_study(path: Path) -> bool:
 
 
 @contextmanager
-def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
+def unzipped(sources: Sequence[Path], *, channels: int | None = None) -> Iterator[Unzipped]:
     """Unpack the archives among files and folders; what was unpacked is removed after the block.
 
     Args:
         sources: Files and folders. Archives within folders are not looked into.
+        channels: See ``is_tiff_stack``.
 
     Raises:
         DataError: An archive is damaged, encrypted or too large.
@@ -152,8 +159,13 @@ def unzipped(sources: Sequence[Path]) -> Iterator[Unzipped]:
         for number, source in enumerate(sources):
             if is_zipped_study(source):
                 found.sources[number] = folder = Path(scratch, str(number))
-                for member in unpack(source, folder, wanted=_is_clinical):
-                    _note(source, member, found)
+                others = Counter(
+                    kind
+                    for member in unpack(source, folder, wanted=_is_clinical)
+                    if (kind := _take(source, member, found, channels))
+                )
+                if others:
+                    found.not_read[source] = NotRead(dict(sorted(others.items())))
         yield found
 
 
@@ -215,12 +227,18 @@ def _unpack(
     return Member(member.filename, start, target)
 
 
-def _note(source: Path, member: Member, found: Unzipped) -> None:
+def _take(source: Path, member: Member, found: Unzipped, channels: int | None) -> str:
+    """List a file of an archive among those that are read, or say of what kind it is."""
     name = PurePosixPath(member.name).name
-    if member.path is not None:
-        found.origins[member.path] = Path(f"{source}/{member.name}")
-    elif not is_companion(Path(name)):
-        found.skipped[_kind(name, member.start)] += 1
+    if member.path is None:
+        known = is_companion(Path(name)) or name.lower() == _DIRECTORY
+        return "" if known else _kind(name, member.start)
+    if is_tiff_name(member.path):
+        if not is_tiff_stack(member.path, channels):
+            return _kind(name, member.start)
+        found.sources.append(member.path)  # in folders only those beside each other are read
+    found.origins[member.path] = Path(f"{source}/{member.name}")
+    return ""
 
 
 def _is_file(member: zipfile.ZipInfo) -> bool:
@@ -235,7 +253,10 @@ def _is_clinical(name: str, start: bytes) -> bool:
     lower = name.lower()
     marked = start[128:132] == b"DICM" or start[344:348] in (b"n+1\0", b"n+2\0")
     named = lower.endswith((*SUFFIXES, *DICOM_SUFFIXES))
-    return (named or marked) and not is_image_name(Path(name)) and lower != "dicomdir"
+    path = Path(name)
+    if is_image_name(path) or lower == _DIRECTORY:
+        return is_tiff_name(path)
+    return named or marked or starts_as_video(path, start)
 
 
 def _kind(name: str, start: bytes) -> str:

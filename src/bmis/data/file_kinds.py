@@ -67,7 +67,14 @@ _KINDS = (
         "a NIfTI volume",
         _SLICES,
         (".nii", ".nii.gz"),
-        ((344, b"n+1\0"), (344, b"ni1\0")),
+        ((344, b"n+1\0"),),
+    ),
+    FileKind(
+        "half of a volume",
+        "half of a volume in two files (.hdr and .img)",
+        "save it as one file (.nii.gz)",
+        (".hdr",),
+        ((344, b"ni1\0"), (4, b"ni2\0")),
     ),
     FileKind("volume", "a volume", _SLICES, (".nrrd", ".nhdr", ".mha", ".mhd"), ((0, b"NRRD"),)),
     FileKind(

@@ -46,6 +46,16 @@ class Measurement:
     diameter_mm: float | None
 
 
+def extent(some: NDArray[np.bool_]) -> tuple[int, int]:
+    """Index of the first true value of (n,), and that behind the last one; one must be true.
+
+    Example:
+        >>> extent(np.array([False, True, True, False]))
+        (1, 3)
+    """
+    return int(some.argmax()), len(some) - int(some[::-1].argmax())
+
+
 def measure(
     labels: NDArray[np.uint8], class_index: int, spacing: tuple[float, float] | None = None
 ) -> Measurement:
@@ -68,15 +78,15 @@ def measure(
     area_mm2 = None if spacing is None else area * spacing[0] * spacing[1]
     if area == 0:
         return Measurement(0, area_mm2, 0.0, None, None, None, None)
-    per_row, per_column = inside.sum(1), inside.sum(0)
-    (top, bottom), (left, right) = (
-        (int(np.argmax(counts > 0)), len(counts) - int(np.argmax(counts[::-1] > 0)))
-        for counts in (per_row, per_column)
-    )
+    top, bottom = extent(inside.any(1))
+    inside = inside[top:bottom]
+    left, right = extent(inside.any(0))
+    inside = inside[:, left:right]  # all else is slow for small pieces of large images
     row, column = (
-        float(counts @ (np.arange(len(counts)) + 0.5)) / area for counts in (per_row, per_column)
+        float(inside.sum(1 - axis) @ (np.arange(first, behind) + 0.5)) / area
+        for axis, (first, behind) in enumerate(((top, bottom), (left, right)))
     )
-    corners = _hull(inside[top:bottom])
+    corners = _hull(inside)
     return Measurement(
         area_px=area,
         area_mm2=area_mm2,

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.predict.measurements import Measurement, measure
+from bmis.predict.measurements import Measurement, extent, measure
 
 _Ints = NDArray[np.intp]
 _V = TypeVar("_V", bound=np.generic)
@@ -140,9 +140,17 @@ def measure_objects(
         >>> [found.diameter_px for found in measure_objects(labels, 1)]
         [2.828..., 5.0]
     """
-    runs = find_runs(labels == class_index)
+    inside = labels == class_index
+    if not inside.any():
+        return
+    (first_row, last_row), (first_column, last_column) = (
+        extent(inside.any(1)),
+        extent(inside.any(0)),
+    )
+    inside = inside[first_row:last_row, first_column:last_column]
+    runs = find_runs(inside)
     count = len(runs.sizes())
-    numbered = runs.paint(np.arange(1, count + 1, dtype=np.int32), labels.shape)
+    numbered = runs.paint(np.arange(1, count + 1, dtype=np.int32), inside.shape)
     low, high = np.full((2, count), labels.size), np.zeros((2, count), np.intp)
     ends = ((runs.rows, runs.rows + 1), (runs.starts, runs.stops))
     for axis, (first, behind) in enumerate(ends):
@@ -150,8 +158,9 @@ def measure_objects(
         np.maximum.at(high[axis], runs.numbers, behind)
     for number in range(count):
         (top, left), (bottom, right) = low[:, number].tolist(), high[:, number].tolist()
-        inside = (numbered[top:bottom, left:right] == number + 1).astype(np.uint8)
-        yield _moved(measure(inside, 1, spacing), top, left, labels.size)
+        one = (numbered[top:bottom, left:right] == number + 1).astype(np.uint8)
+        found = measure(one, 1, spacing)
+        yield _moved(found, first_row + top, first_column + left, labels.size)
 
 
 def _moved(found: Measurement, top: int, left: int, pixels: int) -> Measurement:

@@ -44,8 +44,11 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         >>> describe(np.zeros((48, 64, 3), np.uint8)).shape
         (19,)
     """
-    image = Pillow.fromarray(to_rgb(pixels))
+    is_grey = pixels.shape[2] == 1  # three equal colours say the same in three times the time
+    image = Pillow.fromarray(pixels[..., 0] if is_grey else to_rgb(pixels))
     colours = _shrunk(image, _COARSE)
+    if is_grey:
+        colours = np.repeat(colours[..., None], 3, axis=2)
     luma = colours @ _LUMA
     detail = _shrunk(image.convert("L"), _FINE)
     return np.array(

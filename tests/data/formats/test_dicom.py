@@ -166,8 +166,29 @@ def test_jpeg_of_twelve_bits_needs_a_decoder_that_is_named(monkeypatch):
 
 def test_without_gdcm_the_install_line_is_said(tmp_path, monkeypatch):
     hide(monkeypatch, "gdcm")
+    path = dicoms.write_clip(tmp_path / "a.dcm", frames=1)
+    ds = dcmread(path)
+    ds.compress(JPEG2000Lossless, generate_instance_uid=False)
+    ds.save_as(path)
     with pytest.raises(MissingExtraError, match=r"clinical"):
-        read_frame(read_dicom(dicoms.write_jpeg(tmp_path / "a.dcm")))
+        read_frame(read_dicom(path))
+
+
+def test_jpeg_gives_the_pixels_that_gdcm_gives(tmp_path, monkeypatch):
+    file = read_dicom(dicoms.write_jpeg(tmp_path / "a.dcm"))
+    shown = read_frame(file)
+    monkeypatch.setattr(dicom_pixels, "_decoder", lambda file: "gdcm")
+    np.testing.assert_array_equal(shown, read_frame(file))
+
+
+def test_jpeg_that_ends_early_is_refused_and_never_filled_up(tmp_path):
+    path = dicoms.write_jpeg(tmp_path / "a.dcm")
+    ds = dcmread(path)
+    frame = get_frame(ds.PixelData, 0, number_of_frames=1)
+    ds.PixelData = encapsulate([frame[: len(frame) // 4 * 2] + b"\xff\xd9"])
+    ds.save_as(path)
+    with pytest.raises(DataError, match="truncated or damaged"):
+        read_frame(read_dicom(path))
 
 
 def test_a_frame_that_claims_another_size_is_refused_before_it_is_decoded(tmp_path):
@@ -206,3 +227,12 @@ def test_sizes_of_codestreams():
     Image.new("L", (30, 20)).save(stream, "JPEG")
     assert jpeg_size(stream.getvalue()) == (20, 30)
     assert jpeg_size(b"\xff\xd8\xff\xd9") is None
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_file_without_transfer_syntax_is_read_as_its_elements_are(tmp_path, implicit):
+    ds = dcmread(write(tmp_path / "a.dcm", RAMP.astype(np.uint8)).path)
+    del ds.file_meta
+    path = tmp_path / "old.dcm"
+    ds.save_as(path, implicit_vr=implicit, little_endian=True)
+    np.testing.assert_array_equal(read_frame(read_dicom(path))[..., 0], RAMP)

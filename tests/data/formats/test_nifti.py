@@ -2,7 +2,9 @@
 
 import logging
 import struct
+from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -39,3 +41,9 @@ def test_a_wrong_header_is_one_line_and_nothing_else(damaged, capfd, at, kind, v
     with pytest.raises(DataError, match=r"^[^\n]*a.nii: "):
         read_nifti(damaged(at, kind, value))
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_holds_no_voxels_is_named():
+    path = Path(nibabel.__file__).parent / "tests" / "data" / "row_major.dconn.nii"
+    with pytest.raises(DataError, match=r"holds no voxels \(Cifti2Image\); export it as a volume"):
+        read_nifti(path)

@@ -16,8 +16,8 @@ _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame; 0xF
 _START_OF_SCAN = 0xDA
 
 
-def codestream_size(file: "DicomFile", index: int) -> tuple[int, int] | None:
-    """Height and width by a compressed frame itself; None where it says nothing, as RLE.
+def compressed_frame(file: "DicomFile", index: int) -> bytes:
+    """One frame of a compressed file as it is stored.
 
     Args:
         file: What ``read_dicom`` returned, of a compressed file.
@@ -26,7 +26,7 @@ def codestream_size(file: "DicomFile", index: int) -> tuple[int, int] | None:
     Example:
         >>> from pathlib import Path
         >>> from bmis.data.formats.dicom import read_dicom
-        >>> codestream_size(read_dicom(Path("jpeg.dcm")), 0)
+        >>> jpeg_size(compressed_frame(read_dicom(Path("jpeg.dcm")), 0))
         (64, 64)
     """
     from pydicom.encaps import get_frame
@@ -35,8 +35,7 @@ def codestream_size(file: "DicomFile", index: int) -> tuple[int, int] | None:
     with open_file(file.path) as stream:
         dcmread(stream, stop_before_pixels=True, specific_tags=[], force=True)
         stream.seek(12, 1)  # tag, type and length of the pixels
-        frame = get_frame(stream, index, number_of_frames=file.frames)
-    return jpeg_size(frame)
+        return get_frame(stream, index, number_of_frames=file.frames)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

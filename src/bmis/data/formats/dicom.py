@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from bmis.data.formats.limits import MAX_BYTES, check_size, check_stack
 from bmis.errors import DataError, one_line_about, require
 from bmis.system.reading import first_bytes, open_file
+from bmis.wording import counted
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -145,14 +146,22 @@ def read_dicom(path: Path, *, segmentation: bool = False) -> DicomFile:
 def whole_dataset(file: DicomFile) -> "Dataset":
     """The file with its pixels, for the few transfer syntaxes of which no frame is read alone.
 
+    Old files without a header of their own name no transfer syntax; it is how they were read.
+
     Example:
         >>> "PixelData" in whole_dataset(read_dicom(Path("skin.dcm")))
         True
     """
     from pydicom import dcmread
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     with open_file(file.path) as stream:
-        return dcmread(stream, force=True)
+        dataset = dcmread(stream, force=True)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
 
 
 def is_deflated(header: "Dataset") -> bool:
@@ -251,7 +260,7 @@ def _check_bytes(
         least = least * 2 // 3
     if frames < 1 or least > held:
         raise DataError(
-            f"{path}: truncated or damaged (claims {frames} frames of {size[0]} x {size[1]} "
-            f"pixels, which the file does not hold); send it again"
+            f"{path}: truncated or damaged (claims {counted(frames, 'frame')} of {size[0]} x "
+            f"{size[1]} pixels, which the file does not hold); send it again"
         )
     check_stack(path, frames, size)

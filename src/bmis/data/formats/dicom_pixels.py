@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.formats.codestream import codestream_size
+from bmis.data.formats.codestream import compressed_frame, jpeg_size
 from bmis.data.formats.dicom import DicomFile, is_deflated, silence, whole_dataset
+from bmis.data.formats.missing_rows import without_end
 from bmis.data.formats.stretch import to_bytes
 from bmis.errors import DataError, one_line_about, require
 
@@ -39,6 +40,7 @@ _GROUPS = (  # functional groups whose elements stand in the header of a single 
     "PixelValueTransformationSequence",
     "FrameVOILUTSequence",
 )
+_PIXELS = 0x0028  # group of the elements that describe pixels
 _HALF_LINEAR = 0.5  # of PS3.3 C.11.2.1.2.1, where a window of width w holds w whole values
 
 
@@ -135,27 +137,47 @@ def stored_values(file: DicomFile, index: int) -> NDArray[Any]:
     syntax = file.header.file_meta.TransferSyntaxUID
     if syntax.is_private or not syntax.is_encapsulated:
         return pixel_array(file.path, index=index)
-    claimed = codestream_size(file, index)
+    frame = compressed_frame(file, index)
+    claimed = jpeg_size(frame)
     if claimed is not None and claimed != file.size:
         raise DataError(
             f"{file.path}: damaged (its header says {file.size[0]} x {file.size[1]} pixels, its "
             f"compressed frame {claimed[0]} x {claimed[1]}); send it again"
         )
+    decoder = _decoder(file)
+    if decoder == "pillow":
+        frame = without_end(frame)
     with _without_stderr():
-        return pixel_array(file.path, index=index, decoding_plugin=_decoder(file))
+        return pixel_array(_single(file, frame), decoding_plugin=decoder)
+
+
+def _single(file: DicomFile, frame: bytes) -> "Dataset":
+    """What a decoder needs of a file, with one of its frames."""
+    from pydicom import Dataset
+    from pydicom.encaps import encapsulate
+
+    single = Dataset()
+    single.file_meta = file.header.file_meta
+    single.update({element.tag: element for element in file.header.group_dataset(_PIXELS)})
+    single.NumberOfFrames = 1
+    single.PixelData = encapsulate([frame])
+    return single
 
 
 def _decoder(file: DicomFile) -> str:
     """What pydicom shall decode a compressed frame by.
 
-    GDCM refuses frames that are cut off, where libjpeg fills them with grey.
+    Pillow is twice as fast as GDCM for JPEG of 8 bits. Both refuse frames that are cut off, where
+    pylibjpeg fills them with grey.
     """
-    from pydicom.uid import JPEGExtended12Bit, RLELossless
+    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
 
     syntax = file.header.file_meta.TransferSyntaxUID
     if syntax == RLELossless:
         return "pydicom"
-    if syntax == JPEGExtended12Bit and int(file.header.get("BitsStored") or 8) > 8:
+    if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and _stored_bits(file) <= 8:
+        return "pillow"
+    if syntax == JPEGExtended12Bit:
         if find_spec("libjpeg") is None:
             raise DataError(
                 f"{file.path}: JPEG of 12 bits; install its decoder, which is under the GPL: pip "
@@ -164,6 +186,10 @@ def _decoder(file: DicomFile) -> str:
         return "pylibjpeg"
     require("gdcm", extra="clinical")
     return "gdcm"
+
+
+def _stored_bits(file: DicomFile) -> int:
+    return int(file.header.get("BitsStored") or 8)
 
 
 @contextmanager

@@ -229,6 +229,8 @@ def _open(path: Path, axis: str) -> tuple[Any, NiftiGrid]:
         image = nibabel.load(path)
     except nibabel.filebasedimages.ImageFileError as error:
         raise DataError(f"{path}: not a NIfTI volume; copy it again or remove it") from error
+    if not isinstance(image, nibabel.Nifti1Pair):  # CIFTI has the same suffix
+        raise DataError(f"{path}: holds no voxels ({type(image).__name__}); export it as a volume")
     shape = _three_dimensions(path, image.shape)
     _check_type(path, image, shape)
     axis = _flat_axis(image.affine, shape) or axis

@@ -78,7 +78,10 @@ def is_tiff_stack(path: Path, channels: int | None = None) -> bool:
     """
     if not is_tiff_name(path) or not has_several_pages(path):
         return False
-    return channels is None or not are_channels(len(read_pages(path)), channels)
+    try:
+        return channels is None or not are_channels(len(read_pages(path)), channels)
+    except DataError:  # said by whoever reads the file
+        return True
 
 
 def read_tiff_stack(path: Path) -> TiffStack:

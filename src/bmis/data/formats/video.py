@@ -25,6 +25,7 @@ _FORMATS = {
     ".mkv": (0, b"\x1a\x45\xdf\xa3", "matroska"),
     ".webm": (0, b"\x1a\x45\xdf\xa3", "matroska"),
 }
+_HEAD = 12  # bytes that hold any of these marks
 
 
 def is_video(path: Path) -> bool:
@@ -34,8 +35,18 @@ def is_video(path: Path) -> bool:
         >>> is_video(Path("photo.png"))
         False
     """
+    return path.suffix.lower() in _FORMATS and starts_as_video(path, first_bytes(path, _HEAD))
+
+
+def starts_as_video(path: Path, start: bytes) -> bool:
+    """Whether a name and the first bytes of a file are those of a video.
+
+    Example:
+        >>> starts_as_video(Path("a.mp4"), bytes(4) + b"ftypisom")
+        True
+    """
     at, mark, _ = _FORMATS.get(path.suffix.lower(), (0, b"", ""))
-    return bool(mark) and first_bytes(path, at + len(mark))[at:] == mark
+    return bool(mark) and start[at : at + len(mark)] == mark
 
 
 @dataclass(eq=False)
