@@ -68,6 +68,7 @@ class Plan(Settings):
         trials: How many trainings the search begins.
         seconds: Time for the search.
         threads: Of each training.
+        spent: Seconds that were gone before the search.
 
     Example:
         >>> Plan((), (), epochs=60, trials=12, seconds=3600.0).steps
@@ -80,6 +81,7 @@ class Plan(Settings):
     trials: int
     seconds: float
     threads: int = 1
+    spent: float = 0.0
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -104,7 +106,7 @@ def make_plan(
 
     Args:
         found: The candidates within the budget.
-        config: The time and the longest training.
+        config: The time, the longest training and perhaps the number of trials.
         spent: Seconds that are gone.
         epoch_seconds: How long one epoch of a candidate takes with some threads.
 
@@ -134,9 +136,12 @@ def make_plan(
     seconds = left - epochs * dearest
     mean = sum(one.epoch_seconds for one in trained) / len(trained)
     first, second = Plan((), (), epochs, 0, 0).steps
-    trials = int(config.workers * seconds / (mean * (first + second / FACTOR)))
+    each = mean * (first + second / FACTOR) / config.workers
+    trials = config.trials or max(1, int(seconds / each))
+    if config.trials:
+        seconds = trials * each
     slow = tuple(one.name for one in timed if one not in trained)
-    return Plan(tuple(trained), slow, epochs, max(1, trials), seconds, threads)
+    return Plan(tuple(trained), slow, epochs, trials, seconds, threads, spent)
 
 
 def check_time(one: Costed, config: FitConfig, spent: float, epoch_seconds: SecondsOfEpoch) -> None:

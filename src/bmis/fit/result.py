@@ -184,7 +184,7 @@ def _row(costed: Costed, trial: TrialResult | None, finish: Finish, trials: Tria
     if name == finish.candidate.name:  # as it was exported and timed anew
         way = finish.way
     if trial is None or not trial.scores:
-        why = "not tried: the time was over" if trial is None else f"failed: {trial.ended}"
+        why = "not tried: the search was over" if trial is None else f"failed: {trial.ended}"
         return Row(name, way.ms, way.mb, way.name, costed.measured, None, 0, why)
     return Row(
         name,
