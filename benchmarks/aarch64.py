@@ -4,12 +4,12 @@
 
 Needs Debian's ``debootstrap`` and ``qemu-user-static``, whose aarch64 the kernel must know
 (``arch-test arm64``). Makes a Debian for arm64 in ROOT where there is none, fetches wheels for
-glibc 2.28 (the other engines': 2.35) and installs the checkout there twice: as ``pip install .``
-alone, and with OpenVINO and ncnn. Then, on the processors of a Raspberry Pi 4 and a Raspberry Pi 5
-as QEMU knows them:
+glibc 2.28 (the other engines': 2.35) and installs the checkout there with ``pip install .``. Then,
+on the processors of a Raspberry Pi 4 and a Raspberry Pi 5 as QEMU knows them:
 
 - ``bmis predict`` segments some photos, here and there; pixels and logits are compared;
-- every engine runs some of the untrained bundles of ``bmis bench --make`` on the same noise;
+- with OpenVINO and ncnn installed too, every engine runs some of the untrained bundles of
+  ``bmis bench --make`` on the same noise;
 - ``bmis bench`` measures these bundles, and ``bmis fit --device`` takes its file, here.
 
 Times under emulation mean nothing. Writes ``results/aarch64.json``.
@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from device import PACKAGES
 from machine import describe
 
 from bmis.data.images import read_mask
+from bmis.fit.bench import find_bundles
 from bmis.fit.untrained import make_bench
 from bmis.system.files import write_json
 
@@ -41,7 +43,7 @@ PYTHON = "3.11"
 GLIBC = (28, 27, 24, 17)  # minor versions of the wheels that are taken, newest first
 GLIBC_OF_ENGINES = (35, 34, 31, *GLIBC)
 FOLDER = "bmis-check"  # in the root; everything but Debian is in it
-MODEL = "colonoscopy"
+MODEL, USUAL = "colonoscopy", "Raspberry Pi 5"
 BOARDS = {  # processor of QEMU, and what Linux reports of it: features and part
     "Raspberry Pi 4": ("cortex-a72", "fp asimd evtstrm crc32 cpuid", "0xd08"),
     "Raspberry Pi 5": (
@@ -127,7 +129,7 @@ class Board:
 def make_root(root: Path) -> None:
     """Debian for arm64 with Python, if it is not there."""
     if not (root / "usr/bin/python3").exists():
-        include = "--include=python3,python3-venv"
+        include = "--include=python3,python3-venv,python3-pip"
         subprocess.run(
             ["debootstrap", "--arch=arm64", "--variant=minbase", include, SUITE, root, MIRROR],
             check=True,
@@ -160,14 +162,12 @@ def copy_checkout(target: Path) -> None:
         shutil.copyfile(CHECKOUT / name, target / name)
 
 
-def install(board: Board, environment: str, *extras: str) -> dict[str, Any]:
-    """A fresh environment with the package in it, from the wheels alone; what it takes."""
-    shutil.rmtree(board.work / environment, ignore_errors=True)
-    board.run("python3", "-m", "venv", environment)
+def install(board: Board, *extras: str) -> dict[str, Any]:
+    """Install the package into the environment from the wheels alone; what all of it takes."""
     what = f"./source[{','.join(extras)}]" if extras else "./source"
     offline = ("--no-index", "--find-links", "wheels", "--quiet")
-    board.run(f"{environment}/bin/pip", "install", *offline, what)
-    found: dict[str, int] = json.loads(board.run(f"{environment}/bin/python", "-c", PACKAGES))
+    board.run("pip", "--python", "device/bin/python", "install", *offline, what)
+    found: dict[str, int] = json.loads(board.run("device/bin/python", "-c", PACKAGES))
     return {
         "installed_mb": sum(found.values()) / 1e6,
         "packages_mb": {
@@ -205,13 +205,22 @@ def compare_masks(board: Board, local: Path) -> dict[str, Any]:
 
 
 def _pixels(masks: list[Path], local: Path, there: Path) -> dict[str, Any]:
-    """How many pixels of the masks are the same."""
-    equal = total = whole = 0
+    """How many pixels of the masks are the same, and the mean Dice of what is marked."""
+    total, equal, whole, dices = 0, 0, 0, list[float]()
     for path in masks:
         one, other = (read_mask(root / path.relative_to(local)) for root in (local, there))
         same = int((one == other).sum())
-        equal, total, whole = equal + same, total + one.size, whole + (same == one.size)
-    return {"masks": len(masks), "identical_masks": whole, "pixels": total, "equal_pixels": equal}
+        total, equal, whole = total + one.size, equal + same, whole + (same == one.size)
+        marked = int((one > 0).sum() + (other > 0).sum())
+        dices.append(2 * int(((one == other) & (one > 0)).sum()) / marked if marked else 1.0)
+    return {
+        "masks": len(masks),
+        "identical_masks": whole,
+        "pixels": total,
+        "equal_pixels": equal,
+        "mean_dice": float(np.mean(dices)),
+        "least_dice": min(dices),
+    }
 
 
 def _differences(one: Path, other: Path) -> dict[str, float]:
@@ -232,7 +241,7 @@ def compare_engines(board: Board, local: Path) -> dict[str, Any]:
         shutil.rmtree(folder / "engines", ignore_errors=True)
         (folder / "engines").mkdir()
     arguments = ("-c", ENGINES, "engines", *bundles)
-    board.run("engines-too/bin/python", *arguments)
+    board.run("device/bin/python", *arguments)
     here(*arguments, folder=local)
     found = {}
     for path in sorted((board.work / "engines").glob("*.npy")):
@@ -248,7 +257,7 @@ def compare_engines(board: Board, local: Path) -> dict[str, Any]:
 
 def bench_and_fit(board: Board, local: Path) -> dict[str, Any]:
     """`bmis bench` there, and `bmis fit` here with its file, on drawn images."""
-    board.run("engines-too/bin/bmis", "bench", "bench", "--out", "board.json")
+    board.run("device/bin/bmis", "bench", "bench", "--out", "board.json")
     shutil.copyfile(board.work / "board.json", local / "board.json")
     measured = json.loads((local / "board.json").read_text("utf-8"))
     here("-m", "bmis", "phantom", "drawn", "--count", "40", "--size", "96", folder=local)
@@ -274,6 +283,19 @@ def bench_and_fit(board: Board, local: Path) -> dict[str, Any]:
     }
 
 
+def fill(folder: Path, paths: Sequence[Path]) -> None:
+    """A folder with copies of these files alone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+
+
+def bundles(folder: Path, count: int) -> list[Path]:
+    """The first untrained bundles of a folder; made there if it is new."""
+    return (find_bundles(folder) if folder.exists() else make_bench(folder))[:count]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("root", type=Path)
@@ -289,37 +311,32 @@ def main() -> None:
     fetch(work / "wheels", GLIBC_OF_ENGINES, f"{CHECKOUT}[openvino,ncnn]")
     copy_checkout(work / "source")
     boards = {name: Board(args.root, name) for name in BOARDS}
-    any_board = next(iter(boards.values()))
+    board = boards[USUAL]
+    shutil.rmtree(work / "device", ignore_errors=True)
+    board.run("python3", "-m", "venv", "--without-pip", "device")
     found: dict[str, Any] = {
         "emulator": subprocess.run(
             ["qemu-aarch64-static", "--version"], check=True, capture_output=True, text=True
         ).stdout.splitlines()[0],
-        "system": (args.root / "etc/debian_version").read_text().strip(),
-        "python": any_board.run("python3", "--version").strip(),
-        "device_side": install(any_board, "device"),
-        "with_engines": install(any_board, "engines-too", "openvino", "ncnn"),
-        "boards": {},
+        "system": f"Debian {(args.root / 'etc/debian_version').read_text().strip()}",
+        "python": board.run("python3", "--version").strip(),
+        "device_side": install(board),
+        "boards": {name: {"processor": board.cpu} for name, board in boards.items()},
     }
+    print(f"installed: {found['device_side']['installed_mb']:.0f} MB", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder)
-        bundles = make_bench(args.bench or local / "all")[: args.bundles]
         for target in (local, work):
-            for name, paths in (
-                ("photos", sorted(args.images.iterdir())[: args.count]),
-                ("bench", bundles),
-            ):
-                shutil.rmtree(target / name, ignore_errors=True)
-                (target / name).mkdir()
-                for path in paths:
-                    shutil.copyfile(path, target / name / path.name)
+            fill(target / "photos", sorted(args.images.iterdir())[: args.count])
+            fill(target / "bench", bundles(args.bench or local / "all", args.bundles))
         for name, board in boards.items():
-            found["boards"][name] = {
-                "processor": board.cpu,
-                "predict": compare_masks(board, local),
-                "engines": compare_engines(board, local),
-            }
-            print(name, json.dumps(found["boards"][name], indent=1), flush=True)
-        found["bench"] = bench_and_fit(board, local)
+            found["boards"][name]["masks"] = compare_masks(board, local)
+            print(name, json.dumps(found["boards"][name]["masks"]), flush=True)
+        found["with_engines"] = install(board, "openvino", "ncnn")
+        for name, board in boards.items():
+            found["boards"][name]["engines"] = compare_engines(board, local)
+            print(name, json.dumps(found["boards"][name]["engines"], indent=1), flush=True)
+        found["bench"] = bench_and_fit(boards[USUAL], local)
     minutes = round((time.monotonic() - begun) / 60, 1)
     write_json(OUT, {**found, "minutes": minutes, "machine": describe()})
     print(f"{json.dumps(found['bench'], indent=1)}\n{minutes} minutes: {OUT}")
