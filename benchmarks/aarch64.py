@@ -62,7 +62,9 @@ model, out, *photos = sys.argv[1:]
 predictor = bmis.load(model, engine="onnxruntime", threads=1)
 for photo in photos:
     (found,) = predictor.infer([predictor.prepare(read_image(photo))])
-    np.save(f"{out}/{photo.rsplit('/', 1)[-1]}.npy", found.logits)
+    name = f"{out}/{photo.rsplit('/', 1)[-1]}"
+    np.save(f"{name}.npy", found.logits)
+    np.save(f"{name}.frame", found.frame.pixels)
 """
 ENGINES = """
 import sys
@@ -200,6 +202,7 @@ def compare_masks(board: Board, local: Path) -> dict[str, Any]:
     return {
         "photos": len(photos),
         **_pixels(sorted((local / "masks").rglob("*.png")), local, board.work),
+        "same_frames": _same_frames(local / "logits", board.work / "logits"),
         "logits": _differences(local / "logits", board.work / "logits"),
     }
 
@@ -223,9 +226,15 @@ def _pixels(masks: list[Path], local: Path, there: Path) -> dict[str, Any]:
     }
 
 
+def _same_frames(one: Path, other: Path) -> int:
+    """How many photos are the same, bit by bit, at the network's size."""
+    names = [path.name for path in one.glob("*.frame.npy")]
+    return sum(np.array_equal(np.load(one / name), np.load(other / name)) for name in names)
+
+
 def _differences(one: Path, other: Path) -> dict[str, float]:
     """The largest difference of any logit, and the largest logit."""
-    names = sorted(path.name for path in one.glob("*.npy"))
+    names = sorted(path.name for path in one.glob("*.npy") if ".frame." not in path.name)
     pairs = [(np.load(one / name), np.load(other / name)) for name in names]
     return {
         "largest_difference": max(float(np.abs(a - b).max()) for a, b in pairs),

@@ -195,7 +195,7 @@ def test_no_trial_begins_when_the_time_is_over(tmp_path):
 
 def test_a_number_of_trials_is_met_however_long_they_take(tmp_path):
     config = replace(CONFIG, trials=5)
-    plan = make_plan(COSTED, config, 0.0, lambda *_: 10.0)
+    plan = make_plan(COSTED, config, lambda: 0.0, lambda *_: 10.0)
     assert plan.trials == 5
     with Clock(tmp_path) as clock:
         found = search(replace(plan, seconds=0.0), config, tmp_path, narrow_is_good, clock)
@@ -225,7 +225,7 @@ def test_no_trial_begins_when_earlier_calls_took_the_time(tmp_path):
 )
 def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, least):
     config = FitConfig("polyps", max_ms=10, hours=hours)
-    plan = make_plan(COSTED, config, 0.0, lambda *_: epoch)
+    plan = make_plan(COSTED, config, lambda: 0.0, lambda *_: epoch)
     assert plan.epochs == epochs
     assert plan.trials >= least
     first, second = plan.steps
@@ -235,7 +235,7 @@ def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, l
 
 def test_workers_train_with_one_thread_each_and_try_more():
     def plan(workers, seconds):
-        return make_plan(COSTED, replace(CONFIG, workers=workers), 0.0, seconds)
+        return make_plan(COSTED, replace(CONFIG, workers=workers), lambda: 0.0, seconds)
 
     assert plan(2, lambda _, threads: 10.0 / threads).threads == 1
     one, two = (plan(workers, lambda *_: 10.0).trials for workers in (1, 2))
@@ -246,10 +246,21 @@ def test_what_would_train_too_long_does_not_take_part():
     def seconds(one, threads):
         return threads * (100.0 if one.options["width"] == 64 else 5.0)
 
-    plan = make_plan(COSTED, CONFIG, 0.0, seconds)
+    plan = make_plan(COSTED, CONFIG, lambda: 0.0, seconds)
     assert plan.threads == 1
     assert plan.too_slow == (COSTED[3].candidate.name,)
     assert len(plan.contenders) == 3
+
+
+def test_the_time_of_timing_the_candidates_is_gone_before_the_search():
+    timed = []
+
+    def seconds(one, threads):
+        timed.append(one)
+        return 10.0
+
+    plan = make_plan(COSTED, CONFIG, lambda: 60.0 * len(timed), seconds)
+    assert plan.spent == 60.0 * len(timed) > 0
 
 
 def test_a_trend_counts_only_what_no_cheaper_network_surpasses():

@@ -100,14 +100,17 @@ class Plan(Settings):
 
 
 def make_plan(
-    found: Sequence[Costed], config: FitConfig, spent: float, epoch_seconds: SecondsOfEpoch
+    found: Sequence[Costed],
+    config: FitConfig,
+    gone: Callable[[], float],
+    epoch_seconds: SecondsOfEpoch,
 ) -> Plan:
     """Share what is left of the time.
 
     Args:
         found: The candidates within the budget.
         config: The time, the longest training and perhaps the number of trials.
-        spent: Seconds that are gone.
+        gone: Gives the seconds that are gone; timing the candidates takes some too.
         epoch_seconds: How long one epoch of a candidate takes with some threads.
 
     Raises:
@@ -117,7 +120,7 @@ def make_plan(
         >>> from bmis.fit.candidates import Counted
         >>> unet = Costed(Counted(Candidate("unet"), {}, 100, 1), (), True)
         >>> config = FitConfig("polyps", max_ms=10, hours=1)
-        >>> plan = make_plan([unet], config, spent=600.0, epoch_seconds=lambda *_: 10.0)
+        >>> plan = make_plan([unet], config, lambda: 600.0, epoch_seconds=lambda *_: 10.0)
         >>> plan.epochs, plan.trials
         (60, 17)
     """
@@ -125,6 +128,7 @@ def make_plan(
     if config.workers == 1:
         threads = _choose_threads(found[0].candidate, epoch_seconds)
     timed = _time(found, threads, epoch_seconds)
+    spent = gone()
     left = 3600 * config.hours - spent - _FINISH
     shortest = min(timed, key=lambda one: one.epoch_seconds)
     if left < 2 * FEWEST * shortest.epoch_seconds:  # a search of nothing is no search

@@ -244,7 +244,7 @@ class _Fit:
             make_plan,
             taking_part,
             self.config,
-            self.clock.seconds,
+            lambda: self.clock.seconds,
             partial(self._epoch_seconds, facts),
         )
         return remembered(self.folder / PLAN, Plan, make)
