@@ -4,10 +4,11 @@
 
 Writes the bundles of ``bmis bench --make`` into FOLDER where they are not there yet: twelve
 untrained networks, in the formats of all engines that are installed. Each bundle is loaded by
-every engine in every precision and timed in turns on one thread. Then `auto` chooses, with nothing
-remembered. Writes ``results/engines_<machine>.json``: milliseconds of each way, what `auto` took,
-and its time over the best's; bf16, which no gate has compared, is timed but never counts as best.
-The machine should do nothing else.
+every engine in every precision and timed in turns on one thread. Then `auto` chooses, three times,
+with nothing remembered; the worst choice counts. Writes ``results/engines_<machine>.json``:
+milliseconds of each way, what `auto` took, and its time over the best's; bf16, which `auto` never
+takes because no gate has compared it, is timed but never counts as best. The machine should do
+nothing else.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
 WANTED = 1.05  # times the best
+CHOICES = 3
 _SHORT = {"float32": "fp32", "int8": "int8"}
 
 
@@ -42,18 +44,23 @@ def measure(path: Path, rounds: int) -> dict[str, Any]:
         for engine, precision in runnable(bundle)
     }
     milliseconds = turns(ways, image, rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_CACHE_HOME"] = folder
-        chosen = load_bundle(path, RuntimeOptions("cpu", threads=1))[0]
-    auto = f"{chosen.engine.name} {_SHORT[chosen.graph.precision]}"
+    chosen = [choose(path) for _ in range(CHOICES)]
     best = min((name for name in ways if "bf16" not in name), key=milliseconds.__getitem__)
     return {
         "bundle": path.name,
         "ms": milliseconds,
-        "auto": auto,
+        "auto": chosen,
         "best": best,
-        "ratio": milliseconds[auto] / milliseconds[best],
+        "ratio": max(milliseconds[name] for name in chosen) / milliseconds[best],
     }
+
+
+def choose(path: Path) -> str:
+    """What `auto` takes with nothing remembered."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        chosen = load_bundle(path, RuntimeOptions("cpu", threads=1))[0]
+    return f"{chosen.engine.name} {_SHORT[chosen.graph.precision]}"
 
 
 def main() -> None:
@@ -70,7 +77,9 @@ def main() -> None:
         found = {"machine": describe(), "threads": 1, "rounds": args.rounds, "networks": rows}
         write_json(out, {**found, "within_5_percent": near})
         print(path.name, {name: round(ms, 2) for name, ms in rows[-1]["ms"].items()}, flush=True)
-        print(f"  auto {rows[-1]['auto']}, best {rows[-1]['best']}: {rows[-1]['ratio']:.3f}")
+        took = " or ".join(dict.fromkeys(rows[-1]["auto"]))
+        print(f"  auto {took}, best {rows[-1]['best']}: {rows[-1]['ratio']:.3f}", flush=True)
+    print(f"within 5 %: {near} of {len(rows)}; {out}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""How messages count: one and several, and one line for many that say the same."""
+"""How messages count: one and several, short numbers, and one line for many that say the same."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -39,6 +40,19 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def short(value: float) -> str:
+    """Three significant digits without an exponent; from 1000 on, all digits before the point.
+
+    Example:
+        >>> short(0.0123456), short(34.527), short(1234.5)
+        ('0.0123', '34.5', '1,234')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{min(9, max(0, digits))}f}"
 
 
 def time_left(seconds: float, done: int, total: int) -> str:

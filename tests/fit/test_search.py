@@ -15,6 +15,7 @@ import pytest
 import bmis.fit.search as running
 from bmis.errors import ConfigError, DataError, TrainingInterrupted
 from bmis.fit.candidates import Candidate, Counted
+from bmis.fit.clock import Clock
 from bmis.fit.costs import Costed
 from bmis.fit.plan import Contender, Plan, make_plan
 from bmis.fit.result import trend
@@ -45,16 +46,21 @@ def killed_every_second_time(calls):
     return kill
 
 
+def searched(plan, config, folder, score):
+    """A search whose clock stands still."""
+    return search(plan, config, folder, score, Clock(folder))
+
+
 def told(trials):
     return [(t.contender, t.recipe, t.rate, t.scores, t.ended) for t in trials.trials]
 
 
 def test_a_search_that_is_killed_in_every_training_ends_as_if_it_never_was(tmp_path):
-    whole = search(PLAN, CONFIG, tmp_path / "whole", narrow_is_good)
+    whole = searched(PLAN, CONFIG, tmp_path / "whole", narrow_is_good)
     kill = killed_every_second_time([])
     for _ in range(20):
         try:
-            parts = search(PLAN, CONFIG, tmp_path / "parts", kill)
+            parts = searched(PLAN, CONFIG, tmp_path / "parts", kill)
             break
         except Killed:
             continue
@@ -84,14 +90,14 @@ def test_a_search_that_is_killed_between_any_two_notes_ends_as_if_it_never_was(
 ):
     config = replace(CONFIG, seed=2**32 - 1)
     plan = replace(PLAN, contenders=PLAN.contenders[:2], trials=5)  # three are proposed
-    whole = search(plan, config, tmp_path / "whole", narrow_is_good)
+    whole = searched(plan, config, tmp_path / "whole", narrow_is_good)
     places = [(Study, name, 2) for name in ("begin", "report", "is_good", "end")]
     for cls, name, number in (*places, (optuna.Trial, "suggest_categorical", 3)):
         monkeypatch.setattr(cls, name, killed_after_every(number, getattr(cls, name)))
     killed = 0
     for _ in range(60):
         try:
-            parts = search(plan, config, tmp_path / "parts", narrow_is_good)
+            parts = searched(plan, config, tmp_path / "parts", narrow_is_good)
             break
         except Killed:
             killed += 1
@@ -100,7 +106,7 @@ def test_a_search_that_is_killed_between_any_two_notes_ends_as_if_it_never_was(
 
 
 def test_only_the_recipes_that_are_named_are_tried(tmp_path):
-    found = search(
+    found = searched(
         replace(PLAN, trials=5), replace(CONFIG, recipes=("robust",)), tmp_path, narrow_is_good
     )
     assert {one.recipe for one in found.trials} == {"robust"}
@@ -112,8 +118,8 @@ def test_a_file_that_cannot_be_written_stops_the_search_and_no_trial_is_lost(tmp
 
     plan = replace(PLAN, trials=1)
     with pytest.raises(DataError, match="No space left"):
-        search(plan, CONFIG, tmp_path, full)
-    (trial,) = search(plan, CONFIG, tmp_path, narrow_is_good).trials
+        searched(plan, CONFIG, tmp_path, full)
+    (trial,) = searched(plan, CONFIG, tmp_path, narrow_is_good).trials
     assert trial.ended == "done"
 
 
@@ -124,7 +130,7 @@ def importable(monkeypatch):
 
 
 def test_workers_share_the_trials_and_one_that_dies_stops_no_other(tmp_path, importable):
-    found = search(PLAN, replace(CONFIG, workers=2), tmp_path, narrow_dies)
+    found = searched(PLAN, replace(CONFIG, workers=2), tmp_path, narrow_dies)
     assert [one.number for one in found.trials] == list(range(PLAN.trials))
     ended = {one.contender: one.ended for one in found.trials[:4]}
     assert ended.pop(PLAN.contenders[0].name).startswith("its process died")
@@ -144,10 +150,10 @@ def test_after_ctrl_c_the_workers_are_gone_and_their_trials_go_on(
     with monkeypatch.context() as patch:
         patch.setattr(running, "as_completed", pressed)
         with pytest.raises(TrainingInterrupted, match="give the same command again"):
-            search(plan, config, tmp_path, takes_forever)
+            searched(plan, config, tmp_path, takes_forever)
     assert not any("bmis.fit.worker" in one.cmdline() for one in psutil.Process().children())
     assert len(Study(plan, config, tmp_path).running()) == 2
-    found = search(plan, replace(config, workers=1), tmp_path, narrow_is_good)
+    found = searched(plan, replace(config, workers=1), tmp_path, narrow_is_good)
     assert [one.number for one in found.trials] == [0, 1, 2]
     assert {one.ended for one in found.trials} <= {"done", "stopped"}
 
@@ -175,15 +181,42 @@ def test_a_trial_that_fails_stops_nothing(tmp_path):
             raise ConfigError("not enough memory")
         return narrow_is_good(config, run)
 
-    found = search(PLAN, CONFIG, tmp_path, fails)
+    found = searched(PLAN, CONFIG, tmp_path, fails)
     assert len(found.trials) == PLAN.trials
     assert found.trials[0].ended == "not enough memory"
     assert found.best[0].contender != PLAN.contenders[0].name
 
 
 def test_no_trial_begins_when_the_time_is_over(tmp_path):
-    plan = Plan(PLAN.contenders, (), epochs=9, trials=6, seconds=0.0)
-    assert len(search(plan, CONFIG, tmp_path, narrow_is_good).trials) == 1
+    plan = replace(PLAN, seconds=0.0)
+    with Clock(tmp_path) as clock:
+        assert len(search(plan, CONFIG, tmp_path, narrow_is_good, clock).trials) == 1
+
+
+def test_a_number_of_trials_is_met_however_long_they_take(tmp_path):
+    config = replace(CONFIG, trials=5)
+    plan = make_plan(COSTED, config, lambda: 0.0, lambda *_: 10.0)
+    assert plan.trials == 5
+    with Clock(tmp_path) as clock:
+        found = search(replace(plan, seconds=0.0), config, tmp_path, narrow_is_good, clock)
+    assert [one.number for one in found.trials] == list(range(5))
+
+
+def test_the_time_of_calls_that_were_killed_counts(tmp_path):
+    earlier = Clock(tmp_path)
+    with earlier:
+        time.sleep(0.05)
+    assert Clock(tmp_path).seconds == earlier.seconds >= 0.05
+    with Clock(tmp_path) as later:
+        assert later.seconds > earlier.seconds
+    (tmp_path / "time.json").write_text('{"seconds": NaN}')
+    assert Clock(tmp_path).seconds == 0
+
+
+def test_no_trial_begins_when_earlier_calls_took_the_time(tmp_path):
+    (tmp_path / "time.json").write_text('{"seconds": 160}')
+    plan = replace(PLAN, spent=80.0)  # of 1.25 times 60 seconds 80 are gone
+    assert len(searched(plan, CONFIG, tmp_path, narrow_is_good).trials) == 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +225,7 @@ def test_no_trial_begins_when_the_time_is_over(tmp_path):
 )
 def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, least):
     config = FitConfig("polyps", max_ms=10, hours=hours)
-    plan = make_plan(COSTED, config, 0.0, lambda *_: epoch)
+    plan = make_plan(COSTED, config, lambda: 0.0, lambda *_: epoch)
     assert plan.epochs == epochs
     assert plan.trials >= least
     first, second = plan.steps
@@ -202,7 +235,7 @@ def test_the_last_training_and_the_search_share_the_time(hours, epoch, epochs, l
 
 def test_workers_train_with_one_thread_each_and_try_more():
     def plan(workers, seconds):
-        return make_plan(COSTED, replace(CONFIG, workers=workers), 0.0, seconds)
+        return make_plan(COSTED, replace(CONFIG, workers=workers), lambda: 0.0, seconds)
 
     assert plan(2, lambda _, threads: 10.0 / threads).threads == 1
     one, two = (plan(workers, lambda *_: 10.0).trials for workers in (1, 2))
@@ -213,10 +246,21 @@ def test_what_would_train_too_long_does_not_take_part():
     def seconds(one, threads):
         return threads * (100.0 if one.options["width"] == 64 else 5.0)
 
-    plan = make_plan(COSTED, CONFIG, 0.0, seconds)
+    plan = make_plan(COSTED, CONFIG, lambda: 0.0, seconds)
     assert plan.threads == 1
     assert plan.too_slow == (COSTED[3].candidate.name,)
     assert len(plan.contenders) == 3
+
+
+def test_the_time_of_timing_the_candidates_is_gone_before_the_search():
+    timed = []
+
+    def seconds(one, threads):
+        timed.append(one)
+        return 10.0
+
+    plan = make_plan(COSTED, CONFIG, lambda: 60.0 * len(timed), seconds)
+    assert plan.spent == 60.0 * len(timed) > 0
 
 
 def test_a_trend_counts_only_what_no_cheaper_network_surpasses():

@@ -8,7 +8,7 @@ import pytest
 
 from bmis.report.costs import costs_frame, costs_table
 from bmis.report.formats import to_latex, to_markdown
-from bmis.report.quantities import Quantity, metrics, short
+from bmis.report.quantities import Quantity, metrics
 from bmis.report.results import read_results
 from bmis.report.sections import overall_section
 from bmis.report.statistics import bootstrap_ranks, compare_pairs
@@ -19,6 +19,7 @@ from bmis.report.tables import (
     ranking_table,
 )
 from bmis.report.values import Value, mark_best
+from bmis.wording import short
 from helpers.records import write_comparison
 
 NASTY = "a|b_<i>&\\ %$[x]"

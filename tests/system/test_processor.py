@@ -18,6 +18,7 @@ from bmis.system.processor import (
 @pytest.fixture
 def cpuinfo(tmp_path, monkeypatch):
     monkeypatch.setattr(bmis.system.processor, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(bmis.system.processor, "_BOARD", tmp_path / "model")
     return tmp_path / "cpuinfo"
 
 
@@ -33,6 +34,8 @@ def test_arm(cpuinfo, monkeypatch):
     cpuinfo.write_text("processor\t: 0\nFeatures\t: fp asimd bf16\nCPU part\t: 0xd0b\n")
     assert processor_name() == "aarch64"
     assert processor_flags() == {"fp", "asimd", "bf16"}
+    cpuinfo.with_name("model").write_text("Raspberry Pi 5 Model B Rev 1.0\0")
+    assert processor_name() == "Raspberry Pi 5 Model B Rev 1.0"
 
 
 def test_elsewhere(cpuinfo, monkeypatch):

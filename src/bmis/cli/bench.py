@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bmis.cli.console import answer, say_failures, table
 from bmis.cli.options import add_json
 from bmis.errors import ConfigError
-from bmis.wording import counted
+from bmis.wording import counted, short
 
 if TYPE_CHECKING:
     from bmis.fit.device import DeviceFile
@@ -94,13 +94,13 @@ def render(found: "DeviceFile", out: Path) -> str:
         >>> print(render(DeviceFile("a board", 1, {}, (bundle,)), Path("pi5.json")))
         a board, 1 thread
         network  size   engine ...
-        unet     96x96  onnxruntime int8  3.1
+        unet     96x96  onnxruntime int8  3.10
         <BLANKLINE>
         device file: pi5.json
         next, where torch is: bmis fit DATA --max-ms 10 --device pi5.json --threads 1
     """
     rows = [
-        [one.model, "x".join(map(str, one.size)), way.name, f"{way.ms:.3g}"]
+        [one.model, "x".join(map(str, one.size)), way.name, short(way.ms)]
         for one in found.bundles
         for way in one.ways
     ]

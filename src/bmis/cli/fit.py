@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bmis.cli.console import answer, table
 from bmis.cli.options import add_json
-from bmis.wording import counted
+from bmis.wording import counted, short
 
 if TYPE_CHECKING:
     from bmis.fit.result import Fitted
@@ -95,4 +95,4 @@ def render(done: "Fitted") -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else short(value)

@@ -22,6 +22,7 @@ from bmis.fit.costs import (
 from bmis.fit.device import costs_in_words
 from bmis.fit.settings import FitConfig
 from bmis.system.progress import progress_bar
+from bmis.wording import short
 
 _log = logging.getLogger(__name__)
 _ANCHORS = 3  # candidates that are measured before anything is predicted
@@ -103,8 +104,8 @@ def describe(one: Measured) -> str:
         return f"{one.candidate.name}: {one.error or 'no engine runs it'}"
     best = min(one.ways, key=lambda way: way.ms)
     guess = one.predicted.get(best.name)
-    before = f", predicted {guess:.3g}" if guess is not None else ""
-    return f"{one.candidate.name}: {best.ms:.3g} ms by {best.name}{before}"
+    before = f", predicted {short(guess)}" if guess is not None else ""
+    return f"{one.candidate.name}: {short(best.ms)} ms by {best.name}{before}"
 
 
 def _measure(
@@ -221,7 +222,7 @@ def check_budget(costed: Sequence[Costed], config: FitConfig, found: Sequence[Co
         >>> unet = Costed(Counted(Candidate("unet"), {}, 1000, 1), (way,), True)
         >>> check_budget([unet], FitConfig("polyps", max_ms=1), [])
         Traceback (most recent call last):
-        bmis.errors.ConfigError: no network meets the budget; the nearest: unet at 224 (2 ms, ...
+        bmis.errors.ConfigError: no network meets the budget; the nearest: unet at 224 (2.00 ms, ...
     """
     if found:
         return

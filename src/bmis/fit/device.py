@@ -18,6 +18,7 @@ from bmis.profile.bundle import BundleProfile
 from bmis.runtime.engines import ENGINES
 from bmis.system.files import write_json
 from bmis.system.reading import read_text
+from bmis.wording import short
 
 FORMAT, VERSION = "bmis-device", 1
 _AGAIN = "measure it again with `bmis bench`"
@@ -166,10 +167,10 @@ def costs_in_words(way: WayCost) -> str:
 
     Example:
         >>> costs_in_words(WayCost("onnxruntime", "int8", ms=3.1, mb=0.9))
-        '3.1 ms, 0.9 MB'
+        '3.10 ms, 0.900 MB'
     """
-    parts = [f"{way.ms:.3g} ms"]
-    parts += [f"{way.mb:.3g} MB"] if way.mb else []
+    parts = [f"{short(way.ms)} ms"]
+    parts += [f"{short(way.mb)} MB"] if way.mb else []
     parts += [f"{way.resident_mb:.0f} MB of memory"] if way.resident_mb else []
     return ", ".join(parts)
 

@@ -64,7 +64,7 @@ class DataFacts(Settings):
             f"{self.name}: images {splits}, {kind}, {height}x{width} pixels in the median.",
             f"{counted(len(self.classes), 'class')}; {100 * self.foreground:.2g} % of the pixels "
             "are foreground.",
-            f"{self.thinnest} is {pixels:.3g} pixels wide in the median image"
+            f"The class {self.thinnest} is {pixels:.3g} pixels wide in the median image"
             f"{', less than the other classes.' if len(self.classes) > 2 else '.'}",
             _rule(self, pixels),
             f"Inputs of {first}x{first} to {last}x{last} pixels are tried."

@@ -13,7 +13,6 @@ from bmis.fit.result import Fitted, Row
 from bmis.report.figures import scatter
 from bmis.report.figures.style import Drawing, render
 from bmis.report.page import render_template
-from bmis.report.quantities import short
 from bmis.report.runs.cases import CaseGroup, draw_case_groups
 from bmis.report.runs.scored import read_scored
 from bmis.report.tables import Table
@@ -21,7 +20,7 @@ from bmis.report.values import Value
 from bmis.system.environment import software_versions
 from bmis.system.files import write_text
 from bmis.system.processor import processor_name
-from bmis.wording import counted
+from bmis.wording import counted, short
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -94,9 +93,9 @@ def _candidate_table(found: Fitted) -> Table:
     columns = {
         "ms": [_number(row.ms) for row in rows],
         "MB": [_number(row.mb) for row in rows],
-        "Fastest": [Value(row.way, mark="text") for row in rows],
         "Validation IoU": [_number(row.iou, 3) for row in rows],
         "Epochs": [_number(row.epochs or None, 0) for row in rows],
+        "Engine": [Value(row.way or "–", mark="" if row.way else "absent") for row in rows],
         "What became of it": [Value(row.verdict, mark="text") for row in rows],
     }
     looked, within = found.candidates
@@ -166,7 +165,7 @@ def _warnings(found: Fitted) -> list[str]:
         )
     if not found.finish.timed_anew:
         said.append(
-            "The milliseconds are predicted from the device's file. Run `bmis profile` with the "
+            "The milliseconds are predicted from the device's file. Run bmis profile with the "
             "bundle there."
         )
     return said

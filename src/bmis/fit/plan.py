@@ -68,6 +68,7 @@ class Plan(Settings):
         trials: How many trainings the search begins.
         seconds: Time for the search.
         threads: Of each training.
+        spent: Seconds that were gone before the search.
 
     Example:
         >>> Plan((), (), epochs=60, trials=12, seconds=3600.0).steps
@@ -80,6 +81,7 @@ class Plan(Settings):
     trials: int
     seconds: float
     threads: int = 1
+    spent: float = 0.0
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -98,14 +100,17 @@ class Plan(Settings):
 
 
 def make_plan(
-    found: Sequence[Costed], config: FitConfig, spent: float, epoch_seconds: SecondsOfEpoch
+    found: Sequence[Costed],
+    config: FitConfig,
+    gone: Callable[[], float],
+    epoch_seconds: SecondsOfEpoch,
 ) -> Plan:
     """Share what is left of the time.
 
     Args:
         found: The candidates within the budget.
-        config: The time and the longest training.
-        spent: Seconds that are gone.
+        config: The time, the longest training and perhaps the number of trials.
+        gone: Gives the seconds that are gone; timing the candidates takes some too.
         epoch_seconds: How long one epoch of a candidate takes with some threads.
 
     Raises:
@@ -115,7 +120,7 @@ def make_plan(
         >>> from bmis.fit.candidates import Counted
         >>> unet = Costed(Counted(Candidate("unet"), {}, 100, 1), (), True)
         >>> config = FitConfig("polyps", max_ms=10, hours=1)
-        >>> plan = make_plan([unet], config, spent=600.0, epoch_seconds=lambda *_: 10.0)
+        >>> plan = make_plan([unet], config, lambda: 600.0, epoch_seconds=lambda *_: 10.0)
         >>> plan.epochs, plan.trials
         (60, 17)
     """
@@ -123,6 +128,7 @@ def make_plan(
     if config.workers == 1:
         threads = _choose_threads(found[0].candidate, epoch_seconds)
     timed = _time(found, threads, epoch_seconds)
+    spent = gone()
     left = 3600 * config.hours - spent - _FINISH
     shortest = min(timed, key=lambda one: one.epoch_seconds)
     if left < 2 * FEWEST * shortest.epoch_seconds:  # a search of nothing is no search
@@ -134,9 +140,12 @@ def make_plan(
     seconds = left - epochs * dearest
     mean = sum(one.epoch_seconds for one in trained) / len(trained)
     first, second = Plan((), (), epochs, 0, 0).steps
-    trials = int(config.workers * seconds / (mean * (first + second / FACTOR)))
+    each = mean * (first + second / FACTOR) / config.workers
+    trials = config.trials or max(1, int(seconds / each))
+    if config.trials:
+        seconds = trials * each
     slow = tuple(one.name for one in timed if one not in trained)
-    return Plan(tuple(trained), slow, epochs, max(1, trials), seconds, threads)
+    return Plan(tuple(trained), slow, epochs, trials, seconds, threads, spent)
 
 
 def check_time(one: Costed, config: FitConfig, spent: float, epoch_seconds: SecondsOfEpoch) -> None:

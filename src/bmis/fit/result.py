@@ -17,7 +17,7 @@ from bmis.fit.plan import Plan
 from bmis.fit.settings import FitConfig
 from bmis.fit.trials import TrialResult, Trials
 from bmis.report.statistics import pareto_front
-from bmis.wording import counted
+from bmis.wording import counted, short
 
 PAGE, RECORD = "report.html", "fit.json"
 MORE_MS, MORE_MB = 5.0, 1.0
@@ -83,7 +83,7 @@ class Fitted(Settings):
         >>> found = Fitted("fit", config, facts, "1 trial", done, TestScores(0), (row,), (8, 3),
         ...                None, ())
         >>> print(found.in_words())
-        unet at 96 is the best of 1 network that was trained within 10 ms: 4 ms (measured), ...
+        unet at 96 is the best of 1 network that was trained within 10 ms: 4.00 ms (measured), ...
     """
 
     out: str
@@ -116,8 +116,8 @@ class Fitted(Settings):
         verb = "was" if trained == 1 else "were"
         return (
             f"{self.finish.candidate.name} is the best of {counted(trained, 'network')} that "
-            f"{verb} trained within {config.max_ms:g} ms{size}: {way.ms:.3g} ms ({source}), "
-            f"{way.mb or 0:.3g} MB, by {way.name} on {counted(config.threads, 'thread')}."
+            f"{verb} trained within {config.max_ms:g} ms{size}: {short(way.ms)} ms ({source}), "
+            f"{short(way.mb or 0.0)} MB, by {way.name} on {counted(config.threads, 'thread')}."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _row(costed: Costed, trial: TrialResult | None, finish: Finish, trials: Tria
     if name == finish.candidate.name:  # as it was exported and timed anew
         way = finish.way
     if trial is None or not trial.scores:
-        why = "not tried: the time was over" if trial is None else f"failed: {trial.ended}"
+        why = "not tried: the search was over" if trial is None else f"failed: {trial.ended}"
         return Row(name, way.ms, way.mb, way.name, costed.measured, None, 0, why)
     return Row(
         name,
@@ -215,7 +215,7 @@ def _left_out(one: Costed, config: FitConfig, slow: bool) -> Row:
     over = overshoot(way, config)
     why = "its training would take too long" if slow else "another variant of it took part"
     if over > 1:
-        why = f"over the budget: {over:.3g} times what is allowed"
+        why = f"over the budget: {short(over)} times what is allowed"
     return Row(one.candidate.name, way.ms, way.mb, way.name, True, None, 0, why)
 
 
@@ -250,7 +250,7 @@ def _what_more(
         return f"With {what} more no other network could take part."
     one = max(new, key=lambda one: one.counted.work)
     how = "measured" if one.measured else "predicted"
-    text = f"With {what} more {one.candidate.name} could take part ({one.ms:.3g} ms, {how})."
+    text = f"With {what} more {one.candidate.name} could take part ({short(one.ms)} ms, {how})."
     if slope is None:
         return f"{text} What it would bring cannot be said: too few networks were trained alike."
     more = wider.max_ms / config.max_ms

@@ -5,7 +5,6 @@ repeated.
 """
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from bmis.fit.checks import (
     warn_if_busy,
     with_absolute_paths,
 )
+from bmis.fit.clock import Clock
 from bmis.fit.contenders import (
     SURE,
     Measurements,
@@ -118,7 +118,8 @@ def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None
     folder = output_folder(Path(out))
     with only_here(folder):
         claim_folder(folder, config, inputs)
-        return _Fit(config, folder, dataset, device, tools or Tools()).run()
+        with Clock(folder) as clock:
+            return _Fit(config, folder, dataset, device, tools or Tools(), clock).run()
 
 
 class _Fit:
@@ -131,10 +132,10 @@ class _Fit:
         dataset: Dataset,
         device: DeviceFile | None,
         tools: Tools,
+        clock: Clock,
     ) -> None:
         self.config, self.folder, self.dataset = config, folder, dataset
-        self.device, self.tools = device, tools
-        self._begun = time.monotonic()
+        self.device, self.tools, self.clock = device, tools, clock
 
     def run(self) -> Fitted:
         """Do the steps that are not done yet, and write the result."""
@@ -152,14 +153,13 @@ class _Fit:
             self._check_time(counts, facts)
         measurements = self._measure(counts, facts)
         costed = self._cost(counts, measurements)
-        self._say(3, "search", measurements.seconds)
-        plan = self._plan(facts, costed, measurements)
+        self._say(3, "search")
+        plan = self._plan(facts, costed)
         _log.info("  %s", plan.in_words())
         trials = self._search(plan)
-        gone = measurements.seconds + trials.seconds / self.config.workers
-        self._say(4, "training, exporting and timing the best", gone)
+        self._say(4, "training, exporting and timing the best")
         ends = self._finish(trials, plan, facts)
-        self._say(5, "writing the report", gone)
+        self._say(5, "writing the report")
         out, config = self.folder, self.config
         found = Fitted(
             out=str(out),
@@ -180,10 +180,9 @@ class _Fit:
         write_page(found, self.dataset)
         return found
 
-    def _say(self, number: int, what: str, gone: float = 0.0) -> None:
+    def _say(self, number: int, what: str) -> None:
         """Name a step and the time that is left, of which earlier calls have spent some."""
-        gone = max(gone, time.monotonic() - self._begun)
-        left = duration(max(0.0, 3600 * self.config.hours - gone))
+        left = duration(max(0.0, 3600 * self.config.hours - self.clock.seconds))
         _log.info("step %d of %d: %s (%s left)", number, _STEPS, what, left)
 
     def _networks(self) -> Sequence[Network]:
@@ -203,8 +202,8 @@ class _Fit:
 
     def _check_time(self, counts: Counts, facts: DataFacts) -> None:
         least = min(counts.candidates, key=lambda one: one.work)
-        spent, seconds = time.monotonic() - self._begun, partial(self._epoch_seconds, facts)
-        check_time(Costed(least, (), False), self.config, spent, seconds)
+        seconds = partial(self._epoch_seconds, facts)
+        check_time(Costed(least, (), False), self.config, self.clock.seconds, seconds)
 
     def _measure(self, counts: Counts, facts: DataFacts) -> Measurements:
         """What candidates cost here; nothing is measured for another machine."""
@@ -236,23 +235,22 @@ class _Fit:
             raise ConfigError(f"no candidate can be measured; {measurements.measured[0].error}")
         return cost_all(counts.candidates, measurements.measured, Prices(rows), self.config)
 
-    def _plan(self, facts: DataFacts, costed: Sequence[Costed], measurements: Measurements) -> Plan:
+    def _plan(self, facts: DataFacts, costed: Sequence[Costed]) -> Plan:
         sure = 1.0 if self.device is None else SURE
         known = costed if self.device else [one for one in costed if one.measured]
         taking_part = contenders(known, self.config, sure=sure)
         check_budget(costed, self.config, taking_part)
-        spent = max(measurements.seconds, time.monotonic() - self._begun)
         make = partial(
             make_plan,
             taking_part,
             self.config,
-            spent,
+            lambda: self.clock.seconds,
             partial(self._epoch_seconds, facts),
         )
         return remembered(self.folder / PLAN, Plan, make)
 
     def _search(self, plan: Plan) -> Trials:
-        make = partial(search, plan, self.config, self.folder, self.tools.score)
+        make = partial(search, plan, self.config, self.folder, self.tools.score, self.clock)
         return remembered(self.folder / "trials.json", Trials, make)
 
     def _finish(self, trials: Trials, plan: Plan, facts: DataFacts) -> tuple[Finish, TestScores]:

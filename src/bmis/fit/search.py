@@ -9,7 +9,6 @@ depends on which of them came first.
 import logging
 import math
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from threading import Lock
@@ -25,6 +24,7 @@ from bmis.errors import (
     is_out_of_memory,
 )
 from bmis.evaluate.validation import score_validation
+from bmis.fit.clock import Clock
 from bmis.fit.plan import Contender, Plan
 from bmis.fit.settings import FitConfig
 from bmis.fit.study import Study
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 _OVERTIME = 1.25  # times the planned seconds after which no further trial begins
 
 
-def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
+def search(plan: Plan, config: FitConfig, folder: Path, score: Score, clock: Clock) -> Trials:
     """Try the contenders, or go on with a search that is in the folder.
 
     Args:
@@ -51,6 +51,7 @@ def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
         folder: Folder of the fit: ``search.db`` and ``trials/`` are in it.
         score: Trains with some settings in a folder, and gives the validation IoU. Several workers
             import it.
+        clock: Counts the time of the fit, that of earlier calls too.
 
     Raises:
         DataError: A file cannot be read or written; the same call goes on when that is mended.
@@ -63,11 +64,12 @@ def search(plan: Plan, config: FitConfig, folder: Path, score: Score) -> Trials:
         >>> unet = Contender(Costed(Counted(Candidate("unet"), {}, 100, 1), (), True), 1.0)
         >>> plan = Plan((unet,), (), epochs=9, trials=2, seconds=60.0)
         >>> Path("fit").mkdir()
-        >>> found = search(plan, FitConfig("polyps", max_ms=10), Path("fit"), lambda c, out: 0.5)
+        >>> asked, clock = FitConfig("polyps", max_ms=10), Clock(Path("fit"))
+        >>> found = search(plan, asked, Path("fit"), lambda config, out: 0.5, clock)
         >>> [(one.contender, one.iou) for one in found.trials]
         [('unet at 224', 0.5), ('unet at 224', 0.5)]
     """
-    found = _Search(plan, config, folder)
+    found = _Search(plan, config, folder, clock)
     try:
         return found.run(score) if config.workers == 1 else found.run_side_by_side(score)
     except BmisError:
@@ -133,8 +135,8 @@ def train_and_score(config: TrainConfig, run: Path) -> float:
 class _Search:
     """Runs the trials of a study, in one thread or in several."""
 
-    def __init__(self, plan: Plan, config: FitConfig, folder: Path) -> None:
-        self.plan, self.config, self.folder = plan, config, folder
+    def __init__(self, plan: Plan, config: FitConfig, folder: Path, clock: Clock) -> None:
+        self.plan, self.config, self.folder, self.clock = plan, config, folder, clock
         self.study = Study(plan, config, folder)
         self._killed = self.study.running()  # by what ended the call before; taken up first
         self._lock, self._stopped = Lock(), False  # no two threads begin a trial at once
@@ -170,12 +172,12 @@ class _Search:
 
     def _used(self) -> float:
         """Seconds of the search so far."""
-        return Trials(self.study.ended()).seconds / self.config.workers
+        return max(0.0, self.clock.seconds - self.plan.spent)
 
     def _reachable(self, done: int) -> int:
         """How many trials there may be in all before the time is over."""
         used = self._used()
-        if not used:
+        if not used or self.config.trials:
             return self.plan.trials
         room = _OVERTIME * self.plan.seconds - used
         return done + max(0, math.ceil(room / used * done))
@@ -194,6 +196,8 @@ class _Search:
         return trial
 
     def _is_late(self) -> bool:
+        if self.config.trials or not self.study.begun():
+            return False
         late = self._used() > _OVERTIME * self.plan.seconds
         if late:
             done = len(self.study.ended())
@@ -205,7 +209,6 @@ class _Search:
 
     def _try(self, trial: "Trial", score: Score) -> TrialResult:
         """Train a trial and note how it ended."""
-        begun = time.monotonic()
         try:
             ended = self._train(trial, score)
         except (TrainingInterrupted, DataError, OSError):  # no fault of this network
@@ -214,7 +217,7 @@ class _Search:
             if self._stopped:
                 raise
             ended = _reason(trial, error)
-        found = self.study.end(trial, ended, time.monotonic() - begun)
+        found = self.study.end(trial, ended)
         shutil.rmtree(self._work(trial), ignore_errors=True)
         return found
 

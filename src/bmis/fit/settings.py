@@ -71,6 +71,13 @@ class FitConfig(Settings):
             "time does not suffice."
         ),
     ] = 60
+    trials: Annotated[
+        Annotated[int, Meta(ge=1, le=10**6)] | None,
+        Meta(
+            description="Trainings that the search begins, however long they take; as many as the "
+            "time allows if not given."
+        ),
+    ] = None
     recipes: Annotated[
         tuple[str, ...],
         Meta(

@@ -18,7 +18,10 @@ PLAN = "plan.json"
 _INPUTS = "inputs"
 # What only the plan and the steps after it rest on: an answer such as "give --hours 0.3" can be
 # followed in the same folder, and nothing is measured twice.
-_OPEN = ("max_ms", "max_mb", "max_memory", "hours", "engine", "epochs", "recipes", "teacher")
+_OPEN = (
+    *("max_ms", "max_mb", "max_memory", "hours", "engine"),
+    *("epochs", "trials", "recipes", "teacher"),
+)
 _LARGEST = 2**26  # bytes of a step's file
 
 

@@ -46,7 +46,7 @@ class Study:
         >>> study = Study(plan, FitConfig("polyps", max_ms=10), Path("fit"))
         >>> trial = study.begin()
         >>> study.report(trial, 0.7, 1)
-        >>> study.is_good(trial, 1), study.end(trial, "stopped", 5.0).in_words()
+        >>> study.is_good(trial, 1), study.end(trial, "stopped").in_words()
         (True, 'unet at 224, default, rate x1: IoU 0.700 after 1 epoch, stopped')
     """
 
@@ -148,11 +148,10 @@ class Study:
         least: float = values[max(1, len(values) // FACTOR) - 1]
         return self._values(trial)[epochs] >= least
 
-    def end(self, trial: "Trial", ended: str, seconds: float) -> TrialResult:
+    def end(self, trial: "Trial", ended: str) -> TrialResult:
         """Note how a trial ended; see ``TrialResult``."""
         with self._lock:
             trial.set_user_attr("ended", ended)
-            trial.set_user_attr("seconds", seconds)
             states = {"done": self._states.COMPLETE, "stopped": self._states.PRUNED}
             value = self._values(trial)[self._plan.steps[-1]] if ended == "done" else None
             self._study.tell(trial, value, state=states.get(ended, self._states.FAIL))
@@ -167,5 +166,4 @@ def _result(trial: Any) -> TrialResult:
         trial.params["rate"],
         {str(epochs): value for epochs, value in trial.intermediate_values.items()},
         trial.user_attrs["ended"],
-        trial.user_attrs["seconds"],
     )

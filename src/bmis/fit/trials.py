@@ -17,10 +17,9 @@ class TrialResult(Settings):
         rate: Times the recipe's own learning rate.
         scores: Validation IoU after each training, by its number of epochs.
         ended: "done", "stopped" (others were better after as many epochs) or an error.
-        seconds: Time that it took.
 
     Example:
-        >>> TrialResult(0, "unet at 224", "default", 1.0, {"6": 0.7, "20": 0.8}, "done", 60.0).iou
+        >>> TrialResult(0, "unet at 224", "default", 1.0, {"6": 0.7, "20": 0.8}).iou
         0.8
     """
 
@@ -30,7 +29,6 @@ class TrialResult(Settings):
     rate: float
     scores: dict[str, float] = field(default_factory=dict)
     ended: str = "done"
-    seconds: float = 0.0
 
     @property
     def epochs(self) -> int:
@@ -66,11 +64,6 @@ class Trials(Settings):
     """
 
     trials: tuple[TrialResult, ...]
-
-    @property
-    def seconds(self) -> float:
-        """Time that they took, one after the other."""
-        return sum(one.seconds for one in self.trials)
 
     @property
     def best(self) -> tuple[TrialResult, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bmis.metrics import DISTANCES
 from bmis.records import Record
+from bmis.wording import short
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,6 @@ def metrics(unit: str) -> tuple[Quantity, ...]:
         )
         for key, title in _TITLES.items()
     )
-
-
-def short(value: float) -> str:
-    """Three significant digits without an exponent; from 1000 on, all digits before the point.
-
-    Example:
-        >>> short(0.0123456), short(34.527), short(1234.5)
-        ('0.0123', '34.5', '1,234')
-    """
-    if value == 0 or not math.isfinite(value):
-        return f"{value:.0f}"
-    digits = 2 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{min(9, max(0, digits))}f}"
 
 
 def cost_of(record: Record, key: str) -> float | None:

@@ -54,6 +54,11 @@ class Table:
         return [self.first, *self.columns]
 
     @property
+    def texts(self) -> list[bool]:
+        """Whether each column is of words, that of the names first."""
+        return [True, *(any(v.mark == "text" for v in some) for some in self.columns.values())]
+
+    @property
     def rows(self) -> list[tuple[str, tuple[Value, ...]]]:
         """Name and values of each row."""
         return list(zip(self.names, zip(*self.columns.values(), strict=True), strict=True))

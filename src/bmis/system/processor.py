@@ -8,6 +8,7 @@ from bmis.system.control_groups import group_folders, numbers
 from bmis.system.files import read_system_file
 
 _CPUINFO = Path("/proc/cpuinfo")
+_BOARD = Path("/proc/device-tree/model")  # of ARM boards, whose processors have no name there
 _CORES = Path("/sys/devices/system/cpu")
 _QUOTA = {  # version of the control groups -> files of microseconds of work, of how many
     1: ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
@@ -20,7 +21,7 @@ _BF16_FLAGS = {  # of the processors on which a library computes in bf16
 
 
 def processor_name() -> str:
-    """What the processor calls itself, or its architecture where it has no name.
+    """What the processor or its board calls itself, or the architecture where neither has a name.
 
     Example:
         >>> bool(processor_name())
@@ -29,7 +30,7 @@ def processor_name() -> str:
     for line in _cpuinfo().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return read_system_file(_BOARD).strip("\0 \n") or platform.processor() or platform.machine()
 
 
 def processor_flags() -> frozenset[str]:

@@ -5,12 +5,12 @@ from typing import Any
 
 from bmis.data.splits import SPLITS
 from bmis.metrics import describe_collapse
-from bmis.report.quantities import COSTS, short
+from bmis.report.quantities import COSTS
 from bmis.report.results import plain
 from bmis.report.runs.read import Run
 from bmis.report.runs.scored import ScoredImages
 from bmis.report.runs.tables import leaves, shown
-from bmis.wording import counted, duration, time_left
+from bmis.wording import counted, duration, short, time_left
 
 _QUANTITIES = {quantity.key: quantity for quantity in COSTS}
 _FEW = 10  # validation images below which their mean chooses an epoch by luck

@@ -7,7 +7,7 @@ from typing import Any
 from bmis.errors import ConfigError, one_line_about
 from bmis.report.figures.lines import COLOURS, LineChart, draw_lines
 from bmis.report.page import render_template
-from bmis.report.quantities import COSTS, short
+from bmis.report.quantities import COSTS
 from bmis.report.results import plain
 from bmis.report.runs.facts import caveats_of, start_of
 from bmis.report.runs.read import Run, read_run
@@ -17,7 +17,7 @@ from bmis.report.tables import Table
 from bmis.report.values import Value, number_value
 from bmis.system.environment import influences
 from bmis.system.files import output_folder, write_text
-from bmis.wording import counted
+from bmis.wording import counted, short
 
 _PAGE = "index.html"
 
