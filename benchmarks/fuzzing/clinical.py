@@ -39,8 +39,7 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     """A damaged file beside a good series, given to ``predict`` or ``inspect``."""
     study, out = folder / "study", folder / "out"
     study.mkdir()
-    name, data = random.choice(_samples(material))
-    data, how = _damage(random, name, data)
+    name, data, how = damaged_file(random, material)
     (study / f"bad{''.join(Path(name).suffixes)[-7:]}").write_bytes(data)
     note = f"{name} {how}"
     if random.random() < 0.2:
@@ -50,6 +49,12 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     command += ["--as", random.choice(_OUTPUTS), "--engine", "onnxruntime", "--threads", "1"]
     command += random.choice(([], [], ["--overlay"], ["--window", "40,400"], ["--deidentify"]))
     return Mutant([command], (), note)
+
+
+def damaged_file(random: Random, material: Path) -> tuple[str, bytes, str]:
+    """What a file was called, its bytes now, and what was done to it."""
+    name, data = random.choice(_samples(material))
+    return name, *_damage(random, name, data)
 
 
 @cache
