@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import describe
-from service import Server
+from service import Server, start
 
 from bmis.system.files import output_folder, write_json
 
@@ -115,15 +115,15 @@ def run(work: Path, calls: int, seed: int, *, token: bool) -> dict[str, Any]:
         (work / "tokens").write_text(f"{TOKEN}\n", encoding="utf-8")
         options = ["--token-file", str(work / "tokens")]
         headers = ["-H", f"Authorization: Bearer {TOKEN}"]
-    start = time.perf_counter()
-    with Server(*options, "--threads", "1", log=work / "service.log") as server:
+    begin = time.perf_counter()
+    with start(*options, "--threads", "1", log=work / "service.log") as server:
         lines, memory = fuzz(server, work, calls, seed, *headers)
         alive = server.is_alive
     return {
         **summary(lines),
         "faults_in_the_log": dict(faults(work / "service.log")),
         "alive_afterwards": alive,
-        "seconds": round(time.perf_counter() - start),
+        "seconds": round(time.perf_counter() - begin),
         "resident_mb_after_each_round": [round(size, 1) for size in memory],
     }
 

@@ -12,11 +12,16 @@ NAME = "colonoscopy"
 ADDRESS = f"/v1/segment/{NAME}"
 
 
+def start(*options: str, log: Path | None = None) -> "Server":
+    """Start an HTTP service of the network for colonoscopy on a free port."""
+    return Server(NAME, "--port", "0", *options, log=log)
+
+
 class Server:
-    """A service of the network for colonoscopy, which answers when this was made.
+    """A service or a node, which answers when this was made.
 
     Args:
-        options: More arguments of `bmis serve`.
+        arguments: Those of `bmis serve`.
         log: Where its log goes; nowhere if None.
 
     Attributes:
@@ -25,9 +30,9 @@ class Server:
         process: The process.
     """
 
-    def __init__(self, *options: str, log: Path | None = None) -> None:
+    def __init__(self, *arguments: str, log: Path | None = None) -> None:
         self.began = time.perf_counter()
-        argv = [sys.executable, "-m", "bmis", "serve", NAME, "--port", "0", *options]
+        argv = [sys.executable, "-m", "bmis", "serve", *arguments]
         self._log = log.open("wb") if log else None
         self.process = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=self._log or subprocess.DEVNULL, text=True
@@ -36,7 +41,7 @@ class Server:
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"the service did not start: {' '.join(argv)}")
-        self.host = line.split()[0].removeprefix("http://")
+        self.host = line.partition(" serves ")[0].rpartition("/")[2].rpartition(" ")[2]
         self._measured = psutil.Process(self.process.pid)
 
     def __enter__(self) -> "Server":
@@ -68,6 +73,11 @@ class Server:
     def resident(self) -> int:
         """Bytes of memory that it holds."""
         return int(self._measured.memory_info().rss)
+
+    def peak_resident(self) -> int:
+        """Bytes of memory that it held at most (Linux)."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
     def descriptors(self) -> int:
         """Files and sockets that it has open."""

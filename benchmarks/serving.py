@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from machine import describe, short_name
 from PIL import Image
-from service import ADDRESS, NAME, Server
+from service import ADDRESS, NAME, Server, start
 
 import bmis
 from bmis.data.preprocess import normalise
@@ -67,7 +67,7 @@ def first_answer(body: bytes, options: list[str]) -> float:
     """Seconds from the start of a process to its first answer."""
     found = []
     for _ in range(STARTS):
-        with Server(*options) as server:
+        with start(*options) as server:
             status, _ = ask(http.client.HTTPConnection(server.host), body, "image/png")
             assert status == 200
             found.append(time.perf_counter() - server.began)
@@ -143,7 +143,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "start_to_first_answer_s": first_answer(body, options),
         **alone(body, args.threads),
     }
-    with Server(*options) as server:
+    with start(*options) as server:
         connection = http.client.HTTPConnection(server.host)
         for kind in ("image/png", "application/json"):
             record[kind] = timed(partial(ask, connection, body, kind))

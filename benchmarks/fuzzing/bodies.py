@@ -1,4 +1,4 @@
-"""Bodies of requests: pictures, DICOM, NIfTI, zips and forms, sound ones and damaged ones."""
+"""Bodies of requests: pictures, DICOM, NIfTI, and zips, sound ones and damaged ones."""
 
 import io
 import zipfile
@@ -11,24 +11,11 @@ from fuzzing.edits import edit_bytes
 from fuzzing.pictures import damaged_picture, sound_picture
 
 _NOWHERE = Path("/nowhere")  # there are no DICOM files but those of packages
-_BOUNDARY = b"4be0643f1d98573b"
-FORM = f"multipart/form-data; boundary={_BOUNDARY.decode()}"
-"""Type of the bodies that ``form`` makes."""
 
 
 def body(random: Random) -> bytes:
     """What a client may send to have it segmented."""
     return random.choice(_KINDS)(random)
-
-
-def form(random: Random, field: str) -> bytes:
-    """A form of one file, or of two, at times damaged."""
-    parts = b""
-    for number in range(random.choice((1, 1, 2))):
-        head = f'Content-Disposition: form-data; name="{field}"; filename="{number}.dcm"'
-        parts += b"--%s\r\n%s\r\n\r\n%s\r\n" % (_BOUNDARY, head.encode(), body(random))
-    content = parts + b"--%s--\r\n" % _BOUNDARY
-    return edit_bytes(random, content) if random.random() < 0.3 else content
 
 
 def _picture(random: Random) -> bytes:

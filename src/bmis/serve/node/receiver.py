@@ -1,10 +1,11 @@
 """The side of a node that is called: C-STORE and C-ECHO, from peers alone, within limits."""
 
 import logging
+import math
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cache
 from socketserver import BaseServer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _LARGEST_PDU = 2**20  # bytes; ours asks for 16 KB, some send more
 _CHUNK = 2**16
+_SHARE = 0.75  # of the associations that one address may have, so that others get in
 _SUCCESS, _NO_ROOM, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 
 
@@ -205,13 +207,19 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
             if not peers.titles(client_address[0]):
                 log("connection refused", level=logging.WARNING, address=client_address[0])
                 return False
-            there = len(self.active_associations)
-            return there < settings.associations and places.acquire(blocking=False)
+            there = [one.requestor.address for one in self.active_associations]
+            free = _has_place(client_address[0], there, settings.associations)
+            return free and places.acquire(blocking=False)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             log("connection failed", level=logging.ERROR)
 
     return {"server_class": Server, "request_handler": Handler}
+
+
+def _has_place(address: str, there: Sequence[str], places: int) -> bool:
+    """Whether there is a place for an address beside the addresses that are there."""
+    return len(there) < places and there.count(address) < math.ceil(places * _SHARE)
 
 
 class _Reader:
