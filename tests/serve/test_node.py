@@ -165,11 +165,15 @@ def test_a_connection_that_hangs_or_lies_is_cut_off(start_node, pacs, sent):
 def test_one_address_cannot_take_all_places(start_node, pacs):
     places = {"associations": 4, "idle": 3, "peers": ("CT1@127.0.0.0/8",)}
     with start_node(pacs.place, **places) as node, ExitStack() as stack:
-        for turn in range(4):
-            silent = socket.create_connection(("127.0.0.1", node.port), timeout=30)
-            stack.enter_context(silent)
-            if turn == 3:  # the fourth of four
-                assert silent.recv(1) == b""
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=30))
+            for _ in range(4)
+        ]
+        assert silent.pop().recv(1) == b""
+        for one in silent:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):  # it is still open
+                one.recv(1)
         with association(node.port, address="127.0.0.2") as other:
             assert other.is_established
 
