@@ -163,7 +163,7 @@ def test_a_connection_that_hangs_or_lies_is_cut_off(start_node, pacs, sent):
 
 
 def test_one_address_cannot_take_all_places(start_node, pacs):
-    places = {"associations": 4, "idle": 3, "peers": ("CT1@127.0.0.0/8",)}
+    places = {"associations": 4, "idle": 9, "peers": ("CT1@127.0.0.0/8",)}
     with start_node(pacs.place, **places) as node, ExitStack() as stack:
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=30))

@@ -10,7 +10,7 @@ from copy import copy
 from functools import cache
 from socketserver import BaseServer
 from ssl import SSLSocket
-from threading import Semaphore, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from bmis.errors import ConfigError, DataError, require
@@ -169,7 +169,7 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
     """What lets in peers alone, each under the names that its address may have."""
     from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-    places = Semaphore(settings.associations)  # of connections that are no association yet
+    places = _Places(settings.associations)
 
     class Handler(RequestHandler):
         @property
@@ -185,7 +185,7 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
                     self.request.do_handshake()
                 super().handle()
             finally:
-                places.release()
+                places.leave(self.client_address[0])
 
         def _create_association(self) -> "Association":
             association = super()._create_association()
@@ -207,9 +207,7 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
             if not peers.titles(client_address[0]):
                 log("connection refused", level=logging.WARNING, address=client_address[0])
                 return False
-            there = [one.requestor.address for one in self.active_associations]
-            free = _has_place(client_address[0], there, settings.associations)
-            return free and places.acquire(blocking=False)
+            return places.enter(client_address[0], self.active_associations)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             log("connection failed", level=logging.ERROR)
@@ -217,9 +215,24 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
     return {"server_class": Server, "request_handler": Handler}
 
 
-def _has_place(address: str, there: Sequence[str], places: int) -> bool:
-    """Whether there is a place for an address beside the addresses that are there."""
-    return len(there) < places and there.count(address) < math.ceil(places * _SHARE)
+class _Places:
+    """Places for associations, of which no address gets all."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._of_one = most, math.ceil(most * _SHARE)
+        self._arriving: list[str] = []  # addresses of connections that are no association yet
+
+    def enter(self, address: str, active: "Sequence[Association]") -> bool:
+        """Take a place, if there is one beside the associations that are active."""
+        there = [*self._arriving, *(str(one.requestor.address) for one in active)]
+        if len(there) >= self._most or there.count(address) >= self._of_one:
+            return False
+        self._arriving.append(address)
+        return True
+
+    def leave(self, address: str) -> None:
+        """The connection is an association now, or has ended."""
+        self._arriving.remove(address)
 
 
 class _Reader:
