@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,10 @@ def rest() -> Counter[str]:
     return Counter()
 
 
+def _run(attack: attacks.Attack, port: int) -> Counter[str]:
+    return asyncio.run(attack(port))
+
+
 def attack_service(work: Path, only: list[str]) -> dict[str, Any]:
     """All attacks on the HTTP service, on one process."""
     (work / "tokens").write_text(f"{attacks.TOKEN}\n", encoding="utf-8")
@@ -134,12 +139,12 @@ def attack_service(work: Path, only: list[str]) -> dict[str, Any]:
     found, body = {}, image()
     with start(*options, log=work / "service.log") as server:
         port = int(server.host.rpartition(":")[2])
-        ask = lambda: ask_for_a_mask(server.host, body)  # noqa: E731
+        ask = partial(ask_for_a_mask, server.host, body)
         found["nothing"] = watch(server, ask, rest)
         for one in attacks.ATTACKS:
             name = one.__name__
             if not only or name in only:
-                found[name] = watch(server, ask, lambda one=one: asyncio.run(one(port)))
+                found[name] = watch(server, ask, partial(_run, one, port))
                 print(name, json.dumps(found[name]), flush=True)
         found["afterwards"] = watch(server, ask, rest)
     lines = (work / "service.log").read_text(encoding="utf-8").splitlines()
@@ -155,13 +160,13 @@ def attack_node(work: Path, only: list[str]) -> dict[str, Any]:
         Server(*associations.arguments(work, receiver.port), log=work / "node.log") as node,
     ):
         port = int(node.host.rpartition(":")[2])
-        ask = lambda: associations.echo(port)  # noqa: E731
+        ask = partial(associations.echo, port)
         found["nothing"] = watch(node, ask, rest)
         for one in associations.ATTACKS:
             name = one.__name__
             if not only or name in only:
                 time.sleep(ALONE)  # until the node has ended what was before
-                found[name] = watch(node, ask, lambda one=one: one(port))
+                found[name] = watch(node, ask, partial(one, port))
                 print(name, json.dumps(found[name]), flush=True)
         found["afterwards"] = watch(node, ask, rest)
         results = associations.send_and_wait(port, receiver)

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydicom import Dataset, dcmread
@@ -35,8 +35,9 @@ class Receiver:
         self.came, entity = Event(), AE("PACS")
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(str(context.abstract_syntax))
-        self._server: Any = entity.start_server(
-            ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._take)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._take)]
+        self._server = cast(
+            Any, entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
         )
         self.port = int(self._server.server_address[1])
         self.wanted = ""  # study of the honest series

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from random import Random
+from typing import Any
 
 from service import ADDRESS
 
@@ -205,7 +206,7 @@ async def files(port: int, count: int = 1500) -> Counter[str]:
     return found
 
 
-Attack = Callable[[int], Awaitable[Counter[str]]]
+Attack = Callable[[int], Coroutine[Any, Any, Counter[str]]]
 ATTACKS: tuple[Attack, ...] = (
     *(silence, half_heads, dripping_heads, dripping_bodies, without_reading),
     *(too_much, half_bodies, tricks, guesses, files),
