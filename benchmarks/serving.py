@@ -15,55 +15,29 @@ import argparse
 import http.client
 import io
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from machine import describe, short_name
 from PIL import Image
+from service import ADDRESS, NAME, Server, start
 
 import bmis
+from bmis.data.arrays import to_image
+from bmis.data.images import encode_mask
 from bmis.data.preprocess import normalise
 from bmis.runtime.load import load_runtime
 from bmis.system.files import output_folder, write_json
 
 RESULTS = Path(__file__).parent / "results"
-NAME, SIZE = "colonoscopy", (224, 224)
-ADDRESS = f"/v1/segment/{NAME}"
+SIZE = (224, 224)
 STARTS, ALONE = 5, 200
-
-
-class Server:
-    """A service in a process of its own."""
-
-    def __init__(self, *options: str) -> None:
-        self.began = time.perf_counter()
-        argv = [sys.executable, "-m", "bmis", "serve", NAME, "--port", "0", *options]
-        self.process = subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self.process.stdout is not None
-        self.host = self.process.stdout.readline().split()[0].removeprefix("http://")
-
-    def close(self) -> None:
-        """Stop it, and wait until it has ended."""
-        self.process.terminate()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def resident(self) -> int:
-        """Bytes of memory that it holds."""
-        return int(psutil.Process(self.process.pid).memory_info().rss)
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes, accept: str) -> tuple[int, float]:
@@ -95,7 +69,7 @@ def first_answer(body: bytes, options: list[str]) -> float:
     """Seconds from the start of a process to its first answer."""
     found = []
     for _ in range(STARTS):
-        with closing(Server(*options)) as server:
+        with start(*options) as server:
             status, _ = ask(http.client.HTTPConnection(server.host), body, "image/png")
             assert status == 200
             found.append(time.perf_counter() - server.began)
@@ -111,8 +85,18 @@ def alone(body: bytes, threads: int) -> dict[str, Any]:
     batch = normalise(pixels, info.input)[None]
     image = Path("serving.png")
     image.write_bytes(body)
+    picture, mask = to_image(image, info.input.channels), predictor(image)
+    classes = max(2, len(info.classes))
     try:
-        return {"network": timed(lambda: runtime(batch)), "load": timed(lambda: predictor(image))}
+        return {
+            "network": timed(lambda: runtime(batch)),
+            "load": timed(lambda: predictor(image)),
+            "parts": {
+                "decode": timed(lambda: to_image(image, info.input.channels)),
+                "network_and_around_it": timed(lambda: predictor(picture)),
+                "encode": timed(lambda: encode_mask(mask.labels, classes)),
+            },
+        }
     finally:
         image.unlink()
 
@@ -171,7 +155,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "start_to_first_answer_s": first_answer(body, options),
         **alone(body, args.threads),
     }
-    with closing(Server(*options)) as server:
+    with start(*options) as server:
         connection = http.client.HTTPConnection(server.host)
         for kind in ("image/png", "application/json"):
             record[kind] = timed(partial(ask, connection, body, kind))

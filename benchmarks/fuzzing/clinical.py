@@ -52,8 +52,7 @@ def clinical(random: Random, material: Path, folder: Path) -> Mutant:
     _keep_network()
     study, out = folder / "study", folder / "out"
     study.mkdir()
-    name, data = random.choice(_samples(material))
-    data, how = _damage(random, name, data)
+    name, data, how = damaged_file(random, material)
     (study / f"bad{''.join(Path(name).suffixes)[-7:]}").write_bytes(data)
     note = f"{name} {how}"
     if random.random() < 0.2:
@@ -75,6 +74,12 @@ def _keep_network() -> None:
     once = cache(lambda paths, options: load_ensemble(list(paths), options))
     kept = {"load_ensemble": lambda models, options=None: once(tuple(models), options)}
     vars(load).update(kept)
+
+
+def damaged_file(random: Random, material: Path) -> tuple[str, bytes, str]:
+    """What a file was called, its bytes now, and what was done to it."""
+    name, data = random.choice(_samples(material))
+    return name, *_damage(random, name, data)
 
 
 @cache

@@ -37,13 +37,23 @@ def picture(random: Random, material: Path, folder: Path) -> Mutant:
 
 def _write(random: Random, folder: Path, stem: str) -> str:
     """One damaged picture; it is named for what it was."""
-    name, data = random.choice(_pictures())
-    data, how = damage(random, name, data)
+    name, data, how = damaged_picture(random)
     suffix = name.rpartition(".")[2]
     suffix = random.choice(("png", "tif", "jpg", "gif", "npy")) if random.random() < 0.1 else suffix
     suffix = suffix if f".{suffix}" in IMAGE_SUFFIXES else "png"
     (folder / f"{stem}.{suffix}").write_bytes(data)
     return f"{name} {how}"
+
+
+def damaged_picture(random: Random) -> tuple[str, bytes, str]:
+    """What a picture was, its bytes now, and what was done to it."""
+    name, data = random.choice(_pictures())
+    return name, *damage(random, name, data)
+
+
+def sound_picture(random: Random) -> bytes:
+    """A picture as it was."""
+    return random.choice(_pictures())[1]
 
 
 def damaged_mask(random: Random, file: Path) -> str:

@@ -83,14 +83,16 @@ def write_rules(folder, network, destination, modalities=("*",)):
 
 
 @contextmanager
-def association(port, *, aet="CT1", called="BMIS", tls=None):
+def association(port, *, aet="CT1", called="BMIS", tls=None, address="127.0.0.1"):
     """An association with a node; ``is_established`` says whether it was let in."""
     entity = AE(aet)
     entity.add_requested_context(Verification)
     for context in AllStoragePresentationContexts[:120]:
         entity.add_requested_context(context.abstract_syntax, "1.2.840.10008.1.2.1")
     tls_args = tls and (tls, "127.0.0.1")
-    one = entity.associate("127.0.0.1", port, ae_title=called, tls_args=tls_args)
+    one = entity.associate(
+        "127.0.0.1", port, ae_title=called, tls_args=tls_args, bind_address=(address, 0)
+    )
     try:
         yield one
     finally:

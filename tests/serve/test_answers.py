@@ -136,6 +136,45 @@ def test_the_interface_is_described_with_examples(client):
         assert set(content["example"]) == set(properties)
 
 
+def test_all_statuses_of_all_addresses_are_described(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    found = {
+        (path, method): set(operation["responses"])
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    open_to_all = {("/health", "get"), ("/ready", "get"), ("/auth/", "get")}
+    for address, statuses in found.items():
+        assert ({"401", "403"} <= statuses) is (address not in open_to_all), address
+    assert found["/infer/{name}", "post"] == found["/v1/segment/{name}", "post"]
+    assert found["/session/{session_id}", "delete"] == {"200", "401", "403", "404"}
+    begin = found["/session/", "put"]
+    assert begin == found["/infer/{name}", "post"] - {"406"}
+    for address, sent, status in (
+        (f"{SEGMENT}?include=picture,", png(), "400"),
+        (f"{SEGMENT}?spacing=1_0", png(), "400"),
+        ("/infer/two?output=x", b"", "400"),
+    ):
+        assert str(client.post(address, content=sent).status_code) == status
+
+
+def test_a_token_is_described_where_one_is_needed(client, start, tmp_path):
+    (tmp_path / "tokens").write_text("0123456789abcdef")
+    guarded = start(token_file=str(tmp_path / "tokens"))
+    for one, needed in ((client, False), (guarded, True)):
+        paths = one.get("/openapi.json").json()["paths"]
+        for path in ("/v1/segment/{name}", "/infer/{name}"):
+            assert ("security" in paths[path]["post"]) is needed
+        assert "security" not in paths["/health"]["get"]
+
+
+def test_what_an_address_takes_is_told_with_all_its_methods(client):
+    allowed = {"/session/0": "DELETE, GET", SEGMENT: "POST", "/": "GET"}
+    for address, methods in allowed.items():
+        answer = client.options(address)
+        assert (answer.status_code, answer.headers["allow"].replace("HEAD, ", "")) == (405, methods)
+
+
 def test_every_answer_carries_its_number_and_forbids_foreign_scripts(client):
     for answer in (client.get("/"), client.get("/no"), client.get("/health")):
         assert len(answer.headers["x-request-id"]) == 16

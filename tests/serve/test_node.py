@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import threading
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -159,6 +160,22 @@ def test_a_connection_that_hangs_or_lies_is_cut_off(start_node, pacs, sent):
             while one.recv(100):  # an abort, perhaps
                 pass
         wait_for(lambda: store_is_possible(node.port))
+
+
+def test_one_address_cannot_take_all_places(start_node, pacs):
+    places = {"associations": 4, "idle": 9, "peers": ("CT1@127.0.0.0/8",)}
+    with start_node(pacs.place, **places) as node, ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=30))
+            for _ in range(4)
+        ]
+        assert silent.pop().recv(1) == b""
+        for one in silent:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):  # it is still open
+                one.recv(1)
+        with association(node.port, address="127.0.0.2") as other:
+            assert other.is_established
 
 
 def store_is_possible(port):

@@ -16,6 +16,7 @@ are. The pixel spacing comes from ``dataset.yaml``.
 
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -220,10 +221,22 @@ def write_mask(path: Path, labels: NDArray[np.uint8], num_classes: int) -> None:
         raise DataError(
             f"{path}: label {labels.max()} does not fit {counted(num_classes, 'class')}"
         )
+    with atomic(path) as temporary:
+        temporary.write_bytes(encode_mask(labels, num_classes))
+
+
+def encode_mask(labels: NDArray[np.uint8], num_classes: int) -> bytes:
+    """The bytes that ``write_mask`` writes.
+
+    Example:
+        >>> encode_mask(np.array([[0, 1, 2]], np.uint8), num_classes=3)[1:4]
+        b'PNG'
+    """
     if num_classes == 2:
         image = Pillow.fromarray(labels * np.uint8(255))
     else:
         image = Pillow.fromarray(labels).convert("L")
         image.putpalette(palette(num_classes).tobytes())
-    with atomic(path) as temporary:  # masks are runs of equal pixels: smaller, in half the time
-        image.save(temporary, compress_type=zlib.Z_RLE)
+    stream = BytesIO()  # masks are runs of equal pixels: smaller, in half the time
+    image.save(stream, "PNG", compress_type=zlib.Z_RLE)
+    return stream.getvalue()

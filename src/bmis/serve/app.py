@@ -93,13 +93,22 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:
         message = _MESSAGES.get(error.status_code, str(error.detail))
-        return _problem(request, error.status_code, message, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(app, request)) or headers["Allow"]
+        return _problem(request, error.status_code, message, headers)
 
     @app.exception_handler(RequestValidationError)
     async def wrong(request: Request, error: RequestValidationError) -> Response:
         found = error.errors()[0]
         place = " ".join(str(part) for part in found["loc"])
         return _problem(request, 400, f"{place}: {found['msg']}", {})
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """The methods of an address, of which the router names those of its first route alone."""
+    path = getattr(request.scope.get("route"), "path", "")
+    return sorted(method.upper() for method in app.openapi()["paths"].get(path, ()))
 
 
 def _problem(request: Request, status: int, message: str, headers: dict[str, str]) -> Response:

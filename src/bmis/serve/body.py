@@ -4,12 +4,70 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bmis.serve.refusals import Refused
 from bmis.system.temporary import remove_remains, temporary_name
 
 _NAME = "body"
+_FAIR = 2.0  # seconds that a body has to come whoever else waits
+
+
+class Arrivals:
+    """Bodies on their way: so many at a time. Whoever sends slowly makes room for others.
+
+    Args:
+        places: How many there may be.
+        seconds: How long each may take.
+
+    Example:
+        >>> async def arrive():
+        ...     arrivals = Arrivals(places=1, seconds=60)
+        ...     async with arrivals.place():
+        ...         async with arrivals.place():
+        ...             pass
+        >>> asyncio.run(arrive())
+        Traceback (most recent call last):
+        bmis.serve.refusals.Refused: all 1 places are taken; try again later
+    """
+
+    def __init__(self, places: int, seconds: float) -> None:
+        self._places, self._seconds = places, seconds
+        self._begun: dict[asyncio.Timeout, float] = {}  # oldest first
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """A place for as long as the block runs.
+
+        Raises:
+            Refused: There is none; or the block took too long, or too long for those who wait.
+        """
+        now = asyncio.get_running_loop().time()
+        if len(self._begun) >= self._places:
+            self._make_room(now)
+        try:
+            async with asyncio.timeout(self._seconds) as limit:
+                self._begun[limit] = now
+                yield
+        except TimeoutError:
+            raise Refused(
+                408,
+                f"the body did not come within {self._seconds:g} seconds; send it again"
+                if limit in self._begun
+                else "the body came too slowly, and others wait; send it again faster",
+            ) from None
+        finally:
+            self._begun.pop(limit, None)
+
+    def _make_room(self, now: float) -> None:
+        oldest, begun = next(iter(self._begun.items()))
+        if now - begun < _FAIR:
+            raise Refused(
+                429, f"all {self._places} places are taken; try again later", retry_after=1
+            )
+        del self._begun[oldest]
+        oldest.reschedule(now)
 
 
 def private_folder() -> Path:
@@ -59,7 +117,7 @@ def check_length(headers: Mapping[str, str], limit: int) -> None:
 
 
 async def receive(
-    chunks: AsyncIterator[bytes], folder: Path, *, limit: int, seconds: float, dicom: bool = False
+    chunks: AsyncIterator[bytes], folder: Path, *, limit: int, dicom: bool = False
 ) -> Path:
     """Write a body into a file of a folder, and count its bytes while they come.
 
@@ -67,37 +125,30 @@ async def receive(
         chunks: The body, whatever it said of its length.
         folder: Where the file goes.
         limit: Bytes that it may have.
-        seconds: How long it may take.
         dicom: Whether the sender calls it DICOM, which a file without its mark is read as then.
 
     Returns:
         The file.
 
     Raises:
-        Refused: It is empty, too long, or takes too long.
+        Refused: It is empty or too long.
 
     Example:
         >>> async def chunks():
         ...     yield b"P5 1 1 255 0"
         >>> folder = private_folder()
-        >>> asyncio.run(receive(chunks(), folder, limit=100, seconds=5)).read_bytes()
+        >>> asyncio.run(receive(chunks(), folder, limit=100)).read_bytes()
         b'P5 1 1 255 0'
         >>> remove(folder)
     """
     path = folder / (f"{_NAME}.dcm" if dicom else _NAME)
     size = 0
-    try:
-        with path.open("wb") as stream:
-            async with asyncio.timeout(seconds):
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > limit:
-                        raise _too_long(limit)
-                    stream.write(chunk)
-    except TimeoutError:
-        raise Refused(
-            408, f"the body did not come within {seconds:g} seconds; send it again"
-        ) from None
+    with path.open("wb") as stream:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise _too_long(limit)
+            stream.write(chunk)
     if not size:
         raise Refused(400, "the body is empty; send the bytes of an image, a DICOM file or a zip")
     return path

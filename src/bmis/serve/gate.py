@@ -1,7 +1,5 @@
 """How many may be in at a time; whoever comes when all places are taken is sent away at once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
 
 from bmis.serve.refusals import Refused
@@ -52,12 +50,3 @@ class Gate:
         """Give a place back."""
         with self._lock:
             self.taken -= 1
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for as long as the block runs."""
-        self.enter()
-        try:
-            yield
-        finally:
-            self.leave()

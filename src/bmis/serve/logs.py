@@ -5,11 +5,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-_QUIET = {
-    "uvicorn.access": logging.WARNING,
-    "asyncio": logging.WARNING,
-    "python_multipart": logging.CRITICAL,  # it logs what clients wrote
-}
+# what others log may hold names and contents of files, such as tags of a TIFF
+_HEARD = ("bmis", "uvicorn", "asyncio")
+_QUIET = ("uvicorn.access", "asyncio")
 
 
 class JsonLines(logging.Formatter):
@@ -25,14 +23,14 @@ class JsonLines(logging.Formatter):
         fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            "event": record.getMessage().partition("\n")[0],  # below it asyncio has words of errors
             **getattr(record, "fields", {}),
         }
         return json.dumps(fields)
 
 
 def set_up_logs() -> None:
-    """Send what bmis and the server say to stderr as lines of JSON.
+    """Send what bmis and the server say to stderr as lines of JSON, and nothing that others say.
 
     Example:
         >>> set_up_logs()
@@ -41,9 +39,10 @@ def set_up_logs() -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(lambda record: record.name.partition(".")[0] in _HEARD)
     root = logging.getLogger()
     root.handlers, root.level = [handler], logging.INFO
     logging.getLogger("bmis").handlers = []
     logging.getLogger("bmis").setLevel(logging.INFO)
-    for name, level in _QUIET.items():
-        logging.getLogger(name).setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -9,10 +9,14 @@ from bmis.serve.accept import DICOM, JSON, NIFTI, PNG
 from bmis.serve.answers import Answer
 from bmis.serve.listing import Models
 from bmis.serve.metrics import CONTENT_TYPE
+from bmis.serve.monai_label.sessions import Session
 from bmis.serve.refusals import Problem
 
+_INVALID = "HTTPValidationError"
 _PLACE = "#/components/schemas/{name}"
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
+BYTES = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
+"""What is no JSON, in a body or an answer."""
+
 _EXAMPLE = {
     "model": "colonoscopy",
     "classes": ["background", "polyp"],
@@ -50,7 +54,7 @@ _EXAMPLE = {
     ],
     "notes": [],
 }
-_REFUSALS = {
+REFUSALS = {
     400: ("The body is empty or ended early, or the query is wrong.", "the body is empty; ..."),
     401: ("The token is missing or wrong.", "no token, or a wrong one; ..."),
     403: ("Without tokens: not a request of this machine.", "another web page may not use ..."),
@@ -68,33 +72,45 @@ _REFUSALS = {
 }
 
 
-def _json(kind: type, example: Any = None) -> dict[str, Any]:
+def in_json(kind: type, example: Any = None) -> dict[str, Any]:
+    """An answer in JSON, one of the kinds that ``add_schemas`` knows.
+
+    Example:
+        >>> in_json(Problem)
+        {'application/json': {'schema': {'$ref': '#/components/schemas/Problem'}}}
+    """
     content = {"schema": {"$ref": _PLACE.format(name=kind.__name__)}}
     return {JSON: content if example is None else {**content, "example": example}}
 
 
 def _refusal(status: int) -> dict[str, Any]:
-    description, example = _REFUSALS[status]
-    content = _json(Problem, {"error": example, "request_id": "4be0643f1d98573b"})
+    description, example = REFUSALS[status]
+    content = in_json(Problem, {"error": example, "request_id": "4be0643f1d98573b"})
     return {"description": description, "content": content}
 
 
-def _answers(ok: dict[str, Any], *refusals: int) -> dict[int | str, dict[str, Any]]:
+def answers(ok: dict[str, Any], *refusals: int) -> dict[int | str, dict[str, Any]]:
+    """What an address answers: where all is well, and how it refuses.
+
+    Example:
+        >>> sorted(answers({"description": "The networks."}, 401, 403))
+        [200, 401, 403]
+    """
     return {200: ok, **{status: _refusal(status) for status in refusals}}
 
 
 _STATUS = {"schema": {"type": "object", "properties": {"status": {"type": "string"}}}}
-SEGMENT = _answers(
+SEGMENT = answers(
     {
         "description": "The masks. PNG, DICOM segmentation and NIfTI are those of `bmis predict`.",
-        "content": {**_json(Answer, _EXAMPLE), **dict.fromkeys((PNG, DICOM, NIFTI), _BYTES)},
+        "content": {**in_json(Answer, _EXAMPLE), **dict.fromkeys((PNG, DICOM, NIFTI), BYTES)},
     },
-    *_REFUSALS,
+    *REFUSALS,
 )
-MODELS = _answers({"description": "The networks.", "content": _json(Models)}, 401, 403)
-HEALTH = _answers({"description": "It runs.", "content": {JSON: _STATUS}})
-READY = _answers({"description": "It has a place.", "content": {JSON: _STATUS}}, 503)
-METRICS = _answers(
+MODELS = answers({"description": "The networks.", "content": in_json(Models)}, 401, 403)
+HEALTH = answers({"description": "It runs.", "content": {JSON: _STATUS}})
+READY = answers({"description": "It has a place.", "content": {JSON: _STATUS}}, 503)
+METRICS = answers(
     {"description": "The counters.", "content": {CONTENT_TYPE: {"schema": {"type": "string"}}}},
     401,
     403,
@@ -105,7 +121,7 @@ BODY = {
         "required": True,
         "description": "The bytes of an image (PNG, JPEG, BMP, TIFF, GIF, WEBP, NPY), of a DICOM "
         "or NIfTI file, or of a zip of such files. What it is shows in its bytes.",
-        "content": dict.fromkeys(_BODIES, _BYTES),
+        "content": dict.fromkeys(_BODIES, BYTES),
     }
 }
 
@@ -122,10 +138,15 @@ def add_schemas(document: dict[str, Any], names: Sequence[str]) -> dict[str, Any
         ['Answer', 'Model', 'Models']
     """
     for methods in document["paths"].values():
-        for parameter in methods.get("post", {}).get("parameters", ()):
-            if parameter["name"] == "name":
-                parameter["schema"]["enum"] = list(names)
-    kinds = [Answer, Models, Problem]
+        for method in methods.values():
+            for parameter in method.get("parameters", ()):
+                if parameter["name"] == "name":
+                    parameter["schema"]["enum"] = list(names)
+            if _INVALID in str(method["responses"].get("422")):  # FastAPI says so; it is our 400
+                del method["responses"]["422"]
+    for name in (_INVALID, "ValidationError"):
+        document.get("components", {}).get("schemas", {}).pop(name, None)
+    kinds = [Answer, Models, Problem, Session]
     _, found = msgspec.json.schema_components(kinds, ref_template=_PLACE)
     for schema in found.values():
         if "description" in schema:  # the examples in docstrings are for Python

@@ -1,32 +1,32 @@
 """The addresses of a service."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Query, Request, Response
 
 from bmis.serve import openapi
 from bmis.serve.accept import JSON, choose_kind
 from bmis.serve.listing import Models, describe_model
 from bmis.serve.metrics import CONTENT_TYPE
 from bmis.serve.refusals import Refused
-from bmis.serve.requests import NetworkName, body_of
+from bmis.serve.requests import NetworkName, body_of, known_clients
 from bmis.serve.service import Asked, Service, in_json
-from bmis.serve.wanted import Wanted, read_extras, read_spacing
+from bmis.serve.wanted import EXTRAS_PATTERN, SPACING_PATTERN, Wanted, read_extras, read_spacing
 
-_Bearer = Annotated[Any, Depends(HTTPBearer(auto_error=False, description="One of the tokens."))]
 _Include = Annotated[
     str,
     Query(
         description="What JSON shall hold beside: picture (as PNG in base64), probability, or "
-        "picture,probability."
+        "picture,probability.",
+        json_schema_extra={"pattern": EXTRAS_PATTERN},
     ),
 ]
 _Spacing = Annotated[
     str,
     Query(
         description="Millimetres per pixel of pictures that do not know their own: one number, or "
-        "down,across."
+        "down,across.",
+        json_schema_extra={"pattern": SPACING_PATTERN},
     ),
 ]
 
@@ -43,11 +43,7 @@ def make_router(service: Service) -> APIRouter:
         >>> service.worker.close()
     """
     router = APIRouter()
-
-    async def check_client(request: Request, _: _Bearer) -> None:
-        service.check_client(request.headers)
-
-    known = [Depends(check_client)]
+    known = known_clients(service)
 
     @router.post(
         "/v1/segment/{name}",

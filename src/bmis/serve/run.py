@@ -1,14 +1,19 @@
 """Start a service, and stop it when it has finished what it has."""
 
+import math
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from bmis.errors import ConfigError, require
 from bmis.serve.logs import set_up_logs
 from bmis.serve.networks import load_networks
 from bmis.serve.service import Service
 from bmis.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _BACKLOG = 256  # connections that wait to be accepted
 _HEAD = 16 * 1024  # bytes of the head of a request
@@ -37,6 +42,9 @@ def serve(settings: ServeSettings, started: Callable[[str, list[str]], None]) ->
     require("fastapi", extra="serve")
     require("uvicorn", extra="serve")
     require("python_multipart", extra="serve")
+    from bmis.serve.connection import Connection, room_for_connections
+
+    Connection.most = room_for_connections()
     service = Service(load_networks(settings.models, settings.runtime), settings)
     with closing(_listen(settings.host, settings.port)) as listening:
         name, port, *_ = listening.getsockname()
@@ -44,14 +52,27 @@ def serve(settings: ServeSettings, started: Callable[[str, list[str]], None]) ->
         _run(service, settings, listening)
 
 
-def _run(service: Service, settings: ServeSettings, listening: socket.socket) -> None:
+def server_config(service: Service, timeout: float) -> "uvicorn.Config":
+    """How uvicorn runs a service.
+
+    Args:
+        service: The service.
+        timeout: Seconds for a body, and as many for its answer; a stop waits for both.
+
+    Example:
+        >>> service = Service(load_networks(["nuclei"]), ServeSettings())
+        >>> server_config(service, timeout=60).timeout_graceful_shutdown
+        120
+        >>> service.worker.close()
+    """
     import uvicorn
 
     from bmis.serve.app import make_app
+    from bmis.serve.connection import Connection
 
-    set_up_logs()
-    config = uvicorn.Config(
+    return uvicorn.Config(
         make_app(service),
+        http=Connection,
         lifespan="on",
         ws="none",
         log_config=None,
@@ -59,9 +80,15 @@ def _run(service: Service, settings: ServeSettings, listening: socket.socket) ->
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=_HEAD,
-        timeout_graceful_shutdown=2 * settings.timeout,
+        timeout_graceful_shutdown=math.ceil(2 * timeout),
     )
-    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _run(service: Service, settings: ServeSettings, listening: socket.socket) -> None:
+    import uvicorn
+
+    set_up_logs()
+    uvicorn.Server(server_config(service, settings.timeout)).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 
 import msgspec
 from PIL import Image as Pillow
@@ -10,7 +11,7 @@ from PIL import Image as Pillow
 from bmis.clinical.outputs import write_results
 from bmis.clinical.segment import segment
 from bmis.data.file_kinds import NotAnImageError
-from bmis.data.images import write_mask
+from bmis.data.images import encode_mask
 from bmis.errors import (
     BmisError,
     BundleError,
@@ -120,12 +121,14 @@ def _png(pictures: Pictures) -> Done:
     (one,) = pictures.segment()
     if isinstance(one, Failed):
         raise Refused(422, one.error)
-    target = pictures.contents.folder / "mask.png"
+    labels = one.mask.labels
     if pictures.wanted.numbers:
-        Pillow.fromarray(one.mask.labels).save(target)
+        stream = BytesIO()
+        Pillow.fromarray(labels).save(stream, "PNG")
+        content = stream.getvalue()
     else:
-        write_mask(target, one.mask.labels, max(2, len(pictures.network.info.classes)))
-    return Done(target.read_bytes(), PNG, 1, int(one.mask.out_of_distribution))
+        content = encode_mask(labels, max(2, len(pictures.network.info.classes)))
+    return Done(content, PNG, 1, int(one.mask.out_of_distribution))
 
 
 def _volume(pictures: Pictures, kind: str) -> Done:

@@ -11,9 +11,8 @@ import msgspec
 from bmis.errors import did_you_mean
 from bmis.serve.accept import DICOM
 from bmis.serve.auth import Tokens, check_own_machine, read_tokens
-from bmis.serve.body import check_length, private_folder, receive, remove
+from bmis.serve.body import Arrivals, check_length, private_folder, receive, remove
 from bmis.serve.contents import Contents, open_contents
-from bmis.serve.gate import Gate
 from bmis.serve.metrics import Metrics
 from bmis.serve.monai_label.sessions import Sessions
 from bmis.serve.networks import Network
@@ -76,7 +75,7 @@ class Service:
         self._tokens = None if settings.token_file is None else read_tokens(settings.token_file)
         self.worker = Worker(settings.workers, settings.queue)
         self.sessions = Sessions(settings.sessions)
-        self._arriving = Gate(_ARRIVING * settings.queue)
+        self._arriving = Arrivals(_ARRIVING * settings.queue, settings.timeout)
         self.metrics = Metrics(lambda: self.worker.gate.taken)
 
     @property
@@ -141,12 +140,11 @@ class Service:
         self._check_queue()
         folder = private_folder()
         try:
-            with self._arriving.place():
+            async with self._arriving.place():
                 path = await receive(
                     chunks,
                     folder,
                     limit=limits.max_bytes,
-                    seconds=limits.timeout,
                     dicom=headers.get("content-type", "").startswith(DICOM),
                 )
         except BaseException:

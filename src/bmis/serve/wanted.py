@@ -1,6 +1,6 @@
 """What a client asks for beside the masks: the query of its address."""
 
-import math
+import re
 from dataclasses import dataclass
 
 from bmis.errors import did_you_mean
@@ -9,6 +9,13 @@ from bmis.serve.refusals import Refused
 
 EXTRAS = ("picture", "probability")
 """What JSON can hold on request: the picture as the network saw it, and its probabilities."""
+
+_WORD, _NUMBER = f" *({'|'.join(EXTRAS)}) *", r" *[0-9]{0,9}\.?[0-9]{1,9}([eE][-+]?[0-9]{1,2})? *"
+EXTRAS_PATTERN, SPACING_PATTERN = (
+    f"^({_WORD}(,{_WORD})*)?$",
+    f"^({_NUMBER}(,{_NUMBER})?)?$",
+)
+"""What the query may hold, for OpenAPI; a spacing is more than 0 besides."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,9 @@ def read_spacing(text: str) -> tuple[float, float] | None:
     """
     if not text:
         return None
-    try:
-        sides = [float(part) for part in text.split(",")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or not all(0 < side < math.inf for side in sides):
+    fits = re.fullmatch(SPACING_PATTERN, text) is not None
+    sides = [float(part) for part in text.split(",")] if fits else [0.0]
+    if not all(sides):
         raise Refused(
             400, f"spacing must be millimetres per pixel, or down,across; got {text[:40]!r}"
         )

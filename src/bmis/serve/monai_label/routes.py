@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from bmis.serve.accept import DICOM, JSON, NIFTI, PNG
+from bmis.serve.monai_label import openapi
 from bmis.serve.monai_label.answers import (
     NO_IMAGES,
     SUFFIXES,
@@ -20,14 +21,16 @@ from bmis.serve.monai_label.form import read_form, write_form
 from bmis.serve.monai_label.sessions import Session, Sessions
 from bmis.serve.networks import Network
 from bmis.serve.refusals import Refused
-from bmis.serve.requests import NetworkName, body_of
+from bmis.serve.requests import NetworkName, body_of, known_clients
 from bmis.serve.segment import Done
 from bmis.serve.service import Service, in_json
 from bmis.serve.wanted import Wanted
 
 _LONGEST, _SECONDS = 4096, 10  # of a form with a name and a token
 _OUTPUTS = ("all", "image", "json", "dicom_seg")
-_Output = Annotated[str, Query(description=f"What is answered: one of {', '.join(_OUTPUTS)}.")]
+_Output = Annotated[
+    str, Query(description="What is answered.", json_schema_extra={"enum": list(_OUTPUTS)})
+]
 _SessionId = Annotated[str, Query(description="A session, in place of a file.", max_length=64)]
 
 
@@ -42,13 +45,13 @@ def make_routers(service: Service) -> list[APIRouter]:
         ['/auth/', '/info/']
         >>> service.worker.close()
     """
-
-    async def check_client(request: Request) -> None:
-        service.check_client(request.headers)
-
-    login = APIRouter(tags=["MONAI Label"])
+    login = APIRouter(tags=["MONAI Label"], default_response_class=Response)
     _add_login(login, service)
-    others = APIRouter(tags=["MONAI Label"], dependencies=[Depends(check_client)])
+    others = APIRouter(
+        tags=["MONAI Label"],
+        default_response_class=Response,
+        dependencies=known_clients(service),
+    )
     _add_facts(others, service)
     _add_masks(others, service)
     _add_sessions(others, service)
@@ -60,17 +63,30 @@ def _json(value: Any) -> Response:
 
 
 def _add_facts(router: APIRouter, service: Service) -> None:
-    @router.get("/info/", summary="The networks, for clients of MONAI Label")
+    @router.get(
+        "/info/",
+        summary="The networks, for clients of MONAI Label",
+        responses=openapi.INFO,
+    )
     async def info() -> Response:
         return _json(describe_service(list(service.networks.values())))
 
-    @router.get("/datastore/", summary="No images are kept here")
+    @router.get(
+        "/datastore/",
+        summary="No images are kept here",
+        responses=openapi.DATASTORE,
+    )
     async def datastore(output: str = "stats") -> Response:
         return _json({"objects": {}} if output == "all" else NO_IMAGES)
 
 
 def _add_masks(router: APIRouter, service: Service) -> None:
-    @router.post("/infer/{name}", summary="The mask of a file of a form, or of a session")
+    @router.post(
+        "/infer/{name}",
+        summary="The mask of a file of a form, or of a session",
+        responses=openapi.INFER,
+        openapi_extra=openapi.INFER_BODY,
+    )
     async def infer(
         name: NetworkName, request: Request, session_id: _SessionId = "", output: _Output = "all"
     ) -> Response:
@@ -111,17 +127,30 @@ def _answer(network: Network, done: Done, output: str) -> Response:
 
 
 def _add_sessions(router: APIRouter, service: Service) -> None:
-    @router.put("/session/", summary="Leave images here for a while")
+    @router.put(
+        "/session/",
+        summary="Leave images here for a while",
+        responses=openapi.BEGIN,
+        openapi_extra=openapi.BEGIN_BODY,
+    )
     async def begin(request: Request) -> Response:
         work = partial(_keep, service.sessions, request)
         session = await service.work(request.headers, body_of(request), work)
         return _json({"session_id": session.name, "session_info": session})
 
-    @router.get("/session/{session_id}", summary="Whether images are still here")
+    @router.get(
+        "/session/{session_id}",
+        summary="Whether images are still here",
+        responses=openapi.SESSION,
+    )
     async def find(session_id: str) -> Response:
         return _json(service.sessions.find(session_id))
 
-    @router.delete("/session/{session_id}", summary="Remove images")
+    @router.delete(
+        "/session/{session_id}",
+        summary="Remove images",
+        responses=openapi.SESSION,
+    )
     async def end(session_id: str) -> Response:
         return _json(service.sessions.remove(session_id))
 
@@ -136,18 +165,31 @@ def _keep(sessions: Sessions, request: Request, body: Path) -> Session:
 def _add_login(router: APIRouter, service: Service) -> None:
     """3D Slicer asks for a name and a password; the password is a token of the service."""
 
-    @router.get("/auth/", summary="Whether a token is needed")
+    @router.get(
+        "/auth/",
+        summary="Whether a token is needed",
+        responses=openapi.ENABLED,
+    )
     async def enabled() -> Response:
         return _json({"enabled": service.tokens is not None})
 
-    @router.post("/auth/token", summary="Whether the password of a form is a token; the token")
+    @router.post(
+        "/auth/token",
+        summary="Whether the password of a form is a token; the token",
+        responses=openapi.LOGIN,
+        openapi_extra=openapi.LOGIN_BODY,
+    )
     async def log_in(request: Request) -> Response:
         found = parse_qs(await _short_body(request))
         token = found.get("password", [""])[0]
         service.check_client({**request.headers, "authorization": f"Bearer {token}"})
         return _json({"access_token": token, "token_type": "bearer"})
 
-    @router.get("/auth/token/valid", summary="Whether a token is right")
+    @router.get(
+        "/auth/token/valid",
+        summary="Whether a token is right",
+        responses=openapi.VALID,
+    )
     async def valid(request: Request) -> Response:
         service.check_client(request.headers)
         return _json({})

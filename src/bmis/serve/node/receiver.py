@@ -1,15 +1,16 @@
 """The side of a node that is called: C-STORE and C-ECHO, from peers alone, within limits."""
 
 import logging
+import math
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cache
 from socketserver import BaseServer
 from ssl import SSLSocket
-from threading import Semaphore, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from bmis.errors import ConfigError, DataError, require
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _LARGEST_PDU = 2**20  # bytes; ours asks for 16 KB, some send more
 _CHUNK = 2**16
+_SHARE = 0.75  # of the associations that one address may have, so that others get in
 _SUCCESS, _NO_ROOM, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 
 
@@ -167,7 +169,7 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
     """What lets in peers alone, each under the names that its address may have."""
     from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-    places = Semaphore(settings.associations)  # of connections that are no association yet
+    places = _Places(settings.associations)
 
     class Handler(RequestHandler):
         @property
@@ -183,7 +185,7 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
                     self.request.do_handshake()
                 super().handle()
             finally:
-                places.release()
+                places.leave(self.client_address[0])
 
         def _create_association(self) -> "Association":
             association = super()._create_association()
@@ -205,13 +207,32 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
             if not peers.titles(client_address[0]):
                 log("connection refused", level=logging.WARNING, address=client_address[0])
                 return False
-            there = len(self.active_associations)
-            return there < settings.associations and places.acquire(blocking=False)
+            return places.enter(client_address[0], self.active_associations)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             log("connection failed", level=logging.ERROR)
 
     return {"server_class": Server, "request_handler": Handler}
+
+
+class _Places:
+    """Places for associations, of which no address gets all."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._of_one = most, math.ceil(most * _SHARE)
+        self._arriving: list[str] = []  # addresses of connections that are no association yet
+
+    def enter(self, address: str, active: "Sequence[Association]") -> bool:
+        """Take a place, if there is one beside the associations that are active."""
+        there = [*self._arriving, *(str(one.requestor.address) for one in active)]
+        if len(there) >= self._most or there.count(address) >= self._of_one:
+            return False
+        self._arriving.append(address)
+        return True
+
+    def leave(self, address: str) -> None:
+        """The connection is an association now, or has ended."""
+        self._arriving.remove(address)
 
 
 class _Reader:
