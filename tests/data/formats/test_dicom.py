@@ -204,6 +204,43 @@ def test_a_frame_that_claims_another_size_is_refused_before_it_is_decoded(tmp_pa
         read_frame(read_dicom(path))
 
 
+@pytest.fixture
+def boxed(tmp_path):
+    """A clip of one frame, and that frame as a JP2 file."""
+    path = dicoms.write_clip(tmp_path / "a.dcm", frames=1)
+    ds, stream = dcmread(path), BytesIO()
+    plain = read_frame(read_dicom(path))
+    Image.fromarray(ds.pixel_array).save(stream, "JPEG2000")
+    ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+
+    def read(frame):
+        ds.PixelData = encapsulate([frame + bytes(len(frame) % 2)])
+        ds["PixelData"].VR = "OB"
+        return read_frame(read_dicom(dicoms.save(ds, path)))
+
+    return plain, stream.getvalue(), read
+
+
+def test_jpeg_2000_in_the_boxes_of_a_file_is_read(boxed):
+    plain, frame, read = boxed
+    assert b"jp2c" in frame
+    np.testing.assert_array_equal(read(frame), plain)
+
+
+def test_a_box_without_a_length_is_refused_and_not_read_for_ever(boxed):
+    _, frame, read = boxed
+    at = frame.index(b"jp2h")
+    with pytest.raises(DataError, match="damaged"):
+        read(frame[: at - 4] + bytes(4) + frame[at:])
+
+
+def test_the_size_that_a_frame_in_boxes_claims_is_checked_too(boxed):
+    _, frame, read = boxed
+    at = frame.index(b"\xff\x4f\xff\x51") + 8
+    with pytest.raises(DataError, match="its compressed frame 64 x 60000"):
+        read(frame[:at] + (60000).to_bytes(4, "big") + frame[at + 4 :])
+
+
 def test_a_deflated_bomb_is_refused(tmp_path, monkeypatch):
     from bmis.data.formats import dicom
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmis.data.formats.codestream import compressed_frame, jpeg_size
+from bmis.data.formats.codestream import compressed_frame, jpeg_size, without_boxes
 from bmis.data.formats.dicom import DicomFile, is_deflated, silence, whole_dataset
 from bmis.data.formats.missing_rows import without_end
 from bmis.data.formats.stretch import to_bytes
@@ -137,7 +137,9 @@ def stored_values(file: DicomFile, index: int) -> NDArray[Any]:
     syntax = file.header.file_meta.TransferSyntaxUID
     if syntax.is_private or not syntax.is_encapsulated:
         return pixel_array(file.path, index=index)
-    frame = compressed_frame(file, index)
+    frame = without_boxes(compressed_frame(file, index))
+    if not frame:
+        raise DataError(f"{file.path}: damaged (its frame {index + 1} is empty); send it again")
     claimed = jpeg_size(frame)
     if claimed is not None and claimed != file.size:
         raise DataError(
