@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pages import predicting
+from pages import choosing, predicting, served
 from pages.layout import Section, machine, page
 from pages.records import AMD, AMD_AVX2, DATASETS, INTEL, read
 
@@ -37,9 +37,11 @@ def render() -> str:
             light_networks(),
             engines(),
             lung_engines(),
+            choosing.auto_engine(),
             phone_formats(),
             browser(),
             predicting.in_the_browser(),
+            served.serving(),
             predicting.latency(),
             postprocessing(),
         ],

@@ -64,6 +64,21 @@ async def ask(
         return await reader.read()
 
 
+def test_an_answer_is_sent_at_once(beside):
+    """Its body does not wait for the acknowledgement of its head."""
+
+    async def look(port, server):
+        async with connected(port) as (_, writer):
+            writer.write(HALF)
+            while not server.server_state.connections:
+                await asyncio.sleep(0.01)
+            (ours,) = server.server_state.connections
+            ends = ours.transport.get_extra_info("socket")
+            return ends.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    assert beside(look)
+
+
 def test_who_does_not_send_the_head_of_a_request_is_ended(beside, monkeypatch):
     monkeypatch.setattr(connection_module, "_HEAD", 0.3)
 
