@@ -69,7 +69,7 @@ def borders() -> Section:
             row += [f"{one['mean']:.3f}", f"{min(one['dice'].values()):.3f}"]
         rows.append(row)
     return Section(
-        "A black border hardly changes the masks of the installed command",
+        "The masks of the installed command, with and without a black border",
         f"A fresh environment with `pip install .` alone; {found['border_percent']} % of the side "
         "is added on all sides. Dice is between the mask of the image and that of the image with "
         "its border, whatever the truth.",
@@ -125,5 +125,5 @@ def render() -> str:
         "changes of each test image, each compared with the same image as it is. "
         "[How each is made](../reference/metrics.md). "
         "`bmis evaluate NAME DATA --robustness` measures the same on your images.",
-        [*(found for kind in KINDS if (found := section(kind))), warnings()],
+        [*(found for kind in KINDS if (found := section(kind))), borders(), warnings()],
     )
