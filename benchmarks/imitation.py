@@ -69,7 +69,7 @@ class Imitator(nn.Module):
         return [fine(eighth), coarse(F.avg_pool2d(eighth, 2))]
 
 
-class Model:
+class Imitated:
     """The network that is imitated, with its maps at 1/8 and 1/16 made comparable."""
 
     def __init__(self) -> None:
@@ -126,16 +126,16 @@ def imitate(root: Path, runs: Path) -> Path:
 
     epochs = round(IMITATED / int(ends[-1]))
     order = [i for seed in range(epochs) for i in draw_batches(int(ends[-1]), BATCH, seed=seed)]
-    model = Model()
-    model.study([batch(index) for index in order[:STUDIED]])
-    student = Imitator(model.trunk.channels[2:]).to(memory_format=torch.channels_last)
+    imitated = Imitated()
+    imitated.study([batch(index) for index in order[:STUDIED]])
+    student = Imitator(imitated.trunk.channels[2:]).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(student.parameters(), TOP_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, TOP_RATE, len(order))
     for number, index in enumerate(order):
         x = batch(index)
         with torch.autocast("cpu", torch.bfloat16):
             ours = student(x)
-        losses = [F.mse_loss(y.float(), z) for y, z in zip(ours, model(x), strict=True)]
+        losses = [F.mse_loss(y.float(), z) for y, z in zip(ours, imitated(x), strict=True)]
         optimizer.zero_grad()
         sum(losses).backward()  # type: ignore[union-attr]
         optimizer.step()

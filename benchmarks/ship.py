@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 from robustness import measure
 from shipped import NETWORKS, RESULTS, SOURCES, Network
 from subgroups import Group, scores_by_group
-from unlike import WEIGHTS, share, test_statistics, warned
+from unlike import WEIGHTS, share, test_statistics, warned, write_again
 
 from bmis import (
     ExportOptions,
@@ -34,7 +34,7 @@ from bmis import (
     open_dataset,
     save_model,
 )
-from bmis.bundle import read_bundle, write_bundle
+from bmis.bundle import read_bundle
 from bmis.data.cases import load_case
 from bmis.errors import BundleError
 from bmis.evaluate.robustness import PerturbedScores, Robustness
@@ -210,8 +210,7 @@ def _add(bundle: Path, notes: str, perturbed: Robustness) -> None:
     found, (worst, *_) = read_bundle(bundle), perturbed.worst_of_each_kind()
     told = {"worst_change": {"name": worst.name, "change": round(worst.change, 4)}}
     manifest = replace(found.manifest, quality={**found.manifest.quality, **told})
-    members = {file: found.read(file) for graph in found.manifest.graphs for file in graph.files}
-    write_bundle(bundle, manifest, members, f"{found.card.rstrip()}\n\n{notes}\n")
+    write_again(bundle, manifest, f"{found.card.rstrip()}\n\n{notes}\n")
 
 
 def main() -> None:

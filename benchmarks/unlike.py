@@ -26,7 +26,7 @@ from pages.records import read_if_there
 from shipped import NETWORKS, RESULTS, Network
 
 from bmis import load_model, open_dataset, read_image
-from bmis.bundle import read_bundle, write_bundle
+from bmis.bundle import Manifest, read_bundle, write_bundle
 from bmis.config import OodReference
 from bmis.data.cases import Case
 from bmis.evaluate.perturbations import PERTURBATIONS, Sample
@@ -80,6 +80,13 @@ def warned(kind: str, rates: Mapping[str, float]) -> str:
     )
 
 
+def write_again(bundle: Path, manifest: Manifest, card: str) -> None:
+    """Write a bundle with the same graphs under another manifest and card."""
+    found = read_bundle(bundle)
+    members = {file: found.read(file) for graph in manifest.graphs for file in graph.files}
+    write_bundle(bundle, manifest, members, card)
+
+
 def rewrite(network: Network, reference: OodReference, rates: Mapping[str, float]) -> None:
     """Put the reference and its rates into the bundle, its card and the record beside it."""
     bundle = FOLDER / f"{network.name}.bmis"
@@ -94,8 +101,7 @@ def rewrite(network: Network, reference: OodReference, rates: Mapping[str, float
         info=replace(found.manifest.info, ood=reference),
         quality={**found.manifest.quality, "false_alarms": own},
     )
-    members = {file: found.read(file) for graph in manifest.graphs for file in graph.files}
-    write_bundle(bundle, manifest, members, card)
+    write_again(bundle, manifest, card)
     record = RESULTS / f"{network.name}.json"
     told = json.loads(record.read_text(encoding="utf-8"))
     told["out_of_distribution"] = dict(rates)

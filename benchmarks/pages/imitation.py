@@ -29,7 +29,7 @@ def imitation() -> Section:
         rows.append([DATASETS[data], ARMS[arm], seeds, *means, gain])
     side = SIZE[0]
     return Section(
-        "BMIS taught by a network from ImageNet",
+        "BMIS that first imitates a network from ImageNet is not better on both sets",
         "BMIS cannot start from ImageNet, for nobody has trained it there. Here it first learns to "
         "give the maps of EfficientNet-Lite0 at 1/8 and 1/16, without any mask.",
         ["data", "start", ">seeds", ">IoU as it is", ">IoU", ">gain [95 %]"],

@@ -9,7 +9,8 @@ import tifffile
 
 from bmis.cli.main import main
 from bmis.clinical.inspection import inspect_study
-from bmis.clinical.study import clinical_files, find_stacks, is_study
+from bmis.clinical.sources import clinical_files, is_study
+from bmis.clinical.study import find_stacks
 from bmis.data.formats.tiff_stack import read_tiff_stack
 from bmis.data.images import read_image, read_mask
 from helpers import dicoms

@@ -5,9 +5,10 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from bmis.cli.main import main
-from bmis.clinical import study as study_module
+from bmis.clinical import sources
 from bmis.clinical.inspection import inspect_study
-from bmis.clinical.study import clinical_files, find_stacks
+from bmis.clinical.sources import clinical_files
+from bmis.clinical.study import find_stacks
 from bmis.data.images import write_image
 from bmis.errors import DataError
 from helpers import dicoms
@@ -215,7 +216,7 @@ def test_slices_of_two_patients_are_never_one_stack(tmp_path):
 
 
 def test_more_files_than_are_looked_at_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(study_module, "_MOST", 5)
+    monkeypatch.setattr(sources, "_MOST", 5)
     for number in range(5):
         (tmp_path / f"{number}.txt").touch()
     for number in range(9):  # images are not counted, they are not looked into here
@@ -238,11 +239,11 @@ def test_a_study_with_photographs_is_inspected_as_one(study, tmp_path, capsys):
     assert "beside them: 1 image, which bmis predict takes too" in shown.out
     assert shown.err == f"bmis: {folder}: not read: 1 XYZ\n"
     write_image(folder / "photo_mask.png", np.zeros((40, 48), np.uint8))
-    assert not study_module.is_study(folder)
+    assert not sources.is_study(folder)
 
 
 def test_a_raw_folder_of_nnunet_is_a_data_set(tmp_path):
     dicoms.write_nifti(tmp_path / "imagesTr" / "a_0000.nii.gz")
-    assert study_module.is_study(tmp_path)
+    assert sources.is_study(tmp_path)
     dicoms.write_nifti(tmp_path / "labelsTr" / "a.nii.gz")
-    assert not study_module.is_study(tmp_path)
+    assert not sources.is_study(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 
 from bmis.cli.main import main
 from bmis.clinical.inspection import inspect_study
-from bmis.clinical.study import clinical_files
+from bmis.clinical.sources import clinical_files
 from bmis.data.formats.video import read_video
 from bmis.data.images import read_mask
 from bmis.errors import DataError

@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
         No problems found.
         0
     """
-    from bmis.clinical.study import is_study
+    from bmis.clinical.sources import is_study
     from bmis.inspect.dataset import inspect_dataset
 
     if is_study(Path(args.data)):

@@ -84,7 +84,7 @@ def run(args: Namespace) -> int:
         results/US-4-dc58f7ce: segmentation.dcm, measurements.csv
         0
     """
-    from bmis.clinical.study import clinical_files
+    from bmis.clinical.sources import clinical_files
     from bmis.data.not_read import find_not_read
 
     sources, out = [Path(path) for path in args.images], Path(args.out)
@@ -123,7 +123,7 @@ def run(args: Namespace) -> int:
 
 def _channels(args: Namespace, sources: Sequence[Path]) -> int | None:
     """Channels of the network, where they decide whether the pages of a TIFF are one image."""
-    from bmis.clinical.study import tiff_stacks
+    from bmis.clinical.sources import tiff_stacks
     from bmis.predict.load import load_predictor
 
     if not any(map(tiff_stacks, sources)):
@@ -133,7 +133,7 @@ def _channels(args: Namespace, sources: Sequence[Path]) -> int | None:
 
 def _images(path: Path, clinical: Collection[Path]) -> Sequence[Path]:
     """The images of one source; beside DICOM and stacks there need not be any."""
-    from bmis.clinical.study import images_beside
+    from bmis.clinical.sources import images_beside
     from bmis.data.image_files import find_images
 
     return images_beside(path, clinical) if clinical else find_images(path)

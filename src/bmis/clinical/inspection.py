@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bmis.clinical.geometry import pixel_spacing
+from bmis.clinical.sources import clinical_files, images_beside
 from bmis.clinical.stack import DicomStack, Stack
-from bmis.clinical.study import clinical_files, images_beside, open_study
+from bmis.clinical.study import open_study
 from bmis.data.formats.dicom_pixels import frame_header
 from bmis.data.not_read import NotRead, find_not_read
 from bmis.errors import BmisError, one_line_about
