@@ -4,11 +4,13 @@ import json
 import logging
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from pydicom import dcmread
+from pynetdicom.association import Association
 
 from bmis.cli.main import main
 from bmis.serve.logs import JsonLines
@@ -162,7 +164,13 @@ def test_a_connection_that_hangs_or_lies_is_cut_off(start_node, pacs, sent):
         wait_for(lambda: store_is_possible(node.port))
 
 
-def test_one_address_cannot_take_all_places(start_node, pacs):
+@pytest.mark.parametrize("seconds", [0, 0.5])  # for which an association still counts as arriving
+def test_one_address_cannot_take_all_places(start_node, pacs, monkeypatch, seconds):
+    def start(association):
+        threading.Thread.start(association)
+        time.sleep(seconds if association.is_acceptor else 0)
+
+    monkeypatch.setattr(Association, "start", start)
     places = {"associations": 4, "idle": 9, "peers": ("CT1@127.0.0.0/8",)}
     with start_node(pacs.place, **places) as node, ExitStack() as stack:
         silent = [

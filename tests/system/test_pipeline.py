@@ -146,3 +146,23 @@ def test_work_does_not_run_far_ahead_of_its_use():
     next(work)
     work.close()
     assert len(started) < 100
+
+
+def test_a_thread_of_its_own_may_close_it():
+    begin, ended, errors = threading.Event(), threading.Event(), []
+
+    def close(item):
+        if item == 1:
+            begin.wait(30)
+            try:
+                work.close()
+            except RuntimeError as error:
+                errors.append(error)
+            ended.set()
+        return item
+
+    work = each(close, range(3))
+    next(work)
+    begin.set()
+    assert ended.wait(30)
+    assert errors == []

@@ -67,17 +67,22 @@ def stream(
 def each(function: Callable[[_Item], _Done], items: Sequence[_Item]) -> Iterator[_Done]:
     """``function`` of each item in order, by a few threads that never run far ahead.
 
+    If it raises, all threads have ended before the error reaches the caller. A caller that stops
+    early does not wait for the items in hand.
+
     Example:
         >>> list(each(abs, [-1, 2, -3]))
         [1, 2, 3]
     """
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = iter(items)
-        ahead = [pool.submit(function, item) for item in islice(waiting, 4 * _THREADS)]
-        try:
-            while ahead:
-                yield ahead.pop(0).result()
-                ahead += [pool.submit(function, item) for item in islice(waiting, 1)]
-        finally:
-            for future in ahead:
-                future.cancel()
+    pool, wait = ThreadPoolExecutor(_THREADS), True
+    waiting = iter(items)
+    try:
+        ahead = deque(pool.submit(function, item) for item in islice(waiting, 4 * _THREADS))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(function, item) for item in islice(waiting, 1))
+    except GeneratorExit:
+        wait = False  # the garbage collector may close this from one of the pool's own threads
+        raise
+    finally:
+        pool.shutdown(wait=wait, cancel_futures=True)

@@ -5,7 +5,7 @@ import math
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cache
 from socketserver import BaseServer
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LARGEST_PDU = 2**20  # bytes; ours asks for 16 KB, some send more
 _CHUNK = 2**16
 _SHARE = 0.75  # of the associations that one address may have, so that others get in
+_Peer = tuple[str, int]  # address and port
 _SUCCESS, _NO_ROOM, _NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 
 
@@ -185,7 +186,7 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
                     self.request.do_handshake()
                 super().handle()
             finally:
-                places.leave(self.client_address[0])
+                places.leave(self.client_address[:2])
 
         def _create_association(self) -> "Association":
             association = super()._create_association()
@@ -207,7 +208,10 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
             if not peers.titles(client_address[0]):
                 log("connection refused", level=logging.WARNING, address=client_address[0])
                 return False
-            return places.enter(client_address[0], self.active_associations)
+            active = [
+                (str(one.requestor.address), one.requestor.port) for one in self.active_associations
+            ]
+            return places.enter(client_address[:2], active)
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             log("connection failed", level=logging.ERROR)
@@ -216,23 +220,23 @@ def _classes(peers: Peers, settings: NodeSettings) -> dict[str, type]:
 
 
 class _Places:
-    """Places for associations, of which no address gets all."""
+    """Places for connections, named by address and port, of which no address gets all."""
 
     def __init__(self, most: int) -> None:
         self._most, self._of_one = most, math.ceil(most * _SHARE)
-        self._arriving: list[str] = []  # addresses of connections that are no association yet
+        self._arriving: set[_Peer] = set()  # that are no association yet
 
-    def enter(self, address: str, active: "Sequence[Association]") -> bool:
+    def enter(self, peer: _Peer, active: "Iterable[_Peer]") -> bool:
         """Take a place, if there is one beside the associations that are active."""
-        there = [*self._arriving, *(str(one.requestor.address) for one in active)]
-        if len(there) >= self._most or there.count(address) >= self._of_one:
+        there = self._arriving | set(active)  # for a moment a connection is both
+        if len(there) >= self._most or [host for host, _ in there].count(peer[0]) >= self._of_one:
             return False
-        self._arriving.append(address)
+        self._arriving.add(peer)
         return True
 
-    def leave(self, address: str) -> None:
+    def leave(self, peer: _Peer) -> None:
         """The connection is an association now, or has ended."""
-        self._arriving.remove(address)
+        self._arriving.remove(peer)
 
 
 class _Reader:
