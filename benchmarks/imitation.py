@@ -1,12 +1,15 @@
 """Does BMIS learn better when it first imitates a network from ImageNet, and then has a teacher?
 
-    OMP_NUM_THREADS=1 python benchmarks/imitation.py DATA [--only colonoscopy] [--seeds 2]
+    OMP_NUM_THREADS=1 python benchmarks/imitation.py DATA lite2.safetensors
+        [--only colonoscopy] [--seeds 2]
 
 BMIS learns to give the maps of EfficientNet-Lite0 at 1/8 and 1/16, of which each channel is brought
 to mean 0 and deviation 1, on the training images of all six data sets without their masks: 18,000
-passes. From there it is trained as usual, by itself or with the ``bmis_edge`` of its modality in
-the package as a teacher, and beside it from random weights. Every training has 9,000 passes at
-128 x 128, at the learning rate that ``paper_table.py`` found for BMIS. The validation images are
+passes. From there it is trained as usual, by itself, with the ``bmis_edge`` of its modality in the
+package as a teacher or with a larger network, and beside it from random weights. The larger one is
+``bmis_edge`` on all of EfficientNet-Lite2 with 64 channels and a step at 1/2, from ImageNet
+(``imagenet_weights.py`` makes the file). Every training has 9,000 passes at 128 x 128, at the
+learning rate that ``paper_table.py`` found for BMIS and ``bmis_edge``. The validation images are
 scored; the test images are not used. Writes ``results/imitation/<data>.json`` after each training
 and goes on from there when it is stopped.
 """
@@ -15,9 +18,11 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +53,9 @@ SETS = ("colonoscopy", "breast-ultrasound")
 SIZE, PASSES, RATE = (128, 128), 9000, 6e-3
 IMITATED, BATCH, TOP_RATE = 18_000, 16, 4e-3
 PLAIN, IMITATION, TAUGHT = "as it is", "imitation", "imitation and teacher"
+TAUGHT_BY_LARGE, LARGE = "imitation and large teacher", "large teacher"
+ARMS = (PLAIN, IMITATION, TAUGHT, TAUGHT_BY_LARGE)
+LITE2 = {"trunk": "lite2", "stages": 7, "width": 64, "finest": 2}
 STUDIED = 20  # batches from which the teacher's means and deviations come
 CPU = torch.device("cpu")
 
@@ -147,30 +155,60 @@ def imitate(root: Path, runs: Path) -> Path:
     return file
 
 
-def train(name: str, arm: str, seed: int, root: Path, runs: Path) -> dict[str, float]:
+@dataclass(frozen=True)
+class Place:
+    """Where a modality's images are, where its runs go, and the weights of the larger trunk."""
+
+    name: str
+    root: Path
+    runs: Path
+    lite2: Path
+
+    def config(self, **given: Any) -> TrainConfig:
+        """What all trainings share, and what is ``given``."""
+        data = described(self.name, self.root, self.runs)
+        return TrainConfig(
+            str(data),
+            epochs=max(1, round(PASSES / len(open_dataset(data).split("train")))),
+            size=SIZE,
+            split_seed=0,
+            learning_rate=RATE,
+            precision="bf16",
+            threads=1,
+            **given,
+        )
+
+
+def train(place: Place, arm: str, seed: int) -> dict[str, float]:
     """One training; IoU of each validation image."""
-    data = described(name, root, runs)
-    config = TrainConfig(
-        str(data),
-        epochs=max(1, round(PASSES / len(open_dataset(data).split("train")))),
-        size=SIZE,
+    teachers = {TAUGHT: lambda: place.name, TAUGHT_BY_LARGE: lambda: str(large_teacher(place))}
+    config = place.config(
         seed=seed,
-        split_seed=0,
-        learning_rate=RATE,
-        precision="bf16",
-        threads=1,
-        init=None if arm == PLAIN else str(imitate(root, runs)),
-        teacher=name if arm == TAUGHT else None,
+        init=None if arm == PLAIN else str(imitate(place.root, place.runs)),
+        teacher=teachers[arm]() if arm in teachers else None,
     )
-    out = runs / f"{name}-{arm.replace(' ', '-')}-{seed}"
-    found = evaluate_model(train_model(config, out=out, page=False).run, split="val").values("iou")
+    out = place.runs / f"{place.name}-{arm.replace(' ', '-')}-{seed}"
+    return score(train_model(config, out=out, page=False).run)
+
+
+def large_teacher(place: Place) -> Path:
+    """The run of the larger network, trained if it is not there yet."""
+    out = place.runs / f"{place.name}-large"
+    options = {**LITE2, "weights": str(place.lite2)}
+    config = place.config(model="bmis_edge", options=options, seed=0)
+    return train_model(config, out=out, page=False).run
+
+
+def score(run: Path) -> dict[str, float]:
+    """IoU of each validation image."""
+    found = evaluate_model(run, split="val").values("iou")
     return {case: value for case, value in found.items() if value is not None}
 
 
 def compare(values: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, object]]:
     """Each arm minus the plain training, over all images of the seeds that both have."""
     found = {}
-    for arm in (IMITATION, TAUGHT):
+    for arm in ARMS[1:]:
         both = sorted(set(values.get(PLAIN, {})) & set(values.get(arm, {})))
         if not both:
             continue
@@ -189,22 +227,26 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("lite2", type=Path)
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=Path("runs/imitation"))
     args = parser.parse_args()
     runs = output_folder(args.runs)
-    for seed, name, arm in product(range(args.seeds), args.only, (PLAIN, IMITATION, TAUGHT)):
+    for seed, name, arm in product(range(args.seeds), args.only, ARMS):
         file = output_folder(RESULTS) / f"{MODALITIES[name].data}.json"
         done = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"values": {}}
         seeds = done["values"].setdefault(arm, {})
         if str(seed) in seeds:
             continue
-        seeds[str(seed)] = train(name, arm, seed, args.data, runs)
+        place = Place(name, args.data, runs, args.lite2.resolve())
+        seeds[str(seed)] = train(place, arm, seed)
+        if arm == TAUGHT_BY_LARGE:
+            done[LARGE] = score(large_teacher(place))
         done["differences"] = compare(done["values"])
         done["machine"] = describe()
         write_json(file, done)
-        say(f"{name} {arm} {seed}: {sum(seeds[str(seed)].values()) / len(seeds[str(seed)]):.4f}")
+        say(f"{name} {arm} {seed}: {fmean(seeds[str(seed)].values()):.4f}")
 
 
 if __name__ == "__main__":

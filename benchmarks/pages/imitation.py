@@ -10,6 +10,7 @@ from pages.records import DATASETS, read
 ARMS = {
     "imitation": "maps of the ImageNet trunk first",
     "imitation and teacher": "the same, and `bmis_edge` of its modality as a teacher",
+    "imitation and large teacher": "the same, and a larger network as a teacher",
 }
 
 
