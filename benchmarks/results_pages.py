@@ -2,9 +2,9 @@
 
     python benchmarks/results_pages.py
 
-Writes ``docs/results/*.md`` and the tables between the two marks in
-``README.md`` and ``docs/how-to/train.md``. A test compares what stands there with what this writes.
-The folders of the records are named at the top of ``pages/records.py``.
+Writes ``docs/results/*.md``, the picture of the whole field and the tables between the two marks
+in ``README.md`` and ``docs/how-to/train.md``. A test compares what stands there with what this
+writes. The folders of the records are named at the top of ``pages/records.py``.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pages import (
     accuracy,
     comparison,
     field,
+    field_picture,
     memory,
     pretrained,
     robustness,
@@ -62,6 +63,7 @@ def main() -> None:
         output_folder(path.parent)
         write_text(path, text)
         print(f"wrote {path.relative_to(ROOT)}")
+    field_picture.write()
 
 
 if __name__ == "__main__":

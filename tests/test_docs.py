@@ -62,6 +62,13 @@ def test_the_result_pages_are_as_the_script_writes_them(scripts):
         )
 
 
+def test_the_picture_of_the_field_names_the_methods_of_its_table(scripts):
+    from pages import field_picture
+
+    names = set(re.findall(r">([\w:=.]+)</text>", field_picture.PICTURE.read_text("utf-8")))
+    assert set(field_picture.points()["method"]) <= names
+
+
 def test_figures_in_the_text_of_the_readme_are_those_of_the_records():
     (device,) = (BENCHMARKS / "results").glob("device_amd-*.json")
     found = json.loads(device.read_text(encoding="utf-8"))

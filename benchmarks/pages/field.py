@@ -5,116 +5,38 @@ What is measured grows by ``paper_table.py`` and ``paper_costs.py``; the page sa
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from statistics import fmean
-from typing import Any
 
 from paper_table import METHODS
 
-from bmis import Record, paired_difference, read_records
-from bmis.metrics import PairedDifference
-from bmis.report.statistics import holm
+from bmis import Record
+from bmis.report.statistics import pareto_front
 from bmis.wording import counted
+from pages.field_rows import (
+    BASE,
+    FOLDER,
+    Row,
+    by_method,
+    complete,
+    mean_iou,
+    measured,
+    milliseconds,
+    modalities,
+    rows_of,
+    so_far,
+    starts,
+    there,
+)
 from pages.layout import Section, difference, machine, p_value, page, table, trial_machines
-from pages.records import DATASETS, NAMES, PAPER_TABLE, RESULTS, known
+from pages.records import DATASETS, RESULTS
 
-FOLDER = PAPER_TABLE / "128x9000"
-FIVE = NAMES[:5]  # the paper's; nuclei are a sixth
-BASE = "bmis"
+PICTURE = "![Mean IoU against milliseconds, every method by name, with the Pareto front]"
 SCORES = {  # of records, and for readers
     "iou": "IoU",
     "dice": "Dice",
     **{name: name for name in ("accuracy", "sensitivity", "specificity", "precision")},
 }
-ALPHA = 0.05
 START = {"imagenet": "ImageNet", "none": "nothing"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method on one data set.
-
-    Attributes:
-        record: What it scored.
-        gain: BMIS minus it, image by image; None for BMIS itself, or where BMIS is missing.
-        p: The p of that, corrected by Holm over all methods on the data set.
-    """
-
-    record: Record
-    gain: PairedDifference | None
-    p: float
-
-    @property
-    def iou(self) -> float:
-        return float(self.record.summary["cases"]["iou"]["mean"])
-
-    @property
-    def verdict(self) -> str:
-        """Whether BMIS is "better" or "worse" than it; "" where neither can be shown."""
-        if self.gain is None or self.p >= ALPHA or not self.gain.agrees:
-            return ""
-        return "better" if self.gain.mean > 0 else "worse"
-
-
-@cache
-def rows_of(name: str) -> tuple[Row, ...]:
-    """All methods on one data set, the best first."""
-    records = [one for one in read_records(FOLDER / name) if one.status == "done"]
-    values = {record.trial.method: known(record, "iou") for record in records}
-    others = [method for method in values if method != BASE and BASE in values]
-    gains = {method: paired_difference(values[BASE], values[method]) for method in others}
-    p = dict(zip(gains, holm([gain.p for gain in gains.values()]), strict=True))
-    rows = [
-        Row(record, gains.get(record.trial.method), p.get(record.trial.method, 1.0))
-        for record in records
-    ]
-    return tuple(sorted(rows, key=lambda row: -row.iou))
-
-
-@cache
-def measured() -> dict[str, Any]:
-    """What ``paper_costs.py`` wrote: costs by method."""
-    file = FOLDER / "costs.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"methods": {}}
-
-
-def there() -> list[str]:
-    """The data sets that have records, in the order of the page."""
-    return [name for name in NAMES if (FOLDER / name).is_dir()]
-
-
-def by_method() -> dict[str, dict[str, Row]]:
-    """The rows of each method by data set."""
-    found: dict[str, dict[str, Row]] = {}
-    for name in there():
-        for row in rows_of(name):
-            found.setdefault(row.record.trial.method, {})[name] = row
-    return found
-
-
-@cache
-def so_far() -> tuple[str, ...]:
-    """The modalities, of the five, that BMIS has been trained on."""
-    return tuple(name for name in FIVE if name in by_method().get(BASE, {}))
-
-
-def complete() -> dict[str, dict[str, Row]]:
-    """The methods that have been trained on all of these, the best mean IoU first."""
-    names = so_far()
-    whole = {m: rows for m, rows in by_method().items() if names and all(n in rows for n in names)}
-    return dict(sorted(whole.items(), key=lambda item: -mean_iou(item[1])))
-
-
-def mean_iou(rows: Mapping[str, Row]) -> float:
-    """The mean over the modalities that BMIS has been trained on, each with the same weight."""
-    return fmean(rows[name].iou for name in so_far())
-
-
-def milliseconds(method: str) -> float | None:
-    """One image on one core by the fastest engine and precision, as its untrained bundle runs."""
-    engines = measured()["methods"].get(method, {}).get("engines", ())
-    return None if isinstance(engines, str) or not engines else min(way["ms"] for way in engines)
 
 
 def render() -> str:
@@ -134,6 +56,7 @@ def introduction() -> str:
             f"{len(names)} of the five modalities ({modalities()}), which the means are over. "
             "Every method gets the same images, passes and seed, and its own learning rate.",
             verdict(),
+            f"{PICTURE}(../images/field.svg)",
         ]
     )
 
@@ -168,29 +91,16 @@ def verdict() -> str:
 
 def advice(whole: Mapping[str, Mapping[str, Row]]) -> list[str]:
     """The Pareto front of mean IoU against time: what to take for which budget."""
-    timed = sorted(
-        (ms, -mean_iou(rows), method)
+    timed = [
+        (ms, mean_iou(rows), method)
         for method, rows in whole.items()
         if (ms := milliseconds(method)) is not None
-    )
-    front: list[tuple[float, float, str]] = []
-    for ms, iou, method in timed:
-        if not front or iou < front[-1][1]:
-            front.append((ms, iou, method))
-    if not front:
+    ]
+    if not timed:
         return []
-    steps = [f"`{method}` from {ms:.1f} ms ({-iou:.3f})" for ms, iou, method in front]
+    front = [timed[place] for place in pareto_front([(ms, iou) for ms, iou, _ in timed])]
+    steps = [f"`{method}` from {ms:.1f} ms ({iou:.3f})" for ms, iou, method in front]
     return [f"What to take for a budget of time on one core (mean IoU): {', '.join(steps)}."]
-
-
-def starts(rows: Mapping[str, Row]) -> str:
-    """What a method starts from: "imagenet" or "none"."""
-    return str(next(iter(rows.values())).record.model.get("weights", "none"))
-
-
-def modalities() -> str:
-    """The modalities of the means."""
-    return ", ".join(name.replace("-", " ") for name in so_far())
 
 
 def listed(names: Sequence[str]) -> str:
@@ -217,6 +127,7 @@ def readme() -> str:
     heads = ["network", "starts from", ">mean IoU", ">one image on one core, ms"]
     size = record.conditions.size
     return (
+        f"{PICTURE}(docs/images/field.svg)\n\n"
         f"{table(heads, rows)}\n\n{size[0]} x {size[1]} pixels, 9,000 images or crops each, every "
         f"network at its own learning rate; means over {modalities()}.\n"
         "[The whole field](docs/results/field.md) is not trained yet."
