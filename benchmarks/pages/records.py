@@ -34,6 +34,16 @@ NAMES = (  # of the networks that come with the package, in the order of the tab
     "nuclei",
 )
 
+SIDES = {  # of a timing in records, and for readers
+    "authors": "the authors' way",
+    "torch fp32": "ours in torch, channels-last",
+    "onnxruntime fp32": "ONNX Runtime fp32",
+    "onnxruntime int8": "ONNX Runtime int8",
+    "openvino fp32": "OpenVINO fp32",
+    "openvino bf16": "OpenVINO bf16",
+    "openvino int8": "OpenVINO int8",
+}
+
 DATASETS = {  # names in records, and for readers
     "kvasir": "Kvasir-SEG",
     "busi": "BUSI",
