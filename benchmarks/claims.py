@@ -4,7 +4,7 @@
 
 Costs under the same rules for both, at 224 x 224, float32, training in batches of 6 as the paper
 did. IoU is that of a comparison of both (``bmis compare``) whose records are in the folder. Writes
-``results/claims_<machine>.json``; ``results_pages.py`` puts the table on the accuracy page.
+``results/claims_<machine>.json``; ``results_pages.py`` puts the table on the whole field's page.
 """
 
 import argparse

@@ -37,7 +37,6 @@ def render() -> str:
             edge.section(),
             comparison.section(),
             design.ablation(),
-            design.against_dsu_net(),
             deployed.export(),
             deployed.int8_without_vnni(),
             deployed.tiles(),

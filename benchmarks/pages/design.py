@@ -109,9 +109,9 @@ def against_dsu_net() -> Section:
             "which common counters leave out; the paper does not say how it counted. The paper's "
             "memory and training time are a GPU's, ours the peak of live tensors and the time on "
             "a CPU.",
-            "IoU is that of the comparison above, after 6 epochs at 96 x 96, where DSU-Net was "
-            "still gaining fast. It says that BMIS learns faster, not how far both get: the paper "
-            "trains for 250 epochs.",
+            "IoU is that of the [comparison at 96 x 96 after 6 epochs](accuracy.md), where DSU-Net "
+            "was still gaining fast. It says that BMIS learns faster, not how far both get: the "
+            "paper trains for 250 epochs.",
         ],
     )
 

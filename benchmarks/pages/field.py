@@ -12,12 +12,15 @@ from paper_table import METHODS
 from bmis import Record
 from bmis.report.statistics import pareto_front
 from bmis.wording import counted
+from pages import design, field_order
 from pages.field_rows import (
     BASE,
+    COSTS,
     FOLDER,
     Row,
     by_method,
     complete,
+    costs_of,
     mean_iou,
     measured,
     milliseconds,
@@ -41,7 +44,11 @@ START = {"imagenet": "ImageNet", "none": "nothing"}
 
 def render() -> str:
     """``docs/results/field.md``."""
-    sections = [overview(), *(modality(name) for name in there()), budget()]
+    sections = [
+        *(overview(), field_order.ranks(), field_order.fronts()),
+        *(modality(name) for name in there()),
+        *(design.against_dsu_net(), budget()),
+    ]
     return page("The whole field under one budget", introduction(), sections)
 
 
@@ -153,9 +160,8 @@ def overview() -> Section:
         "The mean over the modalities, and what it costs",
         f"{counted(len(whole), 'method')} have been trained on all of them so far.",
         [
-            "network", "starts from", ">IoU", ">Dice", ">BMIS better / worse", ">parameters",
-            ">GMACs", ">training, MB", ">inference, MB", ">training step, ms", ">torch, ms",
-            ">ONNX Runtime, ms", ">OpenVINO, ms", ">MB",
+            *("network", "starts from", ">IoU", ">Dice", ">BMIS better / worse"),
+            *(f">{heading}" for heading, *_ in COSTS.values()),
         ],
         [overview_row(method, rows) for method, rows in whole.items()],
         "python benchmarks/paper_table.py DATA; python benchmarks/paper_costs.py DATA",
@@ -182,30 +188,10 @@ def overview_row(method: str, rows: Mapping[str, Row]) -> list[str]:
 
 def cost_columns(method: str) -> list[str]:
     """Parameters to megabytes, empty where they are not known."""
-    costs = measured()["methods"].get(method, {})
-    torch = costs.get("torch", {}).get("3")
-    known_engines = costs.get("engines", ())
-    ways = [] if isinstance(known_engines, str) else list(known_engines)
-    fastest = {
-        engine: min((way["ms"] for way in ways if way["engine"] == engine), default=None)
-        for engine in ("onnxruntime", "openvino")
-    }
-    size = min(ways, key=lambda way: way["ms"])["mb"] if ways else None
-    first = [""] * 6
-    if torch:
-        first = [
-            f"{torch['parameters'] / 1e6:.3f} M",
-            f"{torch['macs'] / 1e9:.3f}",
-            f"{torch['training_mb']:.0f}",
-            f"{torch['inference_mb']:.1f}",
-            f"{torch['step_ms']:.0f}",
-            f"{torch['latency_p50_ms']:.1f}",
-        ]
-    last = [fastest["onnxruntime"], fastest["openvino"]]
+    costs = costs_of(method)
     return [
-        *first,
-        *("" if value is None else f"{value:.2f}" for value in last),
-        "" if size is None else f"{size:.2f}",
+        f"{costs[key] / scale:.{digits}f}" if key in costs else ""
+        for key, (_, scale, digits) in COSTS.items()
     ]
 
 

@@ -16,6 +16,17 @@ FOLDER = PAPER_TABLE / "128x9000"
 FIVE = NAMES[:5]  # the paper's; nuclei are a sixth
 BASE = "bmis"
 ALPHA = 0.05
+COSTS = {  # of ``costs_of``: heading, what a value is divided by, decimals
+    "parameters": ("parameters, M", 1e6, 3),
+    "macs": ("GMACs", 1e9, 3),
+    "training_mb": ("training, MB", 1, 0),
+    "inference_mb": ("inference, MB", 1, 1),
+    "step_ms": ("training step, ms", 1, 0),
+    "latency_p50_ms": ("torch, ms", 1, 1),
+    "onnxruntime": ("ONNX Runtime, ms", 1, 2),
+    "openvino": ("OpenVINO, ms", 1, 2),
+    "mb": ("bundle, MB", 1, 2),
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,20 @@ def complete() -> dict[str, dict[str, Row]]:
 def mean_iou(rows: Mapping[str, Row]) -> float:
     """The mean over the modalities that BMIS has been trained on, each with the same weight."""
     return fmean(rows[name].iou for name in so_far())
+
+
+def costs_of(method: str) -> dict[str, float]:
+    """What is known of the costs of one image by the keys of ``COSTS``, and "images_per_second"."""
+    found = measured()["methods"].get(method, {})
+    engines = found.get("engines", ())
+    ways = [] if isinstance(engines, str) else engines  # a text says why it has no bundle
+    costs = dict(found.get("torch", {}).get("3", {}))
+    for engine in ("onnxruntime", "openvino"):
+        times = [way["ms"] for way in ways if way["engine"] == engine]
+        costs |= {engine: min(times)} if times else {}
+    if ways:
+        costs["mb"] = min(ways, key=lambda way: way["ms"])["mb"]
+    return {key: costs[key] for key in (*COSTS, "images_per_second") if key in costs}
 
 
 def milliseconds(method: str) -> float | None:
