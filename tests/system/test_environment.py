@@ -3,7 +3,6 @@
 import platform
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -117,11 +116,15 @@ def test_without_an_answer_of_git_there_is_no_commit(package, monkeypatch, answe
     assert commit_of(package) is None
 
 
-def test_it_is_cheap():
-    software_versions(())
-    begun = time.perf_counter()
-    software_versions(())
-    assert time.perf_counter() - begun < 0.05
+def test_code_and_commit_are_looked_up_once(monkeypatch):
+    before = software_versions(())
+
+    def fail(*_, **__):
+        raise AssertionError("looked up again")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    assert software_versions(()) == before
 
 
 def test_what_may_change_a_result_is_compared_and_nothing_else():
