@@ -12,10 +12,10 @@ alone, no image. ``results_pages.py`` writes docs/pretrained.md from these.
 import argparse
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from cards import HEADING, tell
 from five_modalities import described
 from machine import describe as describe_machine
 from numpy.typing import NDArray
@@ -37,7 +37,6 @@ from bmis import (
 from bmis.bundle import read_bundle
 from bmis.data.cases import load_case
 from bmis.errors import BundleError
-from bmis.evaluate.robustness import PerturbedScores, Robustness
 from bmis.export.run import Exported
 from bmis.export.tune import LEAST
 from bmis.pretrained.lookup import FOLDER
@@ -83,7 +82,6 @@ def facts(
     network: Network,
     rates: dict[str, float],
     groups: Sequence[Group],
-    perturbed: Robustness,
 ) -> str:
     """The part of the model card that only this script can write."""
     modality, record, kind = network.modality, network.record(), network.kind
@@ -118,14 +116,7 @@ def facts(
             "|---|--:|--:|",
             *map(_part, groups),
             "",
-            "## Images from elsewhere",
-            "",
-            "Change of the mean Dice when the test images are changed, worst of each kind, and the "
-            "share of images that lose more than 0.1:",
-            "",
-            "| what was done to the images | change [95 %] | lost |",
-            "|---|--:|--:|",
-            *map(_changed, perturbed.worst_of_each_kind()),
+            HEADING,
             "",
             warned(kind, rates),
             "",
@@ -148,12 +139,6 @@ def _score(record: Record, metric: str) -> str:
 def _part(group: Group) -> str:
     low, high = group["ci95"] or (float("nan"),) * 2
     return f"| {group['group']} | {group['images']} | {group['dice']:.3f} [{low:.3f}, {high:.3f}] |"
-
-
-def _changed(one: PerturbedScores) -> str:
-    assert one.ci95 is not None
-    low, high = one.ci95
-    return f"| {one.name} | {one.change:+.3f} [{low:+.3f}, {high:+.3f}] | {100 * one.lost:.0f} % |"
 
 
 def _commit() -> str:
@@ -181,7 +166,10 @@ def ship(network: Network, root: Path, runs: Path) -> None:
     found = measure(network, root)
     skin = network.kind == "dermoscopy"
     groups = scores_by_group(open_dataset(data), found.clean, skin=skin)
-    _add(target, facts(network, rates, groups, found), found)
+    exported = read_bundle(target)
+    card = f"{exported.card.rstrip()}\n\n{facts(network, rates, groups)}\n"
+    write_again(target, exported.manifest, card)
+    tell(name)
     worst = draw_worst(target, data, found.clean, PICTURES / f"{name}.png")
     write_json(
         output_folder(RESULTS) / f"{name}.json",
@@ -203,14 +191,6 @@ def _export(run: Path, data: Path, target: Path) -> Exported:
     except BundleError as error:
         print(f"{target.stem}: {error}")
         return export_run(run, target, ExportOptions(tune=tune), data=data)
-
-
-def _add(bundle: Path, notes: str, perturbed: Robustness) -> None:
-    """Write the bundle again with more in its card, and its worst loss in the manifest."""
-    found, (worst, *_) = read_bundle(bundle), perturbed.worst_of_each_kind()
-    told = {"worst_change": {"name": worst.name, "change": round(worst.change, 4)}}
-    manifest = replace(found.manifest, quality={**found.manifest.quality, **told})
-    write_again(bundle, manifest, f"{found.card.rstrip()}\n\n{notes}\n")
 
 
 def main() -> None:

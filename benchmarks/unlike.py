@@ -81,10 +81,15 @@ def warned(kind: str, rates: Mapping[str, float]) -> str:
 
 
 def write_again(bundle: Path, manifest: Manifest, card: str) -> None:
-    """Write a bundle with the same graphs under another manifest and card."""
+    """Write a bundle with the same graphs under another manifest and card; its record too."""
     found = read_bundle(bundle)
     members = {file: found.read(file) for graph in manifest.graphs for file in graph.files}
     write_bundle(bundle, manifest, members, card)
+    record = RESULTS / f"{bundle.stem}.json"
+    if record.exists():  # not while the network is put into the package for the first time
+        told = json.loads(record.read_text(encoding="utf-8"))
+        told["export"]["bytes"] = bundle.stat().st_size
+        write_json(record, told)
 
 
 def rewrite(network: Network, reference: OodReference, rates: Mapping[str, float]) -> None:
@@ -105,7 +110,6 @@ def rewrite(network: Network, reference: OodReference, rates: Mapping[str, float
     record = RESULTS / f"{network.name}.json"
     told = json.loads(record.read_text(encoding="utf-8"))
     told["out_of_distribution"] = dict(rates)
-    told["export"]["bytes"] = bundle.stat().st_size
     write_json(record, told)
 
 
