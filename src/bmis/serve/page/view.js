@@ -3,7 +3,7 @@
 import { draw } from "./draw.js";
 import { say } from "./texts.js";
 
-const HIGHEST = 0.68; // of the window, that a picture is high
+const HIGHEST = 0.6; // of the window, that a picture is high
 
 export class View {
   constructor(parent) {
