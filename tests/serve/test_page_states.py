@@ -243,6 +243,33 @@ def test_forgetting_all_stops_the_camera(open_page):
         expect(page.locator("#status")).to_have_text("")
 
 
+def test_names_in_the_strip_are_those_of_series_and_files_and_two_lines_long(open_page, tmp_path):
+    from playwright.sync_api import expect
+
+    series = sorted(map(str, dicoms.write_ct(tmp_path / "ct").iterdir()))
+    series.append(str(dicoms.write_clip(tmp_path / "clip.dcm")))
+    Image.new("RGB", (64, 64)).save(tmp_path / "colonoscopy_0001.png")
+    with open_page() as page:
+        page.set_input_files("#files", [*series, str(tmp_path / "colonoscopy_0001.png")])
+        expect(page.locator("#strip li")).to_have_count(8, timeout=30_000)
+        names = page.locator("#strip span").all()
+        shown = [name.text_content() for name in names]
+        kinds = sorted(name.partition("-")[0] for name in shown[:-1])
+        assert kinds == ["CT"] * 4 + ["US"] * 3, shown
+        assert all("/000" in name for name in shown[:-1]), shown
+        for name in names:
+            assert name.evaluate("node => node.scrollHeight <= node.clientHeight"), shown
+
+
+def test_files_that_are_no_pictures_are_told(open_page, tmp_path):
+    from playwright.sync_api import expect
+
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.4")
+    with open_page(locale="de") as page:
+        page.set_input_files("#files", [str(tmp_path / "report.pdf")])
+        expect(page.locator("#status")).to_have_text("Unter diesen Dateien ist kein Bild")
+
+
 def test_on_a_phone_names_are_whole_and_what_happens_is_in_sight(open_page, photos):
     with open_page(wide=390) as page:
         segmented(page, photos)

@@ -27,7 +27,7 @@ async function together(dicoms) {
     return { name: first.name, blob: first.slice(0, first.size, "application/dicom"), dicom: true };
   }
   const blob = await zip(dicoms.map((file, index) => [`${index}.dcm`, file]));
-  return { name: say("slices", { count: dicoms.length }), blob, dicom: true };
+  return { name: say("slices", { count: dicoms.length }), blob, dicom: true, together: true };
 }
 
 // Pictures of a folder by their names, numbers as numbers: a folder gives them in any order.

@@ -75,8 +75,9 @@ function refresh() {
 }
 
 async function add(files) {
-  const known = session.items.length;
-  for (const source of await intake.sources(files)) await session.add(source);
+  const known = session.items.length, sources = await intake.sources(files);
+  if (files.length && !sources.length) status(say("no_pictures"));
+  for (const source of sources) await session.add(source);
   if (known && session.items.length > known) session.show(known);
 }
 

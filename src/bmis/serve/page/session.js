@@ -103,12 +103,17 @@ function newItem(source, index, picture) {
 // A file of several pictures becomes as many items, shown as the network saw them.
 async function unfold(source, pictures) {
   for (const [index, found] of pictures.entries()) {
-    const name = pictures.length > 1 ? `${source.name} ${found.name}` : source.name;
+    const name = pictures.length > 1 ? nameIn(source, found) : source.name;
     const item = (source.items[index] ??= newItem(source, index, null));
     item.name = name;
     if (!item.picture && found.picture) item.picture = await bitmapOf(fromBase64(found.picture));
     found.picture = null; // kept once
   }
+}
+
+// Of several series that came together the name of the series says more than how many files came.
+function nameIn(source, found) {
+  return source.together && found.name.includes("/") ? found.name : `${source.name} ${found.name}`;
 }
 
 export function fromBase64(text) {
