@@ -99,10 +99,11 @@ def summary(lines: list[list[Any]]) -> dict[str, Any]:
 
 def faults(log: Path) -> Counter[str]:
     """What the service logged as faults of its own, by their places."""
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = log.read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]  # others say the licence
     return Counter(
         f"{line.get('error', line['event'])} {line.get('where', [''])[-1]}"
-        for line in lines
+        for line in events
         if line["level"] == "error"
     )
 

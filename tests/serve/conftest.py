@@ -1,5 +1,8 @@
 """A service with two tiny networks and small limits, and what tests send to it."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 
@@ -14,6 +17,7 @@ from bmis.serve.service import Service
 from bmis.serve.settings import ServeSettings
 from helpers import dicoms
 from helpers.bodies import zipped
+from helpers.browser import chromium
 from helpers.bundles import write_tiny
 from helpers.pacs import Pacs, write_rules
 
@@ -104,3 +108,27 @@ def series(tmp_path_factory):
     """A zip of a series of four slices."""
     folder = dicoms.write_ct(tmp_path_factory.mktemp("dicom") / "ct")
     return zipped({f"ct/{path.name}": path.read_bytes() for path in folder.iterdir()})
+
+
+@pytest.fixture
+def address(tmp_path):
+    """A service in a process of its own, that asks for a token."""
+    (tmp_path / "tokens").write_text("0123456789abcdef\n")
+    argv = ["serve", "colonoscopy", "dermoscopy", "--port", "0"]
+    argv += ["--token-file", str(tmp_path / "tokens")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bmis", *argv],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ},
+    )  # fmt: skip
+    with process:
+        yield process.stdout.readline().split()[0]
+        process.terminate()
+
+
+@pytest.fixture
+def browser():
+    """A browser with a camera that is none."""
+    with chromium(
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    ) as started:
+        yield started

@@ -1,7 +1,9 @@
 """A real PACS sends series to the node, and gets segmentations that belong to them."""
 
 import json
+import re
 import urllib.request
+from pathlib import Path
 
 import pytest
 from pydicom import dcmread
@@ -14,6 +16,7 @@ from helpers.pacs import wait_for, write_rules
 
 pytestmark = [pytest.mark.slow, NEEDS_ORTHANC, NEEDS_ORTHANC_DICOMWEB]
 SERIES = 20
+DOCS = Path(__file__).parents[2] / "docs/how-to/serve-dicom.md"
 
 
 def ask(address, body=None):
@@ -34,9 +37,14 @@ def test_every_series_gets_its_segmentation(way, models, tmp_path):
         "DicomWeb": {"Enable": True},
         "Plugins": ["/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
     }
+    by_script = way == "C-STORE"
+    if by_script:
+        (script,) = re.findall(r"```lua\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+        (tmp_path / "send.lua").write_text(script, encoding="utf-8")
+        settings |= {"LuaScripts": [str(tmp_path / "send.lua")], "StableAge": 1}
     with run_orthanc(tmp_path, **settings) as orthanc:
         there = {"aet": "ORTHANC", "host": "127.0.0.1", "port": dicom}
-        there = there if way == "C-STORE" else {"url": f"{orthanc}/dicom-web"}
+        there = there if by_script else {"url": f"{orthanc}/dicom-web"}
         rules = write_rules(tmp_path, models[0], there, ["CT"])
         node = Node(
             NodeSettings(
@@ -52,7 +60,7 @@ def test_every_series_gets_its_segmentation(way, models, tmp_path):
                 kept = [ask(f"{orthanc}/instances", path.read_bytes()) for path in folder.iterdir()]
                 uids = {dcmread(path).SOPInstanceUID for path in folder.iterdir()}
                 sources[kept[0]["ParentSeries"]] = uids
-            for series in sources:
+            for series in sources if not by_script else ():
                 ask(f"{orthanc}/modalities/bmis/store", [series])
             found = wait_for(lambda: segmentations(orthanc, SERIES), seconds=240)
         finally:

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import re
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
@@ -18,7 +15,6 @@ from bmis.predict.mask import DOES_NOT_HOLD
 from bmis.serve.app import PAGE
 from helpers import dicoms
 from helpers.bodies import png
-from helpers.browser import chromium
 
 LOCAL = PAGE.parent / "local"  # what `bmis serve --static` adds
 LANGUAGES = ("en", "de", "zh")
@@ -58,30 +54,6 @@ def test_the_files_of_the_page_are_served_with_their_types(client):
     for name, kind in kinds.items():
         assert kind in client.get(f"/page/{name}").headers["content-type"]
     assert client.get("/").text == HTML
-
-
-@pytest.fixture
-def address(tmp_path):
-    """A service in a process of its own, that asks for a token."""
-    (tmp_path / "tokens").write_text("0123456789abcdef\n")
-    argv = ["serve", "colonoscopy", "dermoscopy", "--port", "0"]
-    argv += ["--token-file", str(tmp_path / "tokens")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bmis", *argv],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ},
-    )  # fmt: skip
-    with process:
-        yield process.stdout.readline().split()[0]
-        process.terminate()
-
-
-@pytest.fixture
-def browser():
-    """A browser with a camera that is none."""
-    with chromium(
-        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
-    ) as started:
-        yield started
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ WRONG = {
     "empty": (SEGMENT, b"", {}, 400, "the body is empty"),
     "unknown include": (f"{SEGMENT}?include=mask", png(), {}, 400, "unknown include 'mask'"),
     "unknown spacing": (f"{SEGMENT}?spacing=0", png(), {}, 400, "millimetres per pixel"),
+    "misspelt spacing": (f"{SEGMENT}?spacin=0.1", png(), {}, 400, "did you mean 'spacing'"),
     "long name": (f"/v1/segment/{'a' * 201}", png(), {}, 400, "name"),
     "no such network": ("/v1/segment/tow", png(), {}, 404, "did you mean 'two'"),
     "path upwards": ("/v1/segment/..%2f..%2fetc%2fpasswd", png(), {}, 404, "nothing at this"),
@@ -41,6 +42,9 @@ WRONG = {
     "gzip of nothing": (SEGMENT, gzip.compress(b"hello"), {}, 422, "the body: "),
     "volume as segmentation": (SEGMENT, nifti(), {"accept": "application/dicom"}, 406, "no DICOM"),
     "zip bomb": (SEGMENT, zipped(BOMB), {}, 413, "unpacks to more than"),
+    "form": (SEGMENT, b"--x", {"content-type": "multipart/form-data; boundary=x"}, 415,
+             "curl --data-binary"),
+    "packed": (SEGMENT, gzip.compress(png()), {"content-encoding": "gzip"}, 415, "as it is"),
     "text": (SEGMENT, b"hello", {}, 415, "not an image"),
     "video": (SEGMENT, b"\0\0\0\x20ftypmp42", {}, 415, "a video"),
     "no pixels": (SEGMENT, huge_png(0, 9), {}, 422, ""),
@@ -205,9 +209,10 @@ def test_a_fault_of_the_service_is_told_without_its_words(client, monkeypatch, c
 def test_the_log_holds_no_name_and_no_content(client, clip, caplog):
     body = zipped({"Doe_Jane.dcm": clip, "Doe_Jane.png": png()[:80]})
     with caplog.at_level(logging.INFO):
-        assert client.post(f"{SEGMENT}?include=picture&x=Doe", content=body).status_code == 200
+        assert client.post(f"{SEGMENT}?include=picture", content=body).status_code == 200
         client.post("/v1/segment/Doe", content=body)
-    (first, _) = [record.fields for record in caplog.records if hasattr(record, "fields")]
+        client.post(f"{SEGMENT}?Doe=Doe", content=body)
+    (first, *_) = [record.fields for record in caplog.records if hasattr(record, "fields")]
     assert set(first) == {"request_id", "method", "route", "status", "milliseconds", "bytes"}
     ours = [vars(record) for record in caplog.records if record.name.startswith("bmis")]
     assert "Doe" not in str(ours)

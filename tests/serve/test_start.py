@@ -95,5 +95,5 @@ def test_a_service_answers_without_torch_and_stops_when_it_is_told(models, stop)
     lines = [json.loads(line) for line in log.splitlines()]
     request, _ = [line for line in lines if line["event"] == "request"]
     assert request["route"] == "/v1/segment/{name}"
-    assert process.returncode == (0 if stop == signal.SIGINT else -stop)
-    assert stop == signal.SIGTERM or out.endswith("False\n")
+    assert process.returncode == 0
+    assert out.endswith("False\n")

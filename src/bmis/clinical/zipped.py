@@ -32,7 +32,7 @@ MARKS = (b"PK\3\4", b"PK\5\6")
 """The first bytes of an archive with files and of one without."""
 
 _MOST_DIRECTORY = 2**25  # bytes of the list of files, which zipfile reads at once
-_SPARE = 2**30  # bytes of the disk that are left free
+_SPARE, _SHARE = 2**30, 20  # bytes that are left free, or a 20th of a small disk, as one in memory
 _SMALL, _RATIO = 2**24, 500  # beyond so many bytes no pictures shrink to less than a 500th
 _CHUNK = 2**20
 _HEAD = 352  # bytes by which DICOM and NIfTI are known
@@ -203,7 +203,8 @@ def unpack(
     with one_line_about(source), zipfile.ZipFile(source) as archive:
         members = [one for one in archive.infolist() if _is_file(one)]
         folder.mkdir()
-        _check(source, members, limits or Limits(), shutil.disk_usage(folder).free)
+        disk = shutil.disk_usage(folder)
+        _check(source, members, limits or Limits(), disk.free - min(_SPARE, disk.total // _SHARE))
         for number, member in enumerate(track(members, "unpacking", total=len(members))):
             yield _unpack(archive, member, folder / str(number), wanted)
 
@@ -264,7 +265,7 @@ def _kind(name: str, start: bytes) -> str:
     return kind.name if kind else Path(name).suffix[1:].upper() or "file without a suffix"
 
 
-def _check(source: Path, members: Sequence[zipfile.ZipInfo], limits: Limits, free: int) -> None:
+def _check(source: Path, members: Sequence[zipfile.ZipInfo], limits: Limits, room: int) -> None:
     """Refuse an archive by its directory, before anything is unpacked."""
     if len(members) > limits.files:
         number = counted(len(members), "file")
@@ -276,10 +277,9 @@ def _check(source: Path, members: Sequence[zipfile.ZipInfo], limits: Limits, fre
         raise TooLargeError(f"{source}: claims to unpack to {size} bytes, which no pictures do")
     if size > limits.size:
         raise TooLargeError(f"{source}: unpacks to more than {limits.size} bytes; divide it")
-    if size > free - _SPARE:
+    if size > room:
         raise TooLargeError(
-            f"{source}: unpacks to {size / 2**30:.1f} GiB, for which there is no room; unpack it "
-            "on a larger disk, and name the folder"
+            f"{source}: unpacks to {size} bytes, for which there is no room; free some"
         )
 
 

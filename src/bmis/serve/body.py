@@ -116,6 +116,39 @@ def check_length(headers: Mapping[str, str], limit: int) -> None:
         raise _too_long(limit)
 
 
+def check_plain(headers: Mapping[str, str]) -> None:
+    """Refuse a body that was packed on its way, as curl and programs do who mean well.
+
+    Raises:
+        Refused: It says that it is compressed.
+
+    Example:
+        >>> check_plain({"content-encoding": "gzip"})
+        Traceback (most recent call last):
+        bmis.serve.refusals.Refused: the body is packed (Content-Encoding: gzip); send it as it is
+    """
+    packed = headers.get("content-encoding", "identity")
+    if packed.strip().lower() not in ("", "identity"):
+        message = f"the body is packed (Content-Encoding: {packed[:40]}); send it as it is"
+        raise Refused(415, message)
+
+
+def check_no_form(headers: Mapping[str, str]) -> None:
+    """Refuse a form, in which `curl -F` and browsers wrap a file.
+
+    Raises:
+        Refused: The body is one.
+
+    Example:
+        >>> check_no_form({"content-type": "multipart/form-data; boundary=x"})
+        Traceback (most recent call last):
+        bmis.serve.refusals.Refused: the body is a form; send the bytes of the file alone: curl ...
+    """
+    if headers.get("content-type", "").strip().lower().startswith("multipart/"):
+        message = "the body is a form; send the bytes of the file alone: curl --data-binary @FILE"
+        raise Refused(415, message)
+
+
 async def receive(
     chunks: AsyncIterator[bytes], folder: Path, *, limit: int, dicom: bool = False
 ) -> Path:

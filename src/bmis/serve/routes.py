@@ -11,7 +11,14 @@ from bmis.serve.metrics import CONTENT_TYPE
 from bmis.serve.refusals import Refused
 from bmis.serve.requests import NetworkName, body_of, known_clients
 from bmis.serve.service import Asked, Service, in_json
-from bmis.serve.wanted import EXTRAS_PATTERN, SPACING_PATTERN, Wanted, read_extras, read_spacing
+from bmis.serve.wanted import (
+    EXTRAS_PATTERN,
+    SPACING_PATTERN,
+    Wanted,
+    check_names,
+    read_extras,
+    read_spacing,
+)
 
 _Include = Annotated[
     str,
@@ -57,6 +64,7 @@ def make_router(service: Service) -> APIRouter:
         name: NetworkName, request: Request, include: _Include = "", spacing: _Spacing = ""
     ) -> Response:
         kind = choose_kind(request.headers.get("accept", ""))
+        check_names(request.query_params)
         wanted = Wanted(kind, read_extras(include), read_spacing(spacing))
         done = await service.segment(Asked(name, request.headers, wanted), body_of(request))
         return Response(done.body, media_type=done.kind)

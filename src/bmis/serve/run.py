@@ -1,6 +1,7 @@
 """Start a service, and stop it when it has finished what it has."""
 
 import math
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing
@@ -32,7 +33,7 @@ def serve(settings: ServeSettings, started: Callable[[str, list[str]], None]) ->
         ConfigError: The address cannot be listened on, or see ``Service``.
         BundleError: See ``load_networks``.
         MissingExtraError: The extra "serve" is not installed.
-        KeyboardInterrupt: It was stopped by SIGINT.
+        KeyboardInterrupt: It was stopped by SIGINT or SIGTERM.
 
     Example:
         >>> serve(ServeSettings(("no-such-network",)), print)
@@ -88,6 +89,8 @@ def _run(service: Service, settings: ServeSettings, listening: socket.socket) ->
     import uvicorn
 
     set_up_logs()
+    # uvicorn sends itself the signal again when it has finished; it shall not kill us then
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     uvicorn.Server(server_config(service, settings.timeout)).run(sockets=[listening])
 
 

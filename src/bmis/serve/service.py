@@ -11,7 +11,15 @@ import msgspec
 from bmis.errors import did_you_mean
 from bmis.serve.accept import DICOM
 from bmis.serve.auth import Tokens, check_own_machine, read_tokens
-from bmis.serve.body import Arrivals, check_length, private_folder, receive, remove
+from bmis.serve.body import (
+    Arrivals,
+    check_length,
+    check_no_form,
+    check_plain,
+    private_folder,
+    receive,
+    remove,
+)
 from bmis.serve.contents import Contents, open_contents
 from bmis.serve.metrics import Metrics
 from bmis.serve.monai_label.sessions import Sessions
@@ -116,6 +124,7 @@ class Service:
             Refused: Anything is wrong with it, or there is no place.
         """
         network = self.find(asked.model)
+        check_no_form(asked.headers)
 
         def work(path: Path) -> Done:
             return self.answer(network, self.open([path]), asked.wanted)
@@ -133,10 +142,12 @@ class Service:
             do: What is done with the file that holds it. Its folder is removed then.
 
         Raises:
-            Refused: The body is too long or too slow, there is no place, or ``do`` raised it.
+            Refused: The body is packed, too long or too slow, there is no place, or ``do`` raised
+                it.
         """
         limits = self._settings
         check_length(headers, limits.max_bytes)
+        check_plain(headers)
         self._check_queue()
         folder = private_folder()
         try:

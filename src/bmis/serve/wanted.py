@@ -1,6 +1,7 @@
 """What a client asks for beside the masks: the query of its address."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bmis.errors import did_you_mean
@@ -9,6 +10,9 @@ from bmis.serve.refusals import Refused
 
 EXTRAS = ("picture", "probability")
 """What JSON can hold on request: the picture as the network saw it, and its probabilities."""
+
+NAMES = ("include", "spacing")
+"""The names of a query."""
 
 _WORD, _NUMBER = f" *({'|'.join(EXTRAS)}) *", r" *[0-9]{0,9}\.?[0-9]{1,9}([eE][-+]?[0-9]{1,2})? *"
 EXTRAS_PATTERN, SPACING_PATTERN = (
@@ -37,6 +41,22 @@ class Wanted:
     extras: frozenset[str] = frozenset()
     spacing: tuple[float, float] | None = None
     numbers: bool = False
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check the names in a query. A word that is not heard would be a wish that is not granted.
+
+    Raises:
+        Refused: One is none of ``NAMES``.
+
+    Example:
+        >>> check_names(["spacin"])
+        Traceback (most recent call last):
+        bmis.serve.refusals.Refused: unknown query 'spacin' (did you mean 'spacing'?); ...
+    """
+    for name in names:
+        if name not in NAMES:
+            raise Refused(400, f"unknown query {name[:40]!r}{did_you_mean(name[:40], NAMES)}")
 
 
 def read_extras(text: str) -> frozenset[str]:

@@ -7,7 +7,13 @@ export const about = () => say("drop_more");
 
 const WAIT = 1; // seconds, where a busy service does not say how long
 
-export class ServiceError extends Error {}
+// passing: whether the same request may succeed later.
+export class ServiceError extends Error {
+  constructor(message, passing = false) {
+    super(message);
+    this.passing = passing;
+  }
+}
 
 function headers(more) {
   const token = sessionStorage.getItem("bmis-token");
@@ -16,6 +22,7 @@ function headers(more) {
 
 function askForToken() {
   const dialog = document.querySelector("#token-dialog");
+  document.querySelector("#token-wrong").hidden = !sessionStorage.getItem("bmis-token");
   if (!dialog.open) dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
@@ -35,14 +42,14 @@ async function ask(address, options, busy) {
     try {
       answer = await fetch(address, { ...options, headers: headers(options.headers) });
     } catch {
-      throw new ServiceError(say("unreachable"));
+      throw new ServiceError(say("unreachable"), true);
     }
     if (answer.ok) return answer;
     if (answer.status === 401) await askForToken();
     else if (answer.status === 429) {
       busy();
       await sleep(Number(answer.headers.get("Retry-After")) || WAIT);
-    } else throw new ServiceError(await reason(answer));
+    } else throw new ServiceError(await reason(answer), answer.status === 503);
   }
 }
 

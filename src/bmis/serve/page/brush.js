@@ -31,31 +31,31 @@ export class Brush {
   }
 
   #begin(view) {
-    const { item, result } = view.shown;
-    this.#before.push([item, item.drawn?.slice() ?? null]);
+    const { item, model, result } = view.shown;
+    this.#before.push([item, model, item.drawn[model]?.slice()]);
     this.#before.splice(0, this.#before.length - KEPT);
-    item.drawn ??= labelsOf(result);
+    item.drawn[model] ??= labelsOf(result);
     this.#last = [];
   }
 
   // All pixels near the way from the last place to this one.
   #paint(view, event, changed) {
-    const { item, result } = view.shown;
+    const { item, model, result } = view.shown;
     const to = view.place(event), from = this.#last.length ? this.#last : to;
     const radius = (this.size / 2) * (result.width / view.canvas.clientWidth);
     const steps = Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) / Math.max(1, radius / 2)) || 1;
     for (let step = 0; step <= steps; step++) {
       const share = step / steps;
       const middle = from.map((start, axis) => start + share * (to[axis] - start));
-      disc(item.drawn, result, middle, radius, this.erase ? 0 : this.label);
+      disc(item.drawn[model], result, middle, radius, this.erase ? 0 : this.label);
     }
     this.#last = to;
     changed();
   }
 
   undo() {
-    const [item, drawn] = this.#before.pop() ?? [];
-    if (item) item.drawn = drawn;
+    const [item, model, drawn] = this.#before.pop() ?? [];
+    if (item) item.drawn[model] = drawn;
   }
 }
 
@@ -68,14 +68,16 @@ function disc(labels, { width, height }, [x, y], radius, label) {
   }
 }
 
-export async function saveDataset(session, classes) {
-  const drawn = session.items.filter((item) => item.drawn && item.picture);
+// What was corrected of one network's masks: those of others have other classes.
+export async function saveDataset(session, model, classes) {
+  const drawn = session.items.filter((item) => item.drawn[model] && item.picture);
+  if (!drawn.length) return 0;
   const entries = [];
   for (const [index, item] of drawn.entries()) {
     const { width, height } = item.picture, name = `${String(index + 1).padStart(4, "0")}-${stem(item)}`;
     const picture = canvas(width, height);
     picture.getContext("2d").drawImage(item.picture, 0, 0);
-    const mask = maskPicture(item.drawn, width, height, classes.length);
+    const mask = maskPicture(item.drawn[model], width, height, classes.length);
     entries.push([`images/${name}.png`, await toBlob(picture)], [`masks/${name}.png`, await toBlob(mask)]);
   }
   const yaml = `classes: ${JSON.stringify(classes)}\n`;

@@ -11,7 +11,7 @@ export function draw(context, scale, { picture, result, drawn, options }) {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
   if (picture) context.drawImage(picture, 0, 0, width, height);
-  if (drawn) drawByHand(context, drawn, result, options);
+  if (drawn) drawByHand(context, scale, drawn, result, options);
   else if (result?.regions) for (const region of result.regions) drawRegion(context, scale, region, options);
   if (options.rim && result?.rim) context.drawImage(result.rim, 0, 0, width, height);
 }
@@ -29,28 +29,56 @@ function drawRegion(context, scale, region, options) {
     context.fill(path, "evenodd");
     context.globalAlpha = 1;
   }
-  if (options.contour) {
-    const wide = devicePixelRatio;
-    stroke(context, path, HALO * wide, "rgb(0 0 0 / 55%)");
-    stroke(context, path, LINE * wide, colour);
-  }
+  if (options.contour) strokeContour(context, path, colour);
+}
+
+function strokeContour(context, path, colour) {
+  const wide = devicePixelRatio;
+  stroke(context, path, HALO * wide, "rgb(0 0 0 / 55%)");
+  stroke(context, path, LINE * wide, colour);
 }
 
 function stroke(context, path, width, colour) {
   context.lineJoin = "round";
+  context.lineCap = "square";
   context.lineWidth = width;
   context.strokeStyle = colour;
   context.stroke(path);
 }
 
-function drawByHand(context, drawn, result, options) {
+function drawByHand(context, scale, drawn, result, options) {
   const { width, height } = result;
   const colours = Object.fromEntries(result.regions.map((region) => [region.label, region.colour]));
-  const alpha = Math.round(255 * Math.max(options.opacity, 0.2));
+  if (options.fill) fillByHand(context, drawn, result, colours, options.opacity);
+  if (!options.contour) return;
+  const edges = edgesOf(drawn, width, height, scale);
+  for (const [label, path] of Object.entries(edges)) strokeContour(context, path, `rgb(${colours[label].join(" ")})`);
+}
+
+function fillByHand(context, drawn, { width, height }, colours, opacity) {
+  const alpha = Math.round(255 * opacity);
   const mask = pictureOf(width, height, (at) => drawn[at] && [...colours[drawn[at]], alpha]);
   context.imageSmoothingEnabled = false;
   context.drawImage(mask, 0, 0, context.canvas.width, context.canvas.height);
   context.imageSmoothingEnabled = true;
+}
+
+// The sides of pixels at which each class ends, as paths by their classes.
+function edgesOf(labels, width, height, scale) {
+  const paths = {};
+  const at = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : labels[y * width + x]);
+  const side = (one, other, x, y, toX, toY) => {
+    if (one !== other) for (const label of [one, other]) if (label) {
+      const path = (paths[label] ??= new Path2D());
+      path.moveTo(x * scale, y * scale);
+      path.lineTo(toX * scale, toY * scale);
+    }
+  };
+  for (let y = 0; y <= height; y++) for (let x = 0; x <= width; x++) {
+    side(at(x, y), at(x, y - 1), x, y, x + 1, y);
+    side(at(x, y), at(x - 1, y), x, y, x, y + 1);
+  }
+  return paths;
 }
 
 // Where a network is neither sure of a class nor of its absence, as a picture.

@@ -59,8 +59,8 @@ function card(model, result, drawn, withTitle) {
   return made;
 }
 
-// found: [[model, result], ...]; drawn: whether the first mask was corrected by hand.
+// found: [[model, result], ...]; drawn: what was corrected by hand, by network.
 export function showFacts(parent, found, drawn) {
-  const cards = found.map(([model, result], at) => card(model, result, drawn && at === 0, found.length > 1));
+  const cards = found.map(([model, result]) => card(model, result, Boolean(drawn[model]), found.length > 1));
   parent.replaceChildren(...cards);
 }

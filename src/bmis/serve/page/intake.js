@@ -27,8 +27,12 @@ async function together(dicoms) {
     return { name: first.name, blob: first.slice(0, first.size, "application/dicom"), dicom: true };
   }
   const blob = await zip(dicoms.map((file, index) => [`${index}.dcm`, file]));
-  return { name: say("slices", { count: dicoms.length }), blob, dicom: true };
+  return { name: say("slices", { count: dicoms.length }), blob, dicom: true, together: true };
 }
+
+// Pictures of a folder by their names, numbers as numbers: a folder gives them in any order.
+const BY_NAME = new Intl.Collator("en", { numeric: true });
+const byPath = (one, other) => BY_NAME.compare(one.webkitRelativePath, other.webkitRelativePath);
 
 function filesOf(entry) {
   if (entry.isFile) return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([])));
@@ -36,12 +40,15 @@ function filesOf(entry) {
 }
 
 async function readAll(reader) {
-  const files = [];
+  const entries = [], files = [];
   for (;;) { // a reader gives a hundred entries at a time
-    const entries = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
-    if (!entries.length) return files;
-    for (const entry of entries) files.push(...(await filesOf(entry)));
+    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!some.length) break;
+    entries.push(...some);
   }
+  entries.sort((one, other) => BY_NAME.compare(one.name, other.name));
+  for (const entry of entries) files.push(...(await filesOf(entry)));
+  return files;
 }
 
 async function dropped(transfer) {
@@ -55,7 +62,7 @@ export function listen(add) {
     const field = document.querySelector(input);
     document.querySelector(button).addEventListener("click", () => field.click());
     field.addEventListener("change", () => {
-      add([...field.files]);
+      add([...field.files].sort(byPath)); // files that were chosen one by one have no path, and stay
       field.value = "";
     });
   }

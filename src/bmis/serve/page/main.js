@@ -10,7 +10,7 @@ import * as intake from "./intake.js";
 import * as keys from "./keys.js";
 import { fromBase64, Session } from "./session.js";
 import { markCurrent, showStrip } from "./strip.js";
-import { firstLanguage, number, say, setLanguage } from "./texts.js";
+import { firstLanguage, number, readSpacing, say, setLanguage } from "./texts.js";
 import { View } from "./view.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -59,10 +59,10 @@ function showItem() {
   if (!some) return;
   const found = chosen().map((model) => [model, session.result(item, model)]);
   found.forEach(([model, result], at) => {
-    views[at].show(item, model, result, { ...options, drawn: at === 0 });
+    views[at].show(item, model, result, options);
     addRim(result, model);
   });
-  showFacts($("#facts"), found, Boolean(item.drawn));
+  showFacts($("#facts"), found, item.drawn);
   $("#place").textContent = `${session.current + 1} / ${session.items.length}`;
   $("#export-seg").hidden = !clinical || !item.source.dicom;
   markCurrent($("#strip"), session.current);
@@ -75,8 +75,9 @@ function refresh() {
 }
 
 async function add(files) {
-  const known = session.items.length;
-  for (const source of await intake.sources(files)) await session.add(source);
+  const known = session.items.length, sources = await intake.sources(files);
+  if (files.length && !sources.length) status(say("no_pictures"));
+  for (const source of sources) await session.add(source);
   if (known && session.items.length > known) session.show(known);
 }
 
@@ -107,15 +108,32 @@ function setOpacity(percent) {
   showItem();
 }
 
+function setSpacing(text) {
+  const spacing = readSpacing(text);
+  $("#spacing").setAttribute("aria-invalid", spacing === null);
+  if (spacing === null) status(say("bad_spacing"));
+  else session.setSpacing(spacing);
+}
+
 function undo() {
   brush.undo();
   showItem();
 }
 
+function stopCamera() {
+  camera.stop();
+  $("#camera").textContent = say("camera");
+}
+
+function clear() {
+  stopCamera(); // or else its next picture would be kept again
+  session.clear();
+  status("");
+}
+
 async function useCamera() {
   if (camera.on) {
-    camera.stop();
-    $("#camera").textContent = say("camera");
+    stopCamera();
     return;
   }
   $("#camera").textContent = say("camera_stop");
@@ -129,6 +147,7 @@ async function useCamera() {
       }
       live.blob = blob;
       live.items[0].picture = picture;
+      live.items[0].drawn = {}; // that was on another picture
       live.answers[chosen()[0]] = { pictures: [result], promise: Promise.resolve() };
       showItem();
       status(say("frames", { rate: number(rate, 2) }));
@@ -136,15 +155,16 @@ async function useCamera() {
   } catch (error) {
     status(error.message);
   }
-  camera.stop();
-  $("#camera").textContent = say("camera");
+  stopCamera();
 }
 
 async function saveSeg() {
   const [model] = chosen();
   try {
     const accept = "application/dicom";
-    save(await segment(session.item.source.blob, model, { accept, spacing: session.spacing }), `${stem(session.item)}.dcm`);
+    const { source } = session.item;
+    save(await segment(source.blob, model, { accept, spacing: session.spacing }), `${stem(session.item)}.dcm`);
+    if (source.items.some((item) => item.drawn[model])) status(say("seg_uncorrected"));
   } catch (error) {
     status(error.message);
   }
@@ -154,7 +174,7 @@ async function saveSeg() {
 function withResult(action) {
   return () => {
     const result = session.item && session.result(session.item, chosen()[0]);
-    if (result?.state && !result.error) action(session.item, result);
+    if (result?.state && !result.error) action(session.item, chosen()[0], result);
   };
 }
 
@@ -169,8 +189,8 @@ function listen() {
   $("#opacity").addEventListener("input", (event) => setOpacity(event.target.value));
   $("#previous").addEventListener("click", () => session.step(-1));
   $("#next").addEventListener("click", () => session.step(1));
-  $("#clear").addEventListener("click", () => { session.clear(); status(""); });
-  $("#spacing").addEventListener("change", (event) => session.setSpacing(event.target.value.trim()));
+  $("#clear").addEventListener("click", clear);
+  $("#spacing").addEventListener("change", (event) => setSpacing(event.target.value));
   $("#camera").addEventListener("click", useCamera);
   $("#theme").addEventListener("click", changeTheme);
   $("#language").addEventListener("change", (event) => changeLanguage(event.target.value));
@@ -191,13 +211,14 @@ function listenToBrush() {
   $("#brush-size").addEventListener("input", (event) => (brush.size = Number(event.target.value)));
   $("#brush-class").addEventListener("change", (event) => (brush.label = Number(event.target.value)));
   $("#save").addEventListener("click", async () => {
-    status(say("saved", { count: await saveDataset(session, classesOf(chosen()[0])) }));
+    const [model] = chosen(), count = await saveDataset(session, model, classesOf(model));
+    status(count ? say("saved", { count }) : say("saved_none"));
   });
 }
 
 function listenToExports() {
   $("#export-mask").addEventListener("click", withResult(saveMask));
-  $("#export-overlay").addEventListener("click", withResult((item, result) => saveOverlay(item, result, options)));
+  $("#export-overlay").addEventListener("click", withResult((item, model, result) => saveOverlay(item, model, result, options)));
   $("#export-json").addEventListener("click", () => saveJson(session, chosen()));
   $("#export-csv").addEventListener("click", () => saveCsv(session, chosen()));
   $("#export-seg").addEventListener("click", saveSeg);
@@ -215,8 +236,10 @@ async function changeLanguage(name) {
   $("#language").value = name;
   $("#about").textContent = about();
   $("#beside").options[0]?.replaceChildren(say("nothing"));
+  $("#spacing").placeholder = number(0.1);
+  if (camera.on) $("#camera").textContent = say("camera_stop");
   keys.showKeys($("#keys"));
-  showItem();
+  if (models.length) refresh();
 }
 
 async function start() {

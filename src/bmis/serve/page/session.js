@@ -20,7 +20,7 @@ export class Session extends EventTarget {
   async add(source) {
     const picture = source.dicom ? null : await bitmapOf(source.blob);
     const made = { ...source, answers: {}, items: [] };
-    made.items = [{ source: made, index: 0, name: source.name, picture, drawn: null }];
+    made.items = [newItem(made, 0, picture)];
     this.sources.push(made);
     this.changed();
     return made;
@@ -33,11 +33,14 @@ export class Session extends EventTarget {
   }
 
   step(by) {
-    this.show(Math.min(Math.max(this.current + by, 0), this.items.length - 1));
+    if (this.items.length) this.show(Math.min(Math.max(this.current + by, 0), this.items.length - 1));
   }
 
+  // Who looks at a picture again asks again, where a request did not come through.
   show(index) {
     this.current = index;
+    const answers = this.item?.source.answers ?? {};
+    for (const [model, answer] of Object.entries(answers)) if (answer.passing) delete answers[model];
     this.dispatchEvent(new Event("show"));
   }
 
@@ -81,6 +84,7 @@ export class Session extends EventTarget {
       this.#say(say("done", { name: source.name }));
     } catch (error) {
       answer.error = error.message;
+      answer.passing = Boolean(error.passing);
       this.#say(say("failed", { name: source.name, why: error.message }));
     }
     this.changed();
@@ -91,15 +95,25 @@ export class Session extends EventTarget {
   }
 }
 
+// One picture. What is drawn by hand on it is kept for each network, whose classes it has.
+function newItem(source, index, picture) {
+  return { source, index, name: source.name, picture, drawn: {} };
+}
+
 // A file of several pictures becomes as many items, shown as the network saw them.
 async function unfold(source, pictures) {
   for (const [index, found] of pictures.entries()) {
-    const name = pictures.length > 1 ? `${source.name} ${found.name}` : source.name;
-    const item = (source.items[index] ??= { source, index, picture: null, drawn: null });
+    const name = pictures.length > 1 ? nameIn(source, found) : source.name;
+    const item = (source.items[index] ??= newItem(source, index, null));
     item.name = name;
     if (!item.picture && found.picture) item.picture = await bitmapOf(fromBase64(found.picture));
     found.picture = null; // kept once
   }
+}
+
+// Of several series that came together the name of the series says more than how many files came.
+function nameIn(source, found) {
+  return source.together && found.name.includes("/") ? found.name : `${source.name} ${found.name}`;
 }
 
 export function fromBase64(text) {

@@ -14,13 +14,13 @@ function thumbnail(item) {
   return made;
 }
 
-function button(item, result, current, show) {
+function button(item, model, result, current, show) {
   const made = document.createElement("button");
   made.type = "button";
   if (current) made.setAttribute("aria-current", "true");
   const name = document.createElement("span");
   name.textContent = item.name;
-  made.title = `${item.name}: ${describe(result, item.drawn)}`;
+  made.title = `${item.name}: ${describe(result, item.drawn[model])}`;
   made.classList.toggle("bad", Boolean(result?.error));
   made.classList.toggle("odd", Boolean(result?.out_of_distribution));
   made.append(thumbnail(item), name);
@@ -32,7 +32,7 @@ export function showStrip(parent, session, model) {
   const lines = session.items.map((item, index) => {
     const line = document.createElement("li");
     const current = index === session.current;
-    line.append(button(item, session.result(item, model), current, () => session.show(index)));
+    line.append(button(item, model, session.result(item, model), current, () => session.show(index)));
     return line;
   });
   parent.replaceChildren(...lines);

@@ -25,6 +25,15 @@ export function say(key, values = {}) {
   return (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// Millimetres as the service reads them, or null: in the language's own writing, or as 0.1,0.2.
+export function readSpacing(text) {
+  const parts = new Intl.NumberFormat(document.documentElement.lang).formatToParts(0.1);
+  const comma = parts.some((part) => part.value === ",") && !text.includes(".");
+  const sides = text.split(comma ? /[;\s]+/ : /[,;，；\s]+/).filter(Boolean).map((side) => (comma ? side.replace(",", ".") : side));
+  const good = sides.length <= 2 && sides.every((side) => /^[\d.]+(e[-+]?\d+)?$/i.test(side) && Number(side) > 0);
+  return good ? sides.join(",") : null;
+}
+
 export function number(value, digits = 3) {
   const language = document.documentElement.lang;
   const form = Number.isInteger(value) ? {} : { maximumSignificantDigits: digits };

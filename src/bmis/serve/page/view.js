@@ -3,7 +3,7 @@
 import { draw } from "./draw.js";
 import { say } from "./texts.js";
 
-const HIGHEST = 0.68; // of the window, that a picture is high
+const HIGHEST = 0.6; // of the window, that a picture is high
 
 export class View {
   constructor(parent) {
@@ -23,8 +23,8 @@ export class View {
   }
 
   show(item, model, result, options) {
-    this.shown = { item, result, options };
-    const found = describe(result, item.drawn);
+    this.shown = { item, model, result, options };
+    const found = describe(result, item.drawn[model]);
     this.caption.textContent = `${model}: ${found}`;
     this.canvas.setAttribute("aria-label", say("description", { name: item.name, model, found }));
     this.figure.classList.toggle("working", !result?.state && !result?.error);
@@ -36,14 +36,14 @@ export class View {
   // The canvas has as many pixels as the screen shows of it, so contours are sharp on any screen.
   draw() {
     if (!this.shown) return;
-    const { item, result, options } = this.shown;
+    const { item, model, result, options } = this.shown;
     const width = item.picture?.width ?? result?.width ?? 4, height = item.picture?.height ?? result?.height ?? 3;
     const shown = this.#fit(width / height);
     this.canvas.style.width = `${shown}px`;
     this.canvas.width = Math.round(shown * devicePixelRatio);
     this.canvas.height = Math.round((this.canvas.width * height) / width);
     const scale = this.canvas.width / width;
-    draw(this.canvas.getContext("2d"), scale, { picture: item.picture, result, drawn: options.drawn && item.drawn, options });
+    draw(this.canvas.getContext("2d"), scale, { picture: item.picture, result, drawn: item.drawn[model], options });
   }
 
   // How wide a picture of this aspect can be shown, in pixels of CSS.
