@@ -22,7 +22,7 @@ _SUM = 2**31 - 1
 _INT16 = 2**15 - 1
 _LANES = 8  # filters at once
 _NO_LIMIT = float(np.finfo(np.float32).max)
-_PASSED_ON = ("QuantizeLinear", "DequantizeLinear", "Identity")
+_PASSED_ON = ("DequantizeLinear", "Identity")
 
 Array = NDArray[Any]
 
@@ -72,6 +72,7 @@ class _Planner:
         self._same: dict[str, str] = {}
         self._users = Counter(name for node in graph.nodes for name in node.inputs)
         self._steps: dict[str, dict[str, Any]] = {}  # by the value that they give
+        self._taken: dict[str, str] = {}  # by the same, the first value that they take
         self._weights = bytearray()
 
     def plan(self) -> Plan:
@@ -100,7 +101,7 @@ class _Planner:
 
     def _add(self, node: Node) -> None:
         makers = {"Conv": self._convolution, "Clip": self._limit, "Relu": self._limit}
-        makers |= {"Add": self._sum, "Resize": self._enlarge, "DepthToSpace": self._planes}
+        makers |= {"QuantizeLinear": self._limit, "Add": self._sum, "Resize": self._enlarge, "DepthToSpace": self._planes}
         if node.operator not in makers:
             raise _Other
         makers[node.operator](node)
@@ -109,6 +110,7 @@ class _Planner:
         """A step that gives the node's output."""
         inputs = [name for name in node.inputs if name and name not in self._constants]
         to = node.outputs[0]
+        self._taken[to] = node.inputs[0]
         self._steps[to] = {"op": op, "from": [self._source(one) for one in inputs], "to": to}
         self._steps[to] |= values
 
@@ -149,28 +151,43 @@ class _Planner:
             self._weights += bytes(-len(self._weights) % 16)
 
     def _limit(self, node: Node) -> None:
-        """A Clip or Relu becomes part of what it follows."""
-        low, high = 0.0, _NO_LIMIT
-        if node.operator == "Clip":
-            bounds = [self._constants.get(name) for name in node.inputs[1:]]
-            low, high = (
-                default if bound is None else float(bound.ravel()[0])
-                for default, bound in zip((-_NO_LIMIT, _NO_LIMIT), (*bounds, None, None)[:2], strict=True)
-            )
-        source = self._source(node.inputs[0])
-        step = self._steps.get(source, {})
-        if "high" not in step or self._uses(node.inputs[0]) > 1:
-            raise _Other
-        step["low"], step["high"] = max(step["low"], low), min(step["high"], high)
-        self._same[node.outputs[0]] = source
+        """A Clip, Relu or quantisation becomes part of what it follows.
 
-    def _uses(self, name: str) -> int:
-        """How often a value, or what is passed on of it, is used."""
-        most = self._users[name]
-        while name in self._same:
+        What it cuts off counts: the quantiser leaves out a Relu where the range of its integers
+        does the same.
+        """
+        low, high = self._bounds(node)
+        if self._source(node.inputs[0]) in self._steps:
+            step = self._limited(node.inputs[0])
+            step["low"], step["high"] = max(step["low"], low), min(step["high"], high)
+        elif node.operator != "QuantizeLinear":
+            raise _Other
+        # else it is of the image, whose values the quantiser has seen from end to end
+        self._same[node.outputs[0]] = node.inputs[0]
+
+    def _limited(self, name: str) -> dict[str, Any]:
+        """The step that computes a value which nobody sees but by this name."""
+        while self._users[name] == 1 and name in self._same:
             name = self._same[name]
-            most = max(most, self._users[name])
-        return most
+        if self._users[name] > 1:
+            raise _Other
+        step = self._steps[name]
+        # a step without limits only moves values
+        return step if "high" in step else self._limited(self._taken[name])
+
+    def _bounds(self, node: Node) -> tuple[float, float]:
+        values = [self._constants.get(name) for name in node.inputs[1:]]
+        if node.operator == "QuantizeLinear":
+            scale, zero = values
+            kind, unit = np.iinfo(zero.dtype), float(scale)
+            return (kind.min - int(zero)) * unit, (kind.max - int(zero)) * unit
+        if node.operator == "Relu":
+            return 0.0, _NO_LIMIT
+        low, high = (*values, None, None)[:2]
+        return (
+            -_NO_LIMIT if low is None else float(low.ravel()[0]),
+            _NO_LIMIT if high is None else float(high.ravel()[0]),
+        )
 
     def _sum(self, node: Node) -> None:
         if any(name in self._constants for name in node.inputs):

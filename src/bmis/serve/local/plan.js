@@ -112,7 +112,7 @@ function layOut(steps, kernels, { start, weights }, shape) {
 }
 
 // infer(floats (C, h, w), C, h, w) -> logits (K, H, W)
-export async function open(kernelBytes, steps, weightBytes) {
+export async function openPlan(kernelBytes, steps, weightBytes) {
   const { instance } = await WebAssembly.instantiate(kernelBytes);
   const { memory, __heap_base: base, ...kernels } = instance.exports;
   const weights = upTo(base.value, 16), start = upTo(weights + weightBytes.byteLength + SLACK, 16);
