@@ -1,7 +1,7 @@
 """A network as a plan: what the page computes with its own kernels, without onnxruntime-web.
 
 Most networks of bmis consist of five operations, for which ``local/kernels.c`` is several times
-faster in WebAssembly than a runtime that knows all of ONNX, and thousand times smaller. A plan is
+faster in WebAssembly than a runtime that knows all of ONNX, and a thousand times smaller. A plan is
 made of the int8 graph of a bundle: values between operations become float32, as if nothing had been
 quantised, and weights become integers again, of more bits than eight. Their products are summed in
 32 bits, and the unit of each filter is so large that no sum can overflow.
@@ -22,12 +22,11 @@ _SUM = 2**31 - 1
 _INT16 = 2**15 - 1
 _LANES = 8  # filters at once
 _NO_LIMIT = float(np.finfo(np.float32).max)
-_PASSED_ON = ("DequantizeLinear", "Identity")
 
 Array = NDArray[Any]
 
 
-class _Other(Exception):
+class _LackError(Exception):
     """The graph needs what the kernels lack."""
 
 
@@ -61,7 +60,7 @@ def make_plan(graph: bytes) -> Plan | None:
     """
     try:
         return _Planner(read_numbers(graph)).plan()
-    except _Other:
+    except _LackError:
         return None
 
 
@@ -69,8 +68,9 @@ class _Planner:
     def __init__(self, graph: OnnxNumbers) -> None:
         self._nodes, self._output = graph.nodes, graph.output
         self._constants = dict(graph.constants)
-        self._same: dict[str, str] = {}
+        self._same: dict[str, str] = {}  # value -> what is passed on under its name
         self._users = Counter(name for node in graph.nodes for name in node.inputs)
+        self._users[graph.output] += 1
         self._steps: dict[str, dict[str, Any]] = {}  # by the value that they give
         self._taken: dict[str, str] = {}  # by the same, the first value that they take
         self._weights = bytearray()
@@ -79,19 +79,19 @@ class _Planner:
         for node in self._nodes:
             if node.inputs and all(name in self._constants for name in node.inputs if name):
                 self._constants[node.outputs[0]] = _computed(node, self._constants)
-            elif node.operator in _PASSED_ON:
+            elif node.operator == "DequantizeLinear":
                 self._same[node.outputs[0]] = node.inputs[0]
             else:
                 self._add(node)
         last = self._steps.pop(self._source(self._output), None)
         if last is None:
-            raise _Other
+            raise _LackError
         if last["op"] != "planes":
             self._steps[last["to"]] = last
             last = {"op": "planes", "from": [last["to"]], "to": "", "block": 1}
         steps = (*self._steps.values(), last)
         if any(step["op"] == "planes" for step in steps[:-1]):
-            raise _Other
+            raise _LackError
         return Plan(steps, bytes(self._weights))
 
     def _source(self, name: str) -> str:
@@ -100,10 +100,15 @@ class _Planner:
         return name
 
     def _add(self, node: Node) -> None:
-        makers = {"Conv": self._convolution, "Clip": self._limit, "Relu": self._limit}
-        makers |= {"QuantizeLinear": self._limit, "Add": self._sum, "Resize": self._enlarge, "DepthToSpace": self._planes}
+        makers = {
+            "Conv": self._convolution,
+            **dict.fromkeys(("Clip", "Relu", "QuantizeLinear"), self._limit),
+            "Add": self._sum,
+            "Resize": self._enlarge,
+            "DepthToSpace": self._planes,
+        }
         if node.operator not in makers:
-            raise _Other
+            raise _LackError
         makers[node.operator](node)
 
     def _step(self, op: str, node: Node, **values: Any) -> None:
@@ -117,18 +122,18 @@ class _Planner:
     def _convolution(self, node: Node) -> None:
         weight = self._constants.get(node.inputs[1])
         if weight is None or weight.ndim != 4 or weight.shape[0] % 4:
-            raise _Other
+            raise _LackError
         given = node.attributes
         filters, depth, *kernel = weight.shape
         groups = given.get("group", 1)
-        if set(given.get("dilations", (1,))) != {1} or given.get("auto_pad", "NOTSET") != "NOTSET":
-            raise _Other
+        if set(given.get("dilations", (1,))) != {1}:
+            raise _LackError
         bias = np.zeros(filters) if len(node.inputs) < 3 else self._constants.get(node.inputs[2])
         if bias is None:
-            raise _Other
+            raise _LackError
         alone = groups > 1
         if alone and not (groups == filters and depth == 1 and kernel[0] == kernel[1]):
-            raise _Other
+            raise _LackError
         values = {
             "kernel": kernel,
             "strides": list(given.get("strides", (1, 1))),
@@ -161,7 +166,7 @@ class _Planner:
             step = self._limited(node.inputs[0])
             step["low"], step["high"] = max(step["low"], low), min(step["high"], high)
         elif node.operator != "QuantizeLinear":
-            raise _Other
+            raise _LackError
         # else it is of the image, whose values the quantiser has seen from end to end
         self._same[node.outputs[0]] = node.inputs[0]
 
@@ -170,44 +175,48 @@ class _Planner:
         while self._users[name] == 1 and name in self._same:
             name = self._same[name]
         if self._users[name] > 1:
-            raise _Other
+            raise _LackError
         step = self._steps[name]
         # a step without limits only moves values
         return step if "high" in step else self._limited(self._taken[name])
 
     def _bounds(self, node: Node) -> tuple[float, float]:
-        values = [self._constants.get(name) for name in node.inputs[1:]]
-        if node.operator == "QuantizeLinear":
-            scale, zero = values
-            kind, unit = np.iinfo(zero.dtype), float(scale)
-            return (kind.min - int(zero)) * unit, (kind.max - int(zero)) * unit
         if node.operator == "Relu":
             return 0.0, _NO_LIMIT
+        values = [self._constants.get(name) for name in node.inputs[1:]]
+        if node.operator == "QuantizeLinear":
+            scale, zero = (*values, None)[:2]
+            if scale is None or zero is None or scale.size > 1:
+                raise _LackError
+            kind, unit, moved = np.iinfo(zero.dtype), float(scale.item()), int(zero.item())
+            return (kind.min - moved) * unit, (kind.max - moved) * unit
         low, high = (*values, None, None)[:2]
         return (
-            -_NO_LIMIT if low is None else float(low.ravel()[0]),
-            _NO_LIMIT if high is None else float(high.ravel()[0]),
+            -_NO_LIMIT if low is None else float(low.item()),
+            _NO_LIMIT if high is None else float(high.item()),
         )
 
     def _sum(self, node: Node) -> None:
         if any(name in self._constants for name in node.inputs):
-            raise _Other
+            raise _LackError
         self._step("add", node, low=-_NO_LIMIT, high=_NO_LIMIT)
 
     def _enlarge(self, node: Node) -> None:
         given = node.attributes
         scales = self._constants.get(node.inputs[2]) if len(node.inputs) == 3 else None
-        usual = (given.get("mode", "nearest"), given.get("coordinate_transformation_mode"), given.get("nearest_mode"))
+        usual = (
+            given.get("mode", "nearest"),
+            given.get("coordinate_transformation_mode"),
+            given.get("nearest_mode"),
+        )
         if scales is None or usual != ("nearest", "asymmetric", "floor") or scales.shape != (4,):
-            raise _Other
+            raise _LackError
         by = int(scales[2])
         if scales.tolist() != [1, 1, by, by]:
-            raise _Other
+            raise _LackError
         self._step("enlarge", node, by=by)
 
     def _planes(self, node: Node) -> None:
-        if node.attributes.get("mode", "DCR") != "CRD":
-            raise _Other
         self._step("planes", node, block=node.attributes["blocksize"])
 
 
@@ -226,7 +235,7 @@ def _computed(node: Node, constants: Mapping[str, Array]) -> Array:
             scale, zero = scale.reshape(sides), [one.reshape(sides) for one in zero]
         moved = stored.astype(np.int64) - (zero[0].astype(np.int64) if zero else 0)
         return (moved * scale.astype(np.float64)).astype(np.float32)
-    raise _Other
+    raise _LackError
 
 
 def _wide(values: Array) -> Array:

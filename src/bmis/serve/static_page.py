@@ -144,9 +144,7 @@ def write_static_page(settings: StaticSettings) -> StaticPage:
         sizes = _sizes(folder)
     return StaticPage(
         out,
-        {
-            name: sum(sizes.get(f"networks/{name}.{end}", 0) for end in ENDINGS) for name in bundles
-        },
+        {name: sum(sizes.get(f"networks/{name}.{end}", 0) for end in ENDINGS) for name in bundles},
         sum(sizes.get(f"runtime/{name}", 0) for name in _RUNTIME.values()),
         version,
         sum(sizes.values()),
@@ -182,7 +180,9 @@ def _check_runtime(folder: Path) -> str:
 def _write_page(folder: Path) -> None:
     """The files of the page, with an engine that does without a service."""
     shutil.copytree(_PAGE, folder / "page", ignore=shutil.ignore_patterns(*_SERVICE_ONLY))
-    shutil.copytree(_LOCAL, folder / "local", ignore=shutil.ignore_patterns(_LICENCE, _WORKER, _SOURCE))
+    shutil.copytree(
+        _LOCAL, folder / "local", ignore=shutil.ignore_patterns(_LICENCE, _WORKER, _SOURCE)
+    )
     write_text(folder / "page" / "engine.js", _ENGINE)
     shutil.copyfile(_LOCAL / _WORKER, folder / _WORKER)
     html = (folder / "page" / "index.html").read_text(encoding="utf-8")
