@@ -168,8 +168,8 @@ def web_assembly() -> Section:
         one["seconds"]["own kernels"] / one["native_seconds"] for one in found["networks"].values()
     ]
     return Section(
-        f"Kernels of our own take {min(own):.1f} to {max(own):.1f} times ONNX Runtime's time in one "
-        "thread of WebAssembly",
+        f"Kernels of our own take {min(own):.1f} to {max(own):.1f} times ONNX Runtime's time in "
+        "one thread of WebAssembly",
         "The aim was 3 times. onnxruntime-web is far from it with any graph and option: its "
         "depthwise convolutions reach a quarter of what 128 bits allow, and its npm package has no "
         "build with relaxed SIMD. So the page has 12 kB of kernels of its own.",
@@ -180,8 +180,8 @@ def web_assembly() -> Section:
         f"webassembly_{AMD}.json",
         [
             f"onnxruntime-web {found['onnxruntime_web']} but for the last column. Time of the "
-            "processor, medians in turns, against ONNX Runtime with the int8 graph. Mixed: depthwise "
-            "convolutions in float32, the others in int8."
+            "processor, medians in turns, against ONNX Runtime with the int8 graph. Mixed: "
+            "depthwise convolutions in float32, the others in int8."
         ],
     )
 
