@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers of one thread each: what the tests compute is too small for more threads to help.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test unit coverage check docs sbom help clean
+.PHONY: demo test unit coverage check docs sbom kernels help clean
 demo: $(VENV)/.train  ## everything once, on phantoms, in minutes
 	$(BIN)/bmis demo --out demo
 
@@ -43,6 +43,14 @@ sbom/tool/bin/cyclonedx-py:
 	sbom/tool/bin/pip install --quiet cyclonedx-bom
 
 force:
+
+# Compiled files are kept in git, so that nobody needs clang and lld but who changes the source.
+LOCAL := src/bmis/serve/local
+KERNELS := $(LOCAL)/kernels.wasm
+kernels:  ## what the page without a service computes with, from its C (needs clang and lld)
+	clang --target=wasm32 -O3 -msimd128 -mbulk-memory -Wall -Wextra -Werror -c -o $(KERNELS).o $(LOCAL)/kernels.c
+	wasm-ld --no-entry --export=__heap_base -z stack-size=4096 --strip-debug -o $(KERNELS) $(KERNELS).o
+	rm $(KERNELS).o
 
 help:  ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14

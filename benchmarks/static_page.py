@@ -1,12 +1,12 @@
 """The page without a service: are its masks those of Python, how large is it, how fast?
 
-    npm install onnxruntime-web
-    python benchmarks/static_page.py DATA --onnxruntime-web node_modules/onnxruntime-web [--times]
+    python benchmarks/static_page.py DATA [--times]
 
 Writes the page with ``bmis serve --static`` for the six networks, opens it in Chromium (of the
 system, by playwright) and asks its engine for the masks of test images; DATA as for
 ``five_modalities.py``. Compared are the masks, what the browser decodes of each file, and what
-that alone does to the masks of Python. Writes ``results/static_page.json``.
+that alone does to the masks of Python, and both masks with those that people drew. Writes
+``results/static_page.json``. onnxruntime-web plays a part only if a network needs it.
 
 ``--times`` measures instead, one thread each: from a file's bytes to its answer in JSON, and the
 network alone. Writes ``results/static_page_times_<machine>.json``. Only a quiet machine gives times
@@ -33,6 +33,7 @@ from shipped import NETWORKS, Network
 
 from bmis import open_dataset
 from bmis.config import RuntimeOptions
+from bmis.data.cases import Case, Dataset, load_case
 from bmis.data.images import Image, read_image
 from bmis.data.preprocess import fit, normalise
 from bmis.importing.run_lengths import decode_runs
@@ -75,17 +76,13 @@ DECODE = """async (text) => {
 }"""
 
 NETWORK = """async ([name, shape, times]) => {
-  const at = (file) => new URL(file, document.baseURI);
-  const ort = await import(at("runtime/ort.js"));
-  ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = await (await fetch(at("runtime/ort.wasm"))).arrayBuffer();
-  const graph = await (await fetch(at(`networks/${name}.onnx`))).arrayBuffer();
-  const session = await ort.InferenceSession.create(new Uint8Array(graph));
+  const { openNetwork } = await import(new URL("local/network.js", document.baseURI));
+  const { infer } = await openNetwork(name);
   const floats = Float32Array.from({ length: shape[1] * shape[2] * shape[3] }, Math.random);
-  const image = new ort.Tensor("float32", floats, shape), seconds = [];
+  const seconds = [];
   for (let turn = 0; turn < times; turn++) {
     const begun = performance.now();
-    await session.run({ image });
+    await infer(floats, ...shape.slice(1));
     seconds.push((performance.now() - begun) / 1e3);
   }
   return seconds.slice(1);
@@ -112,10 +109,11 @@ def opened(folder: Path) -> Iterator[Page]:
     server.shutdown()
 
 
-def files_of(network: Network, root: Path, count: int) -> list[Path]:
+def cases_of(network: Network, root: Path, count: int) -> tuple[Dataset, list[Case]]:
     """Test images, evenly spread."""
-    cases = open_dataset(root / network.modality.data).split("test")
-    return [cases[index].image for index in np.linspace(0, len(cases) - 1, count).astype(int)]
+    dataset = open_dataset(root / network.modality.data)
+    cases = dataset.split("test")
+    return dataset, [cases[index] for index in np.linspace(0, len(cases) - 1, count).astype(int)]
 
 
 def segment(
@@ -142,16 +140,20 @@ def dice(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return 1.0 if score is None else score
 
 
-def compare(page: Page, name: str, paths: list[Path]) -> dict[str, Any]:
+def compare(page: Page, name: str, dataset: Dataset, cases: list[Case]) -> dict[str, Any]:
     """What both sides say of the same files."""
     predictor = load_predictor(name, OPTIONS)
     channels = predictor.info.input.channels
     pixels = pixels_differ = other_pixels = furthest = 0
     masks, decodings, scores, expected = [], [], [0.0], [0.0]
-    for path in track(paths, name):
+    browser_right, service_right = [], []
+    for case in track(cases, name):
+        path, (_, truth) = case.image, load_case(case, dataset)
         own, found = predictor(read_image(path, channels=channels)), segment(page, name, path)[0]
         labels = labels_of(found)
         masks.append(dice(labels, own.labels))
+        browser_right.append(dice(labels, truth))
+        service_right.append(dice(own.labels, truth))
         pixels += labels.size
         pixels_differ += int((labels != own.labels).sum())
         seen, stored = decoded(page, path), read_image(path, channels=3).pixels
@@ -162,9 +164,11 @@ def compare(page: Page, name: str, paths: list[Path]) -> dict[str, Any]:
         scores.append(abs(found["ood_score"] - (own.ood_score or 0)))
         expected.append(abs((found["expected_dice"] or 0) - (own.expected_dice or 0)))
     return {
-        "images": len(paths),
+        "images": len(cases),
         "mean_dice_of_both_masks": float(np.mean(masks)),
         "least_dice_of_both_masks": min(masks),
+        "mean_dice_browser_to_truth": float(np.mean(browser_right)),
+        "mean_dice_service_to_truth": float(np.mean(service_right)),
         "share_of_pixels_that_differ": pixels_differ / pixels,
         "decoded_pixels_that_differ": other_pixels,
         "furthest_decoded_value": furthest,
@@ -201,22 +205,24 @@ def time_both(page: Page, name: str, path: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--onnxruntime-web", type=Path, required=True)
     parser.add_argument("--times", action="store_true", help="measure times instead")
     parser.add_argument("--images", type=int, default=IMAGES, help="of each network")
     parser.add_argument("--dry", action="store_true", help="print the record, write nothing")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "page"
-        written = write_static_page(StaticSettings(str(out), tuple(SIX), str(args.onnxruntime_web)))
+        written = write_static_page(StaticSettings(str(out), tuple(SIX)))
         sizes = {**asdict(written), "with_one": written.with_one}
         del sizes["out"]
         with opened(out) as page:
             found: dict[str, Any] = {}
             for name in SIX:
-                paths = files_of(NETWORKS[name], args.data, 1 if args.times else args.images)
+                count = 1 if args.times else args.images
+                dataset, cases = cases_of(NETWORKS[name], args.data, count)
                 found[name] = (
-                    time_both(page, name, paths[0]) if args.times else compare(page, name, paths)
+                    time_both(page, name, cases[0].image)
+                    if args.times
+                    else compare(page, name, dataset, cases)
                 )
                 print(name, found[name])
             chromium = page.context.browser.version if page.context.browser else None

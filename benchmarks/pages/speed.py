@@ -31,6 +31,8 @@ def render() -> str:
             phone_formats(),
             browser(),
             predicting.in_the_browser(),
+            predicting.times_in_the_browser(),
+            predicting.web_assembly(),
             served.serving(),
             predicting.latency(),
             postprocessing(),

@@ -22,8 +22,9 @@ from bmis.export.gate import MIN_DICE
 from bmis.importing.run_lengths import decode_runs
 from bmis.metrics import score_case
 from bmis.serve.app import PAGE
+from bmis.serve.plan import make_plan
 from helpers.browser import chromium, handed_out
-from helpers.bundles import CARD, IR, manifest, write_tiny
+from helpers.bundles import CARD, IR, manifest, onnx_bytes, write_tiny
 
 ROOT = Path(__file__).parents[2]
 WEB = Path(os.environ.get("ONNXRUNTIME_WEB", ROOT / "node_modules" / "onnxruntime-web"))
@@ -61,16 +62,37 @@ def test_the_folder_holds_the_page_the_engine_and_the_networks(build, models, tm
     assert f"two, four, {size:.1f} MB" in told
     assert "onnxruntime-web 1.30.0" in told
     for name in ("two", "four"):
-        assert {f"networks/{name}.{end}" for end in ("json", "onnx", "md")} <= names
-        bundle = read_bundle(Path(models[name == "four"]))
-        assert (out / "networks" / f"{name}.onnx").read_bytes() == bundle.read("model.onnx")
+        assert {f"networks/{name}.{end}" for end in ("json", "md")} <= names
+    bundle = read_bundle(Path(models[0]))
+    assert (out / "networks" / "two.onnx").read_bytes() == bundle.read("model.onnx")
+    assert (out / "networks" / "four.bin").read_bytes() == make_plan(onnx_bytes(classes=4)).weights
     assert "page/api.js" not in names  # nothing here asks a service
     assert (out / "page" / "main.js").read_bytes() == (PAGE / "main.js").read_bytes()
     assert (out / "runtime" / "ort.wasm").read_bytes() == FILES[1].encode()
     listed = json.loads((out / "networks" / "models.json").read_text())["models"]
     assert [(one["name"], len(one["classes"])) for one in listed] == [("two", 2), ("four", 4)]
-    four = json.loads((out / "networks" / "four.json").read_text())
+    two, four = (
+        json.loads((out / "networks" / f"{one}.json").read_text()) for one in ("two", "four")
+    )
     assert (four["stride"], len(four["colours"]), four["ood"]) == (8, 4, None)
+    assert two["plan"] is None  # two filters are none of the kernels'
+
+
+def test_networks_with_plans_need_no_runtime(build, tmp_path, capsys):
+    assert build("nuclei", web=tmp_path / "nowhere") == 0
+    out = tmp_path / "out"
+    told = capsys.readouterr().out
+    assert "onnxruntime-web" not in told
+    assert not (out / "runtime").exists()
+    assert sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < 3e6
+    names = {path.name for path in (out / "networks").iterdir()}
+    assert names == {"models.json", "nuclei.json", "nuclei.md", "nuclei.bin"}
+    local = {path.name for path in (out / "local").iterdir()}
+    assert "kernels.wasm" in local
+    assert "kernels.c" not in local
+    described = json.loads((out / "networks" / "nuclei.json").read_text())
+    size = (out / "networks" / "nuclei.bin").stat().st_size
+    assert all(step.get("at", 0) < size for step in described["plan"])
 
 
 def test_the_service_worker_keeps_every_file_by_its_hash(build, models, tmp_path):
@@ -185,7 +207,7 @@ def test_a_person_uses_the_page_without_a_service_and_without_a_network(build, t
     write_phantoms(tmp_path / "polyps", modality="endoscopy", count=3, size=(96, 128))
     photos = sorted((tmp_path / "polyps" / "images").iterdir())
     (tmp_path / "clip.dcm").write_bytes(bytes(128) + b"DICM")
-    assert build("colonoscopy", "nuclei", web=WEB) == 0
+    assert build("colonoscopy", "nuclei-bmis", web=WEB) == 0
     errors = []
     with chromium() as browser:
         context = browser.new_context(locale="de", accept_downloads=True)
@@ -195,6 +217,7 @@ def test_a_person_uses_the_page_without_a_service_and_without_a_network(build, t
             expect(page.locator("#about")).to_contain_text("verlassen dieses Gerät nicht")
             expect(page.locator("#status")).to_contain_text("ohne Internet", timeout=30_000)
             assert server.asked.count("/runtime/ort.wasm") == 1
+            assert server.asked.count("/local/kernels.wasm") == 1
             page.close()
 
         page = context.new_page()  # from here on there is no server
@@ -213,7 +236,7 @@ def test_a_person_uses_the_page_without_a_service_and_without_a_network(build, t
         expect(page.locator("#status")).to_contain_text("bmis serve", timeout=30_000)
         page.fill("#spacing", "0.5,0.25")
         page.locator("#spacing").blur()
-        page.select_option("#beside", "nuclei")
+        page.select_option("#beside", "nuclei-bmis")
         expect(page.locator("#facts table")).to_have_count(2, timeout=30_000)
         expect(page.locator("#status")).to_contain_text("bmis serve", timeout=30_000)
         page.keyboard.press("r")
@@ -228,7 +251,7 @@ def test_a_person_uses_the_page_without_a_service_and_without_a_network(build, t
 
     assert errors == []
     assert len(answers) == len(rows) == 6
-    for name in ("colonoscopy", "nuclei"):
+    for name in ("colonoscopy", "nuclei-bmis"):
         predictor = bmis.load(name, engine="onnxruntime", threads=1)
         own = [one for one in answers if one["model"] == name]
         for path, found in zip(photos, own, strict=True):

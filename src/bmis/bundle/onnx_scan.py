@@ -183,6 +183,21 @@ def _check_tensor(tensor: Any, cut: int) -> tuple[str, Value]:
     return name, known_if_small(kind, tuple(dims), partial(_numbers, tensor, field, kind))
 
 
+def numbers_of(tensor: Any) -> NDArray[Any]:
+    """The numbers of a weight whose tensor has been checked.
+
+    Example:
+        >>> from bmis.bundle.onnx_schema import model_class
+        >>> weight = model_class()().graph.initializer.add(dims=[2], data_type=7)
+        >>> weight.int64_data.extend([3, 4])
+        >>> numbers_of(weight).tolist()
+        [3, 4]
+    """
+    kind = TYPES[tensor.data_type]
+    held = (payload for payload in _PAYLOADS if len(getattr(tensor, payload)))
+    return _numbers(tensor, next(held, "raw_data"), kind).reshape(tensor.dims)
+
+
 def _numbers(tensor: Any, field: str, kind: np.dtype[Any]) -> NDArray[Any]:
     if field == "raw_data":
         return np.frombuffer(tensor.raw_data, kind.newbyteorder("<")).astype(kind)

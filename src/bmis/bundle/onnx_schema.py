@@ -133,7 +133,7 @@ def parse_onnx(data: bytes) -> tuple[Any, Mapping[int, int]]:
     """
     from google.protobuf.message import DecodeError
 
-    kind = _model_class()
+    kind = model_class()
     if len(data) > _SMALLEST_FIELD * _FIELD_LIMIT:
         check_count(data, kind.DESCRIPTOR, _FIELD_LIMIT)
     data, lengths = cut_weights(data)
@@ -148,8 +148,13 @@ def parse_onnx(data: bytes) -> tuple[Any, Mapping[int, int]]:
 
 
 @cache
-def _model_class() -> Any:
-    """The class of ``ModelProto``, made when the first graph is read."""
+def model_class() -> Any:
+    """The class of ``ModelProto``, made when the first graph is read.
+
+    Example:
+        >>> model_class().FromString(bytes.fromhex("080a")).ir_version
+        10
+    """
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
     from google.protobuf.descriptor_pool import DescriptorPool
     from google.protobuf.message_factory import GetMessageClass

@@ -101,9 +101,10 @@ def _write_static(args: Namespace) -> int:
 
     page = write_static_page(settings_from(args, StaticSettings))
     total, one, runtime = (size / 1e6 for size in (page.total, page.with_one, page.runtime))
+    whose = f", {runtime:.1f} of them onnxruntime-web {page.version}" if page.version else ""
     say(
         f"{page.out}: the page with {', '.join(page.networks)}, {total:.1f} MB; {one:.1f} MB with "
-        f"one network, {runtime:.1f} of them onnxruntime-web {page.version}\n"
+        f"one network{whose}\n"
         f"try it with: python -m http.server --bind 127.0.0.1 --directory {page.out}"
     )
     return 0

@@ -9,24 +9,23 @@ import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
-from bmis.bundle import Bundle, Graph, read_bundle
+from bmis.bundle import Bundle, read_bundle
 from bmis.config import Settings
-from bmis.data.palette import palette
-from bmis.errors import BundleError, ConfigError, DataError
-from bmis.predict.mask import DOES_NOT_HOLD
+from bmis.errors import ConfigError, DataError
 from bmis.pretrained.lookup import is_shipped, log_licence
 from bmis.serve.headers import policy, security_headers
 from bmis.serve.listing import describe_model
 from bmis.serve.networks import find_bundles
+from bmis.serve.plan import Plan, make_plan
+from bmis.serve.static_network import ENDINGS, find_graph, write_network
 from bmis.system.files import whole_folder, write_json, write_text
 from bmis.system.reading import read_text
-from bmis.wording import counted
 
 _HERE = Path(__file__).parent
 _PAGE, _LOCAL = _HERE / "page", _HERE / "local"
@@ -40,7 +39,7 @@ _RUNTIME = {  # of the package -> names that every web server knows the types of
 }
 _GET = f"get it with `npm install {_PACKAGE}`, or name its folder with --{_PACKAGE}"
 _UNQUOTED = "/!'()*"  # what encodeURIComponent leaves, and slashes
-_ENDINGS = ("json", "onnx", "md")  # of the files of a network
+_SOURCE = "kernels.c"
 _CHARSET = '<meta charset="utf-8">'
 _POLICY = '\n  <meta http-equiv="Content-Security-Policy" content="{}">'
 
@@ -63,7 +62,11 @@ class StaticSettings(Settings):
     ]
     models: tuple[str, ...] = ()
     onnxruntime_web: Annotated[
-        str, Meta(description="Folder of the npm package onnxruntime-web, unpacked.")
+        str,
+        Meta(
+            description="Folder of the npm package onnxruntime-web, unpacked; for networks that "
+            "need more than the page's own kernels."
+        ),
     ] = f"node_modules/{_PACKAGE}"
 
 
@@ -74,8 +77,8 @@ class StaticPage:
     Attributes:
         out: The folder.
         networks: Names of the networks, each with the bytes of its files.
-        runtime: Bytes of onnxruntime-web.
-        version: Its version.
+        runtime: Bytes of onnxruntime-web, 0 where no network needs it.
+        version: Its version, None where no network needs it.
         total: Bytes of all files.
 
     Example:
@@ -86,7 +89,7 @@ class StaticPage:
     out: Path
     networks: dict[str, int]
     runtime: int
-    version: str
+    version: str | None
     total: int
 
     @property
@@ -103,31 +106,34 @@ def write_static_page(settings: StaticSettings) -> StaticPage:
         settings: The folder, the networks, and where onnxruntime-web is.
 
     Raises:
-        ConfigError: There is no onnxruntime-web, or two networks have one name.
+        ConfigError: There is no onnxruntime-web and a network needs it, or two networks have one
+            name.
         BundleError: A bundle cannot be read, or needs what the engine in the browser lacks.
         DataError: The folder holds something already, or cannot be written.
 
     Example:
-        >>> write_static_page(StaticSettings("out", ("nuclei",)))
+        >>> write_static_page(StaticSettings("out", ("nuclei-bmis",)))
         Traceback (most recent call last):
         bmis.errors.ConfigError: node_modules/onnxruntime-web: no such package; get it with `npm ...
     """
     out, runtime = Path(settings.static), Path(settings.onnxruntime_web)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"{out}: holds something already; name a new folder")
-    version = _check_runtime(runtime)
     paths = find_bundles(settings.models)
     bundles = {name: read_bundle(path) for name, path in paths.items()}
-    graphs = {name: find_graph(bundle) for name, bundle in bundles.items()}
+    computed = {name: _compute(bundle) for name, bundle in bundles.items()}
+    planned = all(isinstance(one, Plan) for one in computed.values())
+    version = None if planned else _check_runtime(runtime)
     for name, path in paths.items():
         if is_shipped(path):
             log_licence(name, bundles[name].manifest.info.provenance["licence"])
     with whole_folder(out) as folder:
         _write_page(folder)
-        _copy_runtime(runtime, folder / "runtime")
+        if version:
+            _copy_runtime(runtime, folder / "runtime")
         (folder / "networks").mkdir()
         for name, bundle in bundles.items():
-            _write_network(folder / "networks", name, bundle, graphs[name])
+            write_network(folder / "networks", name, bundle, computed[name])
         models = [describe_model(name, one.manifest.info) for name, one in bundles.items()]
         megabytes = round(sum(_sizes(folder).values()) / 1e6, 1)
         write_json(
@@ -138,40 +144,17 @@ def write_static_page(settings: StaticSettings) -> StaticPage:
         sizes = _sizes(folder)
     return StaticPage(
         out,
-        {name: sum(sizes[f"networks/{name}.{end}"] for end in _ENDINGS) for name in bundles},
-        sum(sizes[f"runtime/{name}"] for name in _RUNTIME.values()),
+        {name: sum(sizes.get(f"networks/{name}.{end}", 0) for end in ENDINGS) for name in bundles},
+        sum(sizes.get(f"runtime/{name}", 0) for name in _RUNTIME.values()),
         version,
         sum(sizes.values()),
     )
 
 
-def find_graph(bundle: Bundle) -> Graph:
-    """The graph of a bundle that the browser runs: the one that the service would take.
-
-    Raises:
-        BundleError: The engine in the browser lacks something that the bundle needs.
-
-    Example:
-        >>> from bmis.pretrained.lookup import find_model_file
-        >>> find_graph(read_bundle(find_model_file("nuclei"))).file
-        'model.int8.onnx'
-    """
-    info, serve = bundle.manifest.info, "serve it over HTTP instead"
-    if info.input.channels not in (1, 3):
-        raise BundleError(
-            f"{bundle.path}: takes {counted(info.input.channels, 'channel')}, and pictures in a "
-            f"browser have 1 or 3; {serve}"
-        )
-    if info.postprocessing.flips != "none":
-        raise BundleError(
-            f"{bundle.path}: averages over flips, which are not done in the browser; {serve}"
-        )
-    graph = bundle.find("onnx", "int8") or bundle.find("onnx", "float32")
-    if graph is None:
-        raise BundleError(
-            f"{bundle.path}: has no ONNX graph, which is what a browser runs; export it again"
-        )
-    return graph
+def _compute(bundle: Bundle) -> Plan | bytes:
+    """What computes a network: its plan, or its graph where the kernels lack something."""
+    graph = bundle.read(find_graph(bundle).file)
+    return make_plan(graph) or graph
 
 
 def _check_runtime(folder: Path) -> str:
@@ -197,7 +180,9 @@ def _check_runtime(folder: Path) -> str:
 def _write_page(folder: Path) -> None:
     """The files of the page, with an engine that does without a service."""
     shutil.copytree(_PAGE, folder / "page", ignore=shutil.ignore_patterns(*_SERVICE_ONLY))
-    shutil.copytree(_LOCAL, folder / "local", ignore=shutil.ignore_patterns(_LICENCE, _WORKER))
+    shutil.copytree(
+        _LOCAL, folder / "local", ignore=shutil.ignore_patterns(_LICENCE, _WORKER, _SOURCE)
+    )
     write_text(folder / "page" / "engine.js", _ENGINE)
     shutil.copyfile(_LOCAL / _WORKER, folder / _WORKER)
     html = (folder / "page" / "index.html").read_text(encoding="utf-8")
@@ -211,23 +196,6 @@ def _copy_runtime(package: Path, folder: Path) -> None:
     for file, name in _RUNTIME.items():
         shutil.copyfile(package / file, folder / name)
     shutil.copyfile(_LOCAL / _LICENCE, folder / "LICENSE.txt")
-
-
-def _write_network(folder: Path, name: str, bundle: Bundle, graph: Graph) -> None:
-    """A network as its graph, what the engine must know of it, and its model card."""
-    manifest = bundle.manifest
-    plain = manifest.info.to_dict()
-    kept = ("input", "classes", "postprocessing", "confidence", "ood")
-    described: dict[str, Any] = {key: plain[key] for key in kept}
-    described |= {
-        "stride": manifest.stride,
-        "does_not_hold": DOES_NOT_HOLD,
-        "colours": palette(max(2, len(manifest.info.classes))).tolist(),
-    }
-    text = json.dumps(described, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    write_text(folder / f"{name}.json", text)
-    (folder / f"{name}.onnx").write_bytes(bundle.read(graph.file))
-    write_text(folder / f"{name}.md", bundle.card)
 
 
 def _write_list(folder: Path) -> None:

@@ -1,35 +1,12 @@
 // Segments in a thread of its own, so that the page stays alive. One picture after the other.
 
-import * as ort from "../runtime/ort.js";
 import { describePicture } from "./answer.js";
 import { decode, Refused } from "./decode.js";
+import { openNetwork } from "./network.js";
 import { predict } from "./predict.js";
 
-const networks = new Map(), ready = prepare();
-let turn = ready.catch(() => {}); // told with each picture
-
-async function load(name) {
-  const answer = await fetch(new URL(`../${name}`, import.meta.url)).catch((error) => ({ ok: false, status: error.message }));
-  if (!answer.ok) throw new Refused("not_loaded", { why: `${name}: ${answer.status}` });
-  return answer.arrayBuffer();
-}
-
-async function prepare() {
-  ort.env.wasm.numThreads = 1; // more need headers that a plain web server does not send
-  ort.env.wasm.wasmBinary = await load("runtime/ort.wasm");
-}
-
-async function openNetwork(name) {
-  const file = `networks/${encodeURIComponent(name)}`;
-  const network = JSON.parse(new TextDecoder().decode(await load(`${file}.json`)));
-  const session = await ort.InferenceSession.create(new Uint8Array(await load(`${file}.onnx`)));
-  network.infer = async (floats, ...shape) => {
-    const image = new ort.Tensor("float32", floats, [1, ...shape]);
-    const { logits } = await session.run({ image });
-    return logits.data;
-  };
-  return network;
-}
+const networks = new Map();
+let turn = Promise.resolve();
 
 function networkOf(name) {
   if (!networks.has(name)) {
@@ -71,7 +48,6 @@ async function segment({ blob, model, include, spacing: text }) {
 
 async function answer(asked) {
   try {
-    await ready;
     return { id: asked.id, answer: await segment(asked) };
   } catch (error) {
     if (error instanceof Refused) return { id: asked.id, word: error.message, values: error.values };
