@@ -1,4 +1,4 @@
-"""The device side on an emulated aarch64: it installs, gives x86's masks, and `bench` runs.
+"""The device side on an emulated aarch64: it installs, how near its masks are to x86's, `bench`.
 
     sudo python benchmarks/aarch64.py ROOT IMAGES [--bench FOLDER] [--count 20] [--bundles 4]
 
@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from device import PACKAGES
+from emulated import BOARDS, FOLDER, Board, fetch, make_root
 from machine import describe
 
 from bmis.data.images import read_mask
@@ -38,21 +39,9 @@ from bmis.system.files import write_json
 
 CHECKOUT = Path(__file__).parents[1]
 OUT = Path(__file__).parent / "results" / "aarch64.json"
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"  # its Python is 3.11
-PYTHON = "3.11"
 GLIBC = (28, 27, 24, 17)  # minor versions of the wheels that are taken, newest first
 GLIBC_OF_ENGINES = (35, 34, 31, *GLIBC)
-FOLDER = "bmis-check"  # in the root; everything but Debian is in it
 MODEL, USUAL = "colonoscopy", "Raspberry Pi 5"
-BOARDS = {  # processor of QEMU, and what Linux reports of it: features and part
-    "Raspberry Pi 4": ("cortex-a72", "fp asimd evtstrm crc32 cpuid", "0xd08"),
-    "Raspberry Pi 5": (
-        "cortex-a76",
-        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc "
-        "dcpop asimddp",
-        "0xd0b",
-    ),
-}
 LOGITS = """
 import sys
 import numpy as np
@@ -82,74 +71,6 @@ for path in paths:
         options = RuntimeOptions("cpu", engine, precision, 1)
         np.save(out / f"{path.stem} {engine} {precision}.npy", load_bundle(path, options)[0](noise))
 """
-
-
-class Board:
-    """A Debian for arm64, run as a board's processor.
-
-    Args:
-        root: Its folder.
-        name: One of ``BOARDS``.
-    """
-
-    def __init__(self, root: Path, name: str) -> None:
-        self.root, self.work = root, root / FOLDER
-        self.cpu, features, part = BOARDS[name]
-        self._cpuinfo = self.work / f"cpuinfo-{self.cpu}"
-        cores = os.sched_getaffinity(0)
-        self._cpuinfo.write_text(
-            "".join(
-                f"processor\t: {core}\nBogoMIPS\t: 108.00\nFeatures\t: {features}\n"
-                f"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
-                f"CPU part\t: {part}\nCPU revision\t: 3\n\n"
-                for core in cores
-            )
-        )
-
-    def run(self, *command: str) -> str:
-        """Run a command in the root; its /proc, and what it says of the processor, are its own."""
-        script = (
-            'mount -t proc proc "$0/proc" && mount --bind "$1" "$0/proc/cpuinfo" && shift && '
-            f'exec chroot "$0" /usr/bin/env -C /{FOLDER} "$@"'
-        )
-        private = ["unshare", "--mount", "sh", "-c", script, str(self.root), str(self._cpuinfo)]
-        home = f"/{FOLDER}/home"
-        environment = {
-            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
-            "HOME": home,
-            "LANG": "C.UTF-8",
-            "QEMU_CPU": self.cpu,
-        }
-        run = subprocess.run(
-            [*private, *command], capture_output=True, text=True, env=environment, check=False
-        )
-        if run.returncode:
-            sys.exit(f"{' '.join(command)[:200]}: {run.stderr.strip()[-2000:]}")
-        return run.stdout
-
-
-def make_root(root: Path) -> None:
-    """Debian for arm64 with Python, if it is not there."""
-    if not (root / "usr/bin/python3").exists():
-        include = "--include=python3,python3-venv,python3-pip"
-        subprocess.run(
-            ["debootstrap", "--arch=arm64", "--variant=minbase", include, SUITE, root, MIRROR],
-            check=True,
-        )
-    (root / FOLDER / "home").mkdir(parents=True, exist_ok=True)
-
-
-def fetch(folder: Path, minors: tuple[int, ...], *wanted: str) -> None:
-    """Wheels for aarch64; nothing that would have to be compiled."""
-    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in minors]
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder),
-            *("--only-binary=:all:", f"--python-version={PYTHON}", "--implementation=cp"),
-            *(*platforms, "--platform=manylinux2014_aarch64", *wanted),
-        ],
-        check=True,
-    )
 
 
 def copy_checkout(target: Path) -> None:

@@ -37,6 +37,7 @@ def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
     ("content", "said"),
     [
         ("", "is not JSON"),
+        (b"PK\x03\x04\xff\xfe", "is not JSON; name a file of `bmis bench`"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "is no device file"),
         ('{"format": "bmis-device", "version": 2}', "of version 2, this bmis reads 1; measure"),
@@ -54,7 +55,7 @@ def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
 )
 def test_what_is_no_device_file_is_refused_in_one_line(content, said, tmp_path):
     path = tmp_path / "pi5.json"
-    path.write_text(content, encoding="utf-8")
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=said) as caught:
         read_device(path)
     assert "\n" not in str(caught.value)

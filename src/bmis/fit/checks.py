@@ -10,8 +10,8 @@ from typing import Any
 from bmis.config import TrainConfig
 from bmis.data.cases import Dataset
 from bmis.data.fingerprint import content_fingerprints
-from bmis.errors import ConfigError, require
-from bmis.fit.device import DeviceFile, read_device
+from bmis.errors import ConfigError, MissingExtraError, needs, require
+from bmis.fit.device import DeviceFile, missing_extra, read_device
 from bmis.fit.facts import DataFacts
 from bmis.fit.settings import FitConfig
 from bmis.runtime.engines import require_engine
@@ -58,6 +58,8 @@ def check_packages(config: FitConfig) -> None:
     require("optuna", extra="fit")
     require("onnx", extra="export")
     require("onnxscript", extra="export")
+    if config.engine == "ncnn":
+        require("pnnx", extra="pnnx")  # which writes its graphs, and whose extra brings ncnn too
     if config.engine != "auto":
         require_engine(config.engine)
 
@@ -68,6 +70,7 @@ def find_device(config: FitConfig) -> DeviceFile | None:
     Raises:
         ConfigError: It is for another number of threads, or knows no such engine.
         DataError: See ``read_device``.
+        MissingExtraError: Nothing can be exported here for what it measured.
 
     Example:
         >>> find_device(FitConfig("polyps", max_ms=10)) is None
@@ -86,7 +89,23 @@ def find_device(config: FitConfig) -> DeviceFile | None:
             f"{config.device}: knows no {config.engine}, only {', '.join(found.engines)}; choose "
             "another --engine"
         )
-    return found
+    return _what_can_be_exported(found, config.device)
+
+
+def _what_can_be_exported(found: DeviceFile, name: str) -> DeviceFile:
+    """The device file without the ways that nothing can be exported for here, which is said."""
+    ways = sorted({way.name for bundle in found.bundles for way in bundle.ways})
+    missing = {way: extra for way in ways if (extra := missing_extra(way))}
+    for way, extra in missing.items():
+        why = f"{way} of {name} cannot be exported for: {needs(extra, extra=extra)}"
+        if len(missing) == len(ways):
+            raise MissingExtraError(why)
+        _log.warning("%s; it takes no part", why)
+    bundles = (
+        replace(one, ways=tuple(way for way in one.ways if way.name not in missing))
+        for one in found.bundles
+    )
+    return replace(found, bundles=tuple(bundles))
 
 
 def inputs_of(config: FitConfig, dataset: Dataset) -> dict[str, Any]:

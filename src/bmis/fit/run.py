@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bmis.data.cases import Dataset
 from bmis.data.folder import open_dataset
-from bmis.errors import ConfigError
+from bmis.errors import ConfigError, TrainingInterrupted
 from bmis.fit.candidates import Candidate, Counts, Network, count_candidates, list_networks
 from bmis.fit.checks import (
     check_packages,
@@ -119,7 +119,10 @@ def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None
     with only_here(folder):
         claim_folder(folder, config, inputs)
         with Clock(folder) as clock:
-            return _Fit(config, folder, dataset, device, tools or Tools(), clock).run()
+            try:
+                return _Fit(config, folder, dataset, device, tools or Tools(), clock).run()
+            except KeyboardInterrupt:
+                raise TrainingInterrupted("stopped; give the same command again to go on") from None
 
 
 class _Fit:
