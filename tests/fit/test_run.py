@@ -329,7 +329,7 @@ def test_what_cannot_be_exported_here_for_a_device_takes_no_part(
     assert "ncnn fp32 of" in caplog.text
     assert "pnnx is needed for this" in caplog.text
     write(*quick)
-    with pytest.raises(MissingExtraError, match="ncnn fp32 of .*pnnx is needed for this"):
+    with pytest.raises(MissingExtraError, match=r"ncnn fp32 of .*pnnx is needed for this"):
         fit_model(asked, out=tmp_path / "other", tools=TOOLS)
     assert not (tmp_path / "other").exists()
 
