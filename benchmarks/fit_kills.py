@@ -1,15 +1,16 @@
 """A fit that is killed at ten random moments ends as one that never was.
 
     python benchmarks/fit_kills.py DATA [--images 60] [--side 96] [--trials 12] [--kills 10]
-        [--device FILE]
+        [--device FILE [--max-ms 1000]]
 
 Takes some images of DATA, scaled to SIDE pixels, and runs ``bmis fit`` twice, on one core, with the
 same seed and a number of trials instead of a time. The budget lets every network in, so that no
 measured time decides who takes part; with a file of ``bmis bench`` nothing is measured at all,
-which saves most of the time. The second run is killed (SIGKILL) at moments drawn over the
-time of the first, and given again each time. Compared are the winner, every trial, each weight of
-the finished network, the files of its bundle and the scores of the test images. Writes
-``results/fit_kills.json``, and ends with 1 if anything differs.
+which saves most of the time, and a smaller budget is safe. The second run is killed (SIGKILL) at
+moments drawn over the time of the first, and given again each time. Every further call first gets
+the time that a call takes to start, so that the kills reach all steps. Compared are the winner,
+every trial, each weight of the finished network, the files of its bundle and the scores of the test
+images. Writes ``results/fit_kills.json``, and ends with 1 if anything differs.
 """
 
 import argparse
@@ -64,18 +65,20 @@ def make_small(data: Path, out: Path, images: int, side: int) -> Path:
 class Fit:
     """One fit in a folder, which may take several calls."""
 
-    def __init__(self, data: Path, out: Path, trials: int, device: Path | None) -> None:
+    def __init__(self, data: Path, out: Path, args: argparse.Namespace) -> None:
         self.out, self.seconds, self.calls = out, 0.0, 0
+        self.start = 0.0  # seconds until the first call had counted the candidates
         self._command = [
             *(sys.executable, "-m", "bmis", "fit", str(data), "--out", str(out)),
-            *("--max-ms", "1000", "--hours", "2", "--epochs", "9", "--trials", str(trials)),
-            *("--engine", "onnxruntime", "--seed", str(SEED), "--json"),
-            *(("--device", str(device)) if device else ()),
+            *("--max-ms", f"{args.max_ms:g}", "--hours", "2", "--epochs", "9"),
+            *("--trials", str(args.trials), "--engine", "onnxruntime"),
+            *("--seed", str(SEED), "--json"),
+            *(("--device", str(args.device)) if args.device else ()),
         ]
 
     def call(self, seconds: float | None = None) -> bool:
         """Give the command, and kill it after so many seconds; whether it came to its end."""
-        begun = time.monotonic()
+        begun, started = time.monotonic(), time.time()
         self.calls += 1
         with (self.out.parent / f"{self.out.name}.log").open("a") as log:
             process = subprocess.Popen(self._command, stdout=log, stderr=log)
@@ -85,6 +88,8 @@ class Fit:
                 process.kill()
                 code = process.wait()
         self.seconds += time.monotonic() - begun
+        if self.calls == 1 and (counted := self.out / "candidates.json").exists():
+            self.start = counted.stat().st_mtime - started
         if code not in (0, -9):
             sys.exit(f"bmis fit ended with {code}; see {log.name}")
         return code == 0
@@ -168,21 +173,21 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--device", type=Path, help="file of `bmis bench`")
+    parser.add_argument("--max-ms", type=float, default=1000.0, help="less only with --device")
     parser.add_argument("--folder", type=Path, help="keep the fits here; a new folder")
     args = parser.parse_args()
+    args.device = args.device and args.device.resolve()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core: nobody chooses threads
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         data = make_small(args.data, folder / "data", args.images, args.side)
-        whole, parts = (
-            Fit(data, folder / name, args.trials, args.device) for name in ("whole", "parts")
-        )
+        whole, parts = (Fit(data, folder / name, args) for name in ("whole", "parts"))
         whole.call()
         print(f"undisturbed: {whole.seconds:.0f} s", flush=True)
         moments = np.sort(np.random.default_rng(SEED).uniform(0, whole.seconds, args.kills))
         kills = []
-        for seconds in np.diff(moments, prepend=0.0):
+        for seconds in np.diff(moments, prepend=-whole.start) + whole.start:
             if parts.call(float(seconds)):
                 sys.exit("it came to its end before all kills; choose more images")
             kills.append({"after_seconds": round(float(seconds), 1), **parts.state()})
@@ -195,6 +200,7 @@ def main() -> None:
             "seed": SEED,
             "measured_here": args.device is None,
             "seconds": {"undisturbed": round(whole.seconds), "killed": round(parts.seconds)},
+            "seconds_until_candidates_are_counted": round(whole.start),
             "seconds_counted_by_the_killed_fit": round(parts.read("time")["seconds"]),
             "kills": kills,
             "winner": parts.read("fit")["rows"][0],

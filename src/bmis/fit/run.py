@@ -44,7 +44,7 @@ from bmis.fit.device import DeviceFile
 from bmis.fit.facts import DataFacts, read_facts
 from bmis.fit.finish import Finish, TestScores, finish, score_test
 from bmis.fit.page import write_page
-from bmis.fit.plan import Plan, check_time, make_plan, time_epoch
+from bmis.fit.plan import EpochTimes, Plan, check_time, make_plan, time_epoch
 from bmis.fit.result import RECORD, Fitted, make_rows, outlook, refused_rows
 from bmis.fit.search import search, train_and_score
 from bmis.fit.settings import FitConfig
@@ -54,7 +54,7 @@ from bmis.fit.untrained import BENCH, measure_untrained
 from bmis.fit.workers import Score
 from bmis.importing.suggest import point_to_import
 from bmis.system.files import output_folder, write_json
-from bmis.wording import duration
+from bmis.wording import counted, duration
 
 _log = logging.getLogger(__name__)
 _STEPS = 5
@@ -201,7 +201,13 @@ class _Fit:
         return found
 
     def _epoch_seconds(self, facts: DataFacts, one: Candidate, threads: int) -> float:
-        return self.tools.epoch_seconds(one, facts, threads)
+        """Time of an epoch, which is measured once: timing all candidates takes minutes."""
+        path, key = self.folder / "timed.json", f"{one.name}, {counted(threads, 'thread')}"
+        known = dict((recalled(path, EpochTimes) or EpochTimes()).seconds)
+        if key not in known:
+            known[key] = self.tools.epoch_seconds(one, facts, threads)
+            write_json(path, EpochTimes(known).to_dict())
+        return known[key]
 
     def _check_time(self, counts: Counts, facts: DataFacts) -> None:
         least = min(counts.candidates, key=lambda one: one.work)
