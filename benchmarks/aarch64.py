@@ -12,7 +12,8 @@ on the processors of a Raspberry Pi 4 and a Raspberry Pi 5 as QEMU knows them:
   ``bmis bench --make`` on the same noise;
 - ``bmis bench`` measures these bundles, and ``bmis fit --device`` takes its file, here.
 
-Times under emulation mean nothing. Writes ``results/aarch64.json``.
+Given again, it goes on where it was stopped. Times under emulation mean nothing. Writes
+``results/aarch64.json``.
 """
 
 import argparse
@@ -23,7 +24,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,7 @@ import numpy as np
 from pathlib import Path
 from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
+from bmis.errors import BmisError
 from bmis.runtime.bundle import load_bundle, runnable
 out, *paths = map(Path, sys.argv[1:])
 for path in paths:
@@ -68,14 +72,52 @@ for path in paths:
     spec = bundle.manifest.info.input
     noise = np.random.default_rng(0).standard_normal((1, spec.channels, *spec.size), np.float32)
     for engine, precision in runnable(bundle):
-        options = RuntimeOptions("cpu", engine, precision, 1)
-        np.save(out / f"{path.stem} {engine} {precision}.npy", load_bundle(path, options)[0](noise))
+        name = out / f"{path.stem} {engine} {precision}"
+        try:
+            run, *_ = load_bundle(path, RuntimeOptions("cpu", engine, precision, 1))
+            np.save(f"{name}.npy", run(noise))
+        except BmisError as error:
+            Path(f"{name}.txt").write_text(str(error))
 """
 
 
-def copy_checkout(target: Path) -> None:
-    """The files that git knows, as they are now."""
+class Steps:
+    """What the steps found, kept in a file: a run that was stopped goes on, with the same files.
+
+    Args:
+        path: The file.
+        digest: Of the files that are tried; with others all begins anew.
+    """
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self._path = path
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        self._known = known if known.get("digest") == digest else {"digest": digest, "seconds": 0.0}
+
+    @property
+    def seconds(self) -> float:
+        """Time of all steps."""
+        return float(self._known["seconds"])
+
+    def __call__(self, name: str, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a step, or take what it found before."""
+        if name not in self._known:
+            begun = time.monotonic()
+            self._known[name] = do()
+            self._known["seconds"] += time.monotonic() - begun
+            write_json(self._path, self._known)
+        found: dict[str, Any] = self._known[name]
+        print(name, json.dumps(found), flush=True)
+        return found
+
+    def forget(self) -> None:
+        self._path.unlink()
+
+
+def copy_checkout(target: Path) -> str:
+    """The files that git knows, as they are now, and their digest."""
     shutil.rmtree(target, ignore_errors=True)
+    digest = sha256()
     names = subprocess.run(
         ["git", "-C", CHECKOUT, "ls-files", "-z", "src", "pyproject.toml", "README.md", "LICENSE"],
         check=True, capture_output=True, text=True,
@@ -83,6 +125,15 @@ def copy_checkout(target: Path) -> None:
     for name in filter(None, names):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CHECKOUT / name, target / name)
+        digest.update(name.encode() + (target / name).read_bytes())
+    return digest.hexdigest()
+
+
+def install_anew(board: Board) -> dict[str, Any]:
+    """The device side alone, in a new environment."""
+    shutil.rmtree(board.work / "device", ignore_errors=True)
+    board.run("python3", "-m", "venv", "--without-pip", "device")
+    return install(board)
 
 
 def install(board: Board, *extras: str) -> dict[str, Any]:
@@ -173,7 +224,10 @@ def compare_engines(board: Board, local: Path) -> dict[str, Any]:
     arguments = ("-c", ENGINES, "engines", *bundles)
     board.run("device/bin/python", *arguments)
     here(*arguments, folder=local)
-    found = {}
+    found: dict[str, Any] = {
+        path.stem: {"failed": path.read_text()}
+        for path in sorted((board.work / "engines").glob("*.txt"))
+    }
     for path in sorted((board.work / "engines").glob("*.npy")):
         if (local / "engines" / path.name).exists():
             one, other = np.load(local / "engines" / path.name), np.load(path)
@@ -234,42 +288,50 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--bundles", type=int, default=4, help="of these, the first")
     args = parser.parse_args()
-    begun = time.monotonic()
     make_root(args.root)
     work = args.root / FOLDER
     fetch(work / "wheels", GLIBC, str(CHECKOUT), "hatchling>=1.24")
     fetch(work / "wheels", GLIBC_OF_ENGINES, f"{CHECKOUT}[openvino,ncnn]")
-    copy_checkout(work / "source")
+    digest = copy_checkout(work / "source")
     boards = {name: Board(args.root, name) for name in BOARDS}
-    board = boards[USUAL]
-    shutil.rmtree(work / "device", ignore_errors=True)
-    board.run("python3", "-m", "venv", "--without-pip", "device")
-    found: dict[str, Any] = {
-        "emulator": subprocess.run(
-            ["qemu-aarch64-static", "--version"], check=True, capture_output=True, text=True
-        ).stdout.splitlines()[0],
-        "system": f"Debian {(args.root / 'etc/debian_version').read_text().strip()}",
-        "python": board.run("python3", "--version").strip(),
-        "device_side": install(board),
-        "boards": {name: {"processor": board.cpu} for name, board in boards.items()},
-    }
-    print(f"installed: {found['device_side']['installed_mb']:.0f} MB", flush=True)
+    usual = boards[USUAL]
+    step = Steps(work / "steps.json", digest)
+    device_side = step("device side", partial(install_anew, usual))
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder)
         for target in (local, work):
             fill(target / "photos", sorted(args.images.iterdir())[: args.count])
             fill(target / "bench", bundles(args.bench or local / "all", args.bundles))
-        for name, board in boards.items():
-            found["boards"][name]["masks"] = compare_masks(board, local)
-            print(name, json.dumps(found["boards"][name]["masks"]), flush=True)
-        found["with_engines"] = install(board, "openvino", "ncnn")
-        for name, board in boards.items():
-            found["boards"][name]["engines"] = compare_engines(board, local)
-            print(name, json.dumps(found["boards"][name]["engines"], indent=1), flush=True)
-        found["bench"] = bench_and_fit(boards[USUAL], local)
-    minutes = round((time.monotonic() - begun) / 60, 1)
-    write_json(OUT, {**found, "minutes": minutes, "machine": describe()})
-    print(f"{json.dumps(found['bench'], indent=1)}\n{minutes} minutes: {OUT}")
+        masks = {
+            name: step(f"masks, {name}", partial(compare_masks, board, local))
+            for name, board in boards.items()
+        }
+        with_engines = step("with engines", partial(install, usual, "openvino", "ncnn"))
+        engines = {
+            name: step(f"engines, {name}", partial(compare_engines, board, local))
+            for name, board in boards.items()
+        }
+        bench = step("bench and fit", partial(bench_and_fit, usual, local))
+    emulator = subprocess.run(
+        ["qemu-aarch64-static", "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    found = {
+        "emulator": emulator.splitlines()[0],
+        "system": f"Debian {(args.root / 'etc/debian_version').read_text().strip()}",
+        "python": usual.run("python3", "--version").strip(),
+        "device_side": device_side,
+        "with_engines": with_engines,
+        "boards": {
+            name: {"processor": board.cpu, "masks": masks[name], "engines": engines[name]}
+            for name, board in boards.items()
+        },
+        "bench": bench,
+        "minutes": round(step.seconds / 60, 1),
+        "machine": describe(),
+    }
+    write_json(OUT, found)
+    step.forget()
+    print(f"{found['minutes']} minutes: {OUT}")
 
 
 if __name__ == "__main__":

@@ -134,6 +134,24 @@ def test_measuring_that_was_killed_measures_nothing_twice(config, tmp_path, no_p
     assert sorted(seen) == sorted([*dict.fromkeys(seen), seen[1]])
 
 
+def test_timing_steps_that_was_killed_times_nothing_twice(config, tmp_path, no_page):
+    timed, kills = [], [2]
+
+    def epoch_seconds(one, facts, threads):
+        if kills and len(timed) == kills[0]:
+            kills.pop()
+            raise Killed
+        timed.append((one.name, threads))
+        return 9.0
+
+    tools = replace(TOOLS, epoch_seconds=epoch_seconds)
+    with pytest.raises(Killed):
+        fit_model(config, out=tmp_path / "fit", tools=tools)
+    fit_model(config, out=tmp_path / "fit", tools=tools)
+    assert len(timed) > 2
+    assert len(set(timed)) == len(timed)
+
+
 def test_a_budget_that_nothing_meets_names_what_comes_nearest(config, tmp_path):
     tools = replace(TOOLS, score=_killed)
     with pytest.raises(ConfigError, match=r"nearest: unet.* at 96 \(.* ms, .* MB"):
