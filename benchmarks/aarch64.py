@@ -23,16 +23,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device import PACKAGES
-from emulated import BOARDS, FOLDER, Board, fetch, make_root
+from emulated import (
+    BOARDS,
+    CHECKOUT,
+    FOLDER,
+    Board,
+    Steps,
+    copy_checkout,
+    fetch,
+    install,
+    install_anew,
+    make_root,
+)
 from machine import describe
 
 from bmis.data.images import read_mask
@@ -40,7 +48,6 @@ from bmis.fit.bench import find_bundles
 from bmis.fit.untrained import make_bench
 from bmis.system.files import write_json
 
-CHECKOUT = Path(__file__).parents[1]
 OUT = Path(__file__).parent / "results" / "aarch64.json"
 GLIBC = (28, 27, 24, 17)  # minor versions of the wheels that are taken, newest first
 GLIBC_OF_ENGINES = (35, 34, 31, *GLIBC)
@@ -79,75 +86,6 @@ for path in paths:
         except BmisError as error:
             Path(f"{name}.txt").write_text(str(error))
 """
-
-
-class Steps:
-    """What the steps found, kept in a file: a run that was stopped goes on, with the same files.
-
-    Args:
-        path: The file.
-        digest: Of the files that are tried; with others all begins anew.
-    """
-
-    def __init__(self, path: Path, digest: str) -> None:
-        self._path = path
-        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        self._known = known if known.get("digest") == digest else {"digest": digest, "seconds": 0.0}
-
-    @property
-    def seconds(self) -> float:
-        """Time of all steps."""
-        return float(self._known["seconds"])
-
-    def __call__(self, name: str, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Do a step, or take what it found before."""
-        if name not in self._known:
-            begun = time.monotonic()
-            self._known[name] = do()
-            self._known["seconds"] += time.monotonic() - begun
-            write_json(self._path, self._known)
-        found: dict[str, Any] = self._known[name]
-        print(name, json.dumps(found), flush=True)
-        return found
-
-    def forget(self) -> None:
-        self._path.unlink()
-
-
-def copy_checkout(target: Path) -> str:
-    """The files that git knows, as they are now, and their digest."""
-    shutil.rmtree(target, ignore_errors=True)
-    digest = sha256()
-    names = subprocess.run(
-        ["git", "-C", CHECKOUT, "ls-files", "-z", "src", "pyproject.toml", "README.md", "LICENSE"],
-        check=True, capture_output=True, text=True,
-    ).stdout.split("\0")  # fmt: skip
-    for name in filter(None, names):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(CHECKOUT / name, target / name)
-        digest.update(name.encode() + (target / name).read_bytes())
-    return digest.hexdigest()
-
-
-def install_anew(board: Board) -> dict[str, Any]:
-    """The device side alone, in a new environment."""
-    shutil.rmtree(board.work / "device", ignore_errors=True)
-    board.run("python3", "-m", "venv", "--without-pip", "device")
-    return install(board)
-
-
-def install(board: Board, *extras: str) -> dict[str, Any]:
-    """Install the package into the environment from the wheels alone; what all of it takes."""
-    what = f"./source[{','.join(extras)}]" if extras else "./source"
-    offline = ("--no-index", "--find-links", "wheels", "--quiet")
-    board.run("pip", "--python", "device/bin/python", "install", *offline, what)
-    found: dict[str, int] = json.loads(board.run("device/bin/python", "-c", PACKAGES))
-    return {
-        "installed_mb": sum(found.values()) / 1e6,
-        "packages_mb": {
-            name: size / 1e6 for name, size in sorted(found.items(), key=lambda item: -item[1])
-        },
-    }
 
 
 def here(*arguments: str, folder: Path) -> str:

@@ -187,7 +187,7 @@ def main() -> None:
         print(f"undisturbed: {whole.seconds:.0f} s", flush=True)
         moments = np.sort(np.random.default_rng(SEED).uniform(0, whole.seconds, args.kills))
         kills = []
-        for seconds in np.diff(moments, prepend=-whole.start) + whole.start:
+        for seconds in np.diff(moments, prepend=0.0) + whole.start:
             if parts.call(float(seconds)):
                 sys.exit("it came to its end before all kills; choose more images")
             kills.append({"after_seconds": round(float(seconds), 1), **parts.state()})

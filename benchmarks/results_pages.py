@@ -14,6 +14,7 @@ from pages import (
     accuracy,
     comparison,
     field,
+    fitted,
     memory,
     pretrained,
     robustness,
@@ -47,6 +48,7 @@ def pages() -> dict[Path, str]:
         "memory": memory,
         "training": training,
         "robustness": robustness,
+        "fit": fitted,
     }
     written = {folder / f"{name}.md": module.render() for name, module in modules.items()}
     return written | {
