@@ -125,7 +125,7 @@ def cost_of(candidate: Candidate, facts: DataFacts, result: dict[str, Any]) -> d
     """
     channels, classes = facts.channels, len(facts.classes)
     calls = result.setdefault("calls", {})
-    key = f"{candidate.network} at {candidate.size}, {channels} channels, {classes} classes"
+    key = f"{candidate.name}, {channels} channels, {classes} classes"
     if key not in calls:
         try:
             ways = measure_untrained(candidate, channels=channels, classes=classes)

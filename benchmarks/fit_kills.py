@@ -6,9 +6,10 @@
 Takes some images of DATA, scaled to SIDE pixels, and runs ``bmis fit`` twice, on one core, with the
 same seed and a number of trials instead of a time. The budget lets every network in, so that no
 measured time decides who takes part; with a file of ``bmis bench`` nothing is measured at all,
-which saves most of the time, and a smaller budget is safe. The second run is killed (SIGKILL) at
-moments drawn over the time of the first, and given again each time. Every further call first gets
-the time that a call takes to start, so that the kills reach all steps. Compared are the winner,
+which saves most of the time, and a smaller budget is safe. The second run is killed (SIGKILL) and
+given again each time. A call is killed at a moment drawn from a share of the time of the first,
+counted from when it writes something new: how long a call takes to start is another matter, and
+changes with what else the machine does. Compared are the winner,
 every trial, each weight of the finished network, the files of its bundle and the scores of the test
 images. Writes ``results/fit_kills.json``, and ends with 1 if anything differs.
 """
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ RESULT = Path(__file__).parent / "results" / "fit_kills.json"
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 STEPS = ("data", "candidates", "plan", "trials", "finish", "test", "fit")  # files, in their order
 SEED = 0
+_AT_ONCE = ("settings.json", "time.json", ".lock")  # which every call writes
+_PERIOD = 0.2  # seconds between two looks
+_SPREAD = 1.4  # times the even share of the undisturbed time: so they reach the end, but not all
 
 
 def make_small(data: Path, out: Path, images: int, side: int) -> Path:
@@ -67,7 +71,6 @@ class Fit:
 
     def __init__(self, data: Path, out: Path, args: argparse.Namespace) -> None:
         self.out, self.seconds, self.calls = out, 0.0, 0
-        self.start = 0.0  # seconds until the first call had counted the candidates
         self._command = [
             *(sys.executable, "-m", "bmis", "fit", str(data), "--out", str(out)),
             *("--max-ms", f"{args.max_ms:g}", "--hours", "2", "--epochs", "9"),
@@ -77,22 +80,35 @@ class Fit:
         ]
 
     def call(self, seconds: float | None = None) -> bool:
-        """Give the command, and kill it after so many seconds; whether it came to its end."""
-        begun, started = time.monotonic(), time.time()
+        """Give the command; kill it so many seconds after it does something new, if any.
+
+        Returns:
+            Whether it came to its end.
+        """
+        begun, before = time.monotonic(), self._written()
         self.calls += 1
         with (self.out.parent / f"{self.out.name}.log").open("a") as log:
             process = subprocess.Popen(self._command, stdout=log, stderr=log)
             try:
+                while seconds is not None and self._written() == before and process.poll() is None:
+                    time.sleep(_PERIOD)
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
                 code = process.wait()
         self.seconds += time.monotonic() - begun
-        if self.calls == 1 and (counted := self.out / "candidates.json").exists():
-            self.start = counted.stat().st_mtime - started
         if code not in (0, -9):
             sys.exit(f"bmis fit ended with {code}; see {log.name}")
         return code == 0
+
+    def _written(self) -> float:
+        """When a file with results was last written."""
+        times = [0.0]
+        for path in self.out.rglob("*"):
+            with suppress(OSError):  # it has gone meanwhile
+                if path.name not in _AT_ONCE and path.is_file():
+                    times.append(path.stat().st_mtime)
+        return max(times)
 
     def state(self) -> dict[str, Any]:
         """How far it is: measured candidates, trials that have ended, and the last step done."""
@@ -181,16 +197,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        data = make_small(args.data, folder / "data", args.images, args.side)
+        data = folder / "data"
+        if not data.exists():
+            make_small(args.data, data, args.images, args.side)
         whole, parts = (Fit(data, folder / name, args) for name in ("whole", "parts"))
-        whole.call()
+        undisturbed = folder / "undisturbed.json"
+        if undisturbed.exists():  # by a call before this one
+            whole.seconds = json.loads(undisturbed.read_text("utf-8"))["seconds"]
+        else:
+            whole.call()
+            write_json(undisturbed, {"seconds": whole.seconds})
         print(f"undisturbed: {whole.seconds:.0f} s", flush=True)
-        moments = np.sort(np.random.default_rng(SEED).uniform(0, whole.seconds, args.kills))
+        most = _SPREAD * whole.seconds / args.kills
         kills = []
-        for seconds in np.diff(moments, prepend=0.0) + whole.start:
+        for seconds in np.random.default_rng(SEED).uniform(0, most, args.kills):
             if parts.call(float(seconds)):
                 sys.exit("it came to its end before all kills; choose more images")
-            kills.append({"after_seconds": round(float(seconds), 1), **parts.state()})
+            kills.append({"seconds_after_it_went_on": round(float(seconds), 1), **parts.state()})
             print(f"killed: {kills[-1]}", flush=True)
         parts.call()
         same = compare(whole, parts)
@@ -200,7 +223,6 @@ def main() -> None:
             "seed": SEED,
             "measured_here": args.device is None,
             "seconds": {"undisturbed": round(whole.seconds), "killed": round(parts.seconds)},
-            "seconds_until_candidates_are_counted": round(whole.start),
             "seconds_counted_by_the_killed_fit": round(parts.read("time")["seconds"]),
             "kills": kills,
             "winner": parts.read("fit")["rows"][0],

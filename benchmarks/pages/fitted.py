@@ -130,7 +130,7 @@ def kills() -> Iterator[Section]:
     differences = sum(not equal for equal in same.values())
     name = DATASETS.get(data["name"], data["name"])
     rows = [
-        [str(number), f"{kill['after_seconds']:.0f}", *progress(kill)]
+        [str(number), f"{kill['seconds_after_it_went_on']:.0f}", *progress(kill)]
         for number, kill in enumerate(killed, start=1)
     ]
     yield Section(
@@ -138,7 +138,7 @@ def kills() -> Iterator[Section]:
         f"Two searches on {data['images']} images of {name}, {data['side']} pixels long, with the "
         "same seed and number of trials. One was killed (SIGKILL) and given again each time. "
         f"Compared were: {', '.join(same)}.",
-        ["kill", ">seconds after the call", "last step that was done", "trials"],
+        ["kill", ">seconds after it went on", "last step that was done", "trials"],
         rows,
         "python benchmarks/fit_kills.py BUSI --device FILE",
         machine(found["machine"]),

@@ -50,7 +50,9 @@ def test_a_short_search_is_said_to_be_short(fitted, dataset):
     short = replace(fitted, finish=replace(fitted.finish, trial=trial, epochs=9))
     page = page_of(short, dataset)
     assert "chosen after 3 epochs of training at most" in page
-    assert "the winner was trained for 9 epochs" in page
+    assert "the winner was trained for 9 epochs. A larger --hours chooses better." in page
+    asked = replace(short, config=replace(short.config, epochs=9))
+    assert "A larger --epochs chooses better." in page_of(asked, dataset)
 
 
 def test_a_device_is_named_by_its_file_and_not_by_where_that_lies(fitted, dataset):

@@ -33,7 +33,7 @@ _NEEDS = {  # formats and precisions of the graphs that a way needs in its bundl
     "openvino int8": (("onnx", "int8"), ("openvino", "int8")),
     "ncnn fp32": (("onnx", "float32"), ("ncnn", "float32")),
 }
-_WRITERS = {  # packages that write a way's graphs; the last is also the extra that brings both
+_WRITERS: dict[str, tuple[str, ...]] = {  # packages; the last is the extra that brings both
     "openvino int8": ("openvino", "nncf"),
     "ncnn fp32": ("ncnn", "pnnx"),
 }

@@ -159,11 +159,12 @@ def _warnings(found: Fitted) -> list[str]:
     """What to know before the figures are believed."""
     said = [f"Refused before the winner: {why}." for why in found.finish.refused]
     epochs = found.finish.trial.epochs
+    option = "--hours" if found.finish.epochs < found.config.epochs else "--epochs"
     if epochs < _SHORT:
         said.append(
             f"The search was short: networks were chosen after {counted(epochs, 'epoch')} of "
             f"training at most, and the winner was trained for "
-            f"{counted(found.finish.epochs, 'epoch')}. More hours would choose better."
+            f"{counted(found.finish.epochs, 'epoch')}. A larger {option} chooses better."
         )
     images = found.facts.images["val"]
     if images < _FEW:
