@@ -6,6 +6,7 @@ import pytest
 
 from bmis.cli.main import main
 from bmis.errors import DataError
+from bmis.fit import bench
 from bmis.fit.device import read_device
 from helpers.bundles import write_tiny
 
@@ -108,3 +109,15 @@ def test_bad_arguments_of_bench_are_answered_in_one_line(
     assert main(["bench", *argv]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_bench_says_that_the_machine_is_busy(bundles, monkeypatch, caplog):
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
+    monkeypatch.setattr(bench, "profile_bundle", _refused)  # seconds that do not matter here
+    with pytest.raises(DataError, match="no bundle can be measured"):
+        bench.bench_bundles(bundles)
+    assert "this machine is busy (load 99.0" in caplog.text
+
+
+def _refused(path, **_):
+    raise DataError(f"{path}: not measured")

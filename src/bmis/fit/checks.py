@@ -1,7 +1,6 @@
 """What is checked before a fit begins, in seconds and before any training."""
 
 import logging
-import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,13 +14,11 @@ from bmis.fit.device import DeviceFile, missing_extra, read_device
 from bmis.fit.facts import DataFacts
 from bmis.fit.settings import FitConfig
 from bmis.runtime.engines import require_engine
-from bmis.system.processor import usable_cores
 from bmis.train.distillation import read_teacher
 from bmis.train.recipes import find_recipe, is_recipe_file
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
-_BUSY = 0.75  # share of the cores that other programs may keep busy
 
 
 def with_absolute_paths(config: FitConfig) -> FitConfig:
@@ -140,22 +137,3 @@ def check_teacher(config: FitConfig, facts: DataFacts, dataset: Dataset) -> None
     side = facts.sides[0]
     asked = TrainConfig(config.data, size=(side, side), resize=facts.resize, teacher=config.teacher)
     read_teacher(asked, dataset)
-
-
-def warn_if_busy() -> None:
-    """Say that other programs run, beside which networks look slower than they are.
-
-    Example:
-        >>> warn_if_busy()  # only where that is so
-    """
-    try:
-        load = os.getloadavg()[0]
-    except (AttributeError, OSError):  # not a Unix
-        return
-    if load > _BUSY * usable_cores():
-        _log.warning(
-            "this machine is busy (load %.1f on %s): networks will look slower than they are; "
-            "end other programs, or measure with `bmis bench` when it is idle",
-            load,
-            counted(usable_cores(), "core"),
-        )

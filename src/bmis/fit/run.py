@@ -13,13 +13,13 @@ from pathlib import Path
 from bmis.data.cases import Dataset
 from bmis.data.folder import open_dataset
 from bmis.errors import ConfigError, TrainingInterrupted
+from bmis.fit.busy import warn_if_busy
 from bmis.fit.candidates import Candidate, Counts, Network, count_candidates, list_networks
 from bmis.fit.checks import (
     check_packages,
     check_teacher,
     find_device,
     inputs_of,
-    warn_if_busy,
     with_absolute_paths,
 )
 from bmis.fit.clock import Clock
@@ -39,6 +39,7 @@ from bmis.fit.costs import (
     overshoot,
     prediction_error,
     rows_of_device,
+    warn_if_unlike,
 )
 from bmis.fit.device import DeviceFile
 from bmis.fit.facts import DataFacts, read_facts
@@ -242,7 +243,10 @@ class _Fit:
         )
         if not rows:
             raise ConfigError(f"no candidate can be measured; {measurements.measured[0].error}")
-        return cost_all(counts.candidates, measurements.measured, Prices(rows), self.config)
+        prices = Prices(rows)
+        if self.device is not None:
+            warn_if_unlike(prices, rows, Path(self.config.device or "").name)
+        return cost_all(counts.candidates, measurements.measured, prices, self.config)
 
     def _plan(self, facts: DataFacts, costed: Sequence[Costed]) -> Plan:
         sure = 1.0 if self.device is None else SURE
