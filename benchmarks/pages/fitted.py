@@ -137,10 +137,10 @@ def kills() -> Iterator[Section]:
         f"Killed at {len(killed)} random moments, it ends with {differences} differences",
         f"Two searches on {data['images']} images of {name}, {data['side']} pixels long, with the "
         "same seed and number of trials. One was killed (SIGKILL) and given again each time. "
-        f"Compared were: {', '.join(same)}.",
+        f"Compared were: {'; '.join(same)}.",
         ["kill", ">seconds after it went on", "last step that was done", "trials"],
         rows,
-        "python benchmarks/fit_kills.py BUSI --device FILE",
+        f"python benchmarks/fit_kills.py BUSI --device FILE --images {data['images']} --max-ms 3",
         machine(found["machine"]),
         KILLS.name,
         [
