@@ -55,8 +55,8 @@ def check_packages(config: FitConfig) -> None:
     require("optuna", extra="fit")
     require("onnx", extra="export")
     require("onnxscript", extra="export")
-    if config.engine == "ncnn":
-        require("pnnx", extra="pnnx")  # which writes its graphs, and whose extra brings ncnn too
+    if config.engine == "ncnn" and (extra := missing_extra("ncnn fp32")):
+        raise MissingExtraError(needs(extra, extra=extra))  # one extra, which brings ncnn too
     if config.engine != "auto":
         require_engine(config.engine)
 
