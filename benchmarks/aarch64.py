@@ -1,4 +1,4 @@
-"""The device side on an emulated aarch64: it installs, gives x86's masks, and `bench` runs.
+"""The device side on an emulated aarch64: it installs, how near its masks are to x86's, `bench`.
 
     sudo python benchmarks/aarch64.py ROOT IMAGES [--bench FOLDER] [--count 20] [--bundles 4]
 
@@ -12,7 +12,8 @@ on the processors of a Raspberry Pi 4 and a Raspberry Pi 5 as QEMU knows them:
   ``bmis bench --make`` on the same noise;
 - ``bmis bench`` measures these bundles, and ``bmis fit --device`` takes its file, here.
 
-Times under emulation mean nothing. Writes ``results/aarch64.json``.
+Given again, it goes on where it was stopped. Times under emulation mean nothing. Writes
+``results/aarch64.json``.
 """
 
 import argparse
@@ -22,13 +23,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from device import PACKAGES
+from emulated import (
+    BOARDS,
+    CHECKOUT,
+    FOLDER,
+    Board,
+    Steps,
+    copy_checkout,
+    fetch,
+    install,
+    install_anew,
+    make_root,
+)
 from machine import describe
 
 from bmis.data.images import read_mask
@@ -36,23 +48,10 @@ from bmis.fit.bench import find_bundles
 from bmis.fit.untrained import make_bench
 from bmis.system.files import write_json
 
-CHECKOUT = Path(__file__).parents[1]
 OUT = Path(__file__).parent / "results" / "aarch64.json"
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"  # its Python is 3.11
-PYTHON = "3.11"
 GLIBC = (28, 27, 24, 17)  # minor versions of the wheels that are taken, newest first
 GLIBC_OF_ENGINES = (35, 34, 31, *GLIBC)
-FOLDER = "bmis-check"  # in the root; everything but Debian is in it
 MODEL, USUAL = "colonoscopy", "Raspberry Pi 5"
-BOARDS = {  # processor of QEMU, and what Linux reports of it: features and part
-    "Raspberry Pi 4": ("cortex-a72", "fp asimd evtstrm crc32 cpuid", "0xd08"),
-    "Raspberry Pi 5": (
-        "cortex-a76",
-        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc "
-        "dcpop asimddp",
-        "0xd0b",
-    ),
-}
 LOGITS = """
 import sys
 import numpy as np
@@ -72,6 +71,7 @@ import numpy as np
 from pathlib import Path
 from bmis.bundle import read_bundle
 from bmis.config import RuntimeOptions
+from bmis.errors import BmisError
 from bmis.runtime.bundle import load_bundle, runnable
 out, *paths = map(Path, sys.argv[1:])
 for path in paths:
@@ -79,103 +79,13 @@ for path in paths:
     spec = bundle.manifest.info.input
     noise = np.random.default_rng(0).standard_normal((1, spec.channels, *spec.size), np.float32)
     for engine, precision in runnable(bundle):
-        options = RuntimeOptions("cpu", engine, precision, 1)
-        np.save(out / f"{path.stem} {engine} {precision}.npy", load_bundle(path, options)[0](noise))
+        name = out / f"{path.stem} {engine} {precision}"
+        try:
+            run, *_ = load_bundle(path, RuntimeOptions("cpu", engine, precision, 1))
+            np.save(f"{name}.npy", run(noise))
+        except BmisError as error:
+            Path(f"{name}.txt").write_text(str(error))
 """
-
-
-class Board:
-    """A Debian for arm64, run as a board's processor.
-
-    Args:
-        root: Its folder.
-        name: One of ``BOARDS``.
-    """
-
-    def __init__(self, root: Path, name: str) -> None:
-        self.root, self.work = root, root / FOLDER
-        self.cpu, features, part = BOARDS[name]
-        self._cpuinfo = self.work / f"cpuinfo-{self.cpu}"
-        cores = os.sched_getaffinity(0)
-        self._cpuinfo.write_text(
-            "".join(
-                f"processor\t: {core}\nBogoMIPS\t: 108.00\nFeatures\t: {features}\n"
-                f"CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\n"
-                f"CPU part\t: {part}\nCPU revision\t: 3\n\n"
-                for core in cores
-            )
-        )
-
-    def run(self, *command: str) -> str:
-        """Run a command in the root; its /proc, and what it says of the processor, are its own."""
-        script = (
-            'mount -t proc proc "$0/proc" && mount --bind "$1" "$0/proc/cpuinfo" && shift && '
-            f'exec chroot "$0" /usr/bin/env -C /{FOLDER} "$@"'
-        )
-        private = ["unshare", "--mount", "sh", "-c", script, str(self.root), str(self._cpuinfo)]
-        home = f"/{FOLDER}/home"
-        environment = {
-            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
-            "HOME": home,
-            "LANG": "C.UTF-8",
-            "QEMU_CPU": self.cpu,
-        }
-        run = subprocess.run(
-            [*private, *command], capture_output=True, text=True, env=environment, check=False
-        )
-        if run.returncode:
-            sys.exit(f"{' '.join(command)[:200]}: {run.stderr.strip()[-2000:]}")
-        return run.stdout
-
-
-def make_root(root: Path) -> None:
-    """Debian for arm64 with Python, if it is not there."""
-    if not (root / "usr/bin/python3").exists():
-        include = "--include=python3,python3-venv,python3-pip"
-        subprocess.run(
-            ["debootstrap", "--arch=arm64", "--variant=minbase", include, SUITE, root, MIRROR],
-            check=True,
-        )
-    (root / FOLDER / "home").mkdir(parents=True, exist_ok=True)
-
-
-def fetch(folder: Path, minors: tuple[int, ...], *wanted: str) -> None:
-    """Wheels for aarch64; nothing that would have to be compiled."""
-    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in minors]
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder),
-            *("--only-binary=:all:", f"--python-version={PYTHON}", "--implementation=cp"),
-            *(*platforms, "--platform=manylinux2014_aarch64", *wanted),
-        ],
-        check=True,
-    )
-
-
-def copy_checkout(target: Path) -> None:
-    """The files that git knows, as they are now."""
-    shutil.rmtree(target, ignore_errors=True)
-    names = subprocess.run(
-        ["git", "-C", CHECKOUT, "ls-files", "-z", "src", "pyproject.toml", "README.md", "LICENSE"],
-        check=True, capture_output=True, text=True,
-    ).stdout.split("\0")  # fmt: skip
-    for name in filter(None, names):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(CHECKOUT / name, target / name)
-
-
-def install(board: Board, *extras: str) -> dict[str, Any]:
-    """Install the package into the environment from the wheels alone; what all of it takes."""
-    what = f"./source[{','.join(extras)}]" if extras else "./source"
-    offline = ("--no-index", "--find-links", "wheels", "--quiet")
-    board.run("pip", "--python", "device/bin/python", "install", *offline, what)
-    found: dict[str, int] = json.loads(board.run("device/bin/python", "-c", PACKAGES))
-    return {
-        "installed_mb": sum(found.values()) / 1e6,
-        "packages_mb": {
-            name: size / 1e6 for name, size in sorted(found.items(), key=lambda item: -item[1])
-        },
-    }
 
 
 def here(*arguments: str, folder: Path) -> str:
@@ -252,7 +162,10 @@ def compare_engines(board: Board, local: Path) -> dict[str, Any]:
     arguments = ("-c", ENGINES, "engines", *bundles)
     board.run("device/bin/python", *arguments)
     here(*arguments, folder=local)
-    found = {}
+    found: dict[str, Any] = {
+        path.stem: {"failed": path.read_text()}
+        for path in sorted((board.work / "engines").glob("*.txt"))
+    }
     for path in sorted((board.work / "engines").glob("*.npy")):
         if (local / "engines" / path.name).exists():
             one, other = np.load(local / "engines" / path.name), np.load(path)
@@ -313,42 +226,50 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--bundles", type=int, default=4, help="of these, the first")
     args = parser.parse_args()
-    begun = time.monotonic()
     make_root(args.root)
     work = args.root / FOLDER
     fetch(work / "wheels", GLIBC, str(CHECKOUT), "hatchling>=1.24")
     fetch(work / "wheels", GLIBC_OF_ENGINES, f"{CHECKOUT}[openvino,ncnn]")
-    copy_checkout(work / "source")
+    digest = copy_checkout(work / "source")
     boards = {name: Board(args.root, name) for name in BOARDS}
-    board = boards[USUAL]
-    shutil.rmtree(work / "device", ignore_errors=True)
-    board.run("python3", "-m", "venv", "--without-pip", "device")
-    found: dict[str, Any] = {
-        "emulator": subprocess.run(
-            ["qemu-aarch64-static", "--version"], check=True, capture_output=True, text=True
-        ).stdout.splitlines()[0],
-        "system": f"Debian {(args.root / 'etc/debian_version').read_text().strip()}",
-        "python": board.run("python3", "--version").strip(),
-        "device_side": install(board),
-        "boards": {name: {"processor": board.cpu} for name, board in boards.items()},
-    }
-    print(f"installed: {found['device_side']['installed_mb']:.0f} MB", flush=True)
+    usual = boards[USUAL]
+    step = Steps(work / "steps.json", digest)
+    device_side = step("device side", partial(install_anew, usual))
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder)
         for target in (local, work):
             fill(target / "photos", sorted(args.images.iterdir())[: args.count])
             fill(target / "bench", bundles(args.bench or local / "all", args.bundles))
-        for name, board in boards.items():
-            found["boards"][name]["masks"] = compare_masks(board, local)
-            print(name, json.dumps(found["boards"][name]["masks"]), flush=True)
-        found["with_engines"] = install(board, "openvino", "ncnn")
-        for name, board in boards.items():
-            found["boards"][name]["engines"] = compare_engines(board, local)
-            print(name, json.dumps(found["boards"][name]["engines"], indent=1), flush=True)
-        found["bench"] = bench_and_fit(boards[USUAL], local)
-    minutes = round((time.monotonic() - begun) / 60, 1)
-    write_json(OUT, {**found, "minutes": minutes, "machine": describe()})
-    print(f"{json.dumps(found['bench'], indent=1)}\n{minutes} minutes: {OUT}")
+        masks = {
+            name: step(f"masks, {name}", partial(compare_masks, board, local))
+            for name, board in boards.items()
+        }
+        with_engines = step("with engines", partial(install, usual, "openvino", "ncnn"))
+        engines = {
+            name: step(f"engines, {name}", partial(compare_engines, board, local))
+            for name, board in boards.items()
+        }
+        bench = step("bench and fit", partial(bench_and_fit, usual, local))
+    emulator = subprocess.run(
+        ["qemu-aarch64-static", "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    found = {
+        "emulator": emulator.splitlines()[0],
+        "system": f"Debian {(args.root / 'etc/debian_version').read_text().strip()}",
+        "python": usual.run("python3", "--version").strip(),
+        "device_side": device_side,
+        "with_engines": with_engines,
+        "boards": {
+            name: {"processor": board.cpu, "masks": masks[name], "engines": engines[name]}
+            for name, board in boards.items()
+        },
+        "bench": bench,
+        "minutes": round(step.seconds / 60, 1),
+        "machine": describe(),
+    }
+    write_json(OUT, found)
+    step.forget()
+    print(f"{found['minutes']} minutes: {OUT}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from pages.records import COMPARISON, EDGE, MODALITIES, PAPER_TABLE
 from bmis import open_dataset
 from bmis.errors import BmisError
 from bmis.fit.candidates import Candidate
-from bmis.fit.facts import read_facts
+from bmis.fit.facts import DataFacts, read_facts
 from bmis.fit.untrained import measure_untrained
 from bmis.records import Record, read_record
 from bmis.system.files import write_json
@@ -45,16 +45,20 @@ def run_fit(data: Path, out: Path, max_ms: float, args: argparse.Namespace) -> d
         *("--max-ms", f"{max_ms:g}", "--max-mb", f"{args.max_mb:g}", "--hours", f"{args.hours:g}"),
         *("--workers", str(args.workers)),
     ]
-    with out.with_name(f"{out.name}.log").open("a") as log:
+    path = out.with_name(f"{out.name}.log")
+    with path.open("a") as log:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+    asked = {"hours": args.hours, "workers": args.workers, "machine": describe()}
     if done.returncode:
-        return {"failed": done.returncode, "log": f"{out.name}.log"}
+        *_, said = path.read_text("utf-8").splitlines()
+        return {**asked, "failed": said.removeprefix("bmis: ")}
     found = json.loads(done.stdout)
     finish, test = found["finish"], found["test"]
     trials = json.loads((out / "trials.json").read_text("utf-8"))["trials"]
     anew = time_anew(out / "best.bmis", finish["way"], tiles_of(finish["candidate"], out))
     used = json.loads((out / "time.json").read_text("utf-8"))["seconds"]
     return {
+        **asked,
         "winner": found["rows"][0]["name"],
         "way": f"{finish['way']['engine']} {finish['way']['precision']}",
         "ms": finish["way"]["ms"],
@@ -64,16 +68,15 @@ def run_fit(data: Path, out: Path, max_ms: float, args: argparse.Namespace) -> d
         "test_images": test["images"],
         "test": {name: test["means"].get(name) for name in ("iou", "dice")},
         "validation_iou_in_the_search": finish["trial"]["scores"],
+        "plan": found["plan"],
         "recipe": finish["trial"]["recipe"],
         "epochs": finish["epochs"],
         "trials": len(trials),
+        "networks_trained": len({trial["contender"] for trial in trials if trial["scores"]}),
         "refused": finish["refused"],
         "candidates": found["candidates"],
         "latency_error": found["latency_error"],
-        "hours": args.hours,
-        "workers": args.workers,
         "hours_used": round(used / 3600, 3),
-        "machine": describe(),
     }
 
 
@@ -115,20 +118,29 @@ def candidate_of(record: Record) -> Candidate:
     return Candidate(record.trial.method.split(":")[0], options, conditions.size, conditions.resize)
 
 
-def cost_of(candidate: Candidate, data: Path) -> dict[str, Any]:
-    """What a network costs here, untrained, by each engine in each precision."""
-    facts = read_facts(open_dataset(data))
-    shape = {"channels": facts.channels, "classes": len(facts.classes)}
-    try:
-        ways = measure_untrained(candidate, **shape)
-    except BmisError as error:
-        return {"failed": str(error)}
+def cost_of(candidate: Candidate, facts: DataFacts, result: dict[str, Any]) -> dict[str, Any]:
+    """What a network costs here for one image, untrained, by each engine in each precision.
+
+    Data sets of as many channels and classes share what one call costs.
+    """
+    channels, classes = facts.channels, len(facts.classes)
+    calls = result.setdefault("calls", {})
+    key = f"{candidate.name}, {channels} channels, {classes} classes"
+    if key not in calls:
+        try:
+            ways = measure_untrained(candidate, channels=channels, classes=classes)
+            calls[key] = {way.name: {"ms": way.ms, "mb": way.mb} for way in ways}
+        except BmisError as error:
+            calls[key] = {"failed": str(error)}
+    if "failed" in calls[key]:
+        return dict(calls[key])
     tiles = candidate.tiles(facts.size, 1)
-    return {way.name: {"ms": tiles * way.ms, "mb": way.mb} for way in ways}
+    return {way: {**cost, "ms": tiles * cost["ms"]} for way, cost in calls[key].items()}
 
 
 def add_rivals(name: str, data: Path, result: dict[str, Any]) -> None:
     """What is on record, and the usual networks, each with its costs; measured once."""
+    facts = read_facts(open_dataset(data))
     known: dict[str, Any] = result.setdefault("rivals", {}).setdefault(name, {})
     candidates = {key: (candidate_of(some[0]), some) for key, some in on_record(name).items()}
     for model in DEFAULTS:
@@ -137,7 +149,7 @@ def add_rivals(name: str, data: Path, result: dict[str, Any]) -> None:
         if key not in known:
             ious = [record.summary["cases"]["iou"]["mean"] for record in records]
             known[key] = {"test_iou": mean(ious) if ious else None, "seeds": len(ious)}
-            known[key]["ways"] = cost_of(candidate, data)
+            known[key]["ways"] = cost_of(candidate, facts, result)
             write_json(RESULT, result)
             print(key, known[key], flush=True)
 

@@ -1,15 +1,17 @@
 """A fit that is killed at ten random moments ends as one that never was.
 
     python benchmarks/fit_kills.py DATA [--images 60] [--side 96] [--trials 12] [--kills 10]
-        [--device FILE]
+        [--device FILE [--max-ms 1000]]
 
 Takes some images of DATA, scaled to SIDE pixels, and runs ``bmis fit`` twice, on one core, with the
 same seed and a number of trials instead of a time. The budget lets every network in, so that no
 measured time decides who takes part; with a file of ``bmis bench`` nothing is measured at all,
-which saves most of the time. The second run is killed (SIGKILL) at moments drawn over the
-time of the first, and given again each time. Compared are the winner, every trial, each weight of
-the finished network, the files of its bundle and the scores of the test images. Writes
-``results/fit_kills.json``, and ends with 1 if anything differs.
+which saves most of the time, and a smaller budget is safe. The second run is killed (SIGKILL) and
+given again each time. A call is killed at a moment drawn from a share of the time of the first,
+counted from when it writes something new: how long a call takes to start is another matter, and
+changes with what else the machine does. Compared are the winner,
+every trial, each weight of the finished network, the files of its bundle and the scores of the test
+images. Writes ``results/fit_kills.json``, and ends with 1 if anything differs.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,9 @@ RESULT = Path(__file__).parent / "results" / "fit_kills.json"
 SHARES = {"train": 0.6, "val": 0.2, "test": 0.2}
 STEPS = ("data", "candidates", "plan", "trials", "finish", "test", "fit")  # files, in their order
 SEED = 0
+_AT_ONCE = ("settings.json", "time.json", ".lock")  # which every call writes
+_PERIOD = 0.2  # seconds between two looks
+_SPREAD = 1.4  # times the even share of the undisturbed time: so they reach the end, but not all
 
 
 def make_small(data: Path, out: Path, images: int, side: int) -> Path:
@@ -64,22 +69,29 @@ def make_small(data: Path, out: Path, images: int, side: int) -> Path:
 class Fit:
     """One fit in a folder, which may take several calls."""
 
-    def __init__(self, data: Path, out: Path, trials: int, device: Path | None) -> None:
+    def __init__(self, data: Path, out: Path, args: argparse.Namespace) -> None:
         self.out, self.seconds, self.calls = out, 0.0, 0
         self._command = [
             *(sys.executable, "-m", "bmis", "fit", str(data), "--out", str(out)),
-            *("--max-ms", "1000", "--hours", "2", "--epochs", "9", "--trials", str(trials)),
-            *("--engine", "onnxruntime", "--seed", str(SEED), "--json"),
-            *(("--device", str(device)) if device else ()),
+            *("--max-ms", f"{args.max_ms:g}", "--hours", "2", "--epochs", "9"),
+            *("--trials", str(args.trials), "--engine", "onnxruntime"),
+            *("--seed", str(SEED), "--json"),
+            *(("--device", str(args.device)) if args.device else ()),
         ]
 
     def call(self, seconds: float | None = None) -> bool:
-        """Give the command, and kill it after so many seconds; whether it came to its end."""
-        begun = time.monotonic()
+        """Give the command; kill it so many seconds after it does something new, if any.
+
+        Returns:
+            Whether it came to its end.
+        """
+        begun, before = time.monotonic(), self._written()
         self.calls += 1
         with (self.out.parent / f"{self.out.name}.log").open("a") as log:
             process = subprocess.Popen(self._command, stdout=log, stderr=log)
             try:
+                while seconds is not None and self._written() == before and process.poll() is None:
+                    time.sleep(_PERIOD)
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
@@ -88,6 +100,15 @@ class Fit:
         if code not in (0, -9):
             sys.exit(f"bmis fit ended with {code}; see {log.name}")
         return code == 0
+
+    def _written(self) -> float:
+        """When a file with results was last written."""
+        times = [0.0]
+        for path in self.out.rglob("*"):
+            with suppress(OSError):  # it has gone meanwhile
+                if path.name not in _AT_ONCE and path.is_file():
+                    times.append(path.stat().st_mtime)
+        return max(times)
 
     def state(self) -> dict[str, Any]:
         """How far it is: measured candidates, trials that have ended, and the last step done."""
@@ -168,24 +189,31 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--device", type=Path, help="file of `bmis bench`")
+    parser.add_argument("--max-ms", type=float, default=1000.0, help="less only with --device")
     parser.add_argument("--folder", type=Path, help="keep the fits here; a new folder")
     args = parser.parse_args()
+    args.device = args.device and args.device.resolve()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core: nobody chooses threads
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        data = make_small(args.data, folder / "data", args.images, args.side)
-        whole, parts = (
-            Fit(data, folder / name, args.trials, args.device) for name in ("whole", "parts")
-        )
-        whole.call()
+        data = folder / "data"
+        if not data.exists():
+            make_small(args.data, data, args.images, args.side)
+        whole, parts = (Fit(data, folder / name, args) for name in ("whole", "parts"))
+        undisturbed = folder / "undisturbed.json"
+        if undisturbed.exists():  # by a call before this one
+            whole.seconds = json.loads(undisturbed.read_text("utf-8"))["seconds"]
+        else:
+            whole.call()
+            write_json(undisturbed, {"seconds": whole.seconds})
         print(f"undisturbed: {whole.seconds:.0f} s", flush=True)
-        moments = np.sort(np.random.default_rng(SEED).uniform(0, whole.seconds, args.kills))
+        most = _SPREAD * whole.seconds / args.kills
         kills = []
-        for seconds in np.diff(moments, prepend=0.0):
+        for seconds in np.random.default_rng(SEED).uniform(0, most, args.kills):
             if parts.call(float(seconds)):
                 sys.exit("it came to its end before all kills; choose more images")
-            kills.append({"after_seconds": round(float(seconds), 1), **parts.state()})
+            kills.append({"seconds_after_it_went_on": round(float(seconds), 1), **parts.state()})
             print(f"killed: {kills[-1]}", flush=True)
         parts.call()
         same = compare(whole, parts)

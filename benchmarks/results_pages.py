@@ -15,6 +15,7 @@ from pages import (
     comparison,
     field,
     field_picture,
+    fitted,
     memory,
     pretrained,
     robustness,
@@ -48,6 +49,7 @@ def pages() -> dict[Path, str]:
         "memory": memory,
         "training": training,
         "robustness": robustness,
+        "fit": fitted,
     }
     written = {folder / f"{name}.md": module.render() for name, module in modules.items()}
     return written | {

@@ -10,7 +10,7 @@ from torch import nn
 from bmis.fit import candidates
 from bmis.fit.candidates import Candidate, Counted, count_one, list_networks
 from bmis.fit.contenders import contenders
-from bmis.fit.costs import Costed, Measured, Prices, cost_all
+from bmis.fit.costs import Costed, Measured, Prices, cost_all, warn_if_unlike
 from bmis.fit.device import WayCost
 from bmis.fit.facts import DataFacts, choose_sides, mean_width
 from bmis.fit.latency import fit_costs, median_error
@@ -173,3 +173,19 @@ def test_the_list_of_networks_names_each_once_and_the_default_plainly():
     names = [Candidate(*network).network for network in list_networks()]
     assert len(set(names)) == len(names)
     assert "bmis_edge" in names
+
+
+def test_a_device_file_whose_times_do_not_follow_from_one_another_is_named(caplog):
+    networks = [Counted(Candidate("unet"), {"dense": float(n)}, 1000, 1) for n in range(1, 9)]
+
+    def rows(*times):
+        return [
+            (network, (WayCost("onnxruntime", "fp32", ms * network.operations["dense"]),))
+            for network, ms in zip(networks, times * 4, strict=True)
+        ]
+
+    warn_if_unlike(Prices(rows(1.0, 1.1)), rows(1.0, 1.1), "pi5.json")
+    assert not caplog.records
+    busy = rows(1.0, 9.0)  # other programs came and went
+    warn_if_unlike(Prices(busy), busy, "pi5.json")
+    assert "pi5.json: its times do not follow from one another" in caplog.text

@@ -6,6 +6,7 @@ import pytest
 
 from bmis.cli.main import main
 from bmis.errors import DataError
+from bmis.fit import bench
 from bmis.fit.device import read_device
 from helpers.bundles import write_tiny
 
@@ -37,6 +38,7 @@ def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
     ("content", "said"),
     [
         ("", "is not JSON"),
+        (b"PK\x03\x04\xff\xfe", "is not JSON; name a file of `bmis bench`"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "is no device file"),
         ('{"format": "bmis-device", "version": 2}', "of version 2, this bmis reads 1; measure"),
@@ -54,7 +56,7 @@ def test_bench_writes_what_fit_reads(bundles, tmp_path, capsys):
 )
 def test_what_is_no_device_file_is_refused_in_one_line(content, said, tmp_path):
     path = tmp_path / "pi5.json"
-    path.write_text(content, encoding="utf-8")
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DataError, match=said) as caught:
         read_device(path)
     assert "\n" not in str(caught.value)
@@ -107,3 +109,15 @@ def test_bad_arguments_of_bench_are_answered_in_one_line(
     assert main(["bench", *argv]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_bench_says_that_the_machine_is_busy(bundles, monkeypatch, caplog):
+    monkeypatch.setattr("os.getloadavg", lambda: (99.0, 99.0, 99.0))
+    monkeypatch.setattr(bench, "profile_bundle", _refused)  # seconds that do not matter here
+    with pytest.raises(DataError, match="no bundle can be measured"):
+        bench.bench_bundles(bundles)
+    assert "this machine is busy (load 99.0" in caplog.text
+
+
+def _refused(path, **_):
+    raise DataError(f"{path}: not measured")

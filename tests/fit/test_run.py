@@ -1,6 +1,7 @@
 """A whole fit with quick tools: budget, resuming after each step, and bad input."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,15 @@ import pytest
 import bmis.fit.run as fit_run
 from bmis.cli.main import main
 from bmis.data.images import write_image
-from bmis.errors import BmisError, ConfigError, DataError
+from bmis.errors import (
+    BmisError,
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    TrainingInterrupted,
+)
 from bmis.fit.candidates import count_one
-from bmis.fit.device import DeviceBundle, DeviceFile, WayCost, write_device
+from bmis.fit.device import DeviceBundle, DeviceFile, WayCost, read_device, write_device
 from bmis.fit.finish import BUNDLE, Finish
 from bmis.fit.run import Tools, fit_model
 from bmis.fit.settings import FitConfig
@@ -127,10 +134,42 @@ def test_measuring_that_was_killed_measures_nothing_twice(config, tmp_path, no_p
     assert sorted(seen) == sorted([*dict.fromkeys(seen), seen[1]])
 
 
+def test_timing_steps_that_was_killed_times_nothing_twice(config, tmp_path, no_page):
+    timed, kills = [], [2]
+
+    def epoch_seconds(one, facts, threads):
+        if kills and len(timed) == kills[0]:
+            kills.pop()
+            raise Killed
+        timed.append((one.name, threads))
+        return 9.0
+
+    tools = replace(TOOLS, epoch_seconds=epoch_seconds)
+    with pytest.raises(Killed):
+        fit_model(config, out=tmp_path / "fit", tools=tools)
+    fit_model(config, out=tmp_path / "fit", tools=tools)
+    assert len(timed) > 2
+    assert len(set(timed)) == len(timed)
+
+
 def test_a_budget_that_nothing_meets_names_what_comes_nearest(config, tmp_path):
     tools = replace(TOOLS, score=_killed)
     with pytest.raises(ConfigError, match=r"nearest: unet.* at 96 \(.* ms, .* MB"):
         fit_model(replace(config, max_ms=0.01), out=tmp_path / "fit", tools=tools)
+
+
+def test_an_engine_that_runs_no_network_is_said_as_such(config, tmp_path):
+    with pytest.raises(ConfigError, match="no candidate runs by openvino; choose another --engine"):
+        fit_model(replace(config, engine="openvino"), out=tmp_path / "fit", tools=TOOLS)
+
+
+def test_ctrl_c_says_how_to_go_on(config, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_run, "measure_contenders", interrupted)
+    with pytest.raises(TrainingInterrupted, match="give the same command again to go on"):
+        fit_model(config, out=tmp_path / "fit", tools=TOOLS)
 
 
 def test_too_little_time_for_one_training_is_said_before_it(config, tmp_path):
@@ -270,6 +309,47 @@ def test_a_device_file_for_another_question_is_refused(config, tmp_path, changes
     asked = replace(config, device=str(device(tmp_path / "pi5.json")), **changes)
     with pytest.raises(ConfigError, match=said):
         fit_model(asked, out=tmp_path / "fit", tools=TOOLS)
+
+
+def _without(monkeypatch, *packages):
+    """A machine that lacks these packages."""
+    for package in packages:
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(
+        "bmis.fit.device.find_spec", lambda name: None if name in packages else object()
+    )
+
+
+def test_the_engine_ncnn_asks_for_what_writes_its_graphs_too(config, tmp_path, monkeypatch):
+    _without(monkeypatch, "pnnx")
+    asked = replace(config, engine="ncnn")
+    with pytest.raises(MissingExtraError, match=r"pnnx is needed.*bmis\[pnnx\]"):
+        fit_model(asked, out=tmp_path / "fit", tools=TOOLS)
+    assert not (tmp_path / "fit").exists()
+
+
+def test_what_cannot_be_exported_here_for_a_device_takes_no_part(
+    config, tmp_path, monkeypatch, caplog, no_page
+):
+    _without(monkeypatch, "pnnx", "nncf")
+    path, slow = device(tmp_path / "pi5.json"), WayCost("onnxruntime", "fp32", 9.0, 0.3)
+    quick = [WayCost("ncnn", "fp32", 0.1, 0.3), WayCost("openvino", "int8", 0.1, 0.3)]
+    found = read_device(path)
+
+    def write(*ways):
+        bundles = tuple(replace(one, ways=ways) for one in found.bundles)
+        write_device(path, replace(found, bundles=bundles))
+
+    asked = replace(config, device=str(path), max_mb=None)
+    write(slow, *quick)
+    done = fit_model(asked, out=tmp_path / "fit", tools=TOOLS)
+    assert done.finish.way.name == "onnxruntime fp32"
+    assert "ncnn fp32 of" in caplog.text
+    assert "pnnx is needed for this" in caplog.text
+    write(*quick)
+    with pytest.raises(MissingExtraError, match=r"ncnn fp32 of .*pnnx is needed for this"):
+        fit_model(asked, out=tmp_path / "other", tools=TOOLS)
+    assert not (tmp_path / "other").exists()
 
 
 def test_data_without_validation_images_are_refused(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bmis.bundle import SUFFIX, read_bundle
 from bmis.errors import BmisError, DataError
+from bmis.fit.busy import warn_if_busy
 from bmis.fit.device import DeviceBundle, DeviceFile, way_sizes, ways_of
 from bmis.profile.bundle import profile_bundle
 from bmis.runtime.engines import installed_engines
@@ -40,6 +41,7 @@ def bench_bundles(
         (['bmis_edge'], ())
     """
     files = find_bundles(Path(folder))
+    warn_if_busy()
     bundles, failed = _measure(files, threads, seconds)
     if not bundles:
         raise DataError(f"{folder}: no bundle can be measured; {failed[0][1]}")

@@ -1,7 +1,6 @@
 """What is checked before a fit begins, in seconds and before any training."""
 
 import logging
-import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,18 +9,16 @@ from typing import Any
 from bmis.config import TrainConfig
 from bmis.data.cases import Dataset
 from bmis.data.fingerprint import content_fingerprints
-from bmis.errors import ConfigError, require
-from bmis.fit.device import DeviceFile, read_device
+from bmis.errors import ConfigError, MissingExtraError, needs, require
+from bmis.fit.device import DeviceFile, missing_extra, read_device
 from bmis.fit.facts import DataFacts
 from bmis.fit.settings import FitConfig
 from bmis.runtime.engines import require_engine
-from bmis.system.processor import usable_cores
 from bmis.train.distillation import read_teacher
 from bmis.train.recipes import find_recipe, is_recipe_file
 from bmis.wording import counted
 
 _log = logging.getLogger("bmis")
-_BUSY = 0.75  # share of the cores that other programs may keep busy
 
 
 def with_absolute_paths(config: FitConfig) -> FitConfig:
@@ -58,6 +55,8 @@ def check_packages(config: FitConfig) -> None:
     require("optuna", extra="fit")
     require("onnx", extra="export")
     require("onnxscript", extra="export")
+    if config.engine == "ncnn" and (extra := missing_extra("ncnn fp32")):
+        raise MissingExtraError(needs(extra, extra=extra))  # one extra, which brings ncnn too
     if config.engine != "auto":
         require_engine(config.engine)
 
@@ -68,6 +67,7 @@ def find_device(config: FitConfig) -> DeviceFile | None:
     Raises:
         ConfigError: It is for another number of threads, or knows no such engine.
         DataError: See ``read_device``.
+        MissingExtraError: Nothing can be exported here for what it measured.
 
     Example:
         >>> find_device(FitConfig("polyps", max_ms=10)) is None
@@ -86,7 +86,23 @@ def find_device(config: FitConfig) -> DeviceFile | None:
             f"{config.device}: knows no {config.engine}, only {', '.join(found.engines)}; choose "
             "another --engine"
         )
-    return found
+    return _what_can_be_exported(found, config.device)
+
+
+def _what_can_be_exported(found: DeviceFile, name: str) -> DeviceFile:
+    """The device file without the ways that nothing can be exported for here, which is said."""
+    ways = sorted({way.name for bundle in found.bundles for way in bundle.ways})
+    missing = {way: extra for way in ways if (extra := missing_extra(way))}
+    for way, extra in missing.items():
+        why = f"{way} of {name} cannot be exported for: {needs(extra, extra=extra)}"
+        if len(missing) == len(ways):
+            raise MissingExtraError(why)
+        _log.warning("%s; it takes no part", why)
+    bundles = (
+        replace(one, ways=tuple(way for way in one.ways if way.name not in missing))
+        for one in found.bundles
+    )
+    return replace(found, bundles=tuple(bundles))
 
 
 def inputs_of(config: FitConfig, dataset: Dataset) -> dict[str, Any]:
@@ -121,22 +137,3 @@ def check_teacher(config: FitConfig, facts: DataFacts, dataset: Dataset) -> None
     side = facts.sides[0]
     asked = TrainConfig(config.data, size=(side, side), resize=facts.resize, teacher=config.teacher)
     read_teacher(asked, dataset)
-
-
-def warn_if_busy() -> None:
-    """Say that other programs run, beside which networks look slower than they are.
-
-    Example:
-        >>> warn_if_busy()  # only where that is so
-    """
-    try:
-        load = os.getloadavg()[0]
-    except (AttributeError, OSError):  # not a Unix
-        return
-    if load > _BUSY * usable_cores():
-        _log.warning(
-            "this machine is busy (load %.1f on %s): networks will look slower than they are; "
-            "end other programs, or measure with `bmis bench` when it is idle",
-            load,
-            counted(usable_cores(), "core"),
-        )

@@ -215,6 +215,11 @@ def nearest(costed: Sequence[Costed], config: FitConfig) -> list[Costed]:
 def check_budget(costed: Sequence[Costed], config: FitConfig, found: Sequence[Costed]) -> None:
     """Raise ``ConfigError`` if nothing fits, with what comes nearest and what that needs.
 
+    Args:
+        costed: All candidates that the engine runs.
+        config: The budget.
+        found: Those of them that are within it.
+
     Example:
         >>> from bmis.fit.candidates import Candidate
         >>> from bmis.fit.device import WayCost
@@ -226,6 +231,8 @@ def check_budget(costed: Sequence[Costed], config: FitConfig, found: Sequence[Co
     """
     if found:
         return
+    if not costed:
+        raise ConfigError(f"no candidate runs by {config.engine}; choose another --engine")
     close = "; ".join(
         f"{one.candidate.name} ({costs_in_words(one.ways[0])})" for one in nearest(costed, config)
     )

@@ -1,5 +1,6 @@
 """What the candidates cost: predicted for all, measured for those that matter."""
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,8 @@ from bmis.fit.latency import CostModel, fit_costs, median_error
 from bmis.fit.settings import FitConfig
 from bmis.system.progress import track
 
+_log = logging.getLogger("bmis")
+_UNLIKE = 0.25  # median error of a model on what it learnt from; 15 % is aimed at for new networks
 Ways = tuple[WayCost, ...]
 Measure = Callable[[Candidate], Ways]
 
@@ -262,3 +265,30 @@ def try_to_measure(candidate: Candidate, measure: Measure) -> tuple[Ways, str | 
         if is_disk_full(error):
             raise
         return (), " ".join(str(error).split()) or type(error).__name__
+
+
+def warn_if_unlike(prices: Prices, rows: Sequence[tuple[Counted, Ways]], name: str) -> None:
+    """Say so where the times of a device file do not even follow from one another.
+
+    Such a file was measured beside other programs, and what is predicted from it means little.
+
+    Example:
+        >>> unet = Counted(Candidate("unet"), {"dense": 4.0}, 1000, tiles=1)
+        >>> rows = [(unet, (WayCost("openvino", "int8", 2.0),))] * 3
+        >>> warn_if_unlike(Prices(rows), rows, "pi5.json")  # nothing: they do
+    """
+    pairs = [
+        (guess.ms, way.ms)
+        for counted, ways in rows
+        for way in ways
+        for guess in prices.predict(counted)
+        if guess.name == way.name
+    ]
+    error = median_error([guess for guess, _ in pairs], [truth for _, truth in pairs])
+    if error is not None and error > _UNLIKE:
+        _log.warning(
+            "%s: its times do not follow from one another (off by %.0f %% in the median), so what "
+            "is predicted means little; measure it again with `bmis bench` on an idle machine",
+            name,
+            100 * error,
+        )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from bmis.errors import ConfigError, DataError
 from bmis.profile.bundle import BundleProfile
 from bmis.runtime.engines import ENGINES
 from bmis.system.files import write_json
-from bmis.system.reading import read_text
+from bmis.system.reading import read_bytes
 from bmis.wording import short
 
 FORMAT, VERSION = "bmis-device", 1
@@ -31,6 +32,10 @@ _NEEDS = {  # formats and precisions of the graphs that a way needs in its bundl
     "openvino fp32": (("onnx", "float32"),),
     "openvino int8": (("onnx", "int8"), ("openvino", "int8")),
     "ncnn fp32": (("onnx", "float32"), ("ncnn", "float32")),
+}
+_WRITERS: dict[str, tuple[str, ...]] = {  # packages; the last is the extra that brings both
+    "openvino int8": ("openvino", "nncf"),
+    "ncnn fp32": ("ncnn", "pnnx"),
 }
 
 
@@ -162,6 +167,17 @@ def way_sizes(graphs: Iterable[Graph], read: Callable[[str], bytes]) -> dict[str
     }
 
 
+def missing_extra(way: str) -> str | None:
+    """The extra that is missing here to export a network for a way; None where nothing is.
+
+    Example:
+        >>> missing_extra("onnxruntime int8") is None
+        True
+    """
+    packages = _WRITERS.get(way, ())
+    return None if all(find_spec(package) for package in packages) else packages[-1]
+
+
 def costs_in_words(way: WayCost) -> str:
     """The costs of a way in words.
 
@@ -205,7 +221,7 @@ def read_device(path: Path) -> DeviceFile:
         bmis.errors.DataError: polyps/splits.csv: is not JSON; name a file of `bmis bench`
     """
     try:
-        values = json.loads(read_text(path, limit=2**24))
+        values = json.loads(read_bytes(path, limit=2**24))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON; name a file of `bmis bench`") from error
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:

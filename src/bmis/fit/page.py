@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # images of each group: worst, middle, best
 _FEW = 20  # validation images below which their mean chooses by luck
+_SHORT = 10  # epochs of a trial below which early luck counts; 60 epochs at the end give 20
 _AXES = {"ms": "Milliseconds for one image", "mb": "Megabytes of the bundle"}
 _PACKAGES = ("bmis", "torch", "onnxruntime", "openvino", "ncnn", "optuna")
 
@@ -90,13 +91,13 @@ def _key_figures(found: Fitted) -> list[tuple[str, str, str]]:
 def _candidate_table(found: Fitted) -> Table:
     """Every candidate that was measured, with what became of it."""
     rows = found.rows
-    columns = {
+    columns = {  # the reason first: on a phone the last columns are out of sight
+        "What became of it": [Value(row.verdict, mark="text") for row in rows],
         "ms": [_number(row.ms) for row in rows],
         "MB": [_number(row.mb) for row in rows],
         "Validation IoU": [_number(row.iou, 3) for row in rows],
         "Epochs": [_number(row.epochs or None, 0) for row in rows],
         "Engine": [Value(row.way or "–", mark="" if row.way else "absent") for row in rows],
-        "What became of it": [Value(row.verdict, mark="text") for row in rows],
     }
     looked, within = found.candidates
     caption = (
@@ -157,6 +158,14 @@ def _examples(found: Fitted, dataset: Dataset) -> tuple[list[CaseGroup], list[st
 def _warnings(found: Fitted) -> list[str]:
     """What to know before the figures are believed."""
     said = [f"Refused before the winner: {why}." for why in found.finish.refused]
+    epochs = found.finish.trial.epochs
+    option = "--hours" if found.finish.epochs < found.config.epochs else "--epochs"
+    if epochs < _SHORT:
+        said.append(
+            f"The search was short: networks were chosen after {counted(epochs, 'epoch')} of "
+            f"training at most, and the winner was trained for "
+            f"{counted(found.finish.epochs, 'epoch')}. A larger {option} chooses better."
+        )
     images = found.facts.images["val"]
     if images < _FEW:
         said.append(
@@ -189,6 +198,6 @@ def _how(found: Fitted) -> Iterator[tuple[str, str]]:
             "Predicted times",
             (f"off by {100 * found.latency_error:.0f} % in the median when they were measured"),
         )
-    yield "Machine", config.device or processor_name()
+    yield "Machine", Path(config.device).name if config.device else processor_name()
     versions = software_versions(_PACKAGES).items()
     yield "Versions", ", ".join(f"{name} {value}" for name, value in versions if value)

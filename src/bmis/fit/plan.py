@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from bmis.config import Settings
@@ -55,6 +55,21 @@ class Contender(Settings):
     def name(self) -> str:
         """Network and size, for people."""
         return self.candidate.name
+
+
+@dataclass(frozen=True)
+class EpochTimes(Settings):
+    """How long an epoch of each candidate takes, as far as that was timed.
+
+    Attributes:
+        seconds: By the name of the candidate and the number of threads.
+
+    Example:
+        >>> EpochTimes({"unet at 224, 1 thread": 3.5}).seconds
+        {'unet at 224, 1 thread': 3.5}
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from bmis.config import Settings
 from bmis.fit.contenders import Measurements, contenders
 from bmis.fit.costs import Costed, overshoot
+from bmis.fit.device import costs_in_words
 from bmis.fit.facts import DataFacts
 from bmis.fit.finish import BUNDLE, Finish, TestScores
 from bmis.fit.plan import Plan
@@ -111,7 +112,8 @@ class Fitted(Settings):
         """The result in one sentence."""
         way, config = self.finish.way, self.config
         size = f" and {config.max_mb:g} MB" if config.max_mb is not None else ""
-        source = "measured" if self.finish.timed_anew else f"predicted for {config.device}"
+        device = Path(config.device or "").name
+        source = "measured" if self.finish.timed_anew else f"predicted for {device}"
         trained = sum(row.iou is not None for row in self.rows)
         verb = "was" if trained == 1 else "were"
         return (
@@ -250,7 +252,8 @@ def _what_more(
         return f"With {what} more no other network could take part."
     one = max(new, key=lambda one: one.counted.work)
     how = "measured" if one.measured else "predicted"
-    text = f"With {what} more {one.candidate.name} could take part ({short(one.ms)} ms, {how})."
+    costs = costs_in_words(one.ways[0])
+    text = f"With {what} more {one.candidate.name} could take part ({costs}, {how})."
     if slope is None:
         return f"{text} What it would bring cannot be said: too few networks were trained alike."
     more = wider.max_ms / config.max_ms

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from bmis.data.cases import Dataset
 from bmis.data.folder import open_dataset
-from bmis.errors import ConfigError
+from bmis.errors import ConfigError, TrainingInterrupted
+from bmis.fit.busy import warn_if_busy
 from bmis.fit.candidates import Candidate, Counts, Network, count_candidates, list_networks
 from bmis.fit.checks import (
     check_packages,
     check_teacher,
     find_device,
     inputs_of,
-    warn_if_busy,
     with_absolute_paths,
 )
 from bmis.fit.clock import Clock
@@ -39,12 +39,13 @@ from bmis.fit.costs import (
     overshoot,
     prediction_error,
     rows_of_device,
+    warn_if_unlike,
 )
 from bmis.fit.device import DeviceFile
 from bmis.fit.facts import DataFacts, read_facts
 from bmis.fit.finish import Finish, TestScores, finish, score_test
 from bmis.fit.page import write_page
-from bmis.fit.plan import Plan, check_time, make_plan, time_epoch
+from bmis.fit.plan import EpochTimes, Plan, check_time, make_plan, time_epoch
 from bmis.fit.result import RECORD, Fitted, make_rows, outlook, refused_rows
 from bmis.fit.search import search, train_and_score
 from bmis.fit.settings import FitConfig
@@ -54,7 +55,7 @@ from bmis.fit.untrained import BENCH, measure_untrained
 from bmis.fit.workers import Score
 from bmis.importing.suggest import point_to_import
 from bmis.system.files import output_folder, write_json
-from bmis.wording import duration
+from bmis.wording import counted, duration
 
 _log = logging.getLogger(__name__)
 _STEPS = 5
@@ -119,7 +120,10 @@ def fit_model(config: FitConfig, *, out: Path | str = "fit", tools: Tools | None
     with only_here(folder):
         claim_folder(folder, config, inputs)
         with Clock(folder) as clock:
-            return _Fit(config, folder, dataset, device, tools or Tools(), clock).run()
+            try:
+                return _Fit(config, folder, dataset, device, tools or Tools(), clock).run()
+            except KeyboardInterrupt:
+                raise TrainingInterrupted("stopped; give the same command again to go on") from None
 
 
 class _Fit:
@@ -198,7 +202,13 @@ class _Fit:
         return found
 
     def _epoch_seconds(self, facts: DataFacts, one: Candidate, threads: int) -> float:
-        return self.tools.epoch_seconds(one, facts, threads)
+        """Time of an epoch, which is measured once: timing all candidates takes minutes."""
+        path, key = self.folder / "timed.json", f"{one.name}, {counted(threads, 'thread')}"
+        known = dict((recalled(path, EpochTimes) or EpochTimes()).seconds)
+        if key not in known:
+            known[key] = self.tools.epoch_seconds(one, facts, threads)
+            write_json(path, EpochTimes(known).to_dict())
+        return known[key]
 
     def _check_time(self, counts: Counts, facts: DataFacts) -> None:
         least = min(counts.candidates, key=lambda one: one.work)
@@ -233,7 +243,10 @@ class _Fit:
         )
         if not rows:
             raise ConfigError(f"no candidate can be measured; {measurements.measured[0].error}")
-        return cost_all(counts.candidates, measurements.measured, Prices(rows), self.config)
+        prices = Prices(rows)
+        if self.device is not None:
+            warn_if_unlike(prices, rows, Path(self.config.device or "").name)
+        return cost_all(counts.candidates, measurements.measured, prices, self.config)
 
     def _plan(self, facts: DataFacts, costed: Sequence[Costed]) -> Plan:
         sure = 1.0 if self.device is None else SURE

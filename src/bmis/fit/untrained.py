@@ -4,7 +4,6 @@ import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from bmis.export.openvino import to_openvino
 from bmis.export.quantise import quantise
 from bmis.export.validation import ExportedGraph
 from bmis.fit.candidates import Candidate
-from bmis.fit.device import WayCost, way_sizes, ways_of
+from bmis.fit.device import WayCost, missing_extra, way_sizes, ways_of
 from bmis.models import SegmentationModel, build_untrained
 from bmis.models.complexity import count_macs
 from bmis.profile.bundle import profile_bundle
@@ -132,9 +131,9 @@ def _export(candidate: Candidate, channels: int, classes: int) -> _Untrained:
         ExportedGraph.of("onnx", "float32", size, (serialised(float_graph),)),
         ExportedGraph.of("onnx", "int8", size, (int8,)),
     ]
-    if find_spec("openvino") and find_spec("nncf"):  # both are needed to export a trained one
+    if not missing_extra("openvino int8"):  # what a trained one is exported with
         graphs.append(ExportedGraph.of("openvino", "int8", size, to_openvino(int8)))
-    if find_spec("ncnn") and find_spec("pnnx"):
+    if not missing_extra("ncnn fp32"):
         try:
             graphs.append(ExportedGraph.of("ncnn", "float32", size, to_ncnn(model, size)))
         except ConfigError as error:
