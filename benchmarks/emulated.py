@@ -138,8 +138,9 @@ class Steps:
 
     def __init__(self, path: Path, digest: str) -> None:
         self._path = path
-        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        self._known = known if known.get("digest") == digest else {"digest": digest, "seconds": 0.0}
+        known: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        fresh: dict[str, Any] = {"digest": digest, "seconds": 0.0}
+        self._known = known if known.get("digest") == digest else fresh
 
     @property
     def seconds(self) -> float:

@@ -111,7 +111,7 @@ def _clip_instead(graph: Any, node: Any, followers: list[Any], constants: Any) -
     kind = np.iinfo(zero.dtype)
     names = [f"{node.output[0]}_{end}" for end in ("low", "high")]
     for name, value in zip(names, (kind.min, kind.max), strict=True):
-        limit = np.float32((int(value) - int(zero)) * float(scale))
+        limit = np.asarray((int(value) - int(zero)) * float(scale), np.float32)
         graph.initializer.append(numpy_helper.from_array(limit, name))
     for follower in followers:
         clip = onnx.helper.make_node("Clip", [node.input[0], *names], list(follower.output))

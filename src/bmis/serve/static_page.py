@@ -38,6 +38,7 @@ _RUNTIME = {  # of the package -> names that every web server knows the types of
     "dist/ort-wasm-simd-threaded.wasm": "ort.wasm",
 }
 _GET = f"get it with `npm install {_PACKAGE}`, or name its folder with --{_PACKAGE}"
+_WITHOUT = "or name networks that do without, such as dermoscopy"
 _UNQUOTED = "/!'()*"  # what encodeURIComponent leaves, and slashes
 _SOURCE = "kernels.c"
 _CHARSET = '<meta charset="utf-8">'
@@ -114,7 +115,7 @@ def write_static_page(settings: StaticSettings) -> StaticPage:
     Example:
         >>> write_static_page(StaticSettings("out", ("nuclei-bmis",)))
         Traceback (most recent call last):
-        bmis.errors.ConfigError: node_modules/onnxruntime-web: no such package; get it with `npm ...
+        bmis.errors.ConfigError: node_modules/onnxruntime-web: no such package, and nuclei-bmis ...
     """
     out, runtime = Path(settings.static), Path(settings.onnxruntime_web)
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -122,8 +123,8 @@ def write_static_page(settings: StaticSettings) -> StaticPage:
     paths = find_bundles(settings.models)
     bundles = {name: read_bundle(path) for name, path in paths.items()}
     computed = {name: _compute(bundle) for name, bundle in bundles.items()}
-    planned = all(isinstance(one, Plan) for one in computed.values())
-    version = None if planned else _check_runtime(runtime)
+    needing = [name for name, one in computed.items() if not isinstance(one, Plan)]
+    version = _check_runtime(runtime, needing[0]) if needing else None
     for name, path in paths.items():
         if is_shipped(path):
             log_licence(name, bundles[name].manifest.info.provenance["licence"])
@@ -157,10 +158,10 @@ def _compute(bundle: Bundle) -> Plan | bytes:
     return make_plan(graph) or graph
 
 
-def _check_runtime(folder: Path) -> str:
+def _check_runtime(folder: Path, network: str) -> str:
     """The version of onnxruntime-web in a folder, which must have the files that are needed."""
     if not (folder / "package.json").is_file():
-        raise ConfigError(f"{folder}: no such package; {_GET}")
+        raise ConfigError(f"{folder}: no such package, and {network} needs it; {_GET}; {_WITHOUT}")
     try:
         described = json.loads(read_text(folder / "package.json"))
         name, version = described["name"], str(described["version"])
