@@ -278,3 +278,21 @@ def test_on_a_phone_names_are_whole_and_what_happens_is_in_sight(open_page, phot
         box = page.locator("#status").bounding_box()
         assert 0 < box["y"] + box["height"] <= 801
         assert page.evaluate("document.documentElement.scrollHeight") > 1000
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_pictures_shrink_with_the_window(open_page, tmp_path, beside):
+    from playwright.sync_api import expect
+
+    Image.fromarray(np.zeros((300, 400), np.uint8)).save(tmp_path / "large.png")
+    with open_page() as page:
+        segmented(page, [str(tmp_path / "large.png")])
+        if beside:
+            page.select_option("#beside", index=1)
+            expect(page.locator("#facts table")).to_have_count(2, timeout=30_000)
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=5000)
+        for canvas in page.locator("figure canvas").all():
+            box = canvas.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 390
