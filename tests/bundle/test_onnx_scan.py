@@ -308,7 +308,7 @@ def test_a_file_of_millions_of_parts_is_given_up(monkeypatch, content):
 
 def test_a_file_of_millions_of_parts_is_never_parsed(monkeypatch):
     """Empty nodes take 40 times their bytes in memory as soon as protobuf has read them."""
-    monkeypatch.setattr(onnx_schema, "_model_class", lambda: UnreadModel)
+    monkeypatch.setattr(onnx_schema, "model_class", lambda: UnreadModel)
     refused(field(7, 2, field(1, 2, b"") * 1_000_001) + OPSET, "has more than 1000000 parts")
 
 
