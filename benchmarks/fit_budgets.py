@@ -189,8 +189,9 @@ def main() -> None:
             key = f"{name}, {max_ms:g} ms, {args.max_mb:g} MB, {args.hours:g} h"
             out = args.folder / f"{name}-{max_ms:g}ms-{args.hours:g}h"
             found = run_fit(Path(path), out, max_ms, args)
-            rivals = result.get("rivals", {}).get(name, {})
-            found["best_on_record"] = best_rival(rivals, max_ms, args.max_mb)
+            rivals = result.get("rivals", {}).get(name)
+            if rivals is not None:  # without them nobody knows
+                found["best_on_record"] = best_rival(rivals, max_ms, args.max_mb)
             result.setdefault("fits", {})[key] = found
             write_json(RESULT, result)
             print(key, json.dumps(found, indent=1), flush=True)
