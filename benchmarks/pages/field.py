@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from paper_table import METHODS
+from paper_table import METHODS, RATE_SETS, RATES
 
 from bmis import Record
 from bmis.report.statistics import pareto_front
@@ -242,6 +242,8 @@ def budget() -> Section:
     rows = []
     for file in sorted((FOLDER / "rates").glob("*.json")):
         tried = json.loads(file.read_text(encoding="utf-8"))
+        if sum(map(len, tried["iou"].values())) < len(RATES) * len(RATE_SETS):
+            continue  # not all of them have been tried yet
         means = {rate: fmean(iou.values()) for rate, iou in tried["iou"].items() if iou}
         best = max(means, key=means.__getitem__)
         bits = "bf16" if tried["precision"] == "bf16" else "float32"
