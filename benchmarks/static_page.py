@@ -95,18 +95,24 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Page]:
-    """The page of a folder in Chromium, ready."""
+def handed_out(folder: Path) -> Iterator[str]:
+    """The address at which a folder can be had."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with sync_playwright() as play:
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Page]:
+    """The page of a folder in Chromium, ready."""
+    with handed_out(folder) as address, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM)
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(address)
         page.wait_for_selector("body[data-ready]")
         yield page
         browser.close()
-    server.shutdown()
 
 
 def cases_of(network: Network, root: Path, count: int) -> tuple[Dataset, list[Case]]:

@@ -1,7 +1,6 @@
 """The picture of the whole field: mean IoU against the time of one image on one core."""
 
 from math import nan
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pandas import DataFrame
@@ -36,6 +35,6 @@ def draw() -> "Figure":
     return figure
 
 
-def write(path: Path = PICTURE) -> None:
+def write() -> None:
     """Write it as SVG."""
-    write_text(path, render(draw, path.stem, TITLE, "").light)
+    write_text(PICTURE, render(draw, PICTURE.stem, TITLE, "").light)

@@ -109,12 +109,15 @@ def mean_iou(rows: Mapping[str, Row]) -> float:
     return fmean(rows[name].iou for name in so_far())
 
 
+def ways_of(method: str) -> list[dict[str, Any]]:
+    """What was measured by engine and precision; nothing where a method has no bundle."""
+    found = measured()["methods"].get(method, {}).get("engines", [])
+    return [] if isinstance(found, str) else found  # a text says why there is none
+
+
 def costs_of(method: str) -> dict[str, float]:
     """What is known of the costs of one image by the keys of ``COSTS``, and "images_per_second"."""
-    found = measured()["methods"].get(method, {})
-    engines = found.get("engines", ())
-    ways = [] if isinstance(engines, str) else engines  # a text says why it has no bundle
-    costs = dict(found.get("torch", {}).get("3", {}))
+    ways, costs = ways_of(method), dict(_in_torch(method))
     for engine in ("onnxruntime", "openvino"):
         times = [way["ms"] for way in ways if way["engine"] == engine]
         costs |= {engine: min(times)} if times else {}
@@ -123,10 +126,15 @@ def costs_of(method: str) -> dict[str, float]:
     return {key: costs[key] for key in (*COSTS, "images_per_second") if key in costs}
 
 
+def _in_torch(method: str) -> dict[str, float]:
+    """Costs of colour images in torch."""
+    found: dict[str, float] = measured()["methods"].get(method, {}).get("torch", {}).get("3", {})
+    return found
+
+
 def milliseconds(method: str) -> float | None:
     """One image on one core by the fastest engine and precision, as its untrained bundle runs."""
-    engines = measured()["methods"].get(method, {}).get("engines", ())
-    return None if isinstance(engines, str) or not engines else min(way["ms"] for way in engines)
+    return min((way["ms"] for way in ways_of(method)), default=None)
 
 
 def starts(rows: Mapping[str, Row]) -> str:

@@ -103,8 +103,8 @@ def row_of(key: str, fit: dict[str, Any]) -> list[str]:
     cells = [DATASETS.get(name, name), budget.removesuffix(" ms")]
     if "winner" not in fit:
         return [*cells, f"none: {fit['failed']}", *[""] * 7]
-    none = {"network": "none" if "best_on_record" in fit else "not timed yet", "test_iou": None}
-    best = fit.get("best_on_record") or none
+    none = "none" if "best_on_record" in fit else "not timed yet"
+    best: dict[str, Any] = fit.get("best_on_record") or {"network": none, "test_iou": None}
     return [
         *cells,
         f"`{fit['winner']}`, {fit['way']}",

@@ -1,4 +1,4 @@
-"""What the HTTP service adds to a network, alone and under load."""
+"""What the HTTP service adds to a network, alone and under load, and how long its page takes."""
 
 from typing import Any
 
@@ -62,3 +62,38 @@ def _row(one: dict[str, Any]) -> list[str]:
         f"{load['statuses'].get('429', 0):,}",
         f"{load['resident_mb']:.0f} ({load['growth_mb']:+.1f})",
     ]
+
+
+def waiting() -> Section:
+    """What a person waits for at the page."""
+    found = read(f"page_times_{AMD}")
+    with_service, alone = found["service"], found["browser alone"]
+    rows = [
+        ["page opened", *(f"{one['opened_s']:.2f} s" for one in (with_service, alone))],
+        ["first picture", *(f"{one['first_picture_s']:.2f} s" for one in (with_service, alone))],
+        ["next picture", *(f"{one['next_picture_s']:.2f} s" for one in (with_service, alone))],
+        [
+            "camera, pictures a second",
+            *(f"{one['camera_pictures_per_second']:.0f}" for one in (with_service, alone)),
+        ],
+        [
+            f"clip of {found['frames']} frames, frames a second",
+            f"{with_service['clip_frames_per_second']:.0f}",
+            "not taken",
+        ],
+    ]
+    return Section(
+        "At the page a picture takes less than a tenth of a second, the first one half a second",
+        "From the choice of a file to its mask and measurements in Chromium, by `colonoscopy`, "
+        "with the service on the same two cores and in the browser alone.",
+        ["", ">with a service", ">browser alone"],
+        rows,
+        "python benchmarks/page_times.py",
+        f"{machine(found['machine'])}, Chromium {found['chromium']}",
+        f"page_times_{AMD}.json",
+        [
+            "Pictures of 352 x 352, medians after the first; the first one waits for the network "
+            "to load. The camera is the one that Chromium draws, of 640 x 480. The clip is DICOM, "
+            "of 256 x 320."
+        ],
+    )

@@ -34,6 +34,7 @@ def render() -> str:
             predicting.times_in_the_browser(),
             predicting.web_assembly(),
             served.serving(),
+            served.waiting(),
             predicting.latency(),
             postprocessing(),
         ],

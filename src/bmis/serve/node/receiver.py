@@ -226,7 +226,7 @@ class _Places:
         self._most, self._of_one = most, math.ceil(most * _SHARE)
         self._arriving: set[_Peer] = set()  # that are no association yet
 
-    def enter(self, peer: _Peer, active: "Iterable[_Peer]") -> bool:
+    def enter(self, peer: _Peer, active: Iterable[_Peer]) -> bool:
         """Take a place, if there is one beside the associations that are active."""
         there = self._arriving | set(active)  # for a moment a connection is both
         if len(there) >= self._most or [host for host, _ in there].count(peer[0]) >= self._of_one:
